@@ -1,0 +1,66 @@
+# instructblip_component(NAME SOURCES file... [DEPENDS component...] [LIBRARIES target...])
+#
+# One folder of src/ as an OBJECT library with hidden symbols, instructblip_NAME. DEPENDS is the complete
+# list of components whose headers it may include; tests/structure holds the sources against it.
+# LIBRARIES are linked PRIVATE: nobody who uses the component sees their headers.
+function(instructblip_component name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  set(target instructblip_${name})
+  add_library(${target} OBJECT ${arg_SOURCES})
+  instructblip_compile_options(${target})
+  target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+  target_link_libraries(${target} PRIVATE ${arg_LIBRARIES})
+  list(JOIN arg_DEPENDS " " depends)
+  set_target_properties(${target} PROPERTIES INSTRUCTBLIP_DEPENDS "${arg_DEPENDS}"
+                                             INSTRUCTBLIP_LIBRARIES "${arg_LIBRARIES}")
+  set_property(GLOBAL APPEND PROPERTY INSTRUCTBLIP_COMPONENTS ${name})
+  set_property(GLOBAL APPEND_STRING PROPERTY INSTRUCTBLIP_ARROWS "${name}: ${depends}\n")
+endfunction()
+
+# What every target of the project is compiled with.
+function(instructblip_compile_options target)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden
+                        VISIBILITY_INLINES_HIDDEN ON POSITION_INDEPENDENT_CODE ON)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+                         -Woverloaded-virtual $<$<BOOL:${INSTRUCTBLIP_WERROR}>:-Werror>)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    # GCC 12 warns of overlapping copies in string concatenation (GCC bug 105651).
+    target_compile_options(${target} PRIVATE -Wno-restrict)
+  endif()
+  if(INSTRUCTBLIP_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=address,undefined -fno-sanitize-recover=all
+                           -fno-omit-frame-pointer)
+    target_link_options(${target} PUBLIC -fsanitize=address,undefined)
+  endif()
+endfunction()
+
+# instructblip_collect(VARIABLE component...): the components and all they depend on.
+function(instructblip_collect variable)
+  set(pending ${ARGN})
+  set(found "")
+  while(pending)
+    list(POP_FRONT pending name)
+    if(NOT name IN_LIST found)
+      list(APPEND found ${name})
+      get_target_property(depends instructblip_${name} INSTRUCTBLIP_DEPENDS)
+      if(depends)
+        list(APPEND pending ${depends})
+      endif()
+    endif()
+  endwhile()
+  set(${variable} ${found} PARENT_SCOPE)
+endfunction()
+
+# instructblip_link_components(TARGET component...): links the objects of the components, of all they
+# depend on, and the libraries that those need. For the shared library and for tests of internals.
+function(instructblip_link_components target)
+  instructblip_collect(names ${ARGN})
+  foreach(name ${names})
+    target_link_libraries(${target} PRIVATE instructblip_${name})
+    get_target_property(libraries instructblip_${name} INSTRUCTBLIP_LIBRARIES)
+    if(libraries)
+      target_link_libraries(${target} PRIVATE ${libraries})
+    endif()
+  endforeach()
+endfunction()

@@ -1,0 +1,21 @@
+/// What the library has to say besides results: the application decides where it goes.
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+#include "instructblip/export.h"
+
+namespace instructblip {
+
+enum class LogLevel { debug, info, warning };
+
+/// Receives one message, UTF-8, without a line end. May be called from any thread, one call at a
+/// time; what it throws is swallowed.
+using LogSink = std::function<void(LogLevel level, std::string_view message)>;
+
+/// Replaces the sink of the process; an empty one silences the library, which is the default.
+/// Threads: may be called at any time.
+INSTRUCTBLIP_API void set_log_sink(LogSink sink);
+
+}  // namespace instructblip

@@ -1,0 +1,31 @@
+// Every bound on input, in one place: what it limits, its unit and why this number.
+#pragma once
+
+#include <cstdint>
+
+namespace instructblip::limits {
+
+// --- files and JSON
+inline constexpr std::int64_t kConfigBytes = 16 << 20;      // bytes of one config or index file
+inline constexpr std::int64_t kTokenizerBytes = 256 << 20;  // bytes of one tokenizer file
+inline constexpr std::int64_t kHeaderBytes = 100'000'000;   // safetensors header, as the reference
+inline constexpr int kJsonDepth = 64;                       // nesting of arrays and objects
+
+// --- config.json
+inline constexpr std::int64_t kSize = 1 << 20;  // a width, a vocabulary, a position table
+inline constexpr std::int64_t kLayers = 1024;   // layers of one stack
+
+// --- images
+inline constexpr std::int64_t kImageBytes = 32 << 20;     // one encoded image
+inline constexpr std::int64_t kImagePixels = 64'000'000;  // width x height after decoding
+inline constexpr std::int64_t kImageSide = 32'768;        // pixels along one side
+
+// --- requests
+inline constexpr std::int64_t kInstructionBytes = 1 << 20;  // UTF-8 bytes of one instruction
+inline constexpr std::int64_t kPromptTokens = 2048;         // positions before the first new token
+inline constexpr std::int64_t kNewTokens = 4096;            // max_new_tokens
+inline constexpr std::int64_t kBeams = 64;                  // num_beams, num_return_sequences
+inline constexpr std::int64_t kStopStrings = 16;            // stop strings of one request
+inline constexpr std::int64_t kStopBytes = 256;             // UTF-8 bytes of one stop string
+
+}  // namespace instructblip::limits
