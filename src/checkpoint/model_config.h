@@ -1,0 +1,111 @@
+// config.json as plain structs: every size the stages are built from.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace instructblip {
+
+// The activation functions that hub configs name; formulas in nn/activation.h.
+enum class Activation { gelu, gelu_new, quick_gelu, relu, silu };
+
+// vision_config: a pre-LN ViT (EVA-CLIP's ViT-g/14 in the published checkpoints).
+struct VisionConfig {
+  std::int64_t hidden = 1408;
+  std::int64_t feed_forward = 6144;
+  std::int64_t layers = 39;
+  std::int64_t heads = 16;
+  std::int64_t image_size = 224;
+  std::int64_t patch_size = 14;
+  Activation activation = Activation::gelu;
+  double layer_norm_eps = 1e-6;
+  bool qkv_bias = true;
+
+  std::int64_t patches_per_side() const { return image_size / patch_size; }
+  std::int64_t positions() const { return patches_per_side() * patches_per_side() + 1; }  // with CLS
+};
+
+// qformer_config: a post-LN BERT whose queries cross-attend to the image in every n-th layer.
+struct QFormerConfig {
+  std::int64_t vocabulary = 30522;
+  std::int64_t hidden = 768;
+  std::int64_t layers = 12;
+  std::int64_t heads = 12;
+  std::int64_t feed_forward = 3072;
+  std::int64_t max_positions = 512;
+  std::int64_t cross_attention_every = 2;
+  std::int64_t encoder_hidden = 1408;  // always the vision width; a stored value is overwritten
+  std::int64_t queries = 32;           // num_query_tokens of the top level
+  Activation activation = Activation::gelu;
+  double layer_norm_eps = 1e-12;
+};
+
+// text_config of an encoder-decoder language model (Flan-T5).
+struct T5Config {
+  std::int64_t vocabulary = 32128;
+  std::int64_t hidden = 512;
+  std::int64_t key_value = 64;  // per head; heads x key_value need not equal hidden
+  std::int64_t feed_forward = 2048;
+  std::int64_t encoder_layers = 6;
+  std::int64_t decoder_layers = 6;
+  std::int64_t heads = 8;
+  std::int64_t relative_buckets = 32;
+  std::int64_t relative_max_distance = 128;
+  double layer_norm_eps = 1e-6;
+  Activation activation = Activation::relu;
+  bool gated = false;
+  bool tie_word_embeddings = true;     // decides only what an absent lm_head means
+  bool scale_decoder_output = true;    // multiply by hidden^-0.5 before the head
+  std::int32_t decoder_start = 0;
+};
+
+// text_config of a decoder-only language model (Vicuna).
+struct LlamaConfig {
+  std::int64_t vocabulary = 32000;
+  std::int64_t hidden = 4096;
+  std::int64_t feed_forward = 11008;
+  std::int64_t layers = 32;
+  std::int64_t heads = 32;
+  std::int64_t key_value_heads = 32;
+  std::int64_t head_dim = 128;
+  std::int64_t max_positions = 2048;
+  double rms_norm_eps = 1e-6;
+  double rope_theta = 10000.0;
+  Activation activation = Activation::silu;
+  bool attention_bias = false;
+  bool mlp_bias = false;
+  bool tie_word_embeddings = false;
+};
+
+// The generation keys that text_config may carry: each one that is present changes a default of
+// GenerationConfig, as it does in the reference. Stop ids: an empty list means "never".
+struct TextGenerationDefaults {
+  std::vector<std::int32_t> eos;          // an integer or a list in the file; negative ids left out
+  std::optional<std::int32_t> bos;
+  std::optional<std::int32_t> pad;        // none for null and for negative ids
+  std::optional<std::int64_t> max_new_tokens, min_new_tokens, max_length, min_length;
+  std::optional<std::int64_t> num_beams, num_return_sequences, top_k, no_repeat_ngram_size;
+  std::optional<double> temperature, top_p, typical_p, repetition_penalty, length_penalty;
+  std::optional<bool> do_sample;
+  std::optional<std::string> early_stopping;  // "false", "true", "never"
+};
+
+struct ModelConfig {
+  std::string model_type;          // "instructblip"
+  VisionConfig vision;
+  QFormerConfig qformer;
+  std::variant<T5Config, LlamaConfig> text;
+  TextGenerationDefaults generation;
+  std::optional<std::int32_t> image_token;  // none in directories written before late 2024
+};
+
+// Reads and checks config.json of `directory`. Missing keys take the defaults of transformers 4.57.3's
+// config classes, since writers leave out what equals them. Throws Error: not_found, bad_model,
+// unsupported (model_type, activation, ...), naming the JSON path, what was expected and what was found.
+ModelConfig read_model_config(const std::filesystem::path& directory);
+
+}  // namespace instructblip

@@ -1,0 +1,55 @@
+// The tensors of a checkpoint directory: one safetensors file, or shards with an index.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/dtype.h"
+#include "core/file.h"
+#include "core/shape.h"
+
+namespace instructblip {
+
+struct TensorEntry {
+  std::string name;
+  DType dtype;
+  Shape shape;
+  std::span<const std::byte> bytes;  // inside the map; row-major, little-endian, perhaps unaligned
+  std::string file;                  // the shard's file name, for messages
+};
+
+// Owns the maps. Immutable; safe to use from any thread.
+class TensorStore {
+ public:
+  // Opens model.safetensors.index.json with its shards, or model.safetensors, or, where neither exists,
+  // the only *.safetensors file of `directory`. Checks every header (see docs/reliability.md); the
+  // weights themselves are not read. Access::copy reads into memory instead of mapping.
+  static TensorStore open(const std::filesystem::path& directory,
+                          MappedFile::Access access = MappedFile::Access::map);
+
+  // Null where the checkpoint has no such tensor.
+  const TensorEntry* find(std::string_view name) const;
+  // All entries, sorted by name.
+  std::span<const TensorEntry> entries() const;
+  // The sum of the tensors' bytes.
+  std::int64_t bytes() const;
+  // Drops the resident file pages of one tensor, once its values live elsewhere.
+  void release(const TensorEntry& entry) const;
+
+  TensorStore(TensorStore&&) noexcept;
+  TensorStore& operator=(TensorStore&&) noexcept;
+  ~TensorStore();
+
+ private:
+  struct Impl;
+  explicit TensorStore(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace instructblip

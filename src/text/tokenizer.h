@@ -1,0 +1,54 @@
+// Text to token ids and back, equal to the tokenizers of the reference.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace instructblip {
+
+// Which tokenizer a folder holds, where its files leave it open.
+enum class TokenizerKind {
+  t5,     // Unigram; spiece.model
+  llama,  // BPE with byte fallback; tokenizer.model
+  bert,   // WordPiece; vocab.txt
+};
+
+// Immutable; safe to use from any thread.
+class Tokenizer {
+ public:
+  virtual ~Tokenizer() = default;
+
+  // The ids of `text` as the reference's processor feeds them: added tokens matched first, special
+  // tokens (T5's </s>, LLaMA's first token, [CLS] and [SEP]) put where the tokenizer's files say.
+  // `text` must be valid UTF-8.
+  virtual std::vector<std::int32_t> encode(std::string_view text) const = 0;
+
+  // The text of `ids`, as the reference's decode(ids, skip_special_tokens, clean_up_tokenization_spaces =
+  // what the files say). Ids without a token are skipped. Always whole UTF-8.
+  virtual std::string decode(std::span<const std::int32_t> ids, bool skip_special_tokens) const = 0;
+
+  // The text of one token in isolation, its raw bytes: for logprob listings and bad-word checks.
+  virtual std::string token(std::int32_t id) const = 0;
+  virtual std::optional<std::int32_t> id_of(std::string_view token) const = 0;
+  virtual bool is_special(std::int32_t id) const = 0;
+
+  // One more than the largest id in use, added tokens included.
+  virtual std::int32_t size() const = 0;
+  virtual std::optional<std::int32_t> eos() const = 0;
+  virtual std::optional<std::int32_t> bos() const = 0;
+  virtual std::optional<std::int32_t> pad() const = 0;
+};
+
+// Reads the tokenizer of `directory`. tokenizer.json is authoritative where present; else spiece.model,
+// tokenizer.model or vocab.txt with tokenizer_config.json, special_tokens_map.json, added_tokens.json.
+// Throws Error: not_found, bad_model, unsupported.
+std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& directory,
+                                                TokenizerKind kind);
+
+}  // namespace instructblip
