@@ -1,0 +1,127 @@
+/// What to generate, and what came out. Names and meanings are those of transformers' generate().
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "instructblip/export.h"
+
+namespace instructblip {
+
+enum class EarlyStopping {
+  no,     ///< stop when a running beam, at its present length, can no longer win
+  yes,    ///< stop as soon as num_beams answers are complete
+  never,  ///< stop when a running beam can no longer win at any length
+};
+
+/// How an answer is chosen. An option left empty takes the value that text_config in config.json
+/// gives it, else the default named here: greedy search, at most 256 new tokens.
+///
+/// The picture and the instruction are never counted by min_new_tokens and max_new_tokens.
+struct GenerationConfig {
+  std::optional<int> max_new_tokens;        ///< 1 to 4096; default 256
+  std::optional<int> min_new_tokens;        ///< 0 to max_new_tokens; default 0
+  std::optional<int> num_beams;             ///< 1 to 64; default 1, greedy
+  std::optional<int> num_return_sequences;  ///< default 1; at most num_beams without sampling
+  std::optional<double> length_penalty;  ///< exponent on the length that divides a beam's score; 1
+  std::optional<EarlyStopping> early_stopping;  ///< default no
+  std::optional<double>
+      repetition_penalty;  ///< > 0; over prompt and answer for LLaMA, answer for T5; 1
+  std::optional<int> no_repeat_ngram_size;  ///< 0 = off, the default
+  std::optional<bool> do_sample;            ///< draw instead of taking the best; default false
+  std::optional<double> temperature;        ///< > 0; default 1
+  std::optional<int> top_k;                 ///< 0 = off; default 50, as in transformers
+  std::optional<double> top_p;              ///< (0, 1]; default 1, off
+  std::optional<double> typical_p;          ///< (0, 1]; default 1, off
+  std::optional<std::uint64_t> seed;  ///< of the draws; default: chosen at random and reported
+
+  /// The answer ends before the first of these strings; UTF-8, at most 16 of 256 bytes each.
+  std::vector<std::string> stop;
+  /// Stop at the tokenizer's end token as well where text_config names another one.
+  bool stop_at_tokenizer_eos = false;
+  /// Fill Sequence::logprobs.
+  bool logprobs = false;
+};
+
+enum class FinishReason {
+  stop,       ///< an end token, a stop string, or Flow::stop
+  length,     ///< max_new_tokens
+  cancelled,  ///< Flow::cancel or the stop token
+};
+
+/// The enumerator's name.
+INSTRUCTBLIP_API std::string_view to_string(FinishReason reason) noexcept;
+
+/// One answer.
+struct Sequence {
+  std::string text;  ///< UTF-8, special tokens skipped, stripped, cut before a stop string
+  std::vector<std::int32_t> tokens;  ///< new ids only, the end token included where it was produced
+  FinishReason finish_reason = FinishReason::length;
+  /// Beam search: the sum of (processed) log probabilities over length^length_penalty, the
+  /// reference's sequences_scores. Else: the sum of the log-softmax of the raw logits of `tokens`.
+  double score = 0;
+  std::vector<float>
+      logprobs;  ///< log-softmax of the raw logits, one per token; empty unless asked for
+};
+
+/// Milliseconds of wall time.
+struct Timings {
+  double load = 0;     ///< of the pipeline, once
+  double image = 0;    ///< resize and normalise
+  double vision = 0;   ///< 0 where features were given
+  double qformer = 0;  ///< with the projection
+  double prefill = 0;  ///< the prompt through the language model, first logits included
+  double decode = 0;   ///< every later step
+  double total = 0;    ///< of the call; waiting for other calls included
+};
+
+/// The result of a call.
+struct Generation {
+  std::vector<Sequence> sequences;  ///< num_return_sequences of them, best first; never empty
+  int prompt_tokens = 0;     ///< positions of the language model's prompt, image tokens included
+  int qformer_tokens = 0;    ///< instruction tokens read by the Q-Former
+  GenerationConfig options;  ///< every option as it took effect, the seed too
+  Timings timings;
+
+  const std::string& text() const { return sequences.front().text; }
+  const std::vector<std::int32_t>& tokens() const { return sequences.front().tokens; }
+  double score() const { return sequences.front().score; }
+  FinishReason finish_reason() const { return sequences.front().finish_reason; }
+};
+
+/// What a callback wants next.
+enum class Flow {
+  go,
+  stop,    ///< end here and keep the answer as complete
+  cancel,  ///< end here; the answer is marked as cancelled
+};
+
+/// A step of the decoding loop.
+struct TokenEvent {
+  std::int32_t id;  ///< the new token; -1 for a step of beam search, which has settled on none yet
+  std::string_view
+      text;  ///< the whole UTF-8 characters that it completes, often empty; valid in the call
+};
+
+/// Called on the thread of generate() after each step, and once more with id -1 for text that was
+/// held back, or for the whole text of a beam search. The pieces concatenated are Sequence::text.
+/// What it throws leaves generate(). Where several sequences are sampled, only the steps are told
+/// (id -1).
+using TokenCallback = std::function<Flow(const TokenEvent& event)>;
+
+/// How a call may be watched and ended early.
+struct Control {
+  TokenCallback on_token = {};
+  /// When it passes, generate() throws Error(deadline); looked at between steps.
+  std::optional<std::chrono::steady_clock::time_point> deadline = {};
+  /// When it is requested, generate() returns what it has, marked as cancelled.
+  std::stop_token stop = {};
+};
+
+}  // namespace instructblip

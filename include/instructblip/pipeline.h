@@ -1,0 +1,167 @@
+/// An instruction-aware vision-language model, from pixels to text.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "instructblip/device.h"
+#include "instructblip/error.h"
+#include "instructblip/export.h"
+#include "instructblip/generation.h"
+#include "instructblip/image.h"
+
+namespace instructblip {
+
+/// How a checkpoint is loaded. The defaults give transformers' float32 answers.
+struct LoadOptions {
+  Device device = {};
+  Precision precision = Precision::automatic;
+  int threads = 0;  ///< of the pool that all calls share; 0 = physical cores allowed to the process
+  ResizeMode resize = ResizeMode::pillow13;  ///< whose bicubic filter pixels are equal to
+  /// Resize the vision encoder's position table to the picture size that the preprocessor asks for;
+  /// without it, a size other than the encoder's is an error.
+  bool interpolate_pos_encoding = false;
+  /// false: read weights into memory instead of mapping the files.
+  bool mmap = true;
+  /// Called with bytes done and in all while weights are read; on the loading thread.
+  std::function<void(std::int64_t done, std::int64_t total)> progress = {};
+};
+
+/// A tensor of the checkpoint, for listings.
+struct TensorInfo {
+  std::string name;
+  std::string dtype;  ///< as stored: "F32", "F16", "BF16", "F64"
+  std::vector<std::int64_t> shape;
+  std::string file;
+};
+
+/// What was loaded.
+struct ModelInfo {
+  std::string family;          ///< model_type of config.json
+  std::string language_model;  ///< "t5" or "llama"
+  std::string device;          ///< "cpu", "cuda:0"
+  std::string precision;       ///< how weights are held: "f32", "f16", "bf16"
+  std::int64_t parameters = 0;
+  std::int64_t weight_bytes = 0;  ///< in memory
+  int threads = 0;
+  int image_size = 0;       ///< pixels along each side of pixel_values
+  int image_positions = 0;  ///< vision positions, CLS included
+  int vision_layers = 0, vision_width = 0;
+  int query_tokens = 0, qformer_layers = 0, qformer_width = 0;
+  int language_layers = 0, language_width = 0;  ///< layers of the decoder
+  int vocabulary = 0;                           ///< rows of the head
+  int max_instruction_tokens = 0;               ///< of the Q-Former, [CLS] and [SEP] counted
+  std::vector<std::int32_t> stop_tokens;
+  std::vector<TensorInfo> tensors;
+  double load_ms = 0;
+};
+
+/// Token ids as they are fed, without image tokens.
+struct TokenizedText {
+  std::vector<std::int32_t> language;  ///< of the language model
+  std::vector<std::int32_t> qformer;
+};
+
+/// A float32 tensor on the host.
+struct NamedTensor {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  std::vector<float> values;  ///< row-major
+};
+
+/// Writes tensors as one safetensors file, whole or not at all.
+/// Errors: io.
+INSTRUCTBLIP_API void save_tensors(const std::filesystem::path& file,
+                                   std::span<const NamedTensor> tensors);
+
+/// An encoded picture: what the vision encoder made of it. Independent of any instruction, so it
+/// can be asked any number of questions. A cheap handle; valid with the pipeline that made it,
+/// alive or not.
+class INSTRUCTBLIP_API ImageFeatures {
+ public:
+  /// Rows of the encoder's output, CLS included, and their width.
+  std::int64_t positions() const;
+  std::int64_t width() const;
+
+ private:
+  friend class Pipeline;
+  struct Impl;
+  explicit ImageFeatures(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+  std::shared_ptr<const Impl> impl_;
+};
+
+/// One element of a batch.
+struct Request {
+  Image image;
+  std::string instruction;
+  GenerationConfig options = {};
+};
+
+/// Its outcome: either a generation or the error that this request met.
+struct Response {
+  std::optional<Generation> generation;
+  std::optional<Error> error;
+};
+
+/// Answers instructions about pictures. Owns the weights; movable, not copyable.
+///
+/// Threads: every const function may be called from any thread at once. Calls share one pool of
+/// threads
+///          and take turns step by step; each owns its caches.
+/// Errors:  only instructblip::Error leaves this class (and what a caller's callback throws); a
+/// failed
+///          call changes nothing.
+class INSTRUCTBLIP_API Pipeline {
+ public:
+  /// Reads config.json, *.safetensors, the image settings and both tokenizers from
+  /// `checkpoint_dir`, a directory in Hugging Face's layout. Errors: not_found, bad_model,
+  /// unsupported, out_of_memory, invalid_argument.
+  static Pipeline load(const std::filesystem::path& checkpoint_dir,
+                       const LoadOptions& options = {});
+
+  /// @param image        any size; resized inside; borrowed for the call
+  /// @param instruction  UTF-8; the Q-Former and the language model both read it. May be empty.
+  /// Errors: invalid_argument (options, text too long, not UTF-8, a literal image token), deadline.
+  Generation generate(const Image& image, std::string_view instruction,
+                      const GenerationConfig& config = {}, const Control& control = {}) const;
+
+  /// The same about a picture that was encoded before: the vision encoder is not run.
+  Generation generate(const ImageFeatures& features, std::string_view instruction,
+                      const GenerationConfig& config = {}, const Control& control = {}) const;
+
+  /// Every request as if it were alone, in order; one that fails does not touch the others.
+  std::vector<Response> generate(std::span<const Request> requests,
+                                 const Control& control = {}) const;
+
+  /// Runs the vision encoder alone.
+  ImageFeatures encode(const Image& image) const;
+
+  /// What the stages compute, for comparisons: `pixel_values` [1, 3, H, W], `vision` [1, positions,
+  /// width] and, with an instruction, `qformer` [1, queries, width], `projection` [1, queries,
+  /// language width] and `logits` [1, vocabulary], the unprocessed logits of the first new token.
+  std::vector<NamedTensor> features(const Image& image,
+                                    std::optional<std::string_view> instruction = {}) const;
+
+  /// The ids that `text` becomes. Errors: invalid_argument.
+  TokenizedText tokenize(std::string_view text) const;
+
+  const ModelInfo& info() const noexcept;
+
+  Pipeline(Pipeline&&) noexcept;
+  Pipeline& operator=(Pipeline&&) noexcept;
+  ~Pipeline();
+
+ private:
+  struct Impl;
+  explicit Pipeline(std::unique_ptr<const Impl> impl);
+  std::unique_ptr<const Impl> impl_;
+};
+
+}  // namespace instructblip
