@@ -1,0 +1,27 @@
+#include "language/language_model.h"
+#include "language/llama/llama.h"
+#include "language/t5/t5.h"
+
+namespace instructblip {
+namespace {
+
+// A row for each language model: the config it is described by, the class that runs it.
+struct Factory {
+  const nn::Weights& weights;
+
+  std::unique_ptr<const LanguageModel> operator()(const T5Config& config) const {
+    return std::make_unique<T5>(weights, config);
+  }
+  std::unique_ptr<const LanguageModel> operator()(const LlamaConfig& config) const {
+    return std::make_unique<Llama>(weights, config);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const LanguageModel> make_language_model(
+    const nn::Weights& weights, const std::variant<T5Config, LlamaConfig>& config) {
+  return std::visit(Factory{weights}, config);
+}
+
+}  // namespace instructblip

@@ -1,0 +1,51 @@
+// What the pipeline needs of a frozen language model, whichever it is.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "checkpoint/model_config.h"
+#include "nn/weights.h"
+
+namespace instructblip {
+
+// P prompt positions, image tokens included | R hypotheses | L hidden | N rows of the head
+// (vocabulary)
+
+// A prompt being continued. Owns its caches; refers to its model, which must outlive it.
+class LanguageModelSession {
+ public:
+  virtual ~LanguageModelSession() = default;
+  // Logits [1, N] of the first new token.
+  virtual at::Tensor prefill() = 0;
+  // Row r continues row sources[r] of the step before (0 after prefill) with tokens[r] -> logits
+  // [R, N].
+  virtual at::Tensor step(std::span<const std::int32_t> sources,
+                          std::span<const std::int32_t> tokens) = 0;
+};
+
+// Immutable; safe to use from several sessions.
+class LanguageModel {
+ public:
+  virtual ~LanguageModel() = default;
+
+  // The embeddings of text tokens, [1, T, L].
+  virtual at::Tensor embed(std::span<const std::int32_t> ids) const = 0;
+  // `prompt` [1, P, L]: the visual prefix and the embedded instruction.
+  virtual std::unique_ptr<LanguageModelSession> start(at::Tensor prompt) const = 0;
+  // The ids that stand before the first new one in the sequence that is being generated: the prompt
+  // of a decoder, the start token of an encoder-decoder. Repetition penalties look at them.
+  virtual std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const = 0;
+  // Rows of the embedding; prompt ids must be below.
+  virtual std::int64_t embedding_rows() const = 0;
+};
+
+// The language model that the config describes; `weights` at the checkpoint's `language_model`.
+std::unique_ptr<const LanguageModel> make_language_model(
+    const nn::Weights& weights, const std::variant<T5Config, LlamaConfig>& config);
+
+}  // namespace instructblip

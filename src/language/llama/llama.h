@@ -1,0 +1,42 @@
+// LLaMA, and with it Vicuna: a decoder that reads the visual prefix as if it were text.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "checkpoint/model_config.h"
+#include "language/language_model.h"
+#include "language/llama/llama_layer.h"
+#include "nn/embedding.h"
+
+namespace instructblip {
+
+class Llama final : public LanguageModel {
+ public:
+  Llama(const nn::Weights& weights, const LlamaConfig& config);
+
+  at::Tensor embed(std::span<const std::int32_t> ids) const override;
+  std::unique_ptr<LanguageModelSession> start(at::Tensor prompt) const override;
+  std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const override;
+  std::int64_t embedding_rows() const override { return embedding_.rows(); }
+
+  // x [1, P, L] -> logits [1, N] of the last position.
+  at::Tensor prefill(const at::Tensor& prompt, nn::KvCache& cache) const;
+  // One token for each hypothesis -> logits [R, N].
+  at::Tensor step(std::span<const std::int32_t> tokens, nn::KvCache& cache) const;
+  std::int64_t layers() const { return static_cast<std::int64_t>(layers_.size()); }
+
+ private:
+  nn::Embedding embedding_;
+  RotaryEmbedding rotary_;
+  std::vector<LlamaLayer> layers_;
+  nn::RmsNorm final_norm_;
+  nn::Linear head_;
+};
+
+}  // namespace instructblip

@@ -1,0 +1,82 @@
+// The blocks of T5's encoder and decoder.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+
+#include "checkpoint/model_config.h"
+#include "nn/activation.h"
+#include "nn/attention.h"
+#include "nn/kv_cache.h"
+#include "nn/linear.h"
+#include "nn/normalization.h"
+#include "nn/weights.h"
+
+namespace instructblip {
+
+// R hypotheses | P encoder positions, image tokens included | L hidden (2048) | F feed-forward
+// (5120) H heads | d width of a head; H * d need not equal L
+
+// Scores are not divided by sqrt(d), and no projection has a bias.
+class T5Attention {
+ public:
+  T5Attention(const nn::Weights& weights, const T5Config& config);
+
+  at::Tensor queries(const at::Tensor& x) const;  // [B, T, L] -> [B, H, T, d]
+  at::Tensor keys(const at::Tensor& x) const;
+  at::Tensor values(const at::Tensor& x) const;
+  at::Tensor output(const at::Tensor& attended) const { return output_(attended); }
+
+ private:
+  std::int64_t heads_;
+  nn::Linear query_, key_, value_, output_;
+};
+
+// contract(act(gate(x)) * expand(x)), or contract(act(expand(x))) where the config is not gated.
+class T5FeedForward {
+ public:
+  T5FeedForward(const nn::Weights& weights, const T5Config& config);
+  at::Tensor forward(const at::Tensor& x) const;
+
+ private:
+  Activation activation_;
+  nn::Linear expand_;
+  std::optional<nn::Linear> gated_;
+  nn::Linear contract_;
+};
+
+class T5EncoderBlock {
+ public:
+  T5EncoderBlock(const nn::Weights& weights, const T5Config& config);
+  // x [1, P, L], bias [1, H, P, P] -> [1, P, L].
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& bias) const;
+
+ private:
+  nn::RmsNorm before_attention_, before_feed_forward_;
+  T5Attention attention_;
+  T5FeedForward feed_forward_;
+};
+
+// Keys and values of the encoder's output, computed once for all steps and hypotheses.
+struct T5CrossMemory {
+  at::Tensor keys, values;  // [1, H, P, d]
+};
+
+class T5DecoderBlock {
+ public:
+  T5DecoderBlock(const nn::Weights& weights, const T5Config& config, std::int64_t index);
+
+  T5CrossMemory remember(const at::Tensor& encoded) const;  // encoded [1, P, L]
+  // The position that the cache has begun: x [R, 1, L], bias [1, H, 1, T] -> [R, 1, L].
+  at::Tensor step(const at::Tensor& x, const at::Tensor& bias, const T5CrossMemory& memory,
+                  nn::KvCache& cache) const;
+
+ private:
+  std::int64_t index_;
+  nn::RmsNorm before_self_, before_cross_, before_feed_forward_;
+  T5Attention self_, cross_;
+  T5FeedForward feed_forward_;
+};
+
+}  // namespace instructblip

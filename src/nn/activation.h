@@ -1,0 +1,16 @@
+// Activation functions, by the names that hub configs use.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "checkpoint/model_config.h"
+
+namespace instructblip::nn {
+
+// gelu        x/2 (1 + erf(x / sqrt 2))
+// gelu_new    x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
+// quick_gelu  x sigmoid(1.702 x)
+// silu        x sigmoid(x)
+at::Tensor activate(Activation activation, const at::Tensor& x);
+
+}  // namespace instructblip::nn

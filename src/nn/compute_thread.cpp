@@ -1,0 +1,77 @@
+#include "nn/compute_thread.h"
+
+#include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
+#include <c10/util/Exception.h>
+
+#include <new>
+#include <string>
+
+#include "core/errors.h"
+
+namespace instructblip::nn {
+namespace {
+
+std::exception_ptr translated(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const Error&) {
+    return error;
+  } catch (const std::bad_alloc&) {
+    return std::make_exception_ptr(Error(ErrorCode::out_of_memory, "out of memory"));
+  } catch (const c10::Error& e) {
+    const std::string what = e.what_without_backtrace();
+    if (what.find("DefaultCPUAllocator") != std::string::npos) {
+      return std::make_exception_ptr(Error(ErrorCode::out_of_memory, "out of memory"));
+    }
+    return std::make_exception_ptr(Error(
+        ErrorCode::internal, "a tensor operation failed: " + what.substr(0, what.find('\n'))));
+  } catch (...) {
+    return error;
+  }
+}
+
+}  // namespace
+
+ComputeThread::ComputeThread(int threads) : thread_([this, threads] { loop(threads); }) {}
+
+ComputeThread::~ComputeThread() {
+  {
+    const std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
+  arrived_.notify_all();
+  thread_.join();
+}
+
+void ComputeThread::run_task(std::function<void()> work) {
+  Task task{std::move(work), nullptr};
+  std::unique_lock lock(mutex_);
+  queue_.push_back(&task);
+  arrived_.notify_one();
+  finished_.wait(lock, [&] { return task.done; });
+  if (task.error) std::rethrow_exception(task.error);
+}
+
+void ComputeThread::loop(int threads) {
+  at::set_num_threads(threads);
+  const c10::InferenceMode inference;
+  std::unique_lock lock(mutex_);
+  while (true) {
+    arrived_.wait(lock, [this] { return closing_ || !queue_.empty(); });
+    if (queue_.empty()) return;
+    Task* task = queue_.front();
+    queue_.pop_front();
+    lock.unlock();
+    try {
+      task->work();
+    } catch (...) {
+      task->error = translated(std::current_exception());
+    }
+    lock.lock();
+    task->done = true;
+    finished_.notify_all();
+  }
+}
+
+}  // namespace instructblip::nn

@@ -1,0 +1,107 @@
+#include "nn/kv_cache.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/index_select.h>
+
+#include <algorithm>
+
+namespace instructblip::nn {
+namespace {
+
+constexpr std::int64_t kFirstPositions = 32;
+
+// A tensor like `old` whose dimension `dim` has room for `needed`; the first `used` are copied.
+at::Tensor grown(const at::Tensor& old, std::int64_t dim, std::int64_t used, std::int64_t needed) {
+  if (needed <= old.size(dim)) return old;
+  std::vector<std::int64_t> shape = old.sizes().vec();
+  shape[static_cast<std::size_t>(dim)] = std::max(needed + kFirstPositions, 2 * old.size(dim));
+  at::Tensor larger = at::empty(shape, old.options());
+  larger.narrow(dim, 0, used).copy_(old.narrow(dim, 0, used));
+  return larger;
+}
+
+}  // namespace
+
+void KvCache::store_prompt(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values) {
+  Layer& l = layers_[static_cast<std::size_t>(layer)];
+  shared_length_ = keys.size(2);
+  l.shared_keys = keys.contiguous();
+  l.shared_values = values.contiguous();
+}
+
+void KvCache::begin_step(std::span<const std::int32_t> sources) {
+  const std::size_t rows = sources.size();
+  if (rows == 1 && table_.empty()) {
+    ++shared_length_;
+    return;
+  }
+  slots_ = std::max(slots_, static_cast<std::int64_t>(rows));
+  for (std::vector<std::int32_t>& page : table_) {
+    std::vector<std::int32_t> reordered(rows);
+    for (std::size_t r = 0; r < rows; ++r)
+      reordered[r] = page[static_cast<std::size_t>(sources[r])];
+    page = std::move(reordered);
+  }
+  std::vector<std::int32_t>& newest = table_.emplace_back(rows);
+  for (std::size_t r = 0; r < rows; ++r) newest[r] = static_cast<std::int32_t>(r);
+
+  const auto positions = static_cast<std::int64_t>(table_.size());
+  gather_ = at::empty({static_cast<std::int64_t>(rows) * positions}, at::dtype(at::kInt));
+  auto* index = gather_.data_ptr<std::int32_t>();
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t t = 0; t < table_.size(); ++t) {
+      *index++ = static_cast<std::int32_t>(t) * static_cast<std::int32_t>(slots_) + table_[t][r];
+    }
+  }
+}
+
+KvView KvCache::append(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values) {
+  Layer& l = layers_[static_cast<std::size_t>(layer)];
+  if (table_.empty()) {
+    append_shared(l, keys, values);
+  } else {
+    append_tail(l, keys, values);
+  }
+  KvView view;
+  if (l.shared_keys.defined()) {
+    view.shared_keys = l.shared_keys.narrow(2, 0, shared_length_);
+    view.shared_values = l.shared_values.narrow(2, 0, shared_length_);
+  }
+  if (!table_.empty()) {
+    const std::int64_t rows = keys.size(0);
+    const auto gathered = [&](const at::Tensor& tail) {
+      return at::index_select(tail, 0, gather_)
+          .view({rows, tail_length(), tail.size(1), tail.size(2)})
+          .transpose(1, 2);  // [R, H, T, d]
+    };
+    view.tail_keys = gathered(l.tail_keys);
+    view.tail_values = gathered(l.tail_values);
+  }
+  return view;
+}
+
+void KvCache::append_shared(Layer& layer, const at::Tensor& keys, const at::Tensor& values) const {
+  const std::int64_t position = shared_length_ - 1;
+  const auto put = [&](at::Tensor& shared, const at::Tensor& added) {
+    if (!shared.defined())
+      shared = at::empty({1, added.size(1), 0, added.size(3)}, added.options());
+    shared = grown(shared, 2, position, shared_length_);
+    shared.narrow(2, position, 1).copy_(added);
+  };
+  put(layer.shared_keys, keys);
+  put(layer.shared_values, values);
+}
+
+void KvCache::append_tail(Layer& layer, const at::Tensor& keys, const at::Tensor& values) const {
+  const std::int64_t rows = keys.size(0);
+  const std::int64_t position = tail_length() - 1;
+  const auto put = [&](at::Tensor& tail, const at::Tensor& added) {
+    if (!tail.defined()) tail = at::empty({0, added.size(1), added.size(3)}, added.options());
+    tail = grown(tail, 0, position * slots_, tail_length() * slots_);
+    tail.narrow(0, position * slots_, rows).copy_(added.squeeze(2));
+  };
+  put(layer.tail_keys, keys);
+  put(layer.tail_values, values);
+}
+
+}  // namespace instructblip::nn

@@ -1,0 +1,58 @@
+#include "nn/linear.h"
+
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/mm.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace instructblip::nn {
+namespace {
+
+// Elements of a half-precision matrix that are widened at a time: 2 MiB of float32 stay in the
+// second level cache between the widening and the product.
+constexpr std::int64_t kTileElements = 1 << 19;
+
+// The product with a matrix held as f16 or bf16. Widening a tile of rows just before it is used
+// reads half the bytes of a float32 matrix and computes the same sums.
+at::Tensor linear_half(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  const std::int64_t in = weight.size(1);
+  const std::int64_t out = weight.size(0);
+  const at::Tensor rows = x.reshape({-1, in});                 // [M, in]
+  at::Tensor y = at::empty({rows.size(0), out}, x.options());  // [M, out]
+  const std::int64_t tile_rows = std::clamp<std::int64_t>(kTileElements / in, 1, out);
+  at::Tensor tile = at::empty({tile_rows, in}, x.options());
+  for (std::int64_t begin = 0; begin < out; begin += tile_rows) {
+    const std::int64_t count = std::min(tile_rows, out - begin);
+    at::Tensor wide = tile.narrow(0, 0, count);  // [count, in]
+    wide.copy_(weight.narrow(0, begin, count));
+    at::Tensor target = y.narrow(1, begin, count);  // [M, count]
+    if (bias.defined()) {
+      at::addmm_out(target, bias.narrow(0, begin, count), rows, wide.t());
+    } else {
+      at::mm_out(target, rows, wide.t());
+    }
+  }
+  std::vector<std::int64_t> shape = x.sizes().vec();
+  shape.back() = out;
+  return y.view(shape);
+}
+
+}  // namespace
+
+Linear::Linear(const Weights& weights, std::int64_t in, std::int64_t out, Bias bias)
+    : weight_(weights.matrix("weight", {out, in})) {
+  if (bias == Bias::present) bias_ = weights.vector("bias", {out});
+}
+
+Linear::Linear(at::Tensor weight, at::Tensor bias)
+    : weight_(std::move(weight)), bias_(std::move(bias)) {}
+
+at::Tensor Linear::operator()(const at::Tensor& x) const {
+  if (weight_.scalar_type() != at::kFloat) return linear_half(x, weight_, bias_);
+  return at::linear(x, weight_, bias_);
+}
+
+}  // namespace instructblip::nn

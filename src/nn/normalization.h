@@ -1,0 +1,33 @@
+// Normalisations over the last dimension.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "nn/weights.h"
+
+namespace instructblip::nn {
+
+// (x - mean) / sqrt(variance + eps) * weight + bias, with the biased variance.
+class LayerNorm {
+ public:
+  LayerNorm(const Weights& weights, std::int64_t width, double eps);
+  at::Tensor operator()(const at::Tensor& x) const;
+
+ private:
+  at::Tensor weight_, bias_;  // [width]
+  double eps_;
+};
+
+// x / sqrt(mean(x^2) + eps) * weight: no mean is taken off, no bias added.
+// Zhang and Sennrich, Root Mean Square Layer Normalization, 2019.
+class RmsNorm {
+ public:
+  RmsNorm(const Weights& weights, std::int64_t width, double eps);
+  at::Tensor operator()(const at::Tensor& x) const;
+
+ private:
+  at::Tensor weight_;  // [width]
+  double eps_;
+};
+
+}  // namespace instructblip::nn

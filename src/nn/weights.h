@@ -1,0 +1,78 @@
+// The checkpoint as the stages see it: a path, a name, the shape that the config promises.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "checkpoint/tensor_store.h"
+#include "core/shape.h"
+
+namespace instructblip::nn {
+
+// How matrices are held in memory; vectors and small tables are always float32.
+enum class HeldAs { f32, f16, bf16 };
+
+using LoadProgress = std::function<void(std::int64_t done, std::int64_t total)>;
+
+class WeightLoader;
+
+// A cursor: `weights / "attention" / "query"` points at the tensors whose names start with
+// "attention.query.". Cheap to copy; valid while its loader lives.
+class Weights {
+ public:
+  Weights operator/(std::string_view name) const;
+  Weights operator/(std::int64_t index) const {
+    return *this / std::string_view(std::to_string(index));
+  }
+
+  // A matrix, held as the loader says. A tensor that is missing or of another shape is remembered
+  // and replaced by one without data, so that building goes on and one run finds every fault.
+  at::Tensor matrix(std::string_view name, const Shape& expected) const;
+  // A bias, a norm, a position table: float32.
+  at::Tensor vector(std::string_view name, const Shape& expected) const;
+
+  bool has(std::string_view name) const;
+  // Marks a tensor as known though nobody reads it: a copy of a tied one, a buffer. May be absent.
+  void ignore(std::string_view name) const;
+
+ private:
+  friend class WeightLoader;
+  Weights(WeightLoader& loader, std::string path) : loader_(&loader), path_(std::move(path)) {}
+
+  WeightLoader* loader_;
+  std::string path_;  // with its trailing dot; empty at the root
+};
+
+// Reads a checkpoint once, and accounts for every tensor of it.
+class WeightLoader {
+ public:
+  // float32 tensors are used where they lie in the map, so the tensors share ownership of the
+  // store.
+  WeightLoader(std::shared_ptr<const TensorStore> store, HeldAs held_as,
+               LoadProgress progress = {});
+  ~WeightLoader();
+
+  Weights root() { return Weights(*this, ""); }
+
+  // Throws one Error(bad_model) that lists what was missing, misshapen, of a type that no weight
+  // has, or never read.
+  void finish() const;
+
+  // Of what has been read: elements, and the bytes that hold them.
+  std::int64_t parameters() const;
+  std::int64_t bytes() const;
+
+ private:
+  friend class Weights;
+  at::Tensor get(const std::string& path, const Shape& expected, HeldAs held_as);
+
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace instructblip::nn

@@ -1,0 +1,115 @@
+#include "vision/vision_encoder.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/upsample_bicubic2d.h>
+#include <ATen/ops/zeros.h>
+
+#include <cmath>
+#include <string>
+
+#include "instructblip/error.h"
+
+namespace instructblip {
+namespace {
+
+// Query, key and value as one product; rows 0..V-1 of the weight are queries, then keys, then
+// values.
+nn::Linear read_qkv(const nn::Weights& weights, const VisionConfig& config) {
+  const std::int64_t hidden = config.hidden;
+  at::Tensor weight = (weights / "qkv").matrix("weight", {3 * hidden, hidden});
+  if (!(weights / "qkv").has("bias") && weights.has("q_bias")) {
+    // The first BLIP-2 converters stored no key bias: it is zero.
+    const at::Tensor query = weights.vector("q_bias", {hidden});
+    const at::Tensor value = weights.vector("v_bias", {hidden});
+    return nn::Linear(std::move(weight),
+                      at::cat({query, at::zeros({hidden}, query.options()), value}));
+  }
+  at::Tensor bias;
+  if (config.qkv_bias) bias = (weights / "qkv").vector("bias", {3 * hidden});
+  return nn::Linear(std::move(weight), std::move(bias));
+}
+
+// The patch rows of the table as a grid, resized as torch's bicubic interpolation does it (a =
+// -0.75, not antialiased), with the CLS row in front.
+at::Tensor resized_table(const at::Tensor& table, std::int64_t side, std::int64_t height,
+                         std::int64_t width) {
+  const std::int64_t hidden = table.size(2);
+  const at::Tensor grid = table.narrow(1, 1, side * side)
+                              .reshape({1, side, side, hidden})
+                              .permute({0, 3, 1, 2});  // [1, V, side, side]
+  const at::Tensor resized = at::upsample_bicubic2d(grid, {height, width}, /*align_corners=*/false,
+                                                    std::nullopt, std::nullopt);
+  const at::Tensor rows = resized.permute({0, 2, 3, 1}).reshape({1, height * width, hidden});
+  return at::cat({table.narrow(1, 0, 1), rows}, 1);
+}
+
+}  // namespace
+
+VisionLayer::VisionLayer(const nn::Weights& weights, const VisionConfig& config)
+    : heads_(config.heads),
+      activation_(config.activation),
+      attention_{.order = nn::AttentionOrder::fused,
+                 .divisor = std::sqrt(static_cast<double>(config.hidden / config.heads))},
+      before_attention_(weights / "layer_norm1", config.hidden, config.layer_norm_eps),
+      before_feed_forward_(weights / "layer_norm2", config.hidden, config.layer_norm_eps),
+      qkv_(read_qkv(weights / "self_attn", config)),
+      output_(weights / "self_attn" / "projection", config.hidden, config.hidden),
+      expand_(weights / "mlp" / "fc1", config.hidden, config.feed_forward),
+      contract_(weights / "mlp" / "fc2", config.feed_forward, config.hidden) {}
+
+at::Tensor VisionLayer::self_attention(const at::Tensor& x) const {
+  const at::Tensor qkv = qkv_(x)
+                             .view({x.size(0), x.size(1), 3, heads_, x.size(2) / heads_})
+                             .permute({2, 0, 3, 1, 4});  // [3, B, H, P, V / H]
+  return output_(nn::attention(qkv[0], qkv[1], qkv[2], attention_));
+}
+
+at::Tensor VisionLayer::forward(const at::Tensor& x) const {
+  const at::Tensor attended = x + self_attention(before_attention_(x));
+  const at::Tensor expanded = nn::activate(activation_, expand_(before_feed_forward_(attended)));
+  return attended + contract_(expanded);  // [B, P, V]
+}
+
+VisionEncoder::VisionEncoder(const nn::Weights& weights, const VisionConfig& config,
+                             const PixelSize& size)
+    : patch_size_(config.patch_size),
+      class_embedding_((weights / "embeddings").vector("class_embedding", {1, 1, config.hidden})),
+      position_table_((weights / "embeddings")
+                          .vector("position_embedding", {1, config.positions(), config.hidden})),
+      patch_weight_((weights / "embeddings" / "patch_embedding")
+                        .vector("weight", {config.hidden, 3, patch_size_, patch_size_})),
+      patch_bias_((weights / "embeddings" / "patch_embedding").vector("bias", {config.hidden})),
+      final_norm_(weights / "post_layernorm", config.hidden, config.layer_norm_eps) {
+  layers_.reserve(static_cast<std::size_t>(config.layers));
+  for (std::int64_t i = 0; i < config.layers; ++i) {
+    layers_.emplace_back(weights / "encoder" / "layers" / i, config);
+  }
+  if (size.height == config.image_size && size.width == config.image_size) return;
+  if (!size.interpolate) {
+    throw Error(ErrorCode::bad_model,
+                "preprocessor_config.json makes pictures of " + std::to_string(size.height) +
+                    " x " + std::to_string(size.width) + " pixels, expected " +
+                    std::to_string(config.image_size) + " x " + std::to_string(config.image_size) +
+                    " (config.json: vision_config.image_size)",
+                "turn on the interpolation of position encodings to use another size");
+  }
+  if (position_table_.is_meta()) return;
+  position_table_ = resized_table(position_table_, config.patches_per_side(),
+                                  size.height / patch_size_, size.width / patch_size_);
+}
+
+at::Tensor VisionEncoder::forward(const at::Tensor& pixels) const {
+  const std::int64_t batch = pixels.size(0);
+  const at::Tensor patches =
+      at::conv2d(pixels, patch_weight_, patch_bias_, {patch_size_, patch_size_})  // [B, V, h, w]
+          .flatten(2)
+          .transpose(1, 2);  // [B, P - 1, V]
+  const at::Tensor class_rows = class_embedding_.expand({batch, 1, -1});
+  at::Tensor x = at::cat({class_rows, patches}, 1) + position_table_;  // [B, P, V]
+  for (const VisionLayer& layer : layers_) x = layer.forward(x);
+  return final_norm_(x);
+}
+
+}  // namespace instructblip
