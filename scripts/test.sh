@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Sets the machine up, builds, and runs every test; the last lines are ctest's summary of the whole suite.
+# Arguments go to ctest: scripts/test.sh -R tokenizer
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+scripts/setup.sh
+
+# The components that know no torch, under AddressSanitizer and UndefinedBehaviorSanitizer.
+BUILD_DIR=build-sanitize scripts/build.sh -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1" \
+  -DINSTRUCTBLIP_SANITIZE=ON -DINSTRUCTBLIP_WITH_TORCH=OFF
+ctest --test-dir build-sanitize --label-regex torch_free --parallel "$(nproc)" --output-on-failure \
+  --no-tests=error
+
+scripts/build.sh
+ctest --test-dir build --parallel "$(nproc)" --output-on-failure --no-tests=error "$@"
