@@ -1,0 +1,106 @@
+"""Random InstructBLIP models of any size: configuration from a plain dict, weights in which every tensor matters.
+
+An architecture is a dict {"vision": {...}, "qformer": {...}, "text": {...}, "queries": int, "head_spread": float,
+"eos_share": float}; the three inner dicts hold keys of the Hugging Face configs.
+"""
+
+import math
+
+import torch
+from transformers import InstructBlipConfig, InstructBlipForConditionalGeneration
+
+# Deviations of a Linear from the 1/sqrt(fan_in) rule. Larger ones make the answers hang on every detail of the
+# input, too large ones let rounding decide.
+GAINS = {
+    "qkv": 1.6, "query": 2.0, "key": 1.5, "value": 1.6, "q_proj": 1.8, "k_proj": 1.8, "v_proj": 1.6,
+    "q": 1.6, "k": 1.6, "v": 1.6, "language_projection": 1.6,
+}  # fmt: skip
+
+
+def configuration(architecture, image_token, stored_dtype="float32"):
+    text = dict(architecture["text"])
+    config = InstructBlipConfig(
+        vision_config=dict(architecture["vision"]),
+        qformer_config=dict(architecture["qformer"]),
+        text_config=text,
+        num_query_tokens=architecture["queries"],
+        image_token_index=image_token,
+        tie_word_embeddings=text.get("tie_word_embeddings", text["model_type"] == "t5"),
+    )
+    config.torch_dtype = stored_dtype
+    return config
+
+
+def random_model(architecture, image_token, seed):
+    """A model whose weights are all drawn anew: norms around 1, biases, K bias, tables and both feed-forwards."""
+    config = configuration(architecture, image_token)
+    torch.manual_seed(seed)
+    with torch.device("cpu"):
+        model = InstructBlipForConditionalGeneration._from_config(config, torch_dtype=torch.float32).eval()
+    generator = torch.Generator().manual_seed(seed)
+    spread = architecture.get("head_spread", 4.0)
+    tied = config.text_config.tie_word_embeddings
+    is_t5 = config.text_config.model_type == "t5"
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(_draw(name, parameter, generator, config, spread, tied, is_t5))
+    model.tie_weights()
+    return model
+
+
+def _draw(name, parameter, generator, config, spread, tied, is_t5):
+    noise = torch.empty(parameter.shape).normal_(generator=generator)
+    kind = name.split(".")[-2] if "." in name else name
+    is_norm = "norm" in kind.lower()
+    if name.endswith("bias") and parameter.dim() == 1:
+        return 0.3 * noise
+    if is_norm:
+        return 1 + 0.3 * noise
+    if name in ("query_tokens",) or "class_embedding" in name or "position_embedding" in name:
+        return 0.8 * noise
+    if "relative_attention_bias" in name:
+        return 1.2 * noise
+    width = parameter.shape[-1]
+    if kind in ("shared", "embed_tokens"):
+        if not tied:
+            return noise
+        # A tied T5 head divides by sqrt(width), a tied LLaMA head does not.
+        return spread * noise if is_t5 else spread / math.sqrt(width) * noise
+    if kind == "word_embeddings":
+        return noise
+    if kind == "lm_head":
+        return spread / math.sqrt(width) * noise
+    fan_in = parameter[0].numel()
+    gain = GAINS.get(kind, 1.3)
+    if is_t5 and kind == "q":  # T5 does not scale its scores
+        gain /= math.sqrt(config.text_config.d_kv)
+    return gain / math.sqrt(fan_in) * noise
+
+
+def season_with_ends(model, stop_ids, samples, share):
+    """Tilts the head rows of the stop ids so that about `share` of the greedy steps of `samples` choose one.
+
+    Without it a random head with hundreds of rows would hardly ever end an answer.
+    """
+    states, firsts = [], []
+    head = model.language_model.get_output_embeddings()
+    hook = head.register_forward_pre_hook(lambda _m, args: states.append(args[0][:, -1].detach().clone()))
+    stop = torch.tensor(stop_ids)
+    with torch.no_grad():
+        kept = head.weight[stop].clone()
+        head.weight[stop] = 0  # no sample may end early
+        for sample in samples:
+            firsts.append(len(states))
+            model.generate(**sample, max_new_tokens=24, do_sample=False, num_beams=1, repetition_penalty=1.0)
+        hook.remove()
+        hidden = torch.cat(states)
+        mean = hidden.mean(0)
+        direction = mean / mean.pow(2).sum()
+        along = (hidden @ direction).clamp_min(1e-3)
+        best = (hidden @ head.weight.T).max(-1).values
+        for i, token in enumerate(stop_ids):
+            row = kept[i] * 0.7
+            needed = (best - hidden @ row) / along
+            # Few answers may be empty: the first steps are held to less.
+            lift = min(torch.quantile(needed, share / len(stop_ids)), torch.quantile(needed[firsts], 0.1))
+            head.weight[token] = row + lift * direction

@@ -1,0 +1,146 @@
+"""From a case (see cases.py) to a directory with weights, tokenizers, golden.json and stages.safetensors."""
+
+import dataclasses
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+
+import architectures
+import golden_file
+import layouts
+import requests_table
+from reference import Reference
+
+
+@dataclasses.dataclass
+class Workshop:
+    """What every case needs: toy tokenizers, photographs, and a python that has transformers 5."""
+
+    make_tokenizers: Callable  # (case, directory) -> (language model's, Q-Former's tokenizer directory)
+    image_directory: str
+    images: list
+    python5: str | None = None
+
+
+def complete(case, processor):
+    """The architecture of a case with the ids and rows that follow from its tokenizers."""
+    lm = processor.tokenizer
+    text = dict(case["text"])
+    image_token = lm.convert_tokens_to_ids("<image>")
+    # `cut_rows`: the vocabulary ended before the image token, which only the 2024 twin adds.
+    text.setdefault("vocab_size", len(lm) + case.get("spare_rows", 0))
+    if text["model_type"] == "llama":
+        text.setdefault("pad_token_id", lm.pad_token_id)
+    qformer = dict(case["qformer"])
+    qformer["vocab_size"] = len(processor.qformer_tokenizer) + qformer.pop("spare_words", 0)
+    architecture = {
+        "vision": dict(case["vision"]), "qformer": qformer, "text": text, "queries": case["queries"],
+        "head_spread": case.get("head_spread", 4.0),
+    }  # fmt: skip
+    return architecture, image_token
+
+
+def stop_ids(architecture):
+    ids = architecture["text"]["eos_token_id"]
+    return ids if isinstance(ids, list) else [ids]
+
+
+def interpolates(case):
+    return case.get("pixels", case["vision"]["image_size"]) != case["vision"]["image_size"]
+
+
+def entries_of(case):
+    if case.get("requests"):
+        return [tuple(entry) for entry in case["requests"]]
+    if interpolates(case):
+        return requests_table.INTERPOLATED
+    extra = requests_table.FROM_CONFIG if "max_new_tokens" in case.get("text_edits", {}) else []
+    return extra + requests_table.GREEDY + requests_table.BEAMS
+
+
+def write_twin(case, workshop, work):
+    """The checkpoint in the 2024 layout, which 4.57.3 can run whatever the layout asked for."""
+    lm_dir, qformer_dir = workshop.make_tokenizers(case, work)
+    pixels = case.get("pixels", case["vision"]["image_size"])
+    processor = layouts.make_processor(lm_dir, qformer_dir, case["queries"], pixels)
+    architecture, image_token = complete(case, processor)
+    model = architectures.random_model(architecture, image_token, case["seed"])
+    if case.get("old_vision_bias"):
+        layouts.zero_key_bias(model)
+    layouts.write_2024(work / "plain", model, processor)
+    reference = Reference(work / "plain", workshop.image_directory)
+    more = {"interpolate_pos_encoding": True} if interpolates(case) else {}
+    samples = requests_table.deal(requests_table.GREEDY[:10], workshop.images)
+    samples = [reference.inputs(sample) | more for sample in samples]
+    architectures.season_with_ends(reference.model, stop_ids(architecture), samples, case.get("eos_share", 0.05))
+    twin = work / "twin"
+    layouts.write_2024(twin, reference.model, processor, case["dtype"], case.get("shard_bytes"))
+    layouts.drop_files(twin, *case.get("drop_files", ()))
+    layouts.sparse_config(twin, case.get("drop_keys", ()))
+    if case.get("text_edits"):
+        layouts.edit_text_config(twin, **case["text_edits"])
+    if case.get("disagreeing_tokenizer"):
+        layouts.swap_pieces(twin / "tokenizer.json", case["seed"])
+    return twin, lm_dir
+
+
+def write_checkpoint(case, workshop, directory, work):
+    """Writes the checkpoint proper and returns (directory for the reference, first hidden row or None)."""
+    twin, lm_dir = write_twin(case, workshop, work)
+    if case["layout"] == "2026":
+        layouts.write_2026(directory, twin, workshop.python5, case.get("shard_bytes"))
+        return directory, None
+    if case["layout"] == "2023":
+        rows = layouts.tokenizer_length(lm_dir) if case.get("cut_rows") else None
+        layouts.write_2023(directory, twin, lm_dir, rows, case.get("processor_config", False), case.get("int_size"))
+        return twin, rows
+    shutil.rmtree(directory, ignore_errors=True)
+    shutil.copytree(twin, directory)
+    if case.get("old_vision_bias"):
+        layouts.rewrite_tensors(directory, layouts.split_qkv_bias)
+    return twin, None
+
+
+def write_golden(case, directory, source, hidden, workshop):
+    reference = Reference(source, workshop.image_directory, hidden)
+    requests = requests_table.deal(entries_of(case), workshop.images, case["seed"])
+    kept, dropped = golden_file.answer(reference, requests, case.get("wanted", 99))
+    staged = [r["name"] for r in kept if r["name"] in case["staged"]] if "staged" in case else []
+    sampling = requests_table.deal(requests_table.SAMPLING[: case.get("sampling", 0)], workshop.images)
+    batches = [[i for i in range(len(kept)) if i % 3 == k and "num_beams" not in kept[i]["options"]] for k in range(3)]
+    header = {"seed": case["seed"], "layout": case["layout"], "stored": case["dtype"]}
+    golden_file.write(directory, case["name"], reference, header, kept, staged, sampling, batches)
+    return kept, dropped
+
+
+def build(case, workshop, directory):
+    """Builds one case; the golden of a 2026 directory comes from transformers 5, so from another python."""
+    work = pathlib.Path(tempfile.mkdtemp())
+    try:
+        source, hidden = write_checkpoint(case, workshop, pathlib.Path(directory), work)
+        if case["layout"] == "2026":
+            job = {"case": case, "directory": str(directory), "image_directory": workshop.image_directory,
+                   "images": workshop.images}  # fmt: skip
+            subprocess.run([workshop.python5, __file__, json.dumps(job)], check=True)
+            return
+        report(case, directory, *write_golden(case, directory, source, hidden, workshop))
+    finally:
+        shutil.rmtree(work)
+
+
+def report(case, directory, kept, dropped):
+    for path in pathlib.Path(directory).rglob("*.safetensors"):
+        path.chmod(0o644)
+    size = sum(p.stat().st_size for p in pathlib.Path(directory).rglob("*") if p.is_file())
+    facts = {k: round(v, 2) if isinstance(v, float) else v for k, v in golden_file.variety(kept).items()}
+    print(f"{case['name']}: {size / 1000:.0f} kB, {len(kept)} requests, dropped {dropped}, {facts}", flush=True)
+
+
+if __name__ == "__main__":
+    task = json.loads(sys.argv[1])
+    shop = Workshop(None, task["image_directory"], task["images"])
+    report(task["case"], task["directory"], *write_golden(task["case"], task["directory"], task["directory"], None, shop))

@@ -1,0 +1,164 @@
+"""The committed checkpoints: each one leans on different assumptions a port could get wrong.
+
+`text` is completed by build.py with the ids and rows that follow from the tokenizer. `spare_rows` are head rows beyond
+the tokenizer: the reference does not mask them, so answers contain them.
+"""
+
+T5_IDS = {"decoder_start_token_id": 0, "bos_token_id": 1, "eos_token_id": 1, "pad_token_id": 0}
+
+
+def vision(hidden, heads, layers, image, patch, intermediate, **more):
+    return {"hidden_size": hidden, "num_attention_heads": heads, "num_hidden_layers": layers, "image_size": image,
+            "patch_size": patch, "intermediate_size": intermediate, **more}  # fmt: skip
+
+
+def qformer(hidden, heads, layers, every, intermediate, words=0, positions=512, **more):
+    return {"hidden_size": hidden, "num_attention_heads": heads, "num_hidden_layers": layers,
+            "cross_attention_frequency": every, "intermediate_size": intermediate, "spare_words": words,
+            "max_position_embeddings": positions, **more}  # fmt: skip
+
+
+def t5(width, heads, head, feed_forward, encoder, decoder, **more):
+    return {"model_type": "t5", "d_model": width, "num_heads": heads, "d_kv": head, "d_ff": feed_forward,
+            "num_layers": encoder, "num_decoder_layers": decoder, "feed_forward_proj": "gated-gelu",
+            **T5_IDS, **more}  # fmt: skip
+
+
+def llama(width, heads, groups, feed_forward, layers, **more):
+    return {"model_type": "llama", "hidden_size": width, "num_attention_heads": heads, "num_key_value_heads": groups,
+            "intermediate_size": feed_forward, "num_hidden_layers": layers, "rms_norm_eps": 1e-6,
+            "tie_word_embeddings": False, **more}  # fmt: skip
+
+
+CASES = [
+    # F32, shards, head sizes 11, 8 (text branch 7) and 10, heads * d_kv != d_model, remainder pixels (45 = 3 * 14 + 3).
+    {
+        "name": "t5_2024", "seed": 1, "layout": "2024", "dtype": "F32", "shard_bytes": 150_000, "queries": 5,
+        "vision": vision(33, 3, 2, 45, 14, 48), "qformer": qformer(24, 3, 3, 2, 40, words=3, positions=640),
+        "text": t5(32, 3, 10, 48, 2, 2, dense_act_fn="gelu", tie_word_embeddings=False), "spare_rows": 11,
+        "drop_files": ["spiece.model", "added_tokens.json"],
+        "staged": ["greedy", "greedy-long", "greedy-empty"], "sampling": 5,
+    },
+    # gelu_new, tied and therefore scaled head, a config with little more than the sizes, BF16 in one file.
+    {
+        "name": "t5_gelu_new", "seed": 3, "layout": "2024", "dtype": "BF16", "queries": 7,
+        "vision": vision(40, 4, 1, 28, 7, 40), "qformer": qformer(36, 3, 2, 1, 44, positions=640),
+        "text": t5(40, 4, 12, 56, 3, 2, tie_word_embeddings=True), "spare_rows": 0,
+        "drop_keys": ["vision_config.hidden_act", "vision_config.layer_norm_eps", "vision_config.qkv_bias",
+                      "vision_config.attention_dropout", "vision_config.initializer_range",
+                      "qformer_config.hidden_act", "qformer_config.layer_norm_eps", "qformer_config.pad_token_id",
+                      "qformer_config.position_embedding_type", "qformer_config.initializer_range",
+                      "qformer_config.encoder_hidden_size", "text_config.dense_act_fn", "text_config.layer_norm_epsilon",
+                      "text_config.relative_attention_num_buckets", "text_config.tie_word_embeddings",
+                      "text_config.relative_attention_max_distance", "text_config.is_gated_act",
+                      "text_config.is_encoder_decoder", "text_config.dropout_rate", "text_config.use_cache",
+                      "tie_word_embeddings", "use_decoder_only_language_model", "initializer_factor",
+                      "initializer_range", "architectures", "dtype", "transformers_version"],
+        "drop_files": ["spiece.model", "added_tokens.json", "generation_config.json"],
+        "staged": ["greedy", "greedy-chinese"],
+    },
+    # The tokenizers as spiece.model and vocab.txt alone; frequency 3; no q/k/v bias in the ViT; 32 queries.
+    {
+        "name": "t5_spiece", "seed": 4, "layout": "2024", "dtype": "F16", "shard_bytes": 200_000, "queries": 32,
+        "vision": vision(40, 2, 3, 28, 14, 64, qkv_bias=False), "qformer": qformer(30, 5, 4, 3, 40, positions=640),
+        "text": t5(36, 2, 22, 40, 2, 1, dense_act_fn="gelu", tie_word_embeddings=False), "spare_rows": 4,
+        "drop_files": ["tokenizer.json", "added_tokens.json", "qformer_tokenizer/tokenizer.json"],
+        "staged": ["greedy", "greedy-special"],
+    },
+    # tokenizer.json and spiece.model that disagree: the former counts.
+    {
+        "name": "t5_disagree", "seed": 5, "layout": "2024", "dtype": "BF16", "queries": 4,
+        "vision": vision(32, 4, 1, 28, 14, 32), "qformer": qformer(24, 2, 2, 2, 32, positions=640),
+        "text": t5(32, 4, 8, 32, 1, 1, dense_act_fn="gelu", tie_word_embeddings=False), "spare_rows": 7,
+        "disagreeing_tokenizer": True, "wanted": 12,
+    },
+    # The layout of 2023; the language model's vocabulary has spare rows, as Flan-T5's 32128 have.
+    {
+        "name": "t5_2023", "seed": 6, "layout": "2023", "dtype": "F16", "shard_bytes": 200_000, "queries": 5,
+        "vision": vision(33, 3, 2, 42, 14, 48), "qformer": qformer(24, 3, 2, 2, 40, positions=640),
+        "text": t5(32, 3, 10, 48, 2, 2, dense_act_fn="gelu", tie_word_embeddings=False), "spare_rows": 9,
+        "drop_files": ["generation_config.json"], "staged": ["greedy"], "int_size": True,
+    },
+    # As transformers 5 saves: untied head, kept apart although its config may call it tied.
+    {
+        "name": "t5_2026", "seed": 7, "layout": "2026", "dtype": "BF16", "shard_bytes": 200_000, "queries": 6,
+        "vision": vision(44, 4, 2, 42, 14, 48), "qformer": qformer(24, 3, 2, 2, 40, positions=640),
+        "text": t5(32, 3, 10, 48, 2, 2, dense_act_fn="gelu", tie_word_embeddings=False), "spare_rows": 5,
+        "staged": ["greedy", "greedy-spaces"],
+    },
+    # The same from a tied model: the head is scaled.
+    {
+        "name": "t5_2026_tied", "seed": 8, "layout": "2026", "dtype": "BF16", "queries": 6,
+        "vision": vision(32, 4, 1, 28, 14, 32), "qformer": qformer(24, 2, 2, 2, 32, positions=640),
+        "text": t5(32, 2, 14, 32, 2, 1, tie_word_embeddings=True), "spare_rows": 3,
+        "staged": ["greedy"], "wanted": 14,
+    },
+    # F16, shards, head size 11 in the ViT, a pad token inside the vocabulary, spare rows.
+    {
+        "name": "vicuna_2024", "seed": 2, "layout": "2024", "dtype": "F16", "shard_bytes": 150_000, "queries": 12,
+        "vision": vision(33, 3, 2, 56, 14, 64), "qformer": qformer(40, 4, 4, 2, 64, positions=640),
+        "text": llama(48, 4, 4, 88, 2, bos_token_id=2, eos_token_id=2), "spare_rows": 9,
+        "drop_files": ["added_tokens.json"],
+        "staged": ["greedy", "greedy-long", "greedy-chinese"], "sampling": 5,
+    },
+    # Grouped queries, a head_dim that is not width / heads, two stop ids, generation keys inside text_config.
+    {
+        "name": "vicuna_gqa", "seed": 9, "layout": "2024", "dtype": "F32", "queries": 6,
+        "vision": vision(36, 3, 2, 42, 14, 48), "qformer": qformer(32, 4, 3, 1, 40, positions=640),
+        "text": llama(40, 6, 2, 56, 2, head_dim=8, bos_token_id=2, eos_token_id=[2, 77], rope_theta=5000.0),
+        "text_edits": {"num_beams": 3, "repetition_penalty": 1.3, "max_new_tokens": 14, "length_penalty": 0.5,
+                       "early_stopping": True, "no_repeat_ngram_size": 4, "min_new_tokens": 2},
+        "drop_files": ["tokenizer.model"], "spare_rows": 30, "eos_share": 0.08, "staged": ["config-overridden-greedy"],
+    },
+    # The ids of an old LLaMA config, which the tokenizer contradicts: the reference goes by text_config.
+    {
+        "name": "vicuna_old_ids", "seed": 10, "layout": "2024", "dtype": "BF16", "queries": 8,
+        "vision": vision(32, 2, 1, 28, 7, 40), "qformer": qformer(28, 4, 2, 2, 36, positions=640),
+        "text": llama(32, 2, 2, 48, 3, bos_token_id=0, eos_token_id=1), "spare_rows": 6,
+        "text_edits": {"pad_token_id": -1},
+        "staged": ["greedy"],
+    },
+    # tokenizer.model and vocab.txt alone; query-free biases split as the first converter named them.
+    {
+        "name": "vicuna_sentencepiece", "seed": 11, "layout": "2024", "dtype": "F32", "shard_bytes": 200_000,
+        "queries": 5, "old_vision_bias": True,
+        "vision": vision(32, 4, 2, 42, 14, 40), "qformer": qformer(24, 2, 2, 2, 32, positions=640),
+        "text": llama(32, 2, 1, 40, 2, bos_token_id=2, eos_token_id=2), "spare_rows": 5,
+        "drop_files": ["tokenizer.json", "added_tokens.json", "qformer_tokenizer/tokenizer.json"],
+        "staged": ["greedy", "greedy-special"],
+    },
+    # tokenizer.json and tokenizer.model that disagree.
+    {
+        "name": "vicuna_disagree", "seed": 12, "layout": "2024", "dtype": "BF16", "queries": 4,
+        "vision": vision(32, 4, 1, 28, 14, 32), "qformer": qformer(24, 2, 2, 2, 32, positions=640),
+        "text": llama(32, 2, 2, 40, 1, bos_token_id=2, eos_token_id=2), "spare_rows": 3,
+        "disagreeing_tokenizer": True, "wanted": 12,
+    },
+    # 2023, spare rows as in Flan-T5: one of them is where the 2024 twin puts its image token.
+    {
+        "name": "vicuna_2023", "seed": 13, "layout": "2023", "dtype": "F16", "shard_bytes": 150_000, "queries": 6,
+        "vision": vision(33, 3, 2, 42, 14, 48), "qformer": qformer(24, 3, 2, 2, 40, positions=640),
+        "text": llama(32, 4, 4, 56, 2, bos_token_id=2, eos_token_id=2), "spare_rows": 9, "processor_config": True,
+        "drop_files": ["generation_config.json"], "staged": ["greedy"],
+    },
+    # 2023, exactly the rows of the tokenizer (the 32001 of the first Vicuna revisions).
+    {
+        "name": "vicuna_2023_tight", "seed": 14, "layout": "2023", "dtype": "BF16", "queries": 3,
+        "vision": vision(32, 4, 1, 28, 14, 32), "qformer": qformer(24, 2, 2, 2, 32, positions=640),
+        "text": llama(32, 2, 2, 40, 2, bos_token_id=2, eos_token_id=2), "cut_rows": True, "wanted": 14,
+    },
+    # As transformers 5 saves.
+    {
+        "name": "vicuna_2026", "seed": 15, "layout": "2026", "dtype": "F16", "shard_bytes": 150_000, "queries": 6,
+        "vision": vision(44, 4, 2, 42, 14, 48), "qformer": qformer(24, 3, 2, 2, 40, positions=640),
+        "text": llama(32, 4, 2, 56, 2, bos_token_id=2, eos_token_id=2), "spare_rows": 5,
+        "staged": ["greedy", "greedy-spaces"],
+    },
+    # Pictures larger than the position table.
+    {
+        "name": "vicuna_interpolated", "seed": 16, "layout": "2024", "dtype": "BF16", "queries": 6, "pixels": 70,
+        "vision": vision(32, 4, 2, 42, 14, 40), "qformer": qformer(24, 2, 2, 2, 32, positions=640),
+        "text": llama(32, 2, 2, 40, 2, bos_token_id=2, eos_token_id=2), "spare_rows": 5,
+        "drop_files": ["tokenizer.model"], "staged": ["interpolated"],
+    },
+]  # fmt: skip

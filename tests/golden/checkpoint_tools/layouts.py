@@ -1,0 +1,215 @@
+"""Writes a random model with its processor into a directory in the layouts that are found in the wild."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer, BlipImageProcessor, InstructBlipProcessor
+
+DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+MEAN, STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
+
+
+def read_json(path):
+    return json.loads(pathlib.Path(path).read_text())
+
+
+def write_json(path, value):
+    pathlib.Path(path).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def make_processor(lm_tokenizer_dir, qformer_tokenizer_dir, queries, pixels):
+    height, width = pixels if isinstance(pixels, tuple) else (pixels, pixels)
+    image_processor = BlipImageProcessor(size={"height": height, "width": width}, image_mean=MEAN, image_std=STD)
+    return InstructBlipProcessor(
+        image_processor,
+        AutoTokenizer.from_pretrained(lm_tokenizer_dir),
+        AutoTokenizer.from_pretrained(qformer_tokenizer_dir),
+        num_query_tokens=queries,
+    )
+
+
+def stored(model, dtype):
+    """The model cast to the dtype in which it is to lie on disk; 'MIXED' leaves it to each tensor's turn."""
+    if dtype == "MIXED":
+        for i, parameter in enumerate(model.parameters()):
+            parameter.data = parameter.data.to(list(DTYPES.values())[i % 3])
+        return model
+    return model.to(DTYPES[dtype])
+
+
+def write_2024(directory, model, processor, dtype="F32", shard_bytes=None):
+    """As transformers 4.57.3 saves: the layout of the hub since October 2024."""
+    directory = pathlib.Path(directory)
+    shutil.rmtree(directory, ignore_errors=True)
+    model = stored(model, dtype)
+    model.save_pretrained(directory, max_shard_size=shard_bytes or "1GB", safe_serialization=True)
+    processor.save_pretrained(directory)
+
+
+def sparse_config(directory, drop):
+    """Removes keys ("vision_config.hidden_act") from config.json where they only repeat a default."""
+    path = pathlib.Path(directory) / "config.json"
+    config = read_json(path)
+    for key in drop:
+        *parents, last = key.split(".")
+        node = config
+        for parent in parents:
+            node = node[parent]
+        node.pop(last, None)
+    write_json(path, config)
+
+
+def edit_text_config(directory, **keys):
+    path = pathlib.Path(directory) / "config.json"
+    config = read_json(path)
+    config["text_config"].update(keys)
+    write_json(path, config)
+
+
+def drop_files(directory, *patterns):
+    for pattern in patterns:
+        for path in pathlib.Path(directory).glob(pattern):
+            path.unlink()
+
+
+def tensor_files(directory):
+    return sorted(pathlib.Path(directory).glob("*.safetensors"))
+
+
+def rewrite_tensors(directory, change):
+    """Loads every shard, lets `change(tensors)` edit the dict, stores it again and mends the index."""
+    weight_map = {}
+    for path in tensor_files(directory):
+        if path.name == "stages.safetensors":
+            continue
+        tensors = change(load_file(path))
+        save_file({k: v.contiguous() for k, v in tensors.items()}, path, metadata={"format": "pt"})
+        weight_map.update({name: path.name for name in tensors})
+    index = pathlib.Path(directory) / "model.safetensors.index.json"
+    if index.exists():
+        content = read_json(index)
+        content["weight_map"] = dict(sorted(weight_map.items()))
+        write_json(index, content)
+
+
+def split_qkv_bias(tensors):
+    """The names of the first converter: q_bias and v_bias instead of the fused qkv.bias (whose K third is zero)."""
+    result = {}
+    for name, tensor in tensors.items():
+        if name.endswith("self_attn.qkv.bias"):
+            q, k, v = tensor.chunk(3)
+            assert not k.any(), name
+            stem = name.removesuffix("qkv.bias")
+            result[stem + "q_bias"], result[stem + "v_bias"] = q, v
+        else:
+            result[name] = tensor
+    return result
+
+
+def zero_key_bias(model):
+    with torch.no_grad():
+        for layer in model.vision_model.encoder.layers:
+            layer.self_attn.qkv.bias.chunk(3)[1].zero_()
+
+
+def write_2023(directory, twin, lm_tokenizer_dir, rows=None, processor_config=False, int_size=False):
+    """The layout of mid-2023, made from a 2024 twin with the same weights.
+
+    No image token anywhere (config, tokenizer), no num_query_tokens in the processor, whole configs with the keys of
+    that time, buffers that later versions dropped. `rows` cuts the vocabulary to the rows of the tokenizer.
+    """
+    directory, twin = pathlib.Path(directory), pathlib.Path(twin)
+    shutil.rmtree(directory, ignore_errors=True)
+    shutil.copytree(twin, directory)
+    for name in os.listdir(directory):
+        if name not in ("config.json", "preprocessor_config.json", "qformer_tokenizer") and ".safetensors" not in name:
+            (directory / name).unlink()
+    shutil.copytree(lm_tokenizer_dir, directory, dirs_exist_ok=True)
+    config = read_json(directory / "config.json")
+    for key in ("image_token_index", "dtype"):
+        config.pop(key, None)
+    config["torch_dtype"] = "float32"
+    config["transformers_version"] = None
+    text = config["text_config"]
+    text.update({"max_length": 20, "min_length": 0, "do_sample": False, "num_beams": 1, "temperature": 1.0,
+                 "top_k": 50, "top_p": 1.0, "typical_p": 1.0, "repetition_penalty": 1.0, "length_penalty": 1.0,
+                 "no_repeat_ngram_size": 0, "num_return_sequences": 1, "early_stopping": False,
+                 "bad_words_ids": None, "torchscript": False, "transformers_version": "4.30.0"})  # fmt: skip
+    for key in ("dtype", "head_dim", "attention_bias", "mlp_bias", "attention_dropout", "rope_theta", "rope_scaling"):
+        text.pop(key, None)
+    if text["model_type"] == "llama":
+        text["architectures"] = ["LLaMAForCausalLM"]
+    if rows:
+        text["vocab_size"] = rows
+    write_json(directory / "config.json", config)
+    write_json(directory / "generation_config.json", {"_from_model_config": True, "max_new_tokens": 3, "num_beams": 2})
+    if processor_config:
+        write_json(directory / "processor_config.json", {"processor_class": "InstructBlipProcessor"})
+    pixels = read_json(directory / "preprocessor_config.json")
+    if int_size:
+        pixels["size"] = pixels["size"]["height"]
+    write_json(directory / "preprocessor_config.json", pixels)
+    done = set()
+
+    def older(tensors):
+        for name in list(tensors):
+            if rows and name in ("language_model.lm_head.weight", "language_model.model.embed_tokens.weight"):
+                tensors[name] = tensors[name][:rows].clone()
+            if name.endswith("self_attn.q_proj.weight"):
+                stem = name.removesuffix("q_proj.weight")
+                size = text["hidden_size"] // text["num_attention_heads"]
+                inverse = 1.0 / (10000.0 ** (torch.arange(0, size, 2).float() / size))
+                tensors[stem + "rotary_emb.inv_freq"] = inverse
+        if "positions" not in done:
+            done.add("positions")
+            count = config["qformer_config"]["max_position_embeddings"]
+            tensors["qformer.embeddings.position_ids"] = torch.arange(count)[None]
+        return tensors
+
+    rewrite_tensors(directory, older)
+
+
+def write_2026(directory, twin, python5, shard_bytes=None):
+    """Lets transformers 5 load the 2024 twin and save it again in its own way."""
+    script = pathlib.Path(__file__).with_name("resave_with_transformers5.py")
+    shutil.rmtree(directory, ignore_errors=True)
+    subprocess.run([python5, str(script), str(twin), str(directory), str(shard_bytes or "1GB")], check=True)
+
+
+def tokenizer_length(directory):
+    return len(AutoTokenizer.from_pretrained(directory))
+
+
+def swap_pieces(path, seed):
+    """Makes a tokenizer.json that disagrees with the .model beside it: ordinary pieces trade their ids."""
+    content = read_json(path)
+    vocabulary = content["model"]["vocab"]
+    added = {token["id"] for token in content["added_tokens"]}
+    generator = torch.Generator().manual_seed(seed)
+    if isinstance(vocabulary, list):  # unigram: [piece, score] in the order of ids
+        ids = [i for i in range(len(vocabulary)) if i not in added]
+        shuffled = [ids[j] for j in torch.randperm(len(ids), generator=generator).tolist()]
+        old = list(vocabulary)
+        for i, j in zip(ids, shuffled):
+            vocabulary[i] = old[j]
+    else:
+        names = [name for name, i in vocabulary.items() if i not in added and not name.startswith("<0x")]
+        ids = [vocabulary[name] for name in names]
+        for name, j in zip(names, torch.randperm(len(ids), generator=generator).tolist()):
+            vocabulary[name] = ids[j]
+        content["model"]["vocab"] = dict(sorted(vocabulary.items(), key=lambda item: item[1]))
+    write_json(path, content)
+
+
+def stored_names(directory):
+    names = []
+    for path in tensor_files(directory):
+        with safe_open(path, "pt") as file:
+            names += [(name, file.get_slice(name).get_dtype()) for name in file.keys()]
+    return names

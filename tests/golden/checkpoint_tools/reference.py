@@ -1,0 +1,221 @@
+"""Runs the reference (transformers) on one checkpoint directory, one request at a time, in float32 on the CPU.
+
+Works with transformers 4.57.3 (the 2024-25 layout) and 5.23 (directories that transformers 5 writes), in both cases
+with Pillow pixels. See README.md for the meaning of every field that ends up in golden.json.
+"""
+
+import copy
+import os
+import warnings
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+warnings.filterwarnings("ignore")
+
+import torch
+import transformers
+from transformers import InstructBlipForConditionalGeneration, InstructBlipProcessor
+from transformers.image_utils import load_image
+
+GENERATE_OPTIONS = (
+    "max_new_tokens", "min_new_tokens", "num_beams", "length_penalty", "early_stopping", "repetition_penalty",
+    "no_repeat_ngram_size", "num_return_sequences", "interpolate_pos_encoding",
+)  # fmt: skip
+SAMPLING_OPTIONS = ("temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "no_repeat_ngram_size")
+
+
+def versions():
+    import PIL
+    import tokenizers
+
+    return {
+        "transformers": transformers.__version__,
+        "torch": torch.__version__.split("+")[0],
+        "tokenizers": tokenizers.__version__,
+        "pillow": PIL.__version__,
+    }
+
+
+def load_processor(directory):
+    """The processor with the Pillow ("slow") image back end and, as always by default, fast tokenizers.
+
+    `use_fast=False` for the whole processor would also choose slow tokenizers, which do not read tokenizer.json.
+    """
+    processor = InstructBlipProcessor.from_pretrained(directory)
+    if transformers.__version__.startswith("4."):
+        from transformers import BlipImageProcessor as PillowProcessor
+    else:
+        from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil as PillowProcessor
+    processor.image_processor = PillowProcessor.from_pretrained(directory)
+    assert processor.tokenizer.is_fast and processor.qformer_tokenizer.is_fast
+    return processor
+
+
+def load_model(directory):
+    """The model in float32 whatever the stored dtype; every tensor of the file must have found its place."""
+    key = "torch_dtype" if transformers.__version__.startswith("4.") else "dtype"
+    model, info = InstructBlipForConditionalGeneration.from_pretrained(
+        directory, output_loading_info=True, **{key: torch.float32}
+    )
+    assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"], info
+    return model.eval()
+
+
+class Reference:
+    """A loaded checkpoint directory that answers requests (dicts with image, instruction, options)."""
+
+    def __init__(self, directory, image_directory, hide_rows_from=None):
+        self.processor = load_processor(directory)
+        self.model = load_model(directory)
+        self.image_directory = image_directory
+        self.image_token = self.model.config.image_token_index if hasattr(
+            self.model.config, "image_token_index"
+        ) else self.model.config.image_token_id
+        self.decoder_only = not self.model.language_model.config.is_encoder_decoder
+        self._pixels = {}
+        self._twins = None
+        if hide_rows_from is not None:
+            self._hide_rows(self.model, hide_rows_from)
+
+    @staticmethod
+    def _hide_rows(model, first):
+        """Takes the head rows from `first` on out of the game: the twin of an older, shorter vocabulary."""
+
+        def hook(_module, _arguments, output):
+            output[..., first:] = float("-inf")
+            return output
+
+        model.language_model.get_output_embeddings().register_forward_hook(hook)
+
+    def image(self, name):
+        return load_image(os.path.join(self.image_directory, name))
+
+    def inputs(self, request):
+        encoded = self.processor(text=request["instruction"], return_tensors="pt")
+        if request["image"] not in self._pixels:
+            whole = self.processor(images=self.image(request["image"]), text="", return_tensors="pt")
+            self._pixels[request["image"]] = whole["pixel_values"]
+        queries = self.model.config.num_query_tokens
+        # The processor puts the block of image tokens in front of everything, before any BOS.
+        block = torch.full((1, queries), self.image_token, dtype=torch.long)
+        encoded["input_ids"] = torch.cat([block, encoded["input_ids"].long()], dim=1)
+        encoded["attention_mask"] = torch.ones_like(encoded["input_ids"])
+        encoded["qformer_input_ids"] = encoded["qformer_input_ids"].long()
+        encoded["pixel_values"] = self._pixels[request["image"]]
+        return dict(encoded)
+
+    def check_inputs(self, request):
+        """The shortcut of `inputs` against the processor called once with image and text together."""
+        whole = self.processor(images=self.image(request["image"]), text=request["instruction"], return_tensors="pt")
+        for key, value in self.inputs(request).items():
+            assert torch.equal(whole[key], value), (key, request)
+
+    def stop_ids(self):
+        stop = self.model.language_model.generation_config.eos_token_id
+        return stop if isinstance(stop, list) else [stop]
+
+    def _generate(self, model, request, **extra):
+        options = {k: v for k, v in request["options"].items() if k in GENERATE_OPTIONS}
+        inputs = self.inputs(request)
+        inputs["pixel_values"] = inputs["pixel_values"].to(next(model.parameters()).dtype)
+        with torch.no_grad():
+            out = model.generate(**inputs, **options, return_dict_in_generate=True, **extra)
+        prompt = inputs["input_ids"].shape[1] if self.decoder_only else 1
+        return out, [row[prompt:].tolist() for row in out.sequences]
+
+    def cut(self, tokens):
+        """New tokens up to and including the first stop id: drops the fill behind it."""
+        stop = self.stop_ids()
+        for i, token in enumerate(tokens):
+            if token in stop:
+                return tokens[: i + 1], "stop"
+        return tokens, "length"
+
+    def tokens(self, request, model=None):
+        """Only the new ids of every returned sequence."""
+        _, rows = self._generate(model or self.model, request)
+        return [self.cut(row)[0] for row in rows]
+
+    def run(self, request):
+        """prompt_tokens, sequences and the smallest gap between the first two candidates (greedy only)."""
+        out, rows = self._generate(self.model, request, output_scores=True, output_logits=True)
+        beams = getattr(out, "sequences_scores", None)
+        sequences, margin = [], None
+        for i, row in enumerate(rows):
+            kept, reason = self.cut(row)
+            if beams is not None:
+                score = beams[i].item()
+            else:
+                steps = [out.logits[t][0].double().log_softmax(-1)[token].item() for t, token in enumerate(kept)]
+                score = sum(steps)
+                best = [out.scores[t][0].topk(2).values for t in range(len(kept))]
+                margin = min(((b[0] - b[1]).item() for b in best), default=None)
+            text = self.processor.tokenizer.decode(kept, skip_special_tokens=True).strip()
+            sequences.append({"tokens": kept, "text": text, "score": score, "finish_reason": reason})
+        lm = self.inputs(request)["input_ids"][0, self.model.config.num_query_tokens :].tolist()
+        qformer = self.inputs(request)["qformer_input_ids"][0].tolist()
+        return {"prompt_tokens": {"lm": lm, "qformer": qformer}, "sequences": sequences}, margin
+
+    def twins(self):
+        """The same model in float64 and with weights shaken by 3e-6 relative: what rounding may do elsewhere."""
+        if self._twins is None:
+            self._twins = [copy.deepcopy(self.model).double()]
+            generator = torch.Generator().manual_seed(5)
+            for _ in range(2):
+                shaken = copy.deepcopy(self.model)
+                with torch.no_grad():
+                    for parameter in shaken.parameters():
+                        noise = torch.randn(parameter.shape, generator=generator)
+                        parameter.mul_(1 + 3e-6 * noise)
+                self._twins.append(shaken)
+        return self._twins
+
+    def is_stable(self, request, expected):
+        """Whether no rounding decides the answer: the float64 run and the shaken weights give the same ids."""
+        return all(self.tokens(request, twin) == expected for twin in self.twins())
+
+    def stages(self, request):
+        """F32 tensors of one request, batch axis kept: what `instructblip features` writes."""
+        inputs = self.inputs(request)
+        interpolate = request["options"].get("interpolate_pos_encoding", False)
+        with torch.no_grad():
+            vision = self.model.vision_model(
+                pixel_values=inputs["pixel_values"], interpolate_pos_encoding=interpolate
+            ).last_hidden_state
+            queries = self.model.query_tokens
+            ones = torch.ones(1, queries.shape[1], dtype=torch.long)
+            qformer = self.model.qformer(
+                input_ids=inputs["qformer_input_ids"],
+                attention_mask=torch.cat([ones, inputs["qformer_attention_mask"].long()], dim=1),
+                query_embeds=queries,
+                encoder_hidden_states=vision,
+                encoder_attention_mask=torch.ones(vision.shape[:-1], dtype=torch.long),
+            ).last_hidden_state[:, : queries.shape[1]]
+            projection = self.model.language_projection(qformer)
+            out, _ = self._generate(
+                self.model, {**request, "options": {"max_new_tokens": 1, "num_beams": 1, "interpolate_pos_encoding": interpolate}},
+                output_logits=True, do_sample=False,
+            )  # fmt: skip
+        tensors = {
+            "pixel_values": inputs["pixel_values"], "vision": vision, "qformer": qformer, "projection": projection,
+            "logits": out.logits[0].reshape(1, -1),
+        }  # fmt: skip
+        return {name: tensor.float().contiguous().clone() for name, tensor in tensors.items()}
+
+    def warped(self, request, prefix):
+        """The distribution that sampling draws from, after the new tokens `prefix` have been chosen."""
+        inputs = self.inputs(request)
+        options = {k: v for k, v in request["options"].items() if k in SAMPLING_OPTIONS}
+        if prefix and self.decoder_only:
+            tail = torch.tensor([prefix])
+            inputs["input_ids"] = torch.cat([inputs["input_ids"], tail], dim=1)
+            inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+        elif prefix:
+            start = self.model.language_model.config.decoder_start_token_id
+            options["decoder_input_ids"] = torch.tensor([[start] + prefix])
+        with torch.no_grad():
+            out = self.model.generate(
+                **inputs, **options, do_sample=True, max_new_tokens=1, num_beams=1, output_scores=True,
+                return_dict_in_generate=True,
+            )  # fmt: skip
+        return out.scores[0][0].double().softmax(-1).tolist()

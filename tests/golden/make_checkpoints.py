@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Writes the tiny random checkpoints of tests/golden/checkpoints with the reference's answers beside them.
+
+    python make_checkpoints.py [NAME ...]           all or some of the cases in checkpoint_tools/cases.py
+    python make_checkpoints.py --list
+
+Reference: transformers 4.57.3, torch 2.11.0 (CPU, float32), Pillow 13.0.0; for the 2026 layouts transformers 5.23.0,
+whose python is named by --python5. Seeds are in cases.py and in every golden.json; see README.md for the formats.
+"""
+
+import argparse
+import importlib.util
+import os
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+# Not HERE itself: its tokenizers.py would hide the package of that name.
+sys.path[0] = str(HERE / "checkpoint_tools")
+
+import torch  # noqa: E402
+
+IMAGE_DIRECTORY = HERE.parent / "data" / "images"
+
+
+def toy_tokenizers(path):
+    """(case, directory) -> (directory of the language model's tokenizer, of the Q-Former's)."""
+    spec = importlib.util.spec_from_file_location("toy_tokenizers", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def make(case, directory):
+        lm, qformer = pathlib.Path(directory) / "lm", pathlib.Path(directory) / "qformer"
+        maker = module.make_t5_tokenizer if case["text"]["model_type"] == "t5" else module.make_llama_tokenizer
+        maker(str(lm))
+        module.make_qformer_tokenizer(str(qformer))
+        return lm, qformer
+
+    return make
+
+
+def photographs(directory):
+    return sorted(
+        name for name in os.listdir(directory) if name.lower().endswith((".jpg", ".jpeg", ".png", ".webp", ".bmp"))
+    )
+
+
+def main():
+    import build
+    import cases
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--output", type=pathlib.Path, default=HERE / "checkpoints")
+    parser.add_argument("--images", type=pathlib.Path, default=IMAGE_DIRECTORY)
+    parser.add_argument("--tokenizers", type=pathlib.Path, default=HERE / "tokenizers.py")
+    parser.add_argument("--python5", default=os.environ.get("TRANSFORMERS5_PYTHON"))
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+    if options.list:
+        print("\n".join(case["name"] for case in cases.CASES))
+        return
+    torch.set_num_threads(1)
+    workshop = build.Workshop(
+        toy_tokenizers(options.tokenizers), str(options.images), photographs(options.images), options.python5
+    )
+    for case in cases.CASES:
+        if not options.names or case["name"] in options.names:
+            build.build(case, workshop, options.output / case["name"])
+
+
+if __name__ == "__main__":
+    main()
