@@ -7,8 +7,8 @@
 
 namespace instructblip {
 
-// How a picture becomes pixel_values. Defaults are those of the reference's BlipImageProcessor for keys
-// that a file leaves out; the mean and deviation are CLIP's.
+// How a picture becomes pixel_values. Defaults are those of the reference's BlipImageProcessor for
+// keys that a file leaves out; the mean and deviation are CLIP's.
 struct ImageConfig {
   bool convert_rgb = true;
   bool resize = true;
@@ -23,7 +23,8 @@ struct ImageConfig {
 };
 
 // Reads the settings of the checkpoint in `directory`. Throws Error(not_found) where neither file
-// exists, Error(bad_model) where one is broken, Error(unsupported) for a filter that is not bicubic.
+// exists, Error(bad_model) where one is broken, Error(unsupported) for a filter that is not
+// bicubic.
 ImageConfig read_image_config(const std::filesystem::path& directory);
 
 }  // namespace instructblip

@@ -26,7 +26,9 @@ struct VisionConfig {
   bool qkv_bias = true;
 
   std::int64_t patches_per_side() const { return image_size / patch_size; }
-  std::int64_t positions() const { return patches_per_side() * patches_per_side() + 1; }  // with CLS
+  std::int64_t positions() const {
+    return patches_per_side() * patches_per_side() + 1;
+  }  // with CLS
 };
 
 // qformer_config: a post-LN BERT whose queries cross-attend to the image in every n-th layer.
@@ -58,8 +60,11 @@ struct T5Config {
   double layer_norm_eps = 1e-6;
   Activation activation = Activation::relu;
   bool gated = false;
-  bool tie_word_embeddings = true;     // decides only what an absent lm_head means
-  bool scale_decoder_output = true;    // multiply by hidden^-0.5 before the head
+  // True: the embedding is the head, even where the file holds another lm_head, which the reference
+  // then overwrites. False: lm_head of the file, and the embedding only where it has none.
+  // Directories written by transformers 5 always read as false: there a stored lm_head wins.
+  bool tie_word_embeddings = true;
+  bool scale_decoder_output = true;  // multiply by hidden^-0.5 before the head
   std::int32_t decoder_start = 0;
 };
 
@@ -78,15 +83,15 @@ struct LlamaConfig {
   Activation activation = Activation::silu;
   bool attention_bias = false;
   bool mlp_bias = false;
-  bool tie_word_embeddings = false;
+  bool tie_word_embeddings = false;  // true: the embedding is the head, whatever the file holds
 };
 
 // The generation keys that text_config may carry: each one that is present changes a default of
 // GenerationConfig, as it does in the reference. Stop ids: an empty list means "never".
 struct TextGenerationDefaults {
-  std::vector<std::int32_t> eos;          // an integer or a list in the file; negative ids left out
+  std::vector<std::int32_t> eos;  // an integer or a list in the file; negative ids left out
   std::optional<std::int32_t> bos;
-  std::optional<std::int32_t> pad;        // none for null and for negative ids
+  std::optional<std::int32_t> pad;  // none for null and for negative ids
   std::optional<std::int64_t> max_new_tokens, min_new_tokens, max_length, min_length;
   std::optional<std::int64_t> num_beams, num_return_sequences, top_k, no_repeat_ngram_size;
   std::optional<double> temperature, top_p, typical_p, repetition_penalty, length_penalty;
@@ -95,7 +100,7 @@ struct TextGenerationDefaults {
 };
 
 struct ModelConfig {
-  std::string model_type;          // "instructblip"
+  std::string model_type;  // "instructblip"
   VisionConfig vision;
   QFormerConfig qformer;
   std::variant<T5Config, LlamaConfig> text;
@@ -103,9 +108,10 @@ struct ModelConfig {
   std::optional<std::int32_t> image_token;  // none in directories written before late 2024
 };
 
-// Reads and checks config.json of `directory`. Missing keys take the defaults of transformers 4.57.3's
-// config classes, since writers leave out what equals them. Throws Error: not_found, bad_model,
-// unsupported (model_type, activation, ...), naming the JSON path, what was expected and what was found.
+// Reads and checks config.json of `directory`. Missing keys take the defaults of
+// transformers 4.57.3's config classes, since writers leave out what equals them. Throws Error:
+// not_found, bad_model, unsupported (model_type, activation, ...), naming the JSON path, what was
+// expected and what was found.
 ModelConfig read_model_config(const std::filesystem::path& directory);
 
 }  // namespace instructblip

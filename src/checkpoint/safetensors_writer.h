@@ -18,8 +18,8 @@ struct TensorToWrite {
   std::span<const std::byte> bytes;  // row-major, little-endian
 };
 
-// Writes `file` whole or not at all; an older file of that name is replaced by rename, or left as it was.
-// Throws Error(io).
+// Writes `file` whole or not at all; an older file of that name is replaced by rename, or left as
+// it was. Throws Error(io).
 void write_safetensors(const std::filesystem::path& file, std::span<const TensorToWrite> tensors);
 
 }  // namespace instructblip

@@ -51,10 +51,12 @@ class Builder {
   }
 
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& e) {
-    const std::string text = e.what();
-    const std::size_t at = text.find("syntax error");
-    return fail("not valid JSON at byte " + std::to_string(position) + ": " +
-                printable(at == std::string::npos ? text : text.substr(at)));
+    std::string_view text = e.what();
+    // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error while ..."
+    for (const std::string_view prefix : {"syntax error", "number overflow"}) {
+      if (const auto at = text.find(prefix); at != std::string_view::npos) text.remove_prefix(at);
+    }
+    return fail("not valid JSON at byte " + std::to_string(position) + ": " + printable(text));
   }
 
  private:
@@ -129,6 +131,13 @@ Json Json::parse(std::string_view text, const std::string& name, const JsonLimit
   if (const auto offset = utf8::find_invalid(text)) {
     throw Error(limits.code, shown + ": not valid UTF-8 at byte " + std::to_string(*offset));
   }
+  // nlohmann skips a byte order mark and takes NUL for the end of the document.
+  if (text.starts_with("\xEF\xBB\xBF")) {
+    throw Error(limits.code, shown + ": not valid JSON: starts with a byte order mark");
+  }
+  if (const auto nul = text.find('\0'); nul != std::string_view::npos) {
+    throw Error(limits.code, shown + ": not valid JSON: NUL at byte " + std::to_string(nul));
+  }
   auto document = std::make_shared<Document>();
   document->name = shown;
   document->code = limits.code;
@@ -160,8 +169,7 @@ std::optional<Json> Json::find(std::string_view key) const {
   const Node& node = as_node(node_);
   const auto member = node.find(key);
   if (member == node.end() || member->is_null()) return std::nullopt;
-  const std::string name = printable(key);
-  return Json(document_, &*member, path_.empty() ? name : path_ + "." + name);
+  return child(key, &*member);
 }
 
 Json Json::at(std::string_view key) const {
@@ -170,6 +178,19 @@ Json Json::at(std::string_view key) const {
   throw Error(document_->code, document_->name + ": " +
                                    (path_.empty() ? name : path_ + "." + name) +
                                    ": expected a value, but the key is missing");
+}
+
+Json Json::child(std::string_view key, const void* node) const {
+  const std::string name = printable(key);
+  return Json(document_, node, path_.empty() ? name : path_ + "." + name);
+}
+
+std::vector<std::pair<std::string, Json>> Json::members() const {
+  if (!is_object()) fail("an object");
+  std::vector<std::pair<std::string, Json>> out;
+  out.reserve(size());
+  for (const auto& [key, value] : as_node(node_).items()) out.emplace_back(key, child(key, &value));
+  return out;
 }
 
 std::vector<std::string> Json::keys() const {
@@ -276,5 +297,9 @@ void Json::fail(const std::string& expected) const {
 }
 
 std::string Json::dump() const { return as_node(node_).dump(); }
+
+std::string json_literal(std::string_view text) {
+  return Node(std::string(text)).dump(-1, ' ', false, Node::error_handler_t::replace);
+}
 
 }  // namespace instructblip

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/limits.h"
@@ -25,8 +26,8 @@ struct JsonLimits {
 // throws Error naming file and path, what was expected and what was found.
 class Json {
  public:
-  // Rejects invalid UTF-8, comments, trailing commas, duplicate keys, numbers out of range, nesting
-  // beyond the limit. `name` heads every message.
+  // Rejects invalid UTF-8, a byte order mark, comments, trailing commas, duplicate keys, numbers
+  // out of range, nesting beyond the limit. `name` heads every message.
   static Json parse(std::string_view text, const std::string& name, const JsonLimits& limits = {});
   // As parse(); a missing file is Error(not_found), a directory or FIFO Error(bad_model).
   static Json read(const std::filesystem::path& file, const JsonLimits& limits = {});
@@ -45,6 +46,9 @@ class Json {
   bool contains(std::string_view key) const;  // true for null members as well
   Json at(std::string_view key) const;        // absent: Error
   std::vector<std::string> keys() const;      // in file order
+  // Every key with its value, null members included, in file order. Linear, where a find() for each
+  // key of a large object would be quadratic.
+  std::vector<std::pair<std::string, Json>> members() const;
 
   // Arrays.
   std::size_t size() const;  // of an array or an object
@@ -70,6 +74,8 @@ class Json {
   std::string where() const;
   // Throws Error("<where>: expected <expected>, got <value>").
   [[noreturn]] void fail(const std::string& expected) const;
+  // The value in short, for messages: "an object", "an array", a quoted string, a number.
+  std::string got() const;
 
   // The value as compact JSON text.
   std::string dump() const;
@@ -77,11 +83,14 @@ class Json {
  private:
   struct Document;
   Json(std::shared_ptr<const Document> document, const void* node, std::string path);
-  std::string got() const;
+  Json child(std::string_view key, const void* node) const;
 
   std::shared_ptr<const Document> document_;
   const void* node_;
   std::string path_;
 };
+
+// `text` as a JSON string literal with its quotes; bytes that are not UTF-8 become U+FFFD.
+std::string json_literal(std::string_view text);
 
 }  // namespace instructblip

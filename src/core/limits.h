@@ -14,6 +14,7 @@ inline constexpr int kJsonDepth = 64;                       // nesting of arrays
 // --- config.json
 inline constexpr std::int64_t kSize = 1 << 20;  // a width, a vocabulary, a position table
 inline constexpr std::int64_t kLayers = 1024;   // layers of one stack
+inline constexpr std::int64_t kHeads = 1024;    // attention heads of one layer
 
 // --- images
 inline constexpr std::int64_t kImageBytes = 32 << 20;     // one encoded image
@@ -25,7 +26,9 @@ inline constexpr std::int64_t kInstructionBytes = 1 << 20;  // UTF-8 bytes of on
 inline constexpr std::int64_t kPromptTokens = 2048;         // positions before the first new token
 inline constexpr std::int64_t kNewTokens = 4096;            // max_new_tokens
 inline constexpr std::int64_t kBeams = 64;                  // num_beams, num_return_sequences
-inline constexpr std::int64_t kStopStrings = 16;            // stop strings of one request
-inline constexpr std::int64_t kStopBytes = 256;             // UTF-8 bytes of one stop string
+// |length_penalty|: kNewTokens to this power still fits in a float.
+inline constexpr double kLengthPenalty = 10;
+inline constexpr std::int64_t kStopStrings = 16;  // stop strings of one request
+inline constexpr std::int64_t kStopBytes = 256;   // UTF-8 bytes of one stop string
 
 }  // namespace instructblip::limits

@@ -46,7 +46,7 @@ nn::Embedding read_embedding(const nn::Weights& weights, const T5Config& config)
 
 nn::Linear read_head(const nn::Weights& weights, const T5Config& config,
                      const nn::Embedding& embedding) {
-  if (config.tie_word_embeddings) {
+  if (config.tie_word_embeddings || !weights.has("lm_head.weight")) {
     weights.ignore("lm_head.weight");
     return nn::Linear(embedding.table(), {});
   }

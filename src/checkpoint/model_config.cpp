@@ -1,0 +1,126 @@
+#include "checkpoint/model_config.h"
+
+#include <array>
+#include <system_error>
+
+#include "checkpoint/config_section.h"
+#include "checkpoint/text_config.h"
+#include "core/errors.h"
+#include "core/json.h"
+
+namespace instructblip {
+namespace {
+
+void check_heads(const ConfigSection& section, std::int64_t hidden, std::int64_t heads) {
+  if (hidden % heads != 0) {
+    section.fail("num_attention_heads", "a divisor of hidden_size " + std::to_string(hidden),
+                 std::to_string(heads));
+  }
+}
+
+VisionConfig read_vision(const ConfigSection& section) {
+  VisionConfig config;
+  config.hidden = section.size("hidden_size", config.hidden);
+  config.feed_forward = section.size("intermediate_size", config.feed_forward);
+  config.layers = section.layers("num_hidden_layers", config.layers);
+  config.heads = section.heads("num_attention_heads", config.heads);
+  check_heads(section, config.hidden, config.heads);
+  config.image_size = section.size("image_size", config.image_size);
+  config.patch_size = section.size("patch_size", config.patch_size);
+  if (config.patch_size > config.image_size) {
+    section.fail("patch_size", "at most image_size " + std::to_string(config.image_size),
+                 std::to_string(config.patch_size));
+  }
+  config.activation = section.activation("hidden_act", "gelu");
+  config.layer_norm_eps = section.positive("layer_norm_eps", config.layer_norm_eps);
+  config.qkv_bias = section.flag("qkv_bias", config.qkv_bias);
+  return config;
+}
+
+QFormerConfig read_qformer(const ConfigSection& section) {
+  QFormerConfig config;
+  config.vocabulary = section.size("vocab_size", config.vocabulary);
+  config.hidden = section.size("hidden_size", config.hidden);
+  config.layers = section.layers("num_hidden_layers", config.layers);
+  config.heads = section.heads("num_attention_heads", config.heads);
+  check_heads(section, config.hidden, config.heads);
+  config.feed_forward = section.size("intermediate_size", config.feed_forward);
+  config.max_positions = section.size("max_position_embeddings", config.max_positions);
+  config.cross_attention_every =
+      section.layers("cross_attention_frequency", config.cross_attention_every);
+  config.activation = section.activation("hidden_act", "gelu");
+  config.layer_norm_eps = section.positive("layer_norm_eps", config.layer_norm_eps);
+  const std::string positions = section.text("position_embedding_type", "absolute");
+  if (positions != "absolute") {
+    section.unsupported("position_embedding_type",
+                        "positions of type " + quote(positions) + ", expected 'absolute'");
+  }
+  return config;
+}
+
+Writer writer_of(const ConfigSection& root) {
+  const std::string version = root.text("transformers_version", "");
+  return version.starts_with("5.") ? Writer::transformers_5 : Writer::transformers_4;
+}
+
+// Both spellings occur; where a file has both, the reference reads the first.
+std::optional<std::int32_t> read_image_token(const ConfigSection& root, std::int64_t vocabulary) {
+  const auto index = read_token_id(root, "image_token_index", vocabulary);
+  return index ? index : read_token_id(root, "image_token_id", vocabulary);
+}
+
+ModelConfig read_instructblip(const Json& root) {
+  const ConfigSection top(root);
+  ModelConfig config;
+  config.model_type = "instructblip";
+  config.vision = read_vision(ConfigSection(root, "vision_config"));
+  config.qformer = read_qformer(ConfigSection(root, "qformer_config"));
+  config.qformer.encoder_hidden = config.vision.hidden;
+  config.qformer.queries = top.size("num_query_tokens", config.qformer.queries);
+  TextConfig text = read_text_config(ConfigSection(root, "text_config"), writer_of(top));
+  config.text = text.model;
+  config.generation = std::move(text.generation);
+  config.image_token = read_image_token(top, text.vocabulary);
+  return config;
+}
+
+struct Family {
+  std::string_view model_type;
+  ModelConfig (*read)(const Json& root);
+};
+
+constexpr std::array<Family, 1> kFamilies = {{{"instructblip", read_instructblip}}};
+
+// Directories that are easily taken for an InstructBLIP checkpoint.
+std::string hint_for(const std::string& model_type) {
+  if (model_type == "llama" || model_type == "t5") {
+    return "this is a language model alone; give the directory of the whole InstructBLIP model";
+  }
+  if (model_type == "blip-2") return "a BLIP-2 checkpoint has no instruction-aware Q-Former";
+  return {};
+}
+
+}  // namespace
+
+ModelConfig read_model_config(const std::filesystem::path& directory) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(directory, ignored)) {
+    throw Error(ErrorCode::not_found, printable(directory.string()) + ": not a directory",
+                "give the directory of a Hugging Face checkpoint, which holds config.json");
+  }
+  const Json root = Json::read(directory / "config.json");
+  const ConfigSection top(root);
+  const std::string model_type = top.text("model_type", "");
+  std::string known;
+  for (const Family& family : kFamilies) {
+    if (family.model_type == model_type) return family.read(root);
+    known += (known.empty() ? "" : ", ") + std::string(family.model_type);
+  }
+  throw Error(ErrorCode::unsupported,
+              root.where() + ": model_type: " +
+                  (top.find("model_type") ? quote(model_type) : std::string("missing")) +
+                  ", expected one of " + known,
+              hint_for(model_type));
+}
+
+}  // namespace instructblip

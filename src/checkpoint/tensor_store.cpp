@@ -1,0 +1,123 @@
+#include "checkpoint/tensor_store.h"
+
+#include <algorithm>
+#include <map>
+#include <system_error>
+#include <utility>
+
+#include "checkpoint/safetensors_header.h"
+#include "checkpoint/shard_index.h"
+#include "core/errors.h"
+
+namespace instructblip {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kSingle = "model.safetensors";
+constexpr std::string_view kIndex = "model.safetensors.index.json";
+
+// True for a dangling link too: opening it then says what is wrong, instead of "no weights here".
+bool is_present(const fs::path& path) {
+  std::error_code error;
+  return fs::symlink_status(path, error).type() != fs::file_type::not_found && !error;
+}
+
+std::vector<std::string> names_ending_in(const fs::path& directory, std::string_view suffix) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    std::string name = it->path().filename().string();
+    if (name.ends_with(suffix)) names.push_back(std::move(name));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+[[noreturn]] void fail_without_weights(const fs::path& directory) {
+  const std::string shown = printable(directory.string());
+  if (!is_present(directory)) {
+    throw Error(ErrorCode::not_found, shown + ": no such directory",
+                "give the directory of a Hugging Face checkpoint, which holds config.json");
+  }
+  for (const std::string_view suffix : {".bin", ".pth", ".pt"}) {
+    if (names_ending_in(directory, suffix).empty()) continue;
+    throw Error(ErrorCode::unsupported,
+                shown + ": pickled weights (*" + std::string(suffix) + "), expected safetensors",
+                "load the model in Python and save it with safe_serialization=True");
+  }
+  throw Error(ErrorCode::not_found, shown + ": no weights; expected " + std::string(kSingle) +
+                                        " or " + std::string(kIndex));
+}
+
+std::string only_weights_file(const fs::path& directory) {
+  const std::vector<std::string> names = names_ending_in(directory, ".safetensors");
+  if (names.empty()) fail_without_weights(directory);
+  if (names.size() > 1) {
+    throw Error(ErrorCode::bad_model,
+                printable(directory.string()) + ": " + std::to_string(names.size()) +
+                    " safetensors files without " + std::string(kIndex) + ", expected one",
+                "copy the index of the shards into the directory as well");
+  }
+  return names[0];
+}
+
+}  // namespace
+
+struct TensorStore::Impl {
+  std::map<std::string, MappedFile> files;
+  std::vector<TensorEntry> entries;
+  std::int64_t bytes = 0;
+
+  void add(const fs::path& directory, const std::string& name, MappedFile::Access access) {
+    const MappedFile& file =
+        files.emplace(name, MappedFile(directory / name, access, ErrorCode::bad_model))
+            .first->second;
+    for (TensorEntry& entry : read_safetensors_header(file.bytes(), name)) {
+      bytes += static_cast<std::int64_t>(entry.bytes.size());
+      entries.push_back(std::move(entry));
+    }
+  }
+};
+
+TensorStore TensorStore::open(const fs::path& directory, MappedFile::Access access) {
+  auto impl = std::make_unique<Impl>();
+  const auto by_name = [](const TensorEntry& a, const TensorEntry& b) {
+    return std::pair<std::string_view, std::string_view>(a.name, a.file) <
+           std::pair<std::string_view, std::string_view>(b.name, b.file);
+  };
+  if (!is_present(directory / kSingle) && is_present(directory / kIndex)) {
+    const ShardIndex index = read_shard_index(directory / kIndex);
+    for (const std::string& shard : index.shards()) impl->add(directory, shard, access);
+    std::sort(impl->entries.begin(), impl->entries.end(), by_name);
+    check_against_index(impl->entries, index);
+  } else {
+    const bool named = is_present(directory / kSingle);
+    impl->add(directory, named ? std::string(kSingle) : only_weights_file(directory), access);
+    std::sort(impl->entries.begin(), impl->entries.end(), by_name);
+  }
+  return TensorStore(std::move(impl));
+}
+
+const TensorEntry* TensorStore::find(std::string_view name) const {
+  const auto found = std::lower_bound(
+      impl_->entries.begin(), impl_->entries.end(), name,
+      [](const TensorEntry& entry, std::string_view wanted) { return entry.name < wanted; });
+  return found != impl_->entries.end() && found->name == name ? &*found : nullptr;
+}
+
+std::span<const TensorEntry> TensorStore::entries() const { return impl_->entries; }
+
+std::int64_t TensorStore::bytes() const { return impl_->bytes; }
+
+void TensorStore::release(const TensorEntry& entry) const {
+  const auto file = impl_->files.find(entry.file);
+  if (file != impl_->files.end()) file->second.release_pages(entry.bytes);
+}
+
+TensorStore::TensorStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+TensorStore::TensorStore(TensorStore&&) noexcept = default;
+TensorStore& TensorStore::operator=(TensorStore&&) noexcept = default;
+TensorStore::~TensorStore() = default;
+
+}  // namespace instructblip

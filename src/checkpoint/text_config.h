@@ -1,0 +1,39 @@
+// text_config of config.json: the language model, and the generation settings that came with it.
+#pragma once
+
+#include "checkpoint/config_section.h"
+#include "checkpoint/model_config.h"
+
+namespace instructblip {
+
+// Which release of transformers wrote config.json decides how some keys are meant.
+enum class Writer { transformers_4, transformers_5 };
+
+struct TextConfig {
+  std::variant<T5Config, LlamaConfig> model;
+  TextGenerationDefaults generation;
+  std::int64_t vocabulary;
+};
+
+TextConfig read_text_config(const ConfigSection& text, Writer writer);
+
+// The ids that the reference's config class gives to keys that are missing.
+struct TokenDefaults {
+  std::int32_t eos;
+  std::optional<std::int32_t> bos;
+  std::optional<std::int32_t> pad;
+};
+
+// The generation keys of a text_config whose vocabulary has `vocabulary` rows, as
+// GenerationConfig.from_model_config takes them over. Throws Error(unsupported) for a key that
+// would change the tokens and that is not run here.
+TextGenerationDefaults read_generation_defaults(const ConfigSection& text,
+                                                const TokenDefaults& defaults,
+                                                std::int64_t vocabulary, Writer writer);
+
+// A token id; none for null, for a missing key and for negative ids, which hub files use for
+// "none".
+std::optional<std::int32_t> read_token_id(const ConfigSection& section, std::string_view key,
+                                          std::int64_t vocabulary);
+
+}  // namespace instructblip
