@@ -23,7 +23,7 @@ class Llama final : public LanguageModel {
   at::Tensor embed(std::span<const std::int32_t> ids) const override;
   std::unique_ptr<LanguageModelSession> start(at::Tensor prompt) const override;
   std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const override;
-  std::int64_t embedding_rows() const override { return embedding_.rows(); }
+  std::int64_t vocabulary() const override { return embedding_.rows(); }
 
   // x [1, P, L] -> logits [1, N] of the last position.
   at::Tensor prefill(const at::Tensor& prompt, nn::KvCache& cache) const;

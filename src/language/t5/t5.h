@@ -24,7 +24,7 @@ class T5 final : public LanguageModel {
   at::Tensor embed(std::span<const std::int32_t> ids) const override;
   std::unique_ptr<LanguageModelSession> start(at::Tensor prompt) const override;
   std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const override;
-  std::int64_t embedding_rows() const override { return embedding_.rows(); }
+  std::int64_t vocabulary() const override { return embedding_.rows(); }
 
   // The prompt [1, P, L] -> what each decoder block looks at.
   std::vector<T5CrossMemory> encode(const at::Tensor& prompt) const;

@@ -1,0 +1,150 @@
+// From a checkpoint directory to a pipeline.
+#include <algorithm>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "checkpoint/image_config.h"
+#include "checkpoint/plausibility.h"
+#include "checkpoint/tensor_store.h"
+#include "core/errors.h"
+#include "core/log.h"
+#include "core/processors.h"
+#include "instructblip/pipeline.h"
+#include "pipeline/impl.h"
+#include "pipeline/stopwatch.h"
+
+namespace instructblip {
+namespace {
+
+constexpr int kMostThreads = 1024;
+
+void check_options(const LoadOptions& options) {
+  if (options.threads < 0 || options.threads > kMostThreads) {
+    throw Error(ErrorCode::invalid_argument, "threads: expected a number in [0, " +
+                                                 std::to_string(kMostThreads) + "], got " +
+                                                 std::to_string(options.threads));
+  }
+  // The CUDA kernels will come as a library that is opened here; without it there is only the CPU.
+  if (options.device.type == DeviceType::cuda) {
+    throw Error(ErrorCode::unsupported,
+                "device: expected cpu, got cuda: this build has no CUDA kernels",
+                "choose cpu or auto");
+  }
+}
+
+// The CPU has no fast path for half precision yet: `automatic` widens, and the answers are those of
+// float32 whatever is stored.
+nn::HeldAs held_as(Precision precision) {
+  switch (precision) {
+    case Precision::f16:
+      return nn::HeldAs::f16;
+    case Precision::bf16:
+      return nn::HeldAs::bf16;
+    case Precision::automatic:
+    case Precision::f32:
+      break;
+  }
+  return nn::HeldAs::f32;
+}
+
+std::string name_of(nn::HeldAs held) {
+  return held == nn::HeldAs::f16 ? "f16" : held == nn::HeldAs::bf16 ? "bf16" : "f32";
+}
+
+std::int64_t vocabulary_of(const ModelConfig& config) {
+  return std::visit([](const auto& text) { return text.vocabulary; }, config.text);
+}
+
+void describe_language(const T5Config& config, ModelInfo& info) {
+  info.language_model = "t5";
+  info.language_layers = static_cast<int>(config.decoder_layers);
+  info.language_width = static_cast<int>(config.hidden);
+}
+
+void describe_language(const LlamaConfig& config, ModelInfo& info) {
+  info.language_model = "llama";
+  info.language_layers = static_cast<int>(config.layers);
+  info.language_width = static_cast<int>(config.hidden);
+}
+
+ModelInfo describe(const ModelConfig& config, const TensorStore& store) {
+  ModelInfo info;
+  info.family = config.model_type;
+  info.device = "cpu";
+  info.vision_layers = static_cast<int>(config.vision.layers);
+  info.vision_width = static_cast<int>(config.vision.hidden);
+  info.query_tokens = static_cast<int>(config.qformer.queries);
+  info.qformer_layers = static_cast<int>(config.qformer.layers);
+  info.qformer_width = static_cast<int>(config.qformer.hidden);
+  info.max_instruction_tokens = static_cast<int>(config.qformer.max_positions);
+  info.vocabulary = static_cast<int>(vocabulary_of(config));
+  info.stop_tokens = config.generation.eos;
+  std::visit([&](const auto& text) { describe_language(text, info); }, config.text);
+  for (const TensorEntry& entry : store.entries()) {
+    info.tensors.push_back(
+        {entry.name, std::string(instructblip::name_of(entry.dtype)), entry.shape, entry.file});
+  }
+  return info;
+}
+
+void warn_of_other_stop(const Tokenizer& tokenizer, const std::vector<std::int32_t>& stops) {
+  const auto eos = tokenizer.eos();
+  if (!eos || std::ranges::find(stops, *eos) != stops.end()) return;
+  log_warning(
+      "the tokenizer's end token is " + std::to_string(*eos) +
+      ", but text_config.eos_token_id does not name it: answers stop as text_config says, as the "
+      "reference's do; stop_at_tokenizer_eos stops at both");
+}
+
+}  // namespace
+
+Pipeline Pipeline::load(const std::filesystem::path& checkpoint_dir, const LoadOptions& options) {
+  Stopwatch watch;
+  try {
+    check_options(options);
+    if (!std::filesystem::is_directory(checkpoint_dir)) {
+      throw Error(
+          std::filesystem::exists(checkpoint_dir) ? ErrorCode::bad_model : ErrorCode::not_found,
+          printable(checkpoint_dir.string()) +
+              ": expected a directory that holds config.json and *.safetensors");
+    }
+    const ModelConfig config = read_model_config(checkpoint_dir);
+    const ImageConfig image_config = read_image_config(checkpoint_dir);
+    auto store = std::make_shared<const TensorStore>(TensorStore::open(
+        checkpoint_dir, options.mmap ? MappedFile::Access::map : MappedFile::Access::copy));
+    check_plausible(config, *store);
+    PromptBuilder prompts(checkpoint_dir, config, vocabulary_of(config));
+    warn_of_other_stop(prompts.tokenizer(), config.generation.eos);
+
+    ModelInfo info = describe(config, *store);
+    info.image_size = static_cast<int>(image_config.height);
+    info.threads = options.threads > 0 ? options.threads : usable_cores();
+    info.precision = name_of(held_as(options.precision));
+
+    auto compute = std::make_unique<nn::ComputeThread>(info.threads);
+    nn::WeightLoader loader(store, held_as(options.precision), options.progress);
+    auto stages = compute->run([&] {
+      return std::make_unique<const Stages>(
+          loader.root(), config,
+          VisionEncoder::PixelSize{image_config.height, image_config.width,
+                                   options.interpolate_pos_encoding});
+    });
+    loader.finish();
+    info.parameters = loader.parameters();
+    info.weight_bytes = loader.bytes();
+    info.image_positions = static_cast<int>(stages->vision.positions());
+    info.load_ms = watch.lap_ms();
+    return Pipeline(std::make_unique<const Impl>(
+        Impl{std::move(info), config.generation, ImageProcessor(image_config, options.resize),
+             std::move(prompts), std::move(compute), std::move(stages)}));
+  } catch (const std::filesystem::filesystem_error& error) {
+    throw Error(ErrorCode::bad_model,
+                printable(checkpoint_dir.string()) + ": " + printable(error.code().message()));
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::out_of_memory,
+                printable(checkpoint_dir.string()) + ": out of memory while loading");
+  }
+}
+
+}  // namespace instructblip

@@ -1,0 +1,279 @@
+#include "instructblip/pipeline.h"
+
+#include <ATen/ops/all.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/isfinite.h>
+
+#include <new>
+#include <utility>
+
+#include "checkpoint/safetensors_writer.h"
+#include "core/errors.h"
+#include "decoding/decode.h"
+#include "decoding/options.h"
+#include "pipeline/impl.h"
+#include "pipeline/language_adapter.h"
+#include "pipeline/stopwatch.h"
+#include "pipeline/text_stream.h"
+
+namespace instructblip {
+namespace {
+
+// Numbers that are not finite would become words further on.
+at::Tensor finite(at::Tensor x, const std::string& stage) {
+  if (at::isfinite(x).all().item<bool>()) return x;
+  throw Error(ErrorCode::bad_model, "the output of the " + stage + " is not finite",
+              "the weights hold NaN or infinities, or are too large for the type they are held in");
+}
+
+// Nothing but Error leaves the library, except what a caller's own callback throws.
+template <typename Call>
+auto guarded(Call&& call) {
+  try {
+    return call();
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::out_of_memory, "out of memory");
+  }
+}
+
+NamedTensor to_named(std::string name, const at::Tensor& tensor) {
+  const at::Tensor flat = tensor.contiguous();
+  const float* data = flat.const_data_ptr<float>();
+  return {std::move(name), tensor.sizes().vec(), {data, data + flat.numel()}};
+}
+
+Sequence to_sequence(DecodedSequence decoded, const Tokenizer& tokenizer,
+                     const std::vector<std::string>& stops) {
+  TextStream stream(tokenizer, stops);
+  Sequence sequence;
+  for (const std::int32_t id : decoded.tokens) sequence.text += stream.put(id);
+  sequence.text += stream.finish();
+  sequence.tokens = std::move(decoded.tokens);
+  sequence.finish_reason = decoded.finish_reason;
+  sequence.score = decoded.score;
+  sequence.logprobs = std::move(decoded.logprobs);
+  return sequence;
+}
+
+}  // namespace
+
+std::string_view to_string(FinishReason reason) noexcept {
+  switch (reason) {
+    case FinishReason::stop:
+      return "stop";
+    case FinishReason::length:
+      return "length";
+    case FinishReason::cancelled:
+      return "cancelled";
+  }
+  return "length";
+}
+
+// --- the stages, in the order of the data
+
+at::Tensor Pipeline::Impl::pixels(const Image& image) const {
+  auto values = std::make_shared<std::vector<float>>(image_processor.run(image));
+  const std::int64_t height = image_processor.height();
+  const std::int64_t width = image_processor.width();
+  return at::from_blob(
+      values->data(), {1, 3, height, width}, [values](void*) {}, at::dtype(at::kFloat));
+}
+
+ImageFeatures::Impl Pipeline::Impl::encode(const Image& image) const {
+  Stopwatch watch;
+  const at::Tensor values = pixels(image);  // [1, 3, H, W]
+  ImageFeatures::Impl features;
+  features.image_ms = watch.lap_ms();
+  features.visual =
+      compute->run([&] { return finite(stages->vision.forward(values), "vision encoder"); });
+  features.vision_ms = watch.lap_ms();
+  return features;
+}
+
+at::Tensor Pipeline::Impl::read_image(const Instruction& instruction,
+                                      const at::Tensor& visual) const {
+  return compute->run(
+      [&] { return finite(stages->qformer.forward(instruction.qformer, visual), "Q-Former"); });
+}
+
+at::Tensor Pipeline::Impl::project(const at::Tensor& queries) const {
+  return compute->run([&] { return stages->projection.forward(queries); });
+}
+
+at::Tensor Pipeline::Impl::prompt(const at::Tensor& prefix, const Instruction& instruction) const {
+  return compute->run([&] {
+    return at::cat({prefix, stages->language->embed(instruction.language)}, 1);
+  });
+}
+
+Pipeline::Impl::Question Pipeline::Impl::question(std::string_view instruction,
+                                                  const GenerationConfig& asked) const {
+  validate_options(asked);
+  Question question;
+  question.instruction = prompts.read(instruction);
+  question.prompt_ids = prompts.prompt_ids(question.instruction);
+  question.history = stages->language->history(question.prompt_ids);
+  question.options = resolve_options(asked, generation_defaults,
+                                     static_cast<std::int64_t>(question.history.size()));
+  return question;
+}
+
+Generation Pipeline::Impl::answer(const ImageFeatures::Impl& features, const Question& question,
+                                  const Control& control) const {
+  const auto& [instruction, prompt_ids, history, options] = question;
+  Generation generation;
+  generation.options = options;
+  generation.prompt_tokens = static_cast<int>(prompt_ids.size());
+  generation.qformer_tokens = static_cast<int>(instruction.qformer.size());
+  generation.timings.image = features.image_ms;
+  generation.timings.vision = features.vision_ms;
+  Stopwatch watch;
+
+  const at::Tensor queries = read_image(instruction, features.visual);  // [1, Q, D]
+  const at::Tensor prefix = project(queries);                           // [1, Q, L]
+  generation.timings.qformer = watch.lap_ms();
+
+  LanguageAdapter session(*compute, *stages->language, prompt(prefix, instruction));
+
+  const Tokenizer& tokenizer = prompts.tokenizer();
+  const bool one_row = *options.num_beams == 1 && *options.num_return_sequences == 1;
+  TextStream stream(tokenizer, options.stop);
+  const TextStopMatcher stops(options.stop, [&](std::span<const std::int32_t> tokens) {
+    return tokenizer.decode(tokens, /*skip_special_tokens=*/true);
+  });
+
+  DecodeRequest request{.options = options, .stop_ids = info.stop_tokens, .prompt_ids = history};
+  if (options.stop_at_tokenizer_eos && tokenizer.eos())
+    request.stop_ids.push_back(*tokenizer.eos());
+  if (!options.stop.empty()) request.stops = &stops;
+  request.deadline = control.deadline;
+  request.stop = control.stop;
+  if (control.on_token) {
+    request.on_step = [&](std::int32_t id) {
+      const std::string piece = one_row ? stream.put(id) : "";
+      return control.on_token({.id = id, .text = piece});
+    };
+  }
+  DecodeResult decoded = decode(session, request);
+  for (DecodedSequence& sequence : decoded.sequences) {
+    generation.sequences.push_back(to_sequence(std::move(sequence), tokenizer, options.stop));
+  }
+  generation.timings.prefill = decoded.prefill_ms;
+  generation.timings.decode = watch.lap_ms() - decoded.prefill_ms;
+
+  if (control.on_token) {
+    const std::string rest = one_row ? stream.finish() : generation.text();
+    if (!rest.empty()) control.on_token({.id = -1, .text = rest});
+  }
+  return generation;
+}
+
+// --- the public calls
+
+Pipeline::Pipeline(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+Pipeline::Pipeline(Pipeline&&) noexcept = default;
+Pipeline& Pipeline::operator=(Pipeline&&) noexcept = default;
+Pipeline::~Pipeline() = default;
+
+Generation Pipeline::generate(const Image& image, std::string_view instruction,
+                              const GenerationConfig& config, const Control& control) const {
+  return guarded([&] {
+    Stopwatch watch;
+    // What costs nothing to refuse is refused before the picture is encoded.
+    const Impl::Question question = impl_->question(instruction, config);
+    const ImageFeatures::Impl features = impl_->encode(image);
+    Generation generation = impl_->answer(features, question, control);
+    generation.timings.load = impl_->info.load_ms;
+    generation.timings.total = watch.lap_ms();
+    return generation;
+  });
+}
+
+Generation Pipeline::generate(const ImageFeatures& features, std::string_view instruction,
+                              const GenerationConfig& config, const Control& control) const {
+  return guarded([&] {
+    Stopwatch watch;
+    const ImageFeatures::Impl& given = *features.impl_;
+    if (given.visual.size(2) != impl_->stages->vision.width()) {
+      throw Error(ErrorCode::invalid_argument,
+                  "the features are " + std::to_string(given.visual.size(2)) + " wide, expected " +
+                      std::to_string(impl_->stages->vision.width()),
+                  "they were encoded by another model");
+    }
+    const Impl::Question question = impl_->question(instruction, config);
+    Generation generation = impl_->answer({.visual = given.visual}, question, control);
+    generation.timings.load = impl_->info.load_ms;
+    generation.timings.total = watch.lap_ms();
+    return generation;
+  });
+}
+
+std::vector<Response> Pipeline::generate(std::span<const Request> requests,
+                                         const Control& control) const {
+  std::vector<Response> responses;
+  responses.reserve(requests.size());
+  for (const Request& request : requests) {
+    Response& response = responses.emplace_back();
+    try {
+      response.generation = generate(request.image, request.instruction, request.options, control);
+    } catch (const Error& error) {
+      response.error = error;
+    }
+  }
+  return responses;
+}
+
+ImageFeatures Pipeline::encode(const Image& image) const {
+  return guarded([&] {
+    return ImageFeatures(std::make_shared<const ImageFeatures::Impl>(impl_->encode(image)));
+  });
+}
+
+std::vector<NamedTensor> Pipeline::features(const Image& image,
+                                            std::optional<std::string_view> instruction) const {
+  return guarded([&] {
+    std::optional<Instruction> asked;
+    if (instruction) asked = impl_->prompts.read(*instruction);
+    const at::Tensor pixels = impl_->pixels(image);
+    const at::Tensor visual =
+        impl_->compute->run([&] { return impl_->stages->vision.forward(pixels); });
+    std::vector<NamedTensor> tensors;
+    tensors.push_back(to_named("pixel_values", pixels));
+    tensors.push_back(to_named("vision", visual));
+    if (!asked) return tensors;
+
+    const at::Tensor queries = impl_->read_image(*asked, visual);
+    const at::Tensor prefix = impl_->project(queries);
+    const at::Tensor prompt = impl_->prompt(prefix, *asked);
+    const at::Tensor logits =
+        impl_->compute->run([&] { return impl_->stages->language->start(prompt)->prefill(); });
+    tensors.push_back(to_named("qformer", queries));
+    tensors.push_back(to_named("projection", prefix));
+    tensors.push_back(to_named("logits", logits));
+    return tensors;
+  });
+}
+
+TokenizedText Pipeline::tokenize(std::string_view text) const {
+  return guarded([&] {
+    Instruction instruction = impl_->prompts.read(text);
+    return TokenizedText{std::move(instruction.language), std::move(instruction.qformer)};
+  });
+}
+
+const ModelInfo& Pipeline::info() const noexcept { return impl_->info; }
+
+std::int64_t ImageFeatures::positions() const { return impl_->visual.size(1); }
+std::int64_t ImageFeatures::width() const { return impl_->visual.size(2); }
+
+void save_tensors(const std::filesystem::path& file, std::span<const NamedTensor> tensors) {
+  std::vector<TensorToWrite> list;
+  for (const NamedTensor& tensor : tensors) {
+    list.push_back(
+        {tensor.name, DType::f32, tensor.shape, std::as_bytes(std::span(tensor.values))});
+  }
+  guarded([&] { write_safetensors(file, list); });
+}
+
+}  // namespace instructblip

@@ -1,0 +1,92 @@
+#include "nn/weights.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <vector>
+
+#include "checkpoint/safetensors_writer.h"
+#include "instructblip/error.h"
+
+namespace instructblip {
+namespace {
+
+class WeightsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    directory_ =
+        std::filesystem::temp_directory_path() / ("weights_test_" + std::to_string(::getpid()));
+    std::filesystem::create_directories(directory_);
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  std::shared_ptr<const TensorStore> store(const std::vector<TensorToWrite>& tensors) {
+    write_safetensors(directory_ / "model.safetensors", tensors);
+    return std::make_shared<const TensorStore>(TensorStore::open(directory_));
+  }
+
+  static std::string message_of(const nn::WeightLoader& loader) {
+    try {
+      loader.finish();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::bad_model);
+      return error.what();
+    }
+    return "";
+  }
+
+  std::filesystem::path directory_;
+  std::vector<float> values_ = {1, 2, 3, 4, 5, 6};
+  std::span<const std::byte> bytes_ = std::as_bytes(std::span(values_));
+};
+
+TEST_F(WeightsTest, OneErrorNamesEveryTensorThatDoesNotFit) {
+  nn::WeightLoader loader(store({{"a.weight", DType::f32, {2, 3}, bytes_},
+                                 {"b.bias", DType::i32, {6}, bytes_},
+                                 {"left.over", DType::f32, {6}, bytes_}}),
+                          nn::HeldAs::f32);
+  const nn::Weights root = loader.root();
+  (root / "a").matrix("weight", {3, 2});
+  (root / "b").vector("bias", {6});
+  (root / "c" / 4).vector("bias", {6});
+  const std::string message = message_of(loader);
+  for (const char* part :
+       {"a.weight has shape [2, 3], expected [3, 2]", "b.bias has type I32",
+        "c.4.bias [6] is missing", "left.over [6] belongs to no part", "hint:"}) {
+    EXPECT_NE(message.find(part), std::string::npos) << part << " not in:\n" << message;
+  }
+}
+
+TEST_F(WeightsTest, BuffersAndIgnoredTensorsAreAccountedFor) {
+  nn::WeightLoader loader(store({{"x.position_ids", DType::i64, {3}, bytes_},
+                                 {"y.rotary_emb.inv_freq", DType::f32, {6}, bytes_},
+                                 {"copy.weight", DType::f32, {6}, bytes_}}),
+                          nn::HeldAs::f32);
+  (loader.root() / "copy").ignore("weight");
+  EXPECT_EQ(message_of(loader), "");
+}
+
+TEST_F(WeightsTest, HoldsMatricesAsAskedAndVectorsAsFloat) {
+  nn::WeightLoader loader(
+      store({{"m", DType::f32, {2, 3}, bytes_}, {"v", DType::f32, {6}, bytes_}}), nn::HeldAs::f16);
+  EXPECT_EQ(loader.root().matrix("m", {2, 3}).scalar_type(), at::kHalf);
+  EXPECT_EQ(loader.root().vector("v", {6}).scalar_type(), at::kFloat);
+  EXPECT_EQ(loader.parameters(), 12);
+  EXPECT_EQ(loader.bytes(), 6 * 2 + 6 * 4);
+}
+
+TEST_F(WeightsTest, FloatWeightsAreUsedWhereTheyLie) {
+  const auto opened = store({{"m", DType::f32, {2, 3}, bytes_}});
+  nn::WeightLoader loader(opened, nn::HeldAs::f32);
+  const at::Tensor matrix = loader.root().matrix("m", {2, 3});
+  EXPECT_EQ(matrix.data_ptr(), opened->find("m")->bytes.data());
+}
+
+TEST_F(WeightsTest, RefusesF16ForValuesBeyondItsRange) {
+  values_[3] = 70000;
+  nn::WeightLoader loader(store({{"m", DType::f32, {2, 3}, bytes_}}), nn::HeldAs::f16);
+  EXPECT_THROW(loader.root().matrix("m", {2, 3}), Error);
+}
+
+}  // namespace
+}  // namespace instructblip
