@@ -95,12 +95,13 @@ fetch_wheels() {  # FOLDER
     python=$(find_python_with_pip)
     [[ -n $python ]] || fail "python3 with pip is needed to download LibTorch"
     say "${torch_requirements[index]}, $megabytes MB"
-    # pip puts a file into the folder only when it is complete.
+    # pip puts a file into the folder only when it is complete; until then it is in TMPDIR.
     rm -f "$1/$file"
-    "$python" -m pip download --quiet --disable-pip-version-check --no-input --no-cache-dir --no-deps \
+    TMPDIR=$(realpath "$1") "$python" -m pip download --quiet --disable-pip-version-check --no-input --no-cache-dir --no-deps \
       --only-binary=:all: --python-version 3.11 --implementation cp --platform manylinux_2_28_x86_64 \
       --platform manylinux_2_25_x86_64 --platform manylinux2014_x86_64 --dest "$1" \
-      "${torch_requirements[index]}" </dev/null
+      "${torch_requirements[index]}" </dev/null ||
+      fail "pip could not download it; INSTRUCTBLIP_TORCH_DIR and INSTRUCTBLIP_DEPS_MIRROR do without the network"
     is_intact "$sum" "$1/$file" || fail "$1/$file is not the file that was expected (SHA-256 $sum)"
   done
 }
