@@ -21,5 +21,35 @@ TEST(Utf8, CompletePrefixHoldsBackOnlyWhatMoreBytesCouldFinish) {
   EXPECT_EQ(utf8::complete_prefix("ab\xE0\x80"), 4u);  // overlong: can never become valid
 }
 
+TEST(Utf8, RoundTripsTheEdgesOfEachLength) {
+  for (const char32_t c :
+       {0x0, 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xE000, 0xFFFF, 0x10000, 0x10FFFF}) {
+    std::string text;
+    utf8::append(text, c);
+    const auto decoded = utf8::decode(text);
+    EXPECT_TRUE(decoded.valid);
+    EXPECT_EQ(decoded.code_point, c);
+    EXPECT_EQ(decoded.length, text.size());
+    EXPECT_EQ(utf8::to_utf32(text), std::u32string(1, c));
+    EXPECT_EQ(utf8::from_utf32(std::u32string(1, c)), text);
+  }
+}
+
+TEST(Utf8, ReplacesEachInvalidByte) {
+  EXPECT_EQ(utf8::to_utf32("a\xFF\xE2\x82z"), U"a\uFFFD\uFFFD\uFFFDz");
+  EXPECT_EQ(utf8::find_invalid("ab\xE2\x82"), 2u);
+  EXPECT_EQ(utf8::decode("").length, 0u);
+}
+
+TEST(Utf8, EveryCutOfATextIsHeldBackToWholeCharacters) {
+  const std::string text = "a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80z";
+  for (std::size_t cut = 0; cut <= text.size(); ++cut) {
+    const std::string_view part = std::string_view(text).substr(0, cut);
+    const std::size_t whole = utf8::complete_prefix(part);
+    EXPECT_FALSE(utf8::find_invalid(part.substr(0, whole))) << cut;
+    EXPECT_LE(cut - whole, 3u) << cut;
+  }
+}
+
 }  // namespace
 }  // namespace instructblip
