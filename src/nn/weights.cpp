@@ -6,6 +6,7 @@
 #include <ATen/ops/max.h>
 
 #include <cstdint>
+#include <cstring>
 #include <set>
 #include <utility>
 #include <vector>

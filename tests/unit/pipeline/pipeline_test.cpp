@@ -1,0 +1,304 @@
+// What a pipeline promises besides the right ids: streaming, endings, threads, reuse, refusals.
+#include "instructblip/pipeline.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace instructblip {
+namespace {
+
+const std::filesystem::path kSource = INSTRUCTBLIP_SOURCE_DIR;
+constexpr const char* kInstruction = "What is unusual about this image?";
+
+std::filesystem::path checkpoint(const std::string& name) {
+  return kSource / "tests/golden/checkpoints" / name;
+}
+
+Image picture(const std::string& name = "astronaut.jpg") {
+  return Image::open(kSource / "tests/data/images" / name);
+}
+
+GenerationConfig tokens(int count) {
+  GenerationConfig config;
+  config.max_new_tokens = count;
+  config.min_new_tokens = count;
+  return config;
+}
+
+// Both kinds of language model are held to every promise.
+class PipelineTest : public testing::TestWithParam<std::string> {
+ protected:
+  static const Pipeline& pipeline() {
+    static std::map<std::string, Pipeline> loaded;
+    auto found = loaded.find(GetParam());
+    if (found == loaded.end()) {
+      found = loaded.emplace(GetParam(), Pipeline::load(checkpoint(GetParam()))).first;
+    }
+    return found->second;
+  }
+
+  static ErrorCode code_of(const std::function<void()>& call) {
+    try {
+      call();
+    } catch (const Error& error) {
+      return error.code();
+    }
+    ADD_FAILURE() << "nothing was thrown";
+    return ErrorCode::internal;
+  }
+};
+
+TEST_P(PipelineTest, StreamedPiecesAreTheText) {
+  std::string streamed;
+  std::vector<std::int32_t> ids;
+  const Generation got = pipeline().generate(picture(), kInstruction, tokens(20),
+                                             {.on_token = [&](const TokenEvent& event) {
+                                               streamed += event.text;
+                                               if (event.id >= 0) ids.push_back(event.id);
+                                               return Flow::go;
+                                             }});
+  EXPECT_EQ(streamed, got.text());
+  EXPECT_EQ(ids, got.tokens());
+  EXPECT_EQ(got.tokens().size(), 20u);
+}
+
+TEST_P(PipelineTest, BeamsTellTheirTextAtTheEnd) {
+  GenerationConfig config = tokens(8);
+  config.num_beams = 3;
+  std::vector<std::string> pieces;
+  const Generation got = pipeline().generate(picture(), kInstruction, config,
+                                             {.on_token = [&](const TokenEvent& event) {
+                                               EXPECT_EQ(event.id, -1);
+                                               if (!event.text.empty())
+                                                 pieces.emplace_back(event.text);
+                                               return Flow::go;
+                                             }});
+  if (got.text().empty()) {
+    EXPECT_TRUE(pieces.empty());
+  } else {
+    EXPECT_EQ(pieces, std::vector<std::string>{got.text()});
+  }
+}
+
+TEST_P(PipelineTest, StopKeepsAndCancelMarks) {
+  for (const auto& [flow, reason] : {std::pair(Flow::stop, FinishReason::stop),
+                                     std::pair(Flow::cancel, FinishReason::cancelled)}) {
+    int calls = 0;
+    const Generation got = pipeline().generate(picture(), kInstruction, tokens(20),
+                                               {.on_token = [&, wish = flow](const TokenEvent&) {
+                                                 return ++calls >= 3 ? wish : Flow::go;
+                                               }});
+    EXPECT_EQ(got.tokens().size(), 3u);
+    EXPECT_EQ(got.finish_reason(), reason);
+  }
+}
+
+TEST_P(PipelineTest, AStopTokenCancelsAndKeepsWhatThereIs) {
+  std::stop_source source;
+  int calls = 0;
+  const Generation got = pipeline().generate(picture(), kInstruction, tokens(20),
+                                             {.on_token =
+                                                  [&](const TokenEvent&) {
+                                                    if (++calls == 2) source.request_stop();
+                                                    return Flow::go;
+                                                  },
+                                              .stop = source.get_token()});
+  EXPECT_EQ(got.finish_reason(), FinishReason::cancelled);
+  EXPECT_EQ(got.tokens().size(), 2u);
+}
+
+TEST_P(PipelineTest, APassedDeadlineIsAnError) {
+  EXPECT_EQ(code_of([] {
+              pipeline().generate(picture(), kInstruction, tokens(20),
+                                  {.deadline = std::chrono::steady_clock::now()});
+            }),
+            ErrorCode::deadline);
+}
+
+TEST_P(PipelineTest, WhatACallbackThrowsReachesTheCallerAndChangesNothing) {
+  const Generation before = pipeline().generate(picture(), kInstruction, tokens(6));
+  EXPECT_THROW(pipeline().generate(picture(), kInstruction, tokens(6),
+                                   {.on_token = [](const TokenEvent&) -> Flow {
+                                     throw std::runtime_error("mine");
+                                   }}),
+               std::runtime_error);
+  EXPECT_EQ(pipeline().generate(picture(), kInstruction, tokens(6)).tokens(), before.tokens());
+}
+
+TEST_P(PipelineTest, AStopStringCutsTheText) {
+  const Generation whole = pipeline().generate(picture(), kInstruction, tokens(20));
+  ASSERT_GT(whole.text().size(), 6u);
+  GenerationConfig config = tokens(20);
+  config.min_new_tokens = 0;
+  // Two whole characters from the middle of the answer.
+  std::size_t at = whole.text().size() / 2;
+  while ((whole.text()[at] & 0xC0) == 0x80) ++at;
+  std::size_t end = at + 1;
+  while (end < whole.text().size() && (whole.text()[end] & 0xC0) == 0x80) ++end;
+  config.stop = {whole.text().substr(at, end - at)};
+  std::string streamed;
+  const Generation got = pipeline().generate(picture(), kInstruction, config,
+                                             {.on_token = [&](const TokenEvent& event) {
+                                               streamed += event.text;
+                                               return Flow::go;
+                                             }});
+  EXPECT_EQ(got.text(), whole.text().substr(0, whole.text().find(config.stop[0])));
+  EXPECT_EQ(streamed, got.text());
+  EXPECT_EQ(got.finish_reason(), FinishReason::stop);
+  EXPECT_LT(got.tokens().size(), whole.tokens().size());
+}
+
+TEST_P(PipelineTest, FeaturesAnswerAnyInstructionWithoutTheVisionEncoder) {
+  const ImageFeatures features = pipeline().encode(picture());
+  EXPECT_EQ(features.positions(), pipeline().info().image_positions);
+  for (const char* instruction : {kInstruction, "", "A short image description:"}) {
+    const Generation direct = pipeline().generate(picture(), instruction, tokens(8));
+    const Generation reused = pipeline().generate(features, instruction, tokens(8));
+    EXPECT_EQ(reused.tokens(), direct.tokens());
+    EXPECT_EQ(reused.timings.vision, 0);
+    EXPECT_GT(direct.timings.vision, 0);
+  }
+}
+
+TEST_P(PipelineTest, ConcurrentCallsEqualTheirOwnRuns) {
+  const std::vector<std::string> instructions = {
+      "", "What is this?",
+      "Question: how many cats are there? Short answer:", "Describe the image in details."};
+  std::vector<std::vector<std::int32_t>> alone;
+  for (const std::string& instruction : instructions) {
+    alone.push_back(pipeline().generate(picture(), instruction, tokens(8)).tokens());
+  }
+  std::atomic<int> different = 0;
+  std::vector<std::thread> callers;
+  for (std::size_t i = 0; i < 8; ++i) {
+    callers.emplace_back([&, i] {
+      const std::size_t n = i % instructions.size();
+      GenerationConfig config = tokens(8);
+      if (pipeline().generate(picture(), instructions[n], config).tokens() != alone[n]) ++different;
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(different, 0);
+}
+
+TEST_P(PipelineTest, ARowThatFailsTouchesNoOther) {
+  const std::vector<Request> requests = {{picture(), kInstruction, tokens(5)},
+                                         {picture(), "an <image> of nothing", tokens(5)},
+                                         {picture("coffee.jpg"), "", tokens(5)}};
+  const std::vector<Response> got = pipeline().generate(requests);
+  ASSERT_EQ(got.size(), 3u);
+  EXPECT_EQ(got[0].generation->tokens(),
+            pipeline().generate(picture(), kInstruction, tokens(5)).tokens());
+  EXPECT_FALSE(got[1].generation);
+  EXPECT_EQ(got[1].error->code(), ErrorCode::invalid_argument);
+  EXPECT_EQ(got[2].generation->tokens(),
+            pipeline().generate(picture("coffee.jpg"), "", tokens(5)).tokens());
+}
+
+TEST_P(PipelineTest, SamplingIsReproducibleBySeed) {
+  GenerationConfig config = tokens(12);
+  config.do_sample = true;
+  config.temperature = 2.0;
+  config.seed = 7;
+  const Generation first = pipeline().generate(picture(), kInstruction, config);
+  EXPECT_EQ(pipeline().generate(picture(), kInstruction, config).tokens(), first.tokens());
+  config.seed = 8;
+  EXPECT_NE(pipeline().generate(picture(), kInstruction, config).tokens(), first.tokens());
+  config.seed.reset();
+  const Generation drawn = pipeline().generate(picture(), kInstruction, config);
+  ASSERT_TRUE(drawn.options.seed);
+  config.seed = drawn.options.seed;
+  EXPECT_EQ(pipeline().generate(picture(), kInstruction, config).tokens(), drawn.tokens());
+}
+
+TEST_P(PipelineTest, LogprobsSumToTheScore) {
+  GenerationConfig config = tokens(10);
+  config.logprobs = true;
+  const Generation got = pipeline().generate(picture(), kInstruction, config);
+  ASSERT_EQ(got.sequences[0].logprobs.size(), got.tokens().size());
+  double sum = 0;
+  for (const float logprob : got.sequences[0].logprobs) sum += logprob;
+  EXPECT_NEAR(got.score(), sum, 1e-4);
+}
+
+TEST_P(PipelineTest, RefusesWhatItCannotAnswer) {
+  const auto refused = [](std::string_view instruction, const GenerationConfig& config) {
+    return code_of([&] { pipeline().generate(picture(), instruction, config); });
+  };
+  EXPECT_EQ(refused("a \xFF byte", {}), ErrorCode::invalid_argument);
+  EXPECT_EQ(refused("two <image> tokens", {}), ErrorCode::invalid_argument);
+  std::string long_text;
+  for (int i = 0; i < 3000; ++i) long_text += "dog ";
+  EXPECT_EQ(refused(long_text, {}), ErrorCode::invalid_argument);
+  GenerationConfig config;
+  config.max_new_tokens = 0;
+  EXPECT_EQ(refused("fine", config), ErrorCode::invalid_argument);
+  config = {};
+  config.num_beams = 65;
+  EXPECT_EQ(refused("fine", config), ErrorCode::invalid_argument);
+}
+
+// Every half-precision value is a float32 value, so holding a checkpoint stored as f16 in f16
+// changes nothing but the order of sums.
+TEST_P(PipelineTest, HeldInHalfPrecisionItAnswersWithHalfTheBytes) {
+  for (const Precision precision : {Precision::f16, Precision::bf16}) {
+    const Pipeline half = Pipeline::load(checkpoint(GetParam()), {.precision = precision});
+    EXPECT_LT(half.info().weight_bytes, pipeline().info().weight_bytes * 6 / 10);
+    EXPECT_EQ(half.info().parameters, pipeline().info().parameters);
+    GenerationConfig config = tokens(6);
+    EXPECT_EQ(half.generate(picture(), kInstruction, config).tokens().size(), 6u);
+  }
+}
+
+TEST_P(PipelineTest, ReadIntoMemoryItAnswersAsWhenMapped) {
+  const Pipeline copied = Pipeline::load(checkpoint(GetParam()), {.mmap = false});
+  EXPECT_EQ(copied.generate(picture(), kInstruction, tokens(8)).tokens(),
+            pipeline().generate(picture(), kInstruction, tokens(8)).tokens());
+}
+
+TEST_P(PipelineTest, ThreadsDoNotChangeTheAnswer) {
+  const Pipeline one = Pipeline::load(checkpoint(GetParam()), {.threads = 1});
+  EXPECT_EQ(one.info().threads, 1);
+  EXPECT_EQ(one.generate(picture(), kInstruction, tokens(8)).tokens(),
+            pipeline().generate(picture(), kInstruction, tokens(8)).tokens());
+}
+
+TEST_P(PipelineTest, ReportsLoadingProgressUpToTheEnd) {
+  std::int64_t last = 0, total = 0;
+  Pipeline::load(checkpoint(GetParam()), {.progress = [&](std::int64_t done, std::int64_t all) {
+                   EXPECT_GE(done, last);
+                   last = done;
+                   total = all;
+                 }});
+  EXPECT_GT(total, 0);
+  EXPECT_LE(last, total);
+  EXPECT_GT(last, total * 9 / 10);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, PipelineTest, testing::Values("t5_2024", "vicuna_2024"),
+                         [](const auto& test) { return test.param; });
+
+TEST(PipelineFeatures, OfAnotherModelAreRefused) {
+  const Pipeline t5 = Pipeline::load(checkpoint("t5_2024"));
+  const Pipeline vicuna = Pipeline::load(checkpoint("vicuna_2024"));
+  const ImageFeatures features = t5.encode(picture());
+  if (features.width() == vicuna.info().vision_width)
+    GTEST_SKIP() << "the checkpoints are of one width";
+  try {
+    vicuna.generate(features, kInstruction);
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+  }
+}
+
+}  // namespace
+}  // namespace instructblip
