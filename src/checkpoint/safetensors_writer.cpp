@@ -41,6 +41,13 @@ std::vector<const TensorToWrite*> ordered(std::span<const TensorToWrite> tensors
   return out;
 }
 
+// Without spaces, so that a file equals the reference's byte for byte.
+std::string compact(const Shape& shape) {
+  std::string text = to_string(shape);
+  std::erase(text, ' ');
+  return text;
+}
+
 std::string header_of(const std::vector<const TensorToWrite*>& tensors) {
   // The reference refuses to load a file whose metadata does not name a framework.
   std::string header = R"({"__metadata__":{"format":"pt"})";
@@ -48,7 +55,7 @@ std::string header_of(const std::vector<const TensorToWrite*>& tensors) {
   for (const TensorToWrite* tensor : tensors) {
     const std::size_t end = offset + tensor->bytes.size();
     header += "," + json_literal(tensor->name) + R"(:{"dtype":")" +
-              std::string(name_of(tensor->dtype)) + R"(","shape":)" + to_string(tensor->shape) +
+              std::string(name_of(tensor->dtype)) + R"(","shape":)" + compact(tensor->shape) +
               R"(,"data_offsets":[)" + std::to_string(offset) + "," + std::to_string(end) + "]}";
     offset = end;
   }

@@ -1,0 +1,44 @@
+#include "checkpoint/image_config.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "core/json.h"
+#include "support/temp_directory.h"
+
+namespace instructblip {
+namespace {
+
+TEST(ImageConfig, ReadsFilesAsTheReferenceDoes) {
+  const Json cases = Json::read(std::filesystem::path(INSTRUCTBLIP_SOURCE_DIR) /
+                                "tests/unit/checkpoint/image_config_goldens.json")
+                         .at("cases");
+  ASSERT_GT(cases.size(), 10u);
+  for (const Json& row : cases.elements()) {
+    SCOPED_TRACE(row.at("name").string());
+    const test::TempDirectory directory;
+    for (const std::string key : {"preprocessor", "processor"}) {
+      const std::string file =
+          key == "processor" ? "processor_config.json" : "preprocessor_config.json";
+      if (const auto content = row.find(key)) directory.write(file, content->dump());
+    }
+    const ImageConfig config = read_image_config(directory.path());
+    const Json expected = row.at("expected");
+    EXPECT_EQ(config.convert_rgb, expected.at("convert_rgb").boolean());
+    EXPECT_EQ(config.resize, expected.at("resize").boolean());
+    EXPECT_EQ(config.rescale, expected.at("rescale").boolean());
+    EXPECT_EQ(config.normalize, expected.at("normalize").boolean());
+    EXPECT_EQ(config.height, expected.at("height").integer());
+    EXPECT_EQ(config.width, expected.at("width").integer());
+    EXPECT_EQ(config.resample, expected.at("resample").integer());
+    EXPECT_EQ(config.rescale_factor, expected.at("rescale_factor").number());
+    for (std::size_t channel = 0; channel < 3; ++channel) {
+      EXPECT_EQ(config.mean.at(channel), expected.at("mean")[channel].number());
+      EXPECT_EQ(config.std.at(channel), expected.at("std")[channel].number());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace instructblip

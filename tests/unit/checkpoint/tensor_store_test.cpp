@@ -1,0 +1,154 @@
+#include "checkpoint/tensor_store.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <utility>
+
+#include "support/expect_error.h"
+#include "support/safetensors_builder.h"
+#include "support/temp_directory.h"
+
+namespace instructblip {
+namespace {
+
+using test::expect_error;
+using test::safetensors_of;
+using test::TempDirectory;
+
+const std::filesystem::path kData =
+    std::filesystem::path(INSTRUCTBLIP_SOURCE_DIR) / "tests/unit/checkpoint";
+
+TensorStore open_copy_of(const TempDirectory& directory, const char* file,
+                         MappedFile::Access access) {
+  std::filesystem::copy_file(kData / file, directory / "model.safetensors");
+  return TensorStore::open(directory.path(), access);
+}
+
+template <typename T>
+std::vector<T> values(const TensorEntry& entry) {
+  std::vector<T> out(entry.bytes.size() / sizeof(T));
+  std::memcpy(out.data(), entry.bytes.data(), entry.bytes.size());
+  return out;
+}
+
+class TensorStoreAccess : public testing::TestWithParam<MappedFile::Access> {};
+
+TEST_P(TensorStoreAccess, ReadsWhatTheReferenceWrites) {
+  const TempDirectory directory;
+  const TensorStore store = open_copy_of(directory, "reference_mixed.safetensors", GetParam());
+  ASSERT_EQ(store.entries().size(), 6u);
+  EXPECT_EQ(store.bytes(), 80);
+  const TensorEntry* single = store.find("single");
+  ASSERT_NE(single, nullptr);
+  EXPECT_EQ(single->dtype, DType::f32);
+  EXPECT_EQ(single->shape, (Shape{1, 2}));
+  EXPECT_EQ(single->file, "model.safetensors");
+  EXPECT_EQ(values<float>(*single), (std::vector<float>{1.5F, -2.0F}));
+  EXPECT_EQ(values<double>(*store.find("double")), (std::vector<double>{0.0, 1.0}));
+  EXPECT_EQ(values<std::int64_t>(*store.find("ids")),
+            (std::vector<std::int64_t>{0, 1, 2, 3, 4}));  // present, though no weight
+  EXPECT_EQ(values<std::uint16_t>(*store.find("half")),
+            (std::vector<std::uint16_t>{0, 0x3C00, 0x4000}));
+  EXPECT_EQ(store.find("flags")->dtype, DType::boolean);
+  EXPECT_EQ(store.find("sing"), nullptr);
+  EXPECT_EQ(store.find("single "), nullptr);
+  store.release(*single);
+  EXPECT_EQ(values<float>(*single)[0], 1.5F);
+}
+
+INSTANTIATE_TEST_SUITE_P(MapAndCopy, TensorStoreAccess,
+                         testing::Values(MappedFile::Access::map, MappedFile::Access::copy));
+
+TEST(TensorStore, KeepsScalarsAndTensorsWithoutElements) {
+  const TempDirectory directory;
+  const TensorStore store =
+      open_copy_of(directory, "reference_f32.safetensors", MappedFile::Access::map);
+  EXPECT_EQ(store.find("scalar")->shape, Shape{});
+  EXPECT_EQ(values<float>(*store.find("scalar")), std::vector<float>{2.5F});
+  EXPECT_EQ(store.find("empty")->shape, (Shape{4, 0, 2}));
+  EXPECT_TRUE(store.find("empty")->bytes.empty());
+  EXPECT_NE(store.find("quote \" back\\slash caf\xC3\xA9"), nullptr);
+  for (std::size_t i = 1; i < store.entries().size(); ++i) {
+    EXPECT_LT(store.entries()[i - 1].name, store.entries()[i].name);
+  }
+}
+
+TEST(TensorStore, JoinsShards) {
+  const TempDirectory directory;
+  directory.write("one.safetensors", safetensors_of({{"b", {2}}, {"d", {1}}}));
+  directory.write("two.safetensors", safetensors_of({{"a", {3}}, {"c", {1}}}));
+  directory.write("model.safetensors.index.json",
+                  R"({"metadata": {"total_size": 28}, "weight_map": {"a": "two.safetensors",
+                      "b": "one.safetensors", "c": "two.safetensors", "d": "one.safetensors"}})");
+  const TensorStore store = TensorStore::open(directory.path());
+  EXPECT_EQ(store.bytes(), 28);
+  std::string names;
+  for (const TensorEntry& entry : store.entries()) names += entry.name;
+  EXPECT_EQ(names, "abcd");
+  EXPECT_EQ(store.find("c")->file, "two.safetensors");
+  TensorStore moved = TensorStore::open(directory.path());
+  moved = TensorStore::open(directory.path());
+  EXPECT_EQ(moved.find("a")->bytes.size(), 12u);
+}
+
+TEST(TensorStore, PrefersTheSingleFileAsTheReferenceDoes) {
+  const TempDirectory directory;
+  directory.write("model.safetensors", safetensors_of({{"whole", {1}}}));
+  directory.write("model.safetensors.index.json", R"({"weight_map": {"x": "gone.safetensors"}})");
+  EXPECT_NE(TensorStore::open(directory.path()).find("whole"), nullptr);
+}
+
+TEST(TensorStore, TakesTheOnlyFileOfAnotherName) {
+  const TempDirectory directory;
+  directory.write("weights.safetensors", safetensors_of({{"x", {1}}}));
+  EXPECT_EQ(TensorStore::open(directory.path()).entries()[0].file, "weights.safetensors");
+  directory.write("other.safetensors", safetensors_of({{"x", {1}}}));
+  expect_error(ErrorCode::bad_model, "2 safetensors files without model.safetensors.index.json",
+               [&] { TensorStore::open(directory.path()); });
+}
+
+TEST(TensorStore, FollowsTheLinksOfAHubCache) {
+  const TempDirectory directory;
+  std::filesystem::create_directory(directory / "blobs");
+  std::filesystem::create_directory(directory / "snapshot");
+  directory.write("blobs/0a1b", safetensors_of({{"x", {1}}}));
+  std::filesystem::create_symlink("../blobs/0a1b", directory / "snapshot/model.safetensors");
+  EXPECT_NE(TensorStore::open(directory / "snapshot").find("x"), nullptr);
+}
+
+TEST(TensorStore, SaysWhatToDoWithoutWeights) {
+  const TempDirectory directory;
+  const auto open = [&] { TensorStore::open(directory.path()); };
+  expect_error(ErrorCode::not_found, "no weights", open);
+  directory.write("pytorch_model.bin", "PK");
+  expect_error(ErrorCode::unsupported, "safe_serialization=True", open);
+  expect_error(ErrorCode::not_found, "no such directory",
+               [&] { TensorStore::open(directory / "absent"); });
+}
+
+// Linear in the number of tensors, in the header and in the index.
+TEST(TensorStore, OpensAHundredThousandTensorsQuickly) {
+  const TempDirectory directory;
+  std::vector<test::TensorOf> tensors;
+  std::string map;
+  for (int i = 0; i < 100'000; ++i) {
+    const std::string name = "language_model.model.layers." + std::to_string(i) + ".weight";
+    tensors.push_back({name, {1}});
+    map += (map.empty() ? "" : ",") + ("\"" + name + "\":\"a.safetensors\"");
+  }
+  directory.write("a.safetensors", safetensors_of(tensors));
+  directory.write("model.safetensors.index.json", "{\"weight_map\":{" + map + "}}");
+  const auto start = std::chrono::steady_clock::now();
+  const TensorStore store = TensorStore::open(directory.path());
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  EXPECT_EQ(store.entries().size(), 100'000u);
+  EXPECT_LT(seconds.count(), 5.0);
+  RecordProperty("milliseconds", static_cast<int>(seconds.count() * 1000));
+}
+
+}  // namespace
+}  // namespace instructblip
