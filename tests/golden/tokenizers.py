@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""Trains the toy tokenizers of the golden data and writes them as transformers 4.57.3 saves them.
+
+    python tokenizers.py t5|llama|qformer DIRECTORY
+
+Deterministic: the text stands below, training runs on one thread. Versions: transformers 4.57.3, tokenizers 0.22.2,
+sentencepiece 0.2.3. Every directory holds tokenizer.json, tokenizer_config.json, special_tokens_map.json and the slow
+file (spiece.model, tokenizer.model, vocab.txt); callers delete what their case leaves out.
+"""
+
+import io
+import json
+import os
+import pathlib
+import sys
+import tempfile
+
+if __name__ == "__main__":
+    sys.path.pop(0)  # the folder of this file, which would hide the package `tokenizers`
+
+import sentencepiece as spm
+from transformers import AutoTokenizer, BertTokenizerFast, LlamaTokenizer, T5Tokenizer
+
+SENTENCES = """\
+What is unusual about this image?
+Describe the image in details.
+A short image description:
+Question: what is the man holding? Short answer:
+Question: which city is this? Answer: singapore
+Write a short description for the image.
+Is the cat happy? Yes, the cat is very happy.
+a man is ironing clothes on the back of a yellow car
+a woman standing on a beach with a dog at sunset
+two children playing football in the park near the trees
+The unusual aspect of this image is that a person is doing a household task in the middle of a busy street.
+What colour is the cup on the table? The cup is red and white.
+How many people are there in the photograph? There are three people.
+Context: {0, 1} Options: (a) cat (b) dog. Answer:
+Based on the image, respond to this question with a short answer:
+Use a few words to illustrate what is happening in the picture.
+Can you briefly explain what you see in the image?
+Could you use a few words to describe what you perceive in the photo?
+Please provide a short depiction of the picture.
+Mention colours, materials, the light, and anything written on signs.
+It's a dog, isn't it? Don't you think that they're running, and we've lost them?
+The bus stopped at the station; passengers were waiting for the next train to the city.
+The rocket stands on the launch pad under a clear blue sky before the flight.
+coffee cup on a wooden table next to a spoon and a plate
+An astronaut in an orange suit smiles at the camera in front of a flag.
+Where was it taken, what time of day may it be, and what happened just before?
+The horse, the retina, the moon and the microscope: 4 pictures of 2024, at 50% (or $3.99).
+Le café est près de la fenêtre. Où est le garçon? Über den Wolken.
+Was ist auf diesem Bild zu sehen? Ein kleines Mädchen mit einem Hund.
+Дайте краткое описание картинки. На фото большой город и река.
+请详细描述这张图片。 这是什么城市? 東京です。
+ما الذي يظهر في هذه الصورة؟
+"""
+
+# What the full nmt_nfkc table (240 kB) does with these, in a table of a few kilobytes: white space and controls,
+# compatibility forms, compositions of two and three code points, Hangul, half-width kana with a voiced mark.
+NORMALIZED = (
+    [chr(c) for c in range(1, 33)]
+    + list("\x7f\x8f\x9f\xa0\xad\u1680\u2000\u2003\u2009\u200a\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202f\u205f")
+    + list("\u2060\u3000\ufeff\ufffd")
+    + [chr(c) for c in range(0xFF01, 0xFF5F)]
+    + list("ﬀﬁﬂﬃﬄªº²³¹¼½¾…‼™℃℡①⑩㎏㍿Ⅳⅷĳ䀀\uf900\u2f00ﻻﷺ\ufe8dﾞﾟ｡ｱｶﾊ")
+    + ["ｶﾞ", "ﾊﾟ", "は\u309a", "が", "か\u3099", "\u1100\u1161", "\u1100\u1161\u11a8", "\u0e33", "\u0eb3"]
+    + [base + mark for base in "aeiounAEIOUN" for mark in "\u0300\u0301\u0302\u0303\u0308\u030a\u0323"]
+    + ["e\u0302\u0301", "o\u0308\u0304", "u\u0308\u0301", "a\u0323\u0302", "\u0344", "\u0958", "\u2126", "\u212b"]
+)
+
+
+def _reduced_rules(path):
+    """Writes the rules of nmt_nfkc for NORMALIZED as a normalisation table of SentencePiece."""
+    full = spm.SentencePieceNormalizer(
+        rule_name="nmt_nfkc", add_dummy_prefix=False, escape_whitespaces=False, remove_extra_whitespaces=False
+    )
+    lines = {}
+    for text in NORMALIZED:
+        result = full.Normalize(text)
+        if result != text:
+            lines[text] = result
+    codes = lambda text: " ".join(f"{ord(c):X}" for c in text)
+    path.write_text("".join(f"{codes(a)}\t{codes(b)}\n" for a, b in sorted(lines.items())))
+
+
+def _train(sentences, **options):
+    model = io.BytesIO()
+    spm.SentencePieceTrainer.Train(
+        sentence_iterator=iter(sentences),
+        model_writer=model,
+        num_threads=1,
+        character_coverage=1.0,
+        max_sentence_length=100000,
+        hard_vocab_limit=False,
+        minloglevel=2,
+        **options,
+    )
+    return model.getvalue()
+
+
+def train_t5(pieces=420, rule="reduced", sentences=None):
+    """A Unigram model with T5's ids: pad 0, </s> 1, <unk> 2. `rule`: "reduced", or a name such as "nmt_nfkc"."""
+    rules = {"normalization_rule_name": rule}
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory() as work:
+        if rule == "reduced":
+            _reduced_rules(pathlib.Path(work) / "rules.tsv")
+            rules = {"normalization_rule_tsv": "rules.tsv"}  # relative, since the model file records it
+        os.chdir(work)
+        try:
+            return _train(
+                sentences or SENTENCES.splitlines(), model_type="unigram", vocab_size=pieces, pad_id=0, eos_id=1,
+                unk_id=2, bos_id=-1, **rules
+            )
+        finally:
+            os.chdir(before)
+
+
+def train_llama(pieces=480, sentences=None):
+    """A BPE model as LLaMA's: byte fallback, no normalisation, spaces kept, digits split, <unk> <s> </s> first."""
+    return _train(
+        sentences or SENTENCES.splitlines(), model_type="bpe", vocab_size=pieces, byte_fallback=True, split_digits=True,
+        normalization_rule_name="identity", remove_extra_whitespaces=False, allow_whitespace_only_pieces=True,
+        unk_id=0, bos_id=1, eos_id=2, pad_id=-1,
+    )
+
+
+def qformer_vocabulary():
+    """[PAD] [UNK] [CLS] [SEP] [MASK], then characters, their continuations, word parts and words, as in vocab.txt."""
+    words = {}
+    for word in SENTENCES.lower().split():
+        core = word.strip(".,:;?!(){}$%'")
+        if core.isascii() and core.isalpha():
+            words[core] = words.get(core, 0) + 1
+    letters = [chr(c) for c in range(33, 65)] + list("[\\]^_`{|}~") + [chr(c) for c in range(97, 123)]
+    foreign = list("описаниегородка图片城市東京ماصورةのßœøı°½²한국")
+    continued = ["##" + c for c in "abcdefghijklmnopqrstuvwxyz0123456789описание한국ß"]
+    parts = ["##" + p for p in ("ing", "ed", "s", "er", "ly", "tion", "al", "ous", "able", "ness", "ing##")]
+    common = [word for word, count in sorted(words.items(), key=lambda item: (-item[1], item[0]))][:160]
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + letters + foreign + continued + parts + common
+    return list(dict.fromkeys(pieces))
+
+
+def _save(slow_class, file_name, content, directory, **options):
+    """Saves by way of the slow class: T5TokenizerFast(file) alone would lose the prefix space (add_prefix_space None)."""
+    with tempfile.TemporaryDirectory() as work:
+        path = os.path.join(work, file_name)
+        pathlib.Path(path).write_bytes(content)
+        saved = os.path.join(work, "slow")
+        slow_class(path, **options).save_pretrained(saved)
+        fast = AutoTokenizer.from_pretrained(saved)
+        assert fast.is_fast
+        fast.save_pretrained(directory)
+    # With any other value than null the reference ignores tokenizer.json and converts the slow file on each load.
+    path = pathlib.Path(directory) / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8")) | {"add_prefix_space": None}
+    path.write_text(json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def make_t5_tokenizer(directory, pieces=420, extra_ids=10, rule="reduced", **options):
+    """Writes a T5 tokenizer; `options` go to T5Tokenizer (legacy, ...). The published ones have 100 extra ids."""
+    _save(T5Tokenizer, "spiece.model", train_t5(pieces, rule), directory, extra_ids=extra_ids, **options)
+
+
+def make_llama_tokenizer(directory, pieces=480, **options):
+    """Writes InstructBLIP's Vicuna tokenizer: bos = eos = unk = </s>, [PAD] added; `options` override."""
+    options = {
+        "bos_token": "</s>", "eos_token": "</s>", "unk_token": "</s>", "pad_token": "[PAD]", "padding_side": "left",
+        "truncation_side": "left",
+    } | options
+    _save(LlamaTokenizer, "tokenizer.model", train_llama(pieces), directory, **options)
+
+
+def make_qformer_tokenizer(directory, **options):
+    """Writes the Q-Former's: bert-base-uncased in small, with the never used [DEC] as bos token."""
+    with tempfile.TemporaryDirectory() as work:
+        path = os.path.join(work, "vocab.txt")
+        pathlib.Path(path).write_text("\n".join(qformer_vocabulary()) + "\n", encoding="utf-8")
+        tokenizer = BertTokenizerFast(path, truncation_side="left", **options)
+        tokenizer.add_special_tokens({"bos_token": "[DEC]"})
+        tokenizer.save_pretrained(directory)
+
+
+MAKERS = {"t5": make_t5_tokenizer, "llama": make_llama_tokenizer, "qformer": make_qformer_tokenizer}
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3 or sys.argv[1] not in MAKERS:
+        sys.exit(__doc__)
+    MAKERS[sys.argv[1]](sys.argv[2])
