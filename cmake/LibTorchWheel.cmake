@@ -19,7 +19,7 @@ if(EXISTS ${torch_dir}/version.py)
     message(WARNING "Exactness is tested with PyTorch 2.11; ${torch_dir} says ${torch_version}")
   endif()
 endif()
-set(INSTRUCTBLIP_TORCH_LIBRARY_DIR ${torch_dir}/lib CACHE INTERNAL "")
+set(INSTRUCTBLIP_TORCH_DIR_FOUND ${torch_dir} CACHE INTERNAL "")
 
 foreach(name c10 torch_cpu)
   add_library(instructblip_${name} SHARED IMPORTED)

@@ -2,14 +2,12 @@
 # Builds the library, the command line, the examples and the tests; leaves build/bin/instructblip. Only what has
 # changed is built again. Arguments are options for CMake: scripts/build.sh -DINSTRUCTBLIP_WITH_OPENCV=OFF
 #
-#   BUILD_DIR=build-debug                   another build tree than build/
 #   INSTRUCTBLIP_TORCH_DIR=/path/to/torch   as for setup.sh
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-build_dir=${BUILD_DIR:-build}
 
-configure=(cmake -S . -B "$build_dir")
-if [[ ! -e $build_dir/CMakeCache.txt ]]; then
+configure=(cmake -S . -B build)
+if [[ ! -e build/CMakeCache.txt ]]; then
   configure+=(-DCMAKE_BUILD_TYPE=Release)
   if command -v ninja >/dev/null; then
     configure+=(-G Ninja)
@@ -21,4 +19,4 @@ configure+=("-DINSTRUCTBLIP_TORCH_DIR=${INSTRUCTBLIP_TORCH_DIR:-}")
 # A file that includes ATen takes up to 1.5 GB to compile.
 jobs=$(awk -v cores="$(nproc)" '/MemAvailable/ { fit = int($2 / 1.5e6); print fit < 1 ? 1 : fit < cores ? fit : cores }' \
   /proc/meminfo)
-cmake --build "$build_dir" --parallel "$jobs"
+cmake --build build --parallel "$jobs"

@@ -6,10 +6,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/setup.sh
 
 # The components that know no torch, under AddressSanitizer and UndefinedBehaviorSanitizer.
-BUILD_DIR=build-sanitize scripts/build.sh -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1" \
-  -DINSTRUCTBLIP_SANITIZE=ON -DINSTRUCTBLIP_WITH_TORCH=OFF
-ctest --test-dir build-sanitize --label-regex torch_free --parallel "$(nproc)" --output-on-failure \
-  --no-tests=error
+cmake --preset sanitize
+cmake --build --preset sanitize
+ctest --preset sanitize --label-regex torch_free --parallel "$(nproc)" --no-tests=error
 
 scripts/build.sh
 ctest --test-dir build --parallel "$(nproc)" --output-on-failure --no-tests=error "$@"

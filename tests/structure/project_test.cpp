@@ -1,0 +1,133 @@
+// Holds this project against the rules.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <memory>
+
+#include "structure/source_rules.h"
+#include "structure/symbol_rules.h"
+
+namespace instructblip::structure {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kRoot = INSTRUCTBLIP_SOURCE_DIR;
+
+std::string list(const Findings& findings) {
+  std::string text;
+  for (const std::string& finding : findings) {
+    text += "\n  " + finding;
+  }
+  return text;
+}
+
+Arrows declared_arrows() {
+  std::ifstream stream(INSTRUCTBLIP_ARROWS_FILE);
+  return parse_arrows(std::string(std::istreambuf_iterator<char>(stream), {}));
+}
+
+// Applies a rule to every source; a component that this configuration leaves out is left out here
+// too.
+Findings apply(const std::function<Findings(const SourceFile&)>& rule) {
+  const auto files =
+      read_sources(kRoot, {"include", "src", "tools", "examples", "tests", "benchmarks"});
+  EXPECT_GT(files.size(), 50U) << "the sources were not found";
+  Findings all;
+  for (const SourceFile& file : files) {
+    for (std::string& finding : rule(file)) {
+      all.push_back(std::move(finding));
+    }
+  }
+  return all;
+}
+
+#if INSTRUCTBLIP_IS_WHOLE  // a build without torch declares some components only
+TEST(ProjectTest, EveryFolderOfTheSourcesIsADeclaredComponent) {
+  const Arrows arrows = declared_arrows();
+  for (const auto& entry : fs::directory_iterator(kRoot / "src")) {
+    if (entry.is_directory()) {
+      EXPECT_TRUE(arrows.contains(entry.path().filename())) << entry.path();
+    }
+  }
+}
+#endif
+
+TEST(ProjectTest, IncludesFollowTheDeclaredArrows) {
+  const Arrows arrows = declared_arrows();
+  const Findings findings = apply([&](const SourceFile& file) {
+    const fs::path folder = *std::next(fs::path(file.path).begin());
+    const bool left_out = !INSTRUCTBLIP_IS_WHOLE && file.path.starts_with("src/") &&
+                          !arrows.contains(folder.string());
+    return left_out ? Findings() : check_arrows(file, arrows);
+  });
+  EXPECT_TRUE(findings.empty()) << list(findings);
+}
+
+TEST(ProjectTest, ArrowsPointDown) {
+  const Arrows arrows = declared_arrows();
+  EXPECT_GE(arrows.size(), 5U);
+  const Findings findings = check_layers(arrows);
+  EXPECT_TRUE(findings.empty()) << list(findings);
+}
+
+TEST(ProjectTest, PublicHeadersIncludeTheStandardLibraryOnly) {
+  const Findings findings = apply(check_public_header);
+  EXPECT_TRUE(findings.empty()) << list(findings);
+}
+
+TEST(ProjectTest, EachDependencyHasOneDoor) {
+  const Findings findings = apply(check_doors);
+  EXPECT_TRUE(findings.empty()) << list(findings);
+}
+
+TEST(ProjectTest, TheLibraryNeitherPrintsNorEndsTheProcess) {
+  const Findings findings = apply(check_manners);
+  EXPECT_TRUE(findings.empty()) << list(findings);
+}
+
+TEST(ProjectTest, TheModelTypeIsComparedInOnePlace) {
+  const Findings findings = apply(check_family_tests);
+  EXPECT_TRUE(findings.empty()) << list(findings);
+}
+
+TEST(ProjectTest, FilesStaySmall) {
+  const Findings findings = apply(check_size);
+  EXPECT_TRUE(findings.empty()) << list(findings);
+}
+
+#ifdef INSTRUCTBLIP_LIBRARY_FILE
+std::string output_of(const std::string& command) {
+  const auto close = [](FILE* pipe) { pclose(pipe); };
+  std::unique_ptr<FILE, decltype(close)> pipe(popen(command.c_str(), "r"), close);
+  std::string output;
+  char buffer[4096];
+  while (const std::size_t count = std::fread(buffer, 1, sizeof buffer, pipe.get())) {
+    output.append(buffer, count);
+  }
+  return output;
+}
+
+std::string symbols(const std::string& which) {
+  return output_of(INSTRUCTBLIP_NM " -D -C " + which + " '" INSTRUCTBLIP_LIBRARY_FILE "'");
+}
+
+TEST(LibraryTest, ExportsOnlyItsOwnNames) {
+  const std::string defined = symbols("--defined-only");
+  EXPECT_NE(defined.find("instructblip::Pipeline::load"), std::string::npos) << "nm saw nothing";
+  const Findings findings = check_exported(defined);
+  EXPECT_TRUE(findings.empty()) << list(findings);
+}
+
+TEST(LibraryTest, NeitherPrintsNorEndsTheProcess) {
+  const std::string undefined = symbols("--undefined-only");
+  EXPECT_NE(undefined.find("memcpy"), std::string::npos) << "nm saw nothing";
+  const Findings findings = check_undefined(undefined);
+  EXPECT_TRUE(findings.empty()) << list(findings);
+}
+#endif
+
+}  // namespace
+}  // namespace instructblip::structure
