@@ -1,0 +1,62 @@
+// instructblip info: describes a checkpoint.
+#include "cli/json_output.h"
+#include "cli/session.h"
+#include "cli/table.h"
+
+namespace instructblip::cli {
+namespace {
+
+template <typename Number>
+std::string joined(const std::vector<Number>& numbers) {
+  std::string out;
+  for (const Number number : numbers) out += (out.empty() ? "" : ", ") + std::to_string(number);
+  return out;
+}
+
+std::string layers(int count, int width) {
+  return std::to_string(count) + " layers, width " + std::to_string(width);
+}
+
+std::string description(const ModelInfo& info) {
+  const std::string image = std::to_string(info.image_size);
+  return table({
+      {"family", info.family + ", " + info.language_model},
+      {"parameters", fixed(static_cast<double>(info.parameters) / 1e6, 1) + " million"},
+      {"weights", fixed(static_cast<double>(info.weight_bytes) / 1e6, 1) + " MB as " +
+                      info.precision + " on " + info.device},
+      {"picture",
+       image + " x " + image + " pixels, " + std::to_string(info.image_positions) + " positions"},
+      {"vision", layers(info.vision_layers, info.vision_width)},
+      {"Q-Former", layers(info.qformer_layers, info.qformer_width) + ", " +
+                       std::to_string(info.query_tokens) + " queries, instructions of at most " +
+                       std::to_string(info.max_instruction_tokens) + " tokens"},
+      {"language", layers(info.language_layers, info.language_width) + ", vocabulary of " +
+                       std::to_string(info.vocabulary) + ", stops at " + joined(info.stop_tokens)},
+      {"loaded",
+       "in " + fixed(info.load_ms, 1) + " ms, " + std::to_string(info.threads) + " threads"},
+  });
+}
+
+std::string tensor_table(const ModelInfo& info) {
+  std::vector<std::vector<std::string>> rows;
+  for (const TensorInfo& tensor : info.tensors) {
+    rows.push_back({tensor.name, tensor.dtype, "[" + joined(tensor.shape) + "]", tensor.file});
+  }
+  return harmless(table(rows));
+}
+
+}  // namespace
+
+ExitCode info_command(Session& session) {
+  const Pipeline pipeline = session.load_pipeline();
+  const ModelInfo& info = pipeline.info();
+  const bool with_tensors = session.settings.tensors;
+  if (session.settings.json) {
+    session.output.write(to_json(info, with_tensors) + "\n");
+  } else {
+    session.output.write(description(info) + (with_tensors ? "\n" + tensor_table(info) : ""));
+  }
+  return ExitCode::success;
+}
+
+}  // namespace instructblip::cli

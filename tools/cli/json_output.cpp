@@ -1,0 +1,140 @@
+#include "cli/json_output.h"
+
+#include <sys/resource.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace instructblip::cli {
+namespace {
+
+using Object = nlohmann::ordered_json;
+
+std::string dump(const Object& object) {
+  return object.dump(-1, ' ', false, Object::error_handler_t::replace);
+}
+
+template <typename T>
+Object or_null(const std::optional<T>& value) {
+  return value ? Object(*value) : Object(nullptr);
+}
+
+Object early_stopping(EarlyStopping value) {
+  if (value == EarlyStopping::never) return "never";
+  return value == EarlyStopping::yes;
+}
+
+Object options_of(const GenerationConfig& options, const Settings& settings,
+                  const ModelInfo& info) {
+  return {{"max_new_tokens", or_null(options.max_new_tokens)},
+          {"min_new_tokens", or_null(options.min_new_tokens)},
+          {"num_beams", or_null(options.num_beams)},
+          {"length_penalty", or_null(options.length_penalty)},
+          {"early_stopping", early_stopping(options.early_stopping.value_or(EarlyStopping::no))},
+          {"repetition_penalty", or_null(options.repetition_penalty)},
+          {"no_repeat_ngram_size", or_null(options.no_repeat_ngram_size)},
+          {"num_return_sequences", or_null(options.num_return_sequences)},
+          {"do_sample", or_null(options.do_sample)},
+          {"temperature", or_null(options.temperature)},
+          {"top_k", or_null(options.top_k)},
+          {"top_p", or_null(options.top_p)},
+          {"typical_p", or_null(options.typical_p)},
+          {"seed", or_null(options.seed)},
+          {"stop", options.stop},
+          {"stop_at_tokenizer_eos", options.stop_at_tokenizer_eos},
+          {"logprobs", options.logprobs},
+          {"resize", name_of(settings.load.resize)},
+          {"exif", name_of(settings.decode.exif)},
+          {"background", name_of(settings.decode.background)},
+          {"interpolate_pos_encoding", settings.load.interpolate_pos_encoding},
+          {"dtype", info.precision},
+          {"device", info.device},
+          {"threads", info.threads}};
+}
+
+Object sequence_of(const Sequence& sequence, bool with_logprobs) {
+  Object object = {{"text", sequence.text},
+                   {"tokens", sequence.tokens},
+                   {"finish_reason", to_string(sequence.finish_reason)},
+                   {"score", sequence.score}};
+  if (with_logprobs) object["logprobs"] = sequence.logprobs;
+  return object;
+}
+
+}  // namespace
+
+std::string to_json(const Generation& generation, const Settings& settings, const ModelInfo& info) {
+  const bool with_logprobs = generation.options.logprobs;
+  Object object = sequence_of(generation.sequences.front(), with_logprobs);
+  Object& sequences = object["sequences"] = Object::array();
+  for (const Sequence& sequence : generation.sequences) {
+    sequences.push_back(sequence_of(sequence, with_logprobs));
+  }
+  object["prompt_tokens"] = generation.prompt_tokens;
+  object["qformer_tokens"] = generation.qformer_tokens;
+  object["options"] = options_of(generation.options, settings, info);
+  const Timings& timings = generation.timings;
+  object["timings_ms"] = {{"load", timings.load},       {"image", timings.image},
+                          {"vision", timings.vision},   {"qformer", timings.qformer},
+                          {"prefill", timings.prefill}, {"decode", timings.decode},
+                          {"total", timings.total}};
+  object["tokens_per_second"] = tokens_per_second(generation);
+  object["peak_rss_bytes"] = peak_rss_bytes();
+  return dump(object);
+}
+
+std::string to_json(const ModelInfo& info, bool with_tensors) {
+  Object object = {{"family", info.family},
+                   {"language_model", info.language_model},
+                   {"device", info.device},
+                   {"precision", info.precision},
+                   {"threads", info.threads},
+                   {"parameters", info.parameters},
+                   {"weight_bytes", info.weight_bytes},
+                   {"image_size", info.image_size},
+                   {"image_positions", info.image_positions},
+                   {"vision_layers", info.vision_layers},
+                   {"vision_width", info.vision_width},
+                   {"query_tokens", info.query_tokens},
+                   {"qformer_layers", info.qformer_layers},
+                   {"qformer_width", info.qformer_width},
+                   {"language_layers", info.language_layers},
+                   {"language_width", info.language_width},
+                   {"vocabulary", info.vocabulary},
+                   {"max_instruction_tokens", info.max_instruction_tokens},
+                   {"stop_tokens", info.stop_tokens},
+                   {"load_ms", info.load_ms}};
+  if (with_tensors) {
+    Object& tensors = object["tensors"] = Object::array();
+    for (const TensorInfo& tensor : info.tensors) {
+      tensors.push_back({{"name", tensor.name},
+                         {"dtype", tensor.dtype},
+                         {"shape", tensor.shape},
+                         {"file", tensor.file}});
+    }
+  }
+  return dump(object);
+}
+
+std::string to_json(const TokenizedText& tokens) {
+  return dump({{"lm", tokens.language}, {"qformer", tokens.qformer}});
+}
+
+double tokens_per_second(const Generation& generation) {
+  const double seconds = generation.timings.decode / 1000;
+  return seconds > 0 ? static_cast<double>(generation.tokens().size()) / seconds : 0;
+}
+
+std::int64_t peak_rss_bytes() {
+  // Not getrusage: its figure survives exec, and a large parent's would be taken for ours.
+  std::ifstream status("/proc/self/status");
+  for (std::string key; status >> key; status.ignore(4096, '\n')) {
+    std::int64_t kibibytes = 0;
+    if (key == "VmHWM:" && status >> kibibytes) return kibibytes * 1024;
+  }
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return std::int64_t{usage.ru_maxrss} * 1024;
+}
+
+}  // namespace instructblip::cli

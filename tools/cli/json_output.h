@@ -1,0 +1,23 @@
+// What the commands print with --json: a contract, described in docs/command-line.md.
+#pragma once
+
+#include <string>
+
+#include "cli/options.h"
+#include "instructblip/generation.h"
+#include "instructblip/pipeline.h"
+
+namespace instructblip::cli {
+
+// One line each, without its end. Bytes that are not UTF-8 become U+FFFD.
+std::string to_json(const Generation& generation, const Settings& settings, const ModelInfo& info);
+std::string to_json(const ModelInfo& info, bool with_tensors);
+std::string to_json(const TokenizedText& tokens);
+
+// New tokens of the first answer over the time of decoding; 0 where there was no step to time.
+double tokens_per_second(const Generation& generation);
+
+// The most memory that this process has held, in bytes.
+std::int64_t peak_rss_bytes();
+
+}  // namespace instructblip::cli

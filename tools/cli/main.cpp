@@ -1,0 +1,60 @@
+#include <exception>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "cli/help.h"
+#include "cli/parse.h"
+#include "cli/session.h"
+#include "instructblip/version.h"
+
+namespace instructblip::cli {
+namespace {
+
+ExitCode run(const Invocation& invocation, Interrupt& interrupt) {
+  Output output;
+  switch (invocation.action) {
+    case Action::version:
+      output.write("instructblip " + std::string(version()) + "\n");
+      return ExitCode::success;
+    case Action::help:
+      output.write(help_text(invocation.command));
+      return ExitCode::success;
+    case Action::help_markdown:
+      output.write(help_markdown(invocation.command));
+      return ExitCode::success;
+    case Action::run_command:
+      break;
+  }
+  Session session(invocation.settings, interrupt);
+  return invocation.command->execute(session);
+}
+
+ExitCode fail(ExitCode code, const std::string& message) {
+  write_error("error: " + message + "\n");
+  return code;
+}
+
+ExitCode guarded(const std::vector<std::string>& arguments) {
+  try {
+    Interrupt interrupt;
+    return run(parse(arguments), interrupt);
+  } catch (const Failure& failure) {
+    return fail(failure.code(), failure.what());
+  } catch (const std::bad_alloc&) {
+    return fail(ExitCode::memory, "out of memory");
+  } catch (const std::exception& fault) {
+    return fail(ExitCode::fault, std::string(fault.what()) +
+                                     "\n  hint: this is a defect of instructblip " +
+                                     std::string(version()) + "; please report it");
+  }
+}
+
+}  // namespace
+}  // namespace instructblip::cli
+
+int main(int argc, char** argv) {
+  namespace cli = instructblip::cli;
+  cli::prepare_standard_streams();
+  return static_cast<int>(cli::guarded({argv + 1, argv + argc}));
+}

@@ -1,0 +1,206 @@
+#include "cli/options.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "cli/session.h"
+
+namespace instructblip::cli {
+namespace {
+
+template <typename T>
+using Choices = std::vector<std::pair<std::string_view, T>>;
+
+const Choices<ResizeMode> kResizeModes = {{"pillow13", ResizeMode::pillow13},
+                                          {"pillow12", ResizeMode::pillow12},
+                                          {"torchvision", ResizeMode::torchvision}};
+const Choices<ExifOrientation> kExif = {{"apply", ExifOrientation::apply},
+                                        {"ignore", ExifOrientation::ignore}};
+const Choices<AlphaBackground> kBackgrounds = {{"drop", AlphaBackground::drop},
+                                               {"white", AlphaBackground::white}};
+const Choices<EarlyStopping> kEarlyStopping = {
+    {"true", EarlyStopping::yes}, {"false", EarlyStopping::no}, {"never", EarlyStopping::never}};
+const Choices<Precision> kPrecisions = {{"auto", Precision::automatic},
+                                        {"f32", Precision::f32},
+                                        {"f16", Precision::f16},
+                                        {"bf16", Precision::bf16}};
+
+Device device(const Argument& argument) {
+  const std::string text = argument.text();
+  if (text == "auto") return {};
+  if (text == "cpu") return {.type = DeviceType::cpu};
+  if (text == "cuda") return {.type = DeviceType::cuda};
+  Device cuda{.type = DeviceType::cuda};
+  constexpr std::string_view kPrefix = "cuda:";
+  if (text.starts_with(kPrefix)) {
+    const char* const last = text.data() + text.size();
+    const auto [end, fault] = std::from_chars(text.data() + kPrefix.size(), last, cuda.index);
+    if (fault == std::errc() && end == last && cuda.index >= 0) return cuda;
+  }
+  argument.fail("auto, cpu, cuda or cuda:N");
+}
+
+template <typename T>
+std::string_view name_in(const Choices<T>& choices, T value) {
+  const auto found =
+      std::ranges::find_if(choices, [&](const auto& choice) { return choice.second == value; });
+  return found == choices.end() ? std::string_view() : found->first;
+}
+
+using A = const Argument&;
+using S = Settings&;
+
+constexpr auto kRows = std::to_array<OptionRow>({
+    {"model", "DIR", "a Hugging Face directory: config.json, *.safetensors, tokenizers",
+     Takes::value, false, "", [](S s, A a) { s.model = a.path(); }},
+    {"image", "FILE", "JPEG, PNG, WebP, BMP or TIFF; repeated: one request each, in order",
+     Takes::value, true, "", [](S s, A a) { s.images.push_back(a.path()); }},
+    {"instruction", "TEXT", "what to answer about the picture; - reads it from standard input",
+     Takes::value, false, "", [](S s, A a) { s.instruction = a.text(); }},
+    {"text", "TEXT", "what to tokenize; - reads it from standard input", Takes::value, false, "",
+     [](S s, A a) { s.text = a.text(); }},
+    {"output", "FILE", "the safetensors file to write", Takes::value, false, "",
+     [](S s, A a) { s.output = a.path(); }},
+
+    {"max-new-tokens", "N", "most tokens of the answer, 1 to 4096; default 256", Takes::value,
+     false, "", [](S s, A a) { s.generation.max_new_tokens = a.integer(); }},
+    {"min-new-tokens", "N", "fewest tokens before the end token may come; default 0", Takes::value,
+     false, "", [](S s, A a) { s.generation.min_new_tokens = a.integer(); }},
+    {"num-beams", "N", "width of the beam search, 1 to 64; default 1, greedy", Takes::value, false,
+     "", [](S s, A a) { s.generation.num_beams = a.integer(); }},
+    {"length-penalty", "X", "exponent on the length that divides a beam's score; default 1",
+     Takes::value, false, "", [](S s, A a) { s.generation.length_penalty = a.number(); }},
+    {"early-stopping", "true|false|never",
+     "end the beam search when enough answers are complete; default false, alone true",
+     Takes::optional_value, false, "",
+     [](S s, A a) { s.generation.early_stopping = a.one_of(kEarlyStopping); }},
+    {"repetition-penalty", "X", "above 1 discourages tokens that have occurred; default 1",
+     Takes::value, false, "", [](S s, A a) { s.generation.repetition_penalty = a.number(); }},
+    {"no-repeat-ngram-size", "N", "no run of N tokens occurs twice; default 0, off", Takes::value,
+     false, "", [](S s, A a) { s.generation.no_repeat_ngram_size = a.integer(); }},
+    {"num-return-sequences", "N", "answers to each request, best first, one a line; default 1",
+     Takes::value, false, "", [](S s, A a) { s.generation.num_return_sequences = a.integer(); }},
+    {"do-sample", "true|false", "draw instead of taking the best; default false, alone true",
+     Takes::optional_value, false, "", [](S s, A a) { s.generation.do_sample = a.boolean(); }},
+    {"temperature", "X", "below 1 sharpens the distribution; default 1", Takes::value, false, "",
+     [](S s, A a) { s.generation.temperature = a.number(); }},
+    {"top-k", "N", "draw from the N likeliest tokens; default 50, 0 = off", Takes::value, false, "",
+     [](S s, A a) { s.generation.top_k = a.integer(); }},
+    {"top-p", "X", "draw from the likeliest tokens that together have X; default 1, off",
+     Takes::value, false, "", [](S s, A a) { s.generation.top_p = a.number(); }},
+    {"typical-p", "X", "draw from the most typical tokens that together have X; default 1, off",
+     Takes::value, false, "", [](S s, A a) { s.generation.typical_p = a.number(); }},
+    {"seed", "N", "of the draws; default: chosen at random, and reported by --json", Takes::value,
+     false, "", [](S s, A a) { s.generation.seed = a.unsigned_integer(); }},
+    {"stop", "TEXT", "end the answer before this text; repeated: before any of them", Takes::value,
+     true, "", [](S s, A a) { s.generation.stop.push_back(a.text()); }},
+    {"stop-at-tokenizer-eos", "", "stop at the tokenizer's end token besides text_config's",
+     Takes::nothing, false, "", [](S s, A) { s.generation.stop_at_tokenizer_eos = true; }},
+    {"logprobs", "", "with --json: the log probability of each token", Takes::nothing, false, "",
+     [](S s, A) { s.generation.logprobs = true; }},
+
+    {"resize", "pillow13|pillow12|torchvision",
+     "whose bicubic filter pixels are equal to; default pillow13", Takes::value, false, "",
+     [](S s, A a) { s.load.resize = a.one_of(kResizeModes); }},
+    {"exif", "apply|ignore", "whether to turn the picture as its file says; default apply",
+     Takes::value, false, "", [](S s, A a) { s.decode.exif = a.one_of(kExif); }},
+    {"background", "drop|white", "what is done about transparency; default drop", Takes::value,
+     false, "", [](S s, A a) { s.decode.background = a.one_of(kBackgrounds); }},
+    {"interpolate-pos-encoding", "",
+     "resize the position table to the picture size of preprocessor_config.json", Takes::nothing,
+     false, "", [](S s, A) { s.load.interpolate_pos_encoding = true; }},
+    {"dtype", "auto|f32|f16|bf16", "how weights are held in memory; default auto", Takes::value,
+     false, "", [](S s, A a) { s.load.precision = a.one_of(kPrecisions); }},
+    {"device", "auto|cpu|cuda[:N]", "where to run; default auto", Takes::value, false, "",
+     [](S s, A a) { s.load.device = device(a); }},
+    {"threads", "N", "of computation; default 0, the physical cores allowed to the process",
+     Takes::value, false, "", [](S s, A a) { s.load.threads = a.integer(); }},
+
+    {"json", "", "print one JSON object for each request, on one line", Takes::nothing, false, "",
+     [](S s, A) { s.json = true; }},
+    {"tensors", "", "list every tensor as well", Takes::nothing, false, "",
+     [](S s, A) { s.tensors = true; }},
+    {"quiet", "", "print no warnings and no progress", Takes::nothing, false, "",
+     [](S s, A) { s.quiet = true; }},
+    {"verbose", "", "print a table of timings to standard error", Takes::nothing, false, "v",
+     [](S s, A) { s.verbose = true; }},
+});
+
+const std::vector<CommandRow> kCommands = {
+    {"run",
+     "--model DIR --image FILE --instruction TEXT",
+     "answer an instruction about a picture",
+     {"model",
+      "image",
+      "instruction",
+      "max-new-tokens",
+      "min-new-tokens",
+      "num-beams",
+      "length-penalty",
+      "early-stopping",
+      "repetition-penalty",
+      "no-repeat-ngram-size",
+      "num-return-sequences",
+      "do-sample",
+      "temperature",
+      "top-k",
+      "top-p",
+      "typical-p",
+      "seed",
+      "stop",
+      "stop-at-tokenizer-eos",
+      "logprobs",
+      "resize",
+      "exif",
+      "background",
+      "interpolate-pos-encoding",
+      "dtype",
+      "device",
+      "threads",
+      "json",
+      "quiet",
+      "verbose"},
+     {"model", "image", "instruction"},
+     run_command},
+    {"features",
+     "--model DIR --image FILE [--instruction TEXT] --output FILE",
+     "write what each stage computes as float32 safetensors",
+     {"model", "image", "instruction", "output", "resize", "exif", "background",
+      "interpolate-pos-encoding", "dtype", "device", "threads", "quiet", "verbose"},
+     {"model", "image", "output"},
+     features_command},
+    {"info",
+     "--model DIR",
+     "describe a checkpoint",
+     {"model", "dtype", "device", "threads", "interpolate-pos-encoding", "json", "tensors", "quiet",
+      "verbose"},
+     {"model"},
+     info_command},
+    {"tokenize",
+     "--model DIR --text TEXT",
+     "print the token ids of a text as the model is fed them",
+     {"model", "text", "json", "quiet", "verbose"},
+     {"model", "text"},
+     tokenize_command},
+};
+
+}  // namespace
+
+std::span<const OptionRow> option_rows() { return kRows; }
+std::span<const CommandRow> command_rows() { return kCommands; }
+
+const OptionRow& option_row(std::string_view name) {
+  return *std::ranges::find(kRows, name, &OptionRow::name);
+}
+
+const CommandRow* find_command(std::string_view name) {
+  const auto found = std::ranges::find(kCommands, name, &CommandRow::name);
+  return found == kCommands.end() ? nullptr : &*found;
+}
+
+std::string_view name_of(ResizeMode mode) { return name_in(kResizeModes, mode); }
+std::string_view name_of(ExifOrientation exif) { return name_in(kExif, exif); }
+std::string_view name_of(AlphaBackground background) { return name_in(kBackgrounds, background); }
+
+}  // namespace instructblip::cli

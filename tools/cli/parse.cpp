@@ -1,0 +1,136 @@
+#include "cli/parse.h"
+
+#include <algorithm>
+#include <set>
+
+namespace instructblip::cli {
+namespace {
+
+[[noreturn]] void refuse(const std::string& message, const std::string& hint) {
+  throw Failure(ExitCode::usage, message + "\n  hint: " + hint);
+}
+
+std::string see_help(const CommandRow* command) {
+  const std::string of = command == nullptr ? "" : std::string(command->name) + " ";
+  return "instructblip " + of + "--help lists what there is";
+}
+
+std::string meant(const std::optional<std::string>& name, const CommandRow* command) {
+  return name ? "did you mean " + *name + "?" : see_help(command);
+}
+
+// One argument that starts with a dash, taken apart.
+struct Typed {
+  std::string_view name;                  // with its dashes
+  std::optional<std::string_view> value;  // after the first =
+};
+
+Typed take_apart(std::string_view argument) {
+  const auto equals = argument.find('=');
+  if (equals == std::string_view::npos) return {argument, std::nullopt};
+  return {argument.substr(0, equals), argument.substr(equals + 1)};
+}
+
+bool names(const OptionRow& row, std::string_view typed) {
+  if (typed.starts_with("--")) return typed.substr(2) == row.name;
+  return !row.letter.empty() && typed.substr(1) == row.letter;
+}
+
+[[noreturn]] void refuse_unknown(const Typed& typed, const CommandRow& command) {
+  std::vector<std::string> dashed = {"--help"};
+  for (const std::string_view name : command.options) dashed.push_back("--" + std::string(name));
+  refuse(std::string(command.name) + ": unknown option " + quote(typed.name),
+         meant(nearest(typed.name, {dashed.begin(), dashed.end()}), &command));
+}
+
+const OptionRow& find_option(const Typed& typed, const CommandRow& command) {
+  for (const std::string_view name : command.options) {
+    const OptionRow& row = option_row(name);
+    if (names(row, typed.name)) return row;
+  }
+  refuse_unknown(typed, command);
+}
+
+// Reads the option at arguments[at], and moves `at` past it and its value.
+const OptionRow& read_option(std::span<const std::string> arguments, std::size_t& at,
+                             const CommandRow& command, Settings& settings) {
+  const Typed typed = take_apart(arguments[at++]);
+  const OptionRow& row = find_option(typed, command);
+  std::string_view value;
+  switch (row.takes) {
+    case Takes::nothing:
+      if (typed.value) refuse(std::string(typed.name) + " takes no value", see_help(&command));
+      break;
+    case Takes::optional_value:
+      value = typed.value.value_or("true");
+      break;
+    case Takes::value:
+      if (!typed.value && at == arguments.size()) {
+        refuse(std::string(typed.name) + ": expected a value",
+               std::string(typed.name) + " " + std::string(row.argument));
+      }
+      value = typed.value ? *typed.value : std::string_view(arguments[at++]);
+      break;
+  }
+  row.set(settings, Argument(typed.name, value));
+  return row;
+}
+
+Invocation parse_command(const CommandRow& command, std::span<const std::string> arguments) {
+  Invocation invocation{.command = &command};
+  std::set<std::string_view> given;
+  for (std::size_t at = 0; at < arguments.size();) {
+    const std::string& argument = arguments[at];
+    if (argument == "--help" || argument == "-h") return {Action::help, &command, {}};
+    if (!argument.starts_with("-") || argument == "-") {
+      refuse(std::string(command.name) + ": unexpected argument " + quote(argument),
+             "a value stands after its option, and in quotes where it holds spaces");
+    }
+    given.insert(read_option(arguments, at, command, invocation.settings).name);
+  }
+  for (const std::string_view name : command.required) {
+    if (given.contains(name)) continue;
+    refuse(std::string(command.name) + ": --" + std::string(name) + " is missing",
+           "instructblip " + std::string(command.name) + " " + std::string(command.usage));
+  }
+  return invocation;
+}
+
+[[noreturn]] void refuse_command(std::string_view typed) {
+  if (typed.starts_with("-")) {
+    refuse("unknown option " + quote(typed),
+           meant(nearest(typed, {"--help", "--version"}), nullptr));
+  }
+  std::vector<std::string_view> known = {"help"};
+  for (const CommandRow& row : command_rows()) known.push_back(row.name);
+  refuse("unknown command " + quote(typed), meant(nearest(typed, known), nullptr));
+}
+
+// help [--markdown] [COMMAND]
+Invocation parse_help(std::span<const std::string> arguments) {
+  Invocation invocation{.action = Action::help};
+  for (const std::string& argument : arguments) {
+    if (argument == "--markdown") {
+      invocation.action = Action::help_markdown;
+    } else if (invocation.command = find_command(argument); invocation.command == nullptr) {
+      refuse_command(argument);
+    }
+  }
+  return invocation;
+}
+
+}  // namespace
+
+Invocation parse(std::span<const std::string> arguments) {
+  if (arguments.empty()) refuse("no command given", see_help(nullptr));
+  const std::string& first = arguments.front();
+  if (first == "--version") return {.action = Action::version};
+  if (first == "--help" || first == "-h") return {.action = Action::help};
+  if (first == "help") return parse_help(arguments.subspan(1));
+  if (const CommandRow* command = find_command(first)) {
+    return parse_command(*command, arguments.subspan(1));
+  }
+  refuse_command(first);
+}
+
+}  // namespace instructblip::cli

@@ -1,0 +1,48 @@
+// One line on the terminal about what takes longer than a second.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+namespace instructblip::cli {
+
+// Draws on standard error where that is a terminal, else does nothing. Threads: any.
+class Progress {
+ public:
+  enum class Unit { bytes, tokens };
+
+  explicit Progress(bool wanted);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  // Starts a new line, "loading" say; nothing is drawn during its first second.
+  void begin(std::string label, Unit unit);
+  void update(std::int64_t done, std::int64_t total);
+  // Takes the line away.
+  void end();
+  // Prints `text` on standard error, above the line.
+  void print(std::string_view text);
+
+ private:
+  void draw_until_closed();
+  std::string line() const;
+  void erase();
+
+  const bool enabled_;
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::string label_;
+  Unit unit_ = Unit::bytes;
+  std::int64_t done_ = 0, total_ = 0;
+  std::chrono::steady_clock::time_point since_;
+  bool active_ = false, drawn_ = false, closing_ = false;
+  std::thread thread_;
+};
+
+}  // namespace instructblip::cli

@@ -1,0 +1,72 @@
+#include "cli/session.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "cli/failure.h"
+#include "instructblip/log.h"
+
+namespace instructblip::cli {
+namespace {
+
+constexpr std::size_t kInputBytes = 1 << 20;  // what the library takes for a text at most
+
+std::string_view prefix(LogLevel level) {
+  return level == LogLevel::warning ? "warning: " : level == LogLevel::info ? "info: " : "debug: ";
+}
+
+std::string read_input() {
+  std::string text;
+  std::array<char, 65536> buffer;
+  for (;;) {
+    const ssize_t count = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) {
+      throw Failure(ExitCode::usage,
+                    std::string("standard input cannot be read: ") + std::strerror(errno));
+    }
+    if (count == 0) break;
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+    if (text.size() > kInputBytes + 2) {
+      throw Failure(ExitCode::usage, "standard input: expected a text of at most " +
+                                         std::to_string(kInputBytes) + " bytes, got more");
+    }
+  }
+  if (text.ends_with('\n')) text.pop_back();
+  if (text.ends_with('\r')) text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+Session::Session(Settings settings_of_command, Interrupt& interrupt_of_process)
+    : settings(std::move(settings_of_command)),
+      interrupt(interrupt_of_process),
+      progress(!settings.quiet && !settings.json) {
+  if (settings.quiet) return;
+  set_log_sink([this](LogLevel level, std::string_view message) {
+    if (level != LogLevel::warning && !settings.verbose) return;
+    progress.print(std::string(prefix(level)) + std::string(message) + "\n");
+  });
+}
+
+Session::~Session() { set_log_sink({}); }
+
+Pipeline Session::load_pipeline() {
+  LoadOptions options = settings.load;
+  options.progress = [this](std::int64_t done, std::int64_t total) {
+    progress.update(done, total);
+  };
+  progress.begin("loading", Progress::Unit::bytes);
+  Pipeline pipeline = during(Stage::load, [&] { return Pipeline::load(settings.model, options); });
+  progress.end();
+  return pipeline;
+}
+
+std::string text_or_input(const std::string& text) { return text == "-" ? read_input() : text; }
+
+}  // namespace instructblip::cli

@@ -1,0 +1,38 @@
+// What every command works with.
+#pragma once
+
+#include "cli/failure.h"
+#include "cli/interrupt.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "instructblip/pipeline.h"
+
+namespace instructblip::cli {
+
+// One per process: the library's log sink points into it while it lives.
+class Session {
+ public:
+  Session(Settings settings_of_command, Interrupt& interrupt_of_process);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Throws Failure.
+  Pipeline load_pipeline();
+
+  const Settings settings;
+  Interrupt& interrupt;
+  Output output;
+  Progress progress;
+};
+
+// `text`, or what stands on standard input where it is "-", without one final line end.
+std::string text_or_input(const std::string& text);
+
+ExitCode run_command(Session& session);
+ExitCode features_command(Session& session);
+ExitCode info_command(Session& session);
+ExitCode tokenize_command(Session& session);
+
+}  // namespace instructblip::cli

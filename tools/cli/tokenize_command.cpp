@@ -1,0 +1,26 @@
+// instructblip tokenize: the ids of a text.
+#include "cli/json_output.h"
+#include "cli/session.h"
+
+namespace instructblip::cli {
+namespace {
+
+std::string line(const std::string& name, const std::vector<std::int32_t>& ids) {
+  std::string out = name;
+  for (const std::int32_t id : ids) out += " " + std::to_string(id);
+  return out + "\n";
+}
+
+}  // namespace
+
+ExitCode tokenize_command(Session& session) {
+  const std::string text = text_or_input(*session.settings.text);
+  const Pipeline pipeline = session.load_pipeline();
+  const TokenizedText tokens = during(Stage::request, [&] { return pipeline.tokenize(text); });
+  session.output.write(session.settings.json
+                           ? to_json(tokens) + "\n"
+                           : line("lm", tokens.language) + line("qformer", tokens.qformer));
+  return ExitCode::success;
+}
+
+}  // namespace instructblip::cli
