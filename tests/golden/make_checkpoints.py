@@ -20,6 +20,8 @@ sys.path[0] = str(HERE / "checkpoint_tools")
 
 import torch  # noqa: E402
 
+import layouts  # noqa: E402
+
 IMAGE_DIRECTORY = HERE.parent / "data" / "images"
 
 
@@ -34,6 +36,8 @@ def toy_tokenizers(path):
         maker = module.make_t5_tokenizer if case["text"]["model_type"] == "t5" else module.make_llama_tokenizer
         maker(str(lm))
         module.make_qformer_tokenizer(str(qformer))
+        # With this key transformers 4.57.3 rebuilds the tokenizer from the .model and ignores tokenizer.json.
+        layouts.drop_key(lm / "tokenizer_config.json", "add_prefix_space")
         return lm, qformer
 
     return make

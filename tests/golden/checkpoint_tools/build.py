@@ -102,6 +102,7 @@ def write_checkpoint(case, workshop, directory, work):
     shutil.copytree(twin, directory)
     if case.get("old_vision_bias"):
         layouts.rewrite_tensors(directory, layouts.split_qkv_bias)
+    layouts.drop_files(directory, *case.get("drop_after", ()))
     return twin, None
 
 

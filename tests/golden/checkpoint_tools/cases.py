@@ -62,7 +62,7 @@ CASES = [
         "name": "t5_spiece", "seed": 4, "layout": "2024", "dtype": "F16", "shard_bytes": 200_000, "queries": 32,
         "vision": vision(40, 2, 3, 28, 14, 64, qkv_bias=False), "qformer": qformer(30, 5, 4, 3, 40, positions=640),
         "text": t5(36, 2, 22, 40, 2, 1, dense_act_fn="gelu", tie_word_embeddings=False), "spare_rows": 4,
-        "drop_files": ["tokenizer.json", "added_tokens.json", "qformer_tokenizer/tokenizer.json"],
+        "drop_files": ["tokenizer.json", "added_tokens.json"], "drop_after": ["qformer_tokenizer/tokenizer.json"],
         "staged": ["greedy", "greedy-special"],
     },
     # tokenizer.json and spiece.model that disagree: the former counts.
@@ -124,7 +124,9 @@ CASES = [
         "queries": 5, "old_vision_bias": True,
         "vision": vision(32, 4, 2, 42, 14, 40), "qformer": qformer(24, 2, 2, 2, 32, positions=640),
         "text": llama(32, 2, 1, 40, 2, bos_token_id=2, eos_token_id=2), "spare_rows": 5,
-        "drop_files": ["tokenizer.json", "added_tokens.json", "qformer_tokenizer/tokenizer.json"],
+        "drop_files": ["tokenizer.json", "added_tokens.json"],
+        # 4.57.3 cannot read such a folder beside a tokenizer.model; the twin it runs keeps the tokenizer.json.
+        "drop_after": ["qformer_tokenizer/tokenizer.json"],
         "staged": ["greedy", "greedy-special"],
     },
     # tokenizer.json and tokenizer.model that disagree.

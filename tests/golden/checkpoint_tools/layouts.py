@@ -52,17 +52,21 @@ def write_2024(directory, model, processor, dtype="F32", shard_bytes=None):
     processor.save_pretrained(directory)
 
 
-def sparse_config(directory, drop):
-    """Removes keys ("vision_config.hidden_act") from config.json where they only repeat a default."""
-    path = pathlib.Path(directory) / "config.json"
-    config = read_json(path)
-    for key in drop:
-        *parents, last = key.split(".")
-        node = config
-        for parent in parents:
-            node = node[parent]
-        node.pop(last, None)
-    write_json(path, config)
+def drop_key(path, key):
+    """Removes a key ("vision_config.hidden_act") from a JSON file."""
+    content = read_json(path)
+    *parents, last = key.split(".")
+    node = content
+    for parent in parents:
+        node = node[parent]
+    if node.pop(last, None) is not None:
+        write_json(path, content)
+
+
+def sparse_config(directory, keys):
+    """Removes keys from config.json where they only repeat a default."""
+    for key in keys:
+        drop_key(pathlib.Path(directory) / "config.json", key)
 
 
 def edit_text_config(directory, **keys):
