@@ -82,7 +82,9 @@ def write_twin(case, workshop, work):
     layouts.drop_files(twin, *case.get("drop_files", ()))
     layouts.sparse_config(twin, case.get("drop_keys", ()))
     if case.get("text_edits"):
-        layouts.edit_text_config(twin, **case["text_edits"])
+        layouts.edit_json(twin / "config.json", case["text_edits"], "text_config")
+    if case.get("tokenizer_edits"):
+        layouts.edit_json(twin / "tokenizer_config.json", case["tokenizer_edits"])
     if case.get("disagreeing_tokenizer"):
         layouts.swap_pieces(twin / "tokenizer.json", case["seed"])
     return twin, lm_dir

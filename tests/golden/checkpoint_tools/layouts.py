@@ -69,11 +69,10 @@ def sparse_config(directory, keys):
         drop_key(pathlib.Path(directory) / "config.json", key)
 
 
-def edit_text_config(directory, **keys):
-    path = pathlib.Path(directory) / "config.json"
-    config = read_json(path)
-    config["text_config"].update(keys)
-    write_json(path, config)
+def edit_json(path, changes, inside=None):
+    content = read_json(path)
+    (content[inside] if inside else content).update(changes)
+    write_json(path, content)
 
 
 def drop_files(directory, *patterns):
