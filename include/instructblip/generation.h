@@ -25,29 +25,35 @@ enum class EarlyStopping {
 ///
 /// The picture and the instruction are never counted by min_new_tokens and max_new_tokens.
 struct GenerationConfig {
-  std::optional<int> max_new_tokens;        ///< 1 to 4096; default 256
-  std::optional<int> min_new_tokens;        ///< 0 to max_new_tokens; default 0
-  std::optional<int> num_beams;             ///< 1 to 64; default 1, greedy
-  std::optional<int> num_return_sequences;  ///< default 1; at most num_beams without sampling
-  std::optional<double> length_penalty;  ///< exponent on the length that divides a beam's score; 1
-  std::optional<EarlyStopping> early_stopping;  ///< default no
-  std::optional<double>
-      repetition_penalty;  ///< > 0; over prompt and answer for LLaMA, answer for T5; 1
-  std::optional<int> no_repeat_ngram_size;  ///< 0 = off, the default
-  std::optional<bool> do_sample;            ///< draw instead of taking the best; default false
-  std::optional<double> temperature;        ///< > 0; default 1
-  std::optional<int> top_k;                 ///< 0 = off; default 50, as in transformers
-  std::optional<double> top_p;              ///< (0, 1]; default 1, off
-  std::optional<double> typical_p;          ///< (0, 1]; default 1, off
-  std::optional<std::uint64_t> seed;  ///< of the draws; default: chosen at random and reported
+  std::optional<int> max_new_tokens = {};        ///< 1 to 4096; default 256
+  std::optional<int> min_new_tokens = {};        ///< 0 to max_new_tokens; default 0
+  std::optional<int> num_beams = {};             ///< 1 to 64; default 1, greedy
+  std::optional<int> num_return_sequences = {};  ///< default 1; at most num_beams without sampling
+  /// Exponent on the length that divides a beam's score; default 1.
+  std::optional<double> length_penalty = {};
+  std::optional<EarlyStopping> early_stopping = {};  ///< default no
+  /// > 0; over prompt and answer for LLaMA, over the answer for T5; default 1.
+  std::optional<double> repetition_penalty = {};
+  std::optional<int> no_repeat_ngram_size = {};  ///< 0 = off, the default
+  std::optional<bool> do_sample = {};            ///< draw instead of taking the best; default false
+  std::optional<double> temperature = {};        ///< > 0; default 1
+  std::optional<int> top_k = {};                 ///< 0 = off; default 50, as in transformers
+  std::optional<double> top_p = {};              ///< (0, 1]; default 1, off
+  std::optional<double> typical_p = {};          ///< (0, 1]; default 1, off
+  std::optional<std::uint64_t> seed = {};  ///< of the draws; default: chosen at random and reported
 
   /// The answer ends before the first of these strings; UTF-8, at most 16 of 256 bytes each.
-  std::vector<std::string> stop;
+  std::vector<std::string> stop = {};
   /// Stop at the tokenizer's end token as well where text_config names another one.
   bool stop_at_tokenizer_eos = false;
   /// Fill Sequence::logprobs.
   bool logprobs = false;
 };
+
+/// Throws Error(invalid_argument) that names every option out of range and every pair that
+/// contradicts itself, as far as that shows without a model: generate() does it too, but only once
+/// a model is loaded.
+INSTRUCTBLIP_API void validate(const GenerationConfig& config);
 
 enum class FinishReason {
   stop,       ///< an end token, a stop string, or Flow::stop

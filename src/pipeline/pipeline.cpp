@@ -58,6 +58,8 @@ Sequence to_sequence(DecodedSequence decoded, const Tokenizer& tokenizer,
 
 }  // namespace
 
+void validate(const GenerationConfig& config) { validate_options(config); }
+
 std::string_view to_string(FinishReason reason) noexcept {
   switch (reason) {
     case FinishReason::stop:
