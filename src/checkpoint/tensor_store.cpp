@@ -70,9 +70,14 @@ struct TensorStore::Impl {
   std::int64_t bytes = 0;
 
   void add(const fs::path& directory, const std::string& name, MappedFile::Access access) {
+    const fs::path path = directory / name;
+    if (access == MappedFile::Access::copy) {
+      // A damaged file is refused before its bytes take memory.
+      const MappedFile map(path, MappedFile::Access::map, ErrorCode::bad_model);
+      read_safetensors_header(map.bytes(), name);
+    }
     const MappedFile& file =
-        files.emplace(name, MappedFile(directory / name, access, ErrorCode::bad_model))
-            .first->second;
+        files.emplace(name, MappedFile(path, access, ErrorCode::bad_model)).first->second;
     for (TensorEntry& entry : read_safetensors_header(file.bytes(), name)) {
       bytes += static_cast<std::int64_t>(entry.bytes.size());
       entries.push_back(std::move(entry));

@@ -1,0 +1,256 @@
+// Rows of config.json.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+
+#include "checkpoint/model_config.h"
+#include "malformed/malformed.h"
+
+namespace instructblip {
+namespace {
+
+using test::MalformedRow;
+using test::TempDirectory;
+
+constexpr ErrorCode kBad = ErrorCode::bad_model;
+constexpr ErrorCode kUnsupported = ErrorCode::unsupported;
+
+std::function<void(const TempDirectory&)> file(const std::string& json) {
+  return [json](const TempDirectory& d) { d.write("config.json", json); };
+}
+
+std::function<void(const TempDirectory&)> top(const std::string& keys) {
+  return file(R"({"model_type":"instructblip","text_config":{"model_type":"llama"})" +
+              (keys.empty() ? "" : "," + keys) + "}");
+}
+
+std::function<void(const TempDirectory&)> vision(const std::string& keys) {
+  return top("\"vision_config\":{" + keys + "}");
+}
+
+std::function<void(const TempDirectory&)> qformer(const std::string& keys) {
+  return top("\"qformer_config\":{" + keys + "}");
+}
+
+std::function<void(const TempDirectory&)> llama(const std::string& keys) {
+  return file(R"({"model_type":"instructblip","text_config":{"model_type":"llama",)" + keys + "}}");
+}
+
+std::function<void(const TempDirectory&)> t5(const std::string& keys) {
+  return file(R"({"model_type":"instructblip","text_config":{"model_type":"t5",
+                  "decoder_start_token_id":0,)" +
+              keys + "}}");
+}
+
+const MalformedRow kFileRows[] = {
+    {"Missing", ErrorCode::not_found, "config.json: cannot be opened", [](const TempDirectory&) {}},
+    {"Fifo", kBad, "got a special file",
+     [](const TempDirectory& d) { d.make_fifo("config.json"); }},
+    {"Directory", kBad, "got a directory",
+     [](const TempDirectory& d) { std::filesystem::create_directory(d / "config.json"); }},
+    {"Empty", kBad, "config.json: not valid JSON at byte", file("")},
+    {"Array", kBad, "config.json: expected an object, got an array", file("[]")},
+    {"Comment", kBad, "syntax error", file("{\"model_type\":\"instructblip\" // yes\n}")},
+    {"TrailingComma", kBad, "syntax error", file(R"({"model_type":"instructblip",})")},
+    {"NaN", kBad, "syntax error", vision("\"layer_norm_eps\":NaN")},
+    {"Infinity", kBad, "number overflow", vision("\"layer_norm_eps\":1e400")},
+    {"ByteOrderMark", kBad, "byte order mark", file("\xEF\xBB\xBF{}")},
+    {"Utf16", kBad, "not valid UTF-8", file(std::string("\xFF\xFE{\0}\0", 6))},
+    {"DuplicateKey", kBad, "duplicate key 'hidden_size'",
+     vision("\"hidden_size\":16,\"hidden_size\":32")},
+    {"Deep", kBad, "nested deeper than 64 levels", top("\"x\":" + std::string(100'000, '['))},
+    {"TooLarge", kBad, "bytes, expected at most 16777216",
+     [](const TempDirectory& d) {
+       file("{}")(d);
+       std::filesystem::resize_file(d / "config.json", 1LL << 40);  // sparse
+     }},
+};
+
+const MalformedRow kKindRows[] = {
+    {"NoModelType", kUnsupported, "model_type: missing, expected one of instructblip", file("{}")},
+    {"ModelTypeNumber", kBad, "model_type: expected a string, got 1", file(R"({"model_type":1})")},
+    {"Blip2", kUnsupported, "a BLIP-2 checkpoint has no instruction-aware Q-Former",
+     file(R"({"model_type":"blip-2"})")},
+    {"LanguageModelAlone", kUnsupported, "this is a language model alone",
+     file(R"({"model_type":"llama"})")},
+    {"ModelTypeUnknown", kUnsupported, "model_type: 'x\\x1b[0m', expected one of instructblip",
+     file(R"({"model_type":"x\u001b[0m"})")},
+    {"NoTextConfig", kUnsupported, "'opt' (what a missing key means), expected one of llama, t5",
+     file(R"({"model_type":"instructblip"})")},
+    {"Opt", kUnsupported, "language model 'opt', expected one of llama, t5",
+     file(R"({"model_type":"instructblip","text_config":{"model_type":"opt"}})")},
+    {"VisionArray", kBad, "vision_config: expected an object, got an array",
+     top("\"vision_config\":[]")},
+    {"TextString", kBad, "text_config: expected an object, got 't5'",
+     file(R"({"model_type":"instructblip","text_config":"t5"})")},
+};
+
+const MalformedRow kVisionRows[] = {
+    {"HeadsZero", kBad,
+     "config.json: vision_config.num_attention_heads: expected an integer in [1, 1024], got 0",
+     vision("\"num_attention_heads\":0")},
+    {"HeadsDoNotDivide", kBad,
+     "vision_config.num_attention_heads: expected a divisor of hidden_size 1408, got 15",
+     vision("\"num_attention_heads\":15")},
+    {"HiddenNegative", kBad,
+     "vision_config.hidden_size: expected an integer in [1, 1048576], got -1",
+     vision("\"hidden_size\":-1")},
+    {"HiddenHuge", kBad, "got 1000000000000", vision("\"hidden_size\":1000000000000")},
+    {"HiddenBeyond64Bits", kBad, "vision_config.hidden_size: expected an integer",
+     vision("\"hidden_size\":99999999999999999999")},
+    {"HiddenString", kBad, "got '1408'", vision("\"hidden_size\":\"1408\"")},
+    {"HiddenBoolean", kBad, "got true", vision("\"hidden_size\":true")},
+    {"HiddenFraction", kBad, "got 1408.0", vision("\"hidden_size\":1408.0")},
+    {"HiddenArray", kBad, "got an array", vision("\"hidden_size\":[1408]")},
+    {"LayersZero", kBad, "vision_config.num_hidden_layers: expected an integer in [1, 1024]",
+     vision("\"num_hidden_layers\":0")},
+    {"LayersMany", kBad, "got 1025", vision("\"num_hidden_layers\":1025")},
+    {"PatchLargerThanImage", kBad,
+     "vision_config.patch_size: expected at most image_size 224, got 225",
+     vision("\"patch_size\":225")},
+    {"ImageZero", kBad, "vision_config.image_size", vision("\"image_size\":0")},
+    {"EpsilonZero", kBad, "vision_config.layer_norm_eps: expected a number above 0, got 0",
+     vision("\"layer_norm_eps\":0")},
+    {"EpsilonNegative", kBad, "expected a number above 0", vision("\"layer_norm_eps\":-1e-6")},
+    {"EpsilonString", kBad, "expected a number, got '1e-6'", vision("\"layer_norm_eps\":\"1e-6\"")},
+    {"BiasNumber", kBad, "vision_config.qkv_bias: expected true or false, got 1",
+     vision("\"qkv_bias\":1")},
+    {"ActivationUnknown", kUnsupported,
+     "vision_config.hidden_act: activation 'mish', expected one of gelu, gelu_python, gelu_new",
+     vision("\"hidden_act\":\"mish\"")},
+    {"ActivationNumber", kBad, "expected a string, got 1", vision("\"hidden_act\":1")},
+};
+
+const MalformedRow kQFormerRows[] = {
+    {"FrequencyZero", kBad, "qformer_config.cross_attention_frequency: expected an integer in [1,",
+     qformer("\"cross_attention_frequency\":0")},
+    {"RelativePositions", kUnsupported,
+     "qformer_config.position_embedding_type: positions of type 'relative_key'",
+     qformer("\"position_embedding_type\":\"relative_key\"")},
+    {"HeadsDoNotDivide", kBad, "expected a divisor of hidden_size 768, got 7",
+     qformer("\"num_attention_heads\":7")},
+    {"VocabularyZero", kBad, "qformer_config.vocab_size", qformer("\"vocab_size\":0")},
+    {"PositionsNegative", kBad, "qformer_config.max_position_embeddings",
+     qformer("\"max_position_embeddings\":-5")},
+    {"QueriesZero", kBad, "num_query_tokens: expected an integer in [1, 1048576], got 0",
+     top("\"num_query_tokens\":0")},
+    {"ImageTokenBeyondVocabulary", kBad, "image_token_index: expected an integer in",
+     top("\"image_token_index\":32000")},
+    {"ImageTokenString", kBad, "image_token_index: expected an integer",
+     top("\"image_token_index\":\"<image>\"")},
+};
+
+const MalformedRow kLlamaRows[] = {
+    {"KeyValueHeads", kBad,
+     "text_config.num_key_value_heads: expected a divisor of num_attention_heads 32, got 5",
+     llama("\"num_key_value_heads\":5")},
+    {"HeadsDoNotDivide", kBad, "text_config.num_attention_heads: expected a divisor of hidden_size",
+     llama("\"num_attention_heads\":33")},
+    {"HeadDimOdd", kBad, "text_config.head_dim: expected an even number", llama("\"head_dim\":7")},
+    {"RopeThetaZero", kBad, "text_config.rope_theta: expected a number above 0",
+     llama("\"rope_theta\":0")},
+    {"RopeLinear", kUnsupported, "text_config.rope_scaling: rotary positions of type 'linear'",
+     llama("\"rope_scaling\":{\"type\":\"linear\",\"factor\":2.0}")},
+    {"RopeLlama3", kUnsupported, "text_config.rope_parameters: rotary positions of type 'llama3'",
+     llama("\"rope_parameters\":{\"rope_type\":\"llama3\",\"rope_theta\":1.0}")},
+    {"RopeParametersTheta", kBad,
+     "text_config.rope_parameters.rope_theta: expected a number above 0",
+     llama("\"rope_parameters\":{\"rope_theta\":-1}")},
+    {"RopeNotAnObject", kBad, "text_config.rope_scaling: expected an object",
+     llama("\"rope_scaling\":2")},
+    {"PartialRotary", kUnsupported, "text_config.partial_rotary_factor",
+     llama("\"partial_rotary_factor\":0.5")},
+    {"EosBeyondVocabulary", kBad, "text_config.eos_token_id: expected an integer",
+     llama("\"eos_token_id\":32000")},
+    {"EosListWithString", kBad, "text_config.eos_token_id[1]: expected an integer",
+     llama("\"eos_token_id\":[2,\"</s>\"]")},
+    {"PadFraction", kBad, "text_config.pad_token_id: expected an integer",
+     llama("\"pad_token_id\":0.5")},
+};
+
+const MalformedRow kT5Rows[] = {
+    {"ProjectionForm", kBad, "text_config.feed_forward_proj: expected '<activation>' or",
+     t5("\"feed_forward_proj\":\"wide-gelu\"")},
+    {"ProjectionThreeParts", kBad, "got 'gated-gelu-new'",
+     t5("\"feed_forward_proj\":\"gated-gelu-new\"")},
+    {"ActivationUnknown", kUnsupported, "text_config.dense_act_fn: activation 'softsign'",
+     t5("\"dense_act_fn\":\"softsign\"")},
+    {"GatedActivationUnknown", kUnsupported, "text_config.feed_forward_proj: activation 'mish'",
+     t5("\"feed_forward_proj\":\"gated-mish\"")},
+    {"BucketsFew", kBad, "relative_attention_num_buckets: expected at least 4, got 2",
+     t5("\"relative_attention_num_buckets\":2")},
+    {"DistanceShort", kBad, "relative_attention_max_distance: expected more than half",
+     t5("\"relative_attention_max_distance\":16")},
+    {"NoDecoderStart", kBad, "text_config.decoder_start_token_id: expected the id",
+     file(R"({"model_type":"instructblip","text_config":{"model_type":"t5"}})")},
+    {"WidthZero", kBad, "text_config.d_model", t5("\"d_model\":0")},
+    {"AliasString", kBad, "text_config.hidden_size: expected an integer",
+     t5("\"hidden_size\":\"8\"")},
+    {"TieNumber", kBad, "text_config.tie_word_embeddings: expected true or false",
+     t5("\"tie_word_embeddings\":0")},
+};
+
+const MalformedRow kGenerationRows[] = {
+    {"BeamsZero", kBad, "text_config.num_beams: expected an integer in [1, 64], got 0",
+     llama("\"num_beams\":0")},
+    {"BeamsMany", kBad, "got 65", llama("\"num_beams\":65")},
+    {"ReturnedOverBeams", kBad,
+     "text_config.num_return_sequences: expected at most num_beams 2, got 3",
+     llama("\"num_beams\":2,\"num_return_sequences\":3")},
+    {"MaxNewTokensZero", kBad, "text_config.max_new_tokens: expected an integer in [1,",
+     llama("\"max_new_tokens\":0")},
+    {"TopPAboveOne", kBad, "text_config.top_p: expected a number from 0 and at most 1, got 1.5",
+     llama("\"top_p\":1.5")},
+    {"TemperatureNegative", kBad, "text_config.temperature: expected a number from 0",
+     llama("\"temperature\":-1")},
+    {"RepetitionZero", kBad, "text_config.repetition_penalty: expected a number above 0",
+     llama("\"repetition_penalty\":0")},
+    {"EarlyStoppingWord", kBad, "text_config.early_stopping: expected true, false or 'never'",
+     llama("\"early_stopping\":\"always\"")},
+    {"BadWords", kUnsupported, "text_config.bad_words_ids: a generation setting",
+     llama("\"bad_words_ids\":[[5]]")},
+    {"ForcedEos", kUnsupported, "text_config.forced_eos_token_id", t5("\"forced_eos_token_id\":1")},
+    {"BeamGroups", kUnsupported, "text_config.num_beam_groups", llama("\"num_beam_groups\":2")},
+    {"Suppressed", kUnsupported, "text_config.suppress_tokens", t5("\"suppress_tokens\":[3]")},
+};
+
+class MalformedConfig : public testing::TestWithParam<MalformedRow> {};
+
+TEST_P(MalformedConfig, CostsOneClearError) {
+  test::expect_malformed(GetParam(), [](const std::filesystem::path& d) { read_model_config(d); });
+}
+
+INSTANTIATE_TEST_SUITE_P(File, MalformedConfig, testing::ValuesIn(kFileRows), test::name_of_row);
+INSTANTIATE_TEST_SUITE_P(Kind, MalformedConfig, testing::ValuesIn(kKindRows), test::name_of_row);
+INSTANTIATE_TEST_SUITE_P(Vision, MalformedConfig, testing::ValuesIn(kVisionRows),
+                         test::name_of_row);
+INSTANTIATE_TEST_SUITE_P(QFormer, MalformedConfig, testing::ValuesIn(kQFormerRows),
+                         test::name_of_row);
+INSTANTIATE_TEST_SUITE_P(Llama, MalformedConfig, testing::ValuesIn(kLlamaRows), test::name_of_row);
+INSTANTIATE_TEST_SUITE_P(T5, MalformedConfig, testing::ValuesIn(kT5Rows), test::name_of_row);
+INSTANTIATE_TEST_SUITE_P(Generation, MalformedConfig, testing::ValuesIn(kGenerationRows),
+                         test::name_of_row);
+
+// A file that broke off, at every length.
+TEST(MalformedConfigCut, IsRefusedAtEveryLength) {
+  const std::string whole = R"({"model_type":"instructblip","text_config":{"model_type":"llama"}})";
+  for (std::size_t kept = 0; kept < whole.size(); ++kept) {
+    SCOPED_TRACE(kept);
+    test::expect_malformed(
+        {"Cut", kBad, "config.json: not valid JSON", file(whole.substr(0, kept))},
+        [](const std::filesystem::path& d) { read_model_config(d); });
+  }
+}
+
+TEST(MalformedConfigPath, NamesADirectoryThatIsNone) {
+  const MalformedRow row = {"File", ErrorCode::not_found, "not a directory",
+                            [](const TempDirectory& d) { d.write("file", ""); }};
+  test::expect_malformed(row,
+                         [](const std::filesystem::path& d) { read_model_config(d / "file"); });
+  test::expect_malformed(row,
+                         [](const std::filesystem::path& d) { read_model_config(d / "absent"); });
+}
+
+}  // namespace
+}  // namespace instructblip

@@ -1,0 +1,87 @@
+// Rows of preprocessor_config.json and processor_config.json.
+#include "checkpoint/image_config.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+
+#include "malformed/malformed.h"
+
+namespace instructblip {
+namespace {
+
+using test::MalformedRow;
+using test::TempDirectory;
+
+constexpr const char* kFile = "preprocessor_config.json";
+constexpr ErrorCode kBad = ErrorCode::bad_model;
+
+std::function<void(const TempDirectory&)> file(const std::string& json) {
+  return [json](const TempDirectory& d) { d.write(kFile, json); };
+}
+
+std::function<void(const TempDirectory&)> processor(const std::string& json) {
+  return [json](const TempDirectory& d) { d.write("processor_config.json", json); };
+}
+
+const MalformedRow kRows[] = {
+    {"BothMissing", ErrorCode::not_found, "found neither", [](const TempDirectory&) {}},
+    {"Fifo", kBad, "got a special file", [](const TempDirectory& d) { d.make_fifo(kFile); }},
+    {"Empty", kBad, "preprocessor_config.json: not valid JSON", file("")},
+    {"BrokenBesideAGoodOne", kBad, "preprocessor_config.json: not valid JSON",
+     [](const TempDirectory& d) {
+       processor(R"({"image_processor":{"size":224}})")(d);
+       file("{\"size\":")(d);
+     }},
+    {"DanglingLinkBesideAGoodOne", ErrorCode::not_found, "cannot be opened",
+     [](const TempDirectory& d) {
+       processor(R"({"image_processor":{"size":224}})")(d);
+       std::filesystem::create_symlink("gone", d / kFile);
+     }},
+    {"Array", kBad, "expected an object", file("[]")},
+    {"NestedArray", kBad, "image_processor: expected an object",
+     processor(R"({"image_processor":[]})")},
+    {"SizeZero", kBad, "size: expected an integer in [1, 32768], got 0", file(R"({"size":0})")},
+    {"SizeNegative", kBad, "size.height: expected an integer",
+     file(R"({"size":{"height":-1,"width":224}})")},
+    {"SizeHuge", kBad, "got 1000000000000", file(R"({"size":1000000000000})")},
+    {"SizeTooManyPixels", kBad, "size: expected at most 64000000 pixels",
+     file(R"({"size":{"height":32768,"width":32768}})")},
+    {"SizeString", kBad, "size: expected an integer or an object", file(R"({"size":"224"})")},
+    {"SizeFraction", kBad, "size: expected an integer or an object", file(R"({"size":224.0})")},
+    {"SizeShortestEdge", kBad, "size.height: expected a value",
+     file(R"({"size":{"shortest_edge":224}})")},
+    {"SizeThreeSides", kBad, "size: expected [height, width]", file(R"({"size":[1,2,3]})")},
+    {"ResampleBilinear", ErrorCode::unsupported,
+     "preprocessor_config.json: resample: filter 2, expected 3 (bicubic)",
+     file(R"({"resample":2})")},
+    {"ResampleNull", ErrorCode::unsupported,
+     "processor_config.json: image_processor.resample: filter null (bilinear)",
+     processor(R"({"image_processor":{"resample":null}})")},
+    {"ResampleUnknown", kBad, "resample: expected an integer in [0, 5], got 9",
+     file(R"({"resample":9})")},
+    {"ResampleString", kBad, "resample: expected an integer", file(R"({"resample":"bicubic"})")},
+    {"MeanTwoChannels", kBad, "image_mean: expected a number or an array of 3",
+     file(R"({"image_mean":[0.5,0.5]})")},
+    {"MeanString", kBad, "image_mean[1]: expected a number",
+     file(R"({"image_mean":[0.5,"x",0.5]})")},
+    {"StdZero", kBad, "image_std: expected numbers above 0", file(R"({"image_std":[0.5,0,0.5]})")},
+    {"StdNegative", kBad, "image_std: expected numbers above 0", file(R"({"image_std":-1})")},
+    {"FlagNumber", kBad, "do_resize: expected true or false, got 1", file(R"({"do_resize":1})")},
+    {"FactorString", kBad, "rescale_factor: expected a number",
+     file(R"({"rescale_factor":"1/255"})")},
+    {"DuplicateKey", kBad, "duplicate key 'size'", file(R"({"size":224,"size":384})")},
+};
+
+class MalformedImageConfig : public testing::TestWithParam<MalformedRow> {};
+
+TEST_P(MalformedImageConfig, CostsOneClearError) {
+  test::expect_malformed(GetParam(), [](const std::filesystem::path& d) { read_image_config(d); });
+}
+
+INSTANTIATE_TEST_SUITE_P(ImageConfig, MalformedImageConfig, testing::ValuesIn(kRows),
+                         test::name_of_row);
+
+}  // namespace
+}  // namespace instructblip
