@@ -1,0 +1,236 @@
+#include "decoding/options.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "core/errors.h"
+#include "core/limits.h"
+#include "core/log.h"
+#include "core/utf8.h"
+#include "decoding/random.h"
+
+namespace instructblip {
+namespace {
+
+constexpr int kDefaultNewTokens = 256;
+constexpr int kDefaultTopK = 50;
+constexpr std::int64_t kAbsentMaxLength = 20;
+
+std::string number(double value) {  // whatever the locale
+  std::array<char, 32> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  return {digits.data(), end};
+}
+
+void check_integer(Findings& findings, const char* name, std::optional<int> value, std::int64_t low,
+                   std::int64_t high) {
+  if (!value || (*value >= low && *value <= high)) return;
+  const std::string range = high == std::numeric_limits<int>::max()
+                                ? "at least " + std::to_string(low)
+                                : std::to_string(low) + " to " + std::to_string(high);
+  findings.add(std::string(name) + ": expected " + range + ", got " + std::to_string(*value));
+}
+
+// Above 0 also as the float that it becomes.
+void check_positive(Findings& findings, const char* name, std::optional<double> value,
+                    double high) {
+  if (!value) return;
+  const bool fits = std::isfinite(*value) && *value <= high &&
+                    *value <= static_cast<double>(std::numeric_limits<float>::max()) &&
+                    static_cast<float>(*value) > 0;
+  if (fits) return;
+  const std::string range = high < std::numeric_limits<double>::max()
+                                ? "a number above 0, at most " + number(high)
+                                : "a finite number above 0";
+  findings.add(std::string(name) + ": expected " + range + ", got " + number(*value));
+}
+
+void check_stops(Findings& findings, const std::vector<std::string>& stops) {
+  if (stops.size() > static_cast<std::size_t>(limits::kStopStrings)) {
+    findings.add("stop: expected at most " + std::to_string(limits::kStopStrings) +
+                 " strings, got " + std::to_string(stops.size()));
+  }
+  for (std::size_t i = 0; i < stops.size(); ++i) {
+    const std::string name = "stop[" + std::to_string(i) + "]: ";
+    if (stops[i].empty()) findings.add(name + "expected text, got an empty string");
+    if (stops[i].size() > static_cast<std::size_t>(limits::kStopBytes)) {
+      findings.add(name + "expected at most " + std::to_string(limits::kStopBytes) +
+                   " bytes, got " + std::to_string(stops[i].size()));
+    }
+    if (const auto offset = utf8::find_invalid(stops[i])) {
+      findings.add(name + "expected UTF-8, got " + quote(stops[i]) + ", not valid at byte " +
+                   std::to_string(*offset));
+    }
+  }
+}
+
+void check_ranges(Findings& findings, const GenerationConfig& config) {
+  constexpr int kAnyInteger = std::numeric_limits<int>::max();
+  constexpr double kAnyNumber = std::numeric_limits<double>::max();
+  check_integer(findings, "max_new_tokens", config.max_new_tokens, 1, limits::kNewTokens);
+  check_integer(findings, "min_new_tokens", config.min_new_tokens, 0, limits::kNewTokens);
+  check_integer(findings, "num_beams", config.num_beams, 1, limits::kBeams);
+  check_integer(findings, "num_return_sequences", config.num_return_sequences, 1, limits::kBeams);
+  check_integer(findings, "no_repeat_ngram_size", config.no_repeat_ngram_size, 0, kAnyInteger);
+  check_integer(findings, "top_k", config.top_k, 0, kAnyInteger);
+  check_positive(findings, "repetition_penalty", config.repetition_penalty, kAnyNumber);
+  check_positive(findings, "temperature", config.temperature, kAnyNumber);
+  check_positive(findings, "top_p", config.top_p, 1);
+  check_positive(findings, "typical_p", config.typical_p, 1);
+  const double penalty = config.length_penalty.value_or(1);
+  if (!(std::abs(penalty) <= limits::kLengthPenalty)) {  // NaN too
+    findings.add("length_penalty: expected " + number(-limits::kLengthPenalty) + " to " +
+                 number(limits::kLengthPenalty) + ", got " + number(penalty));
+  }
+  check_stops(findings, config.stop);
+}
+
+// The options against each other, as far as they are filled.
+void check_together(Findings& findings, const GenerationConfig& config) {
+  if (config.min_new_tokens && config.max_new_tokens &&
+      *config.min_new_tokens > *config.max_new_tokens) {
+    findings.add("min_new_tokens: expected at most max_new_tokens (" +
+                 std::to_string(*config.max_new_tokens) + "), got " +
+                 std::to_string(*config.min_new_tokens));
+  }
+  if (!config.num_return_sequences || !config.num_beams || !config.do_sample) return;
+  const bool independent = *config.do_sample && *config.num_beams == 1;
+  if (!independent && *config.num_return_sequences > *config.num_beams) {
+    findings.add("num_return_sequences: expected at most num_beams (" +
+                 std::to_string(*config.num_beams) + ")" +
+                 (*config.do_sample ? "" : " without do_sample") + ", got " +
+                 std::to_string(*config.num_return_sequences));
+  }
+}
+
+std::optional<int> narrowed(std::optional<std::int64_t> value) {
+  if (!value) return std::nullopt;
+  return static_cast<int>(std::clamp<std::int64_t>(*value, std::numeric_limits<int>::min(),
+                                                   std::numeric_limits<int>::max()));
+}
+
+EarlyStopping early_stopping_from(const std::string& text) {
+  if (text == "true") return EarlyStopping::yes;
+  return text == "never" ? EarlyStopping::never : EarlyStopping::no;
+}
+
+// max_new_tokens, or max_length less what it counts besides; cut to what this library allows.
+std::optional<int> max_new_tokens_of(const TextGenerationDefaults& model, std::int64_t prompt_ids) {
+  std::optional<std::int64_t> count = model.max_new_tokens;
+  if (!count && model.max_length && *model.max_length != kAbsentMaxLength) {
+    count = *model.max_length - prompt_ids;
+  }
+  if (!count) return std::nullopt;
+  return static_cast<int>(std::min(*count, limits::kNewTokens));
+}
+
+std::optional<int> min_new_tokens_of(const TextGenerationDefaults& model, std::int64_t prompt_ids) {
+  if (model.min_new_tokens) return narrowed(model.min_new_tokens);
+  if (!model.min_length) return std::nullopt;
+  return narrowed(std::max<std::int64_t>(0, *model.min_length - prompt_ids));
+}
+
+GenerationConfig options_of(const TextGenerationDefaults& model, std::int64_t prompt_ids) {
+  GenerationConfig config;
+  config.max_new_tokens = max_new_tokens_of(model, prompt_ids);
+  config.min_new_tokens = min_new_tokens_of(model, prompt_ids);
+  config.num_beams = narrowed(model.num_beams);
+  config.num_return_sequences = narrowed(model.num_return_sequences);
+  config.length_penalty = model.length_penalty;
+  if (model.early_stopping) config.early_stopping = early_stopping_from(*model.early_stopping);
+  config.repetition_penalty = model.repetition_penalty;
+  config.no_repeat_ngram_size = narrowed(model.no_repeat_ngram_size);
+  config.do_sample = model.do_sample;
+  config.temperature = model.temperature;
+  config.top_k = narrowed(model.top_k);
+  config.top_p = model.top_p;
+  config.typical_p = model.typical_p;
+  return config;
+}
+
+// Empty values of `config` become those of `model`, else the default.
+void fill(GenerationConfig& config, const GenerationConfig& model) {
+  const auto take = [](auto& value, const auto& from_model, const auto& fallback) {
+    if (!value) value = from_model ? *from_model : fallback;
+  };
+  take(config.max_new_tokens, model.max_new_tokens, kDefaultNewTokens);
+  // What text_config says about the shortest answer yields to a shorter longest one.
+  const int min_of_model = std::min(model.min_new_tokens.value_or(0), *config.max_new_tokens);
+  take(config.min_new_tokens, std::optional<int>(min_of_model), 0);
+  take(config.num_beams, model.num_beams, 1);
+  take(config.num_return_sequences, model.num_return_sequences, 1);
+  take(config.length_penalty, model.length_penalty, 1.0);
+  take(config.early_stopping, model.early_stopping, EarlyStopping::no);
+  take(config.repetition_penalty, model.repetition_penalty, 1.0);
+  take(config.no_repeat_ngram_size, model.no_repeat_ngram_size, 0);
+  take(config.do_sample, model.do_sample, false);
+  take(config.temperature, model.temperature, 1.0);
+  take(config.top_k, model.top_k, kDefaultTopK);
+  take(config.top_p, model.top_p, 1.0);
+  take(config.typical_p, model.typical_p, 1.0);
+  if (!config.seed) config.seed = random_seed();
+}
+
+void warn_of_idle_options(const GenerationConfig& asked, const GenerationConfig& resolved) {
+  std::string idle;
+  const auto add = [&](const char* name, bool given) {
+    if (given) idle += (idle.empty() ? "" : ", ") + std::string(name);
+  };
+  if (!*resolved.do_sample) {
+    add("temperature", asked.temperature.value_or(1) != 1);
+    add("top_k", asked.top_k.value_or(kDefaultTopK) != kDefaultTopK);
+    add("top_p", asked.top_p.value_or(1) != 1);
+    add("typical_p", asked.typical_p.value_or(1) != 1);
+    add("seed", asked.seed.has_value());
+    if (!idle.empty()) log_warning("options: without do_sample these have no effect: " + idle);
+  }
+  idle.clear();
+  if (*resolved.num_beams == 1) {
+    add("length_penalty", asked.length_penalty.value_or(1) != 1);
+    add("early_stopping", asked.early_stopping.value_or(EarlyStopping::no) != EarlyStopping::no);
+    if (!idle.empty()) log_warning("options: with num_beams 1 these have no effect: " + idle);
+  }
+}
+
+}  // namespace
+
+void validate_options(const GenerationConfig& asked) {
+  Findings findings;
+  check_ranges(findings, asked);
+  check_together(findings, asked);
+  findings.throw_if_any(ErrorCode::invalid_argument, "options:");
+}
+
+GenerationConfig resolve_options(const GenerationConfig& asked, const TextGenerationDefaults& model,
+                                 std::int64_t prompt_ids) {
+  GenerationConfig model_options = options_of(model, prompt_ids);
+  Findings faults;
+  if (model_options.max_new_tokens && *model_options.max_new_tokens < 1) {
+    if (!asked.max_new_tokens && !model.max_new_tokens) {
+      throw Error(ErrorCode::invalid_argument,
+                  "options: config.json: text_config.max_length counts the prompt: expected it "
+                  "above the prompt's " +
+                      std::to_string(prompt_ids) + " positions, got " +
+                      std::to_string(*model.max_length),
+                  "set max_new_tokens");
+    }
+    if (!model.max_new_tokens) model_options.max_new_tokens.reset();
+  }
+  check_ranges(faults, model_options);
+  faults.throw_if_any(ErrorCode::bad_model, "config.json: text_config:");
+
+  GenerationConfig resolved = asked;
+  fill(resolved, model_options);
+  Findings findings;
+  check_ranges(findings, asked);
+  check_together(findings, resolved);
+  findings.throw_if_any(ErrorCode::invalid_argument, "options:");
+  warn_of_idle_options(asked, resolved);
+  return resolved;
+}
+
+}  // namespace instructblip

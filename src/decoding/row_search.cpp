@@ -1,0 +1,154 @@
+#include "decoding/row_search.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "decoding/checked_session.h"
+#include "decoding/log_softmax.h"
+#include "decoding/logits_processors.h"
+#include "decoding/random.h"
+#include "decoding/top_k.h"
+#include "decoding/warpers.h"
+#include "decoding/watch.h"
+#include "instructblip/error.h"
+
+namespace instructblip {
+namespace {
+
+struct Row {
+  std::uint32_t number;                // of the draws, whatever other rows do
+  std::vector<std::int32_t> sequence;  // prompt, then new tokens
+  std::vector<float> logprobs;         // of the new tokens
+  FinishReason finish_reason = FinishReason::length;
+};
+
+[[noreturn]] void throw_nothing_left(int step) {
+  throw Error(ErrorCode::invalid_argument,
+              "options: every token is banned at step " + std::to_string(step) +
+                  ", expected at least one that may be drawn",
+              "lower no_repeat_ngram_size or min_new_tokens");
+}
+
+class RowSearch {
+ public:
+  RowSearch(LanguageSession& session, const DecodeRequest& request)
+      : session_(session),
+        request_(request),
+        watch_(request),
+        processors_(request.options, request.stop_ids, request.prompt_ids.size()),
+        warpers_(request.options, request.stop_ids.size()),
+        random_(*request.options.seed),
+        scores_(session_.vocabulary()) {
+    for (int i = 0; i < *request.options.num_return_sequences; ++i) {
+      running_.push_back({static_cast<std::uint32_t>(i), request.prompt_ids, {}});
+    }
+  }
+
+  DecodeResult run() {
+    for (int step = 0; !running_.empty(); ++step) {
+      if (watch_.cancelled(step)) {
+        end_all(FinishReason::cancelled);
+      } else if (step == 0) {
+        extend(session_.prefill(), /*shared=*/true, step);
+      } else {
+        extend(session_.step(sources_, last_tokens()), /*shared=*/false, step);
+      }
+    }
+    return {results(), session_.prefill_ms()};
+  }
+
+ private:
+  std::span<const std::int32_t> new_tokens(const Row& row) const {
+    return std::span(row.sequence).subspan(request_.prompt_ids.size());
+  }
+
+  std::vector<std::int32_t> last_tokens() const {
+    std::vector<std::int32_t> tokens;
+    for (const Row& row : running_) tokens.push_back(row.sequence.back());
+    return tokens;
+  }
+
+  // One token for every running row. `logits` has a row for each, or one that all share, the
+  // prompt's. Afterwards running_ holds the rows that go on and sources_ their rows of `logits`.
+  void extend(std::span<const float> logits, bool shared, int step) {
+    std::vector<Row> going_on;
+    sources_.clear();
+    std::int32_t last = -1;
+    for (std::size_t i = 0; i < running_.size(); ++i) {
+      Row& row = running_[i];
+      const std::size_t source = shared ? 0 : i;
+      const auto row_logits = logits.subspan(source * scores_.size(), scores_.size());
+      const std::size_t token = choose(row, row_logits, step);
+      row.logprobs.push_back(log_normalizer(row_logits)(row_logits[token]));
+      row.sequence.push_back(static_cast<std::int32_t>(token));
+      last = row.sequence.back();
+      if (const auto reason = watch_.finished(new_tokens(row))) {
+        row.finish_reason = *reason;
+        ended_.push_back(std::move(row));
+      } else {
+        sources_.push_back(static_cast<std::int32_t>(source));
+        going_on.push_back(std::move(row));
+      }
+    }
+    running_ = std::move(going_on);
+    const Flow flow = watch_.tell(*request_.options.num_return_sequences == 1 ? last : -1);
+    if (flow == Flow::stop) end_all(FinishReason::stop);
+    if (flow == Flow::cancel) end_all(FinishReason::cancelled);
+  }
+
+  std::size_t choose(const Row& row, std::span<const float> logits, int step) {
+    std::copy(logits.begin(), logits.end(), scores_.begin());
+    processors_.apply(scores_, row.sequence);
+    if (!*request_.options.do_sample) return arg_max(scores_);
+    warpers_.apply(scores_);
+    const std::vector<double> weights = softmax_weights(scores_);
+    if (weights.empty()) throw_nothing_left(step);
+    return draw(weights, random_.uniform(row.number, static_cast<std::uint32_t>(step)));
+  }
+
+  void end_all(FinishReason reason) {
+    for (Row& row : running_) {
+      row.finish_reason = reason;
+      ended_.push_back(std::move(row));
+    }
+    running_.clear();
+  }
+
+  std::vector<DecodedSequence> results() {
+    std::sort(ended_.begin(), ended_.end(),
+              [](const Row& a, const Row& b) { return a.number < b.number; });
+    std::vector<DecodedSequence> sequences;
+    for (Row& row : ended_) {
+      const auto tokens = new_tokens(row);
+      double score = 0;
+      for (const float logprob : row.logprobs) score += static_cast<double>(logprob);
+      if (!request_.options.logprobs) row.logprobs.clear();
+      sequences.push_back(
+          {{tokens.begin(), tokens.end()}, row.finish_reason, score, std::move(row.logprobs)});
+    }
+    std::stable_sort(
+        sequences.begin(), sequences.end(),
+        [](const DecodedSequence& a, const DecodedSequence& b) { return a.score > b.score; });
+    return sequences;
+  }
+
+  CheckedSession session_;
+  const DecodeRequest& request_;
+  Watch watch_;
+  LogitsProcessors processors_;
+  Warpers warpers_;
+  Random random_;
+  std::vector<float> scores_;  // [vocabulary], scratch
+  std::vector<Row> running_;
+  std::vector<std::int32_t> sources_;  // of running_ in the session's rows
+  std::vector<Row> ended_;
+};
+
+}  // namespace
+
+DecodeResult search_rows(LanguageSession& session, const DecodeRequest& request) {
+  return RowSearch(session, request).run();
+}
+
+}  // namespace instructblip

@@ -1,0 +1,76 @@
+#include "decoding/top_k.h"
+
+#include <algorithm>
+
+namespace instructblip {
+namespace {
+
+bool larger(const Ranked& a, const Ranked& b) { return a.value > b.value; }
+
+// Replaces the root of a heap whose root is the smallest value: the hole sinks to a leaf along the
+// smaller children, then `item` rises from there. This order of moves decides which equal values
+// stay.
+void replace_root(std::vector<Ranked>& heap, const Ranked& item) {
+  const std::size_t size = heap.size();
+  std::size_t hole = 0;
+  std::size_t child = 0;
+  while (child < (size - 1) / 2) {
+    child = 2 * (child + 1);
+    if (larger(heap[child], heap[child - 1])) --child;
+    heap[hole] = heap[child];
+    hole = child;
+  }
+  if (size % 2 == 0 && child == (size - 2) / 2) {  // a last child without a sibling
+    child = 2 * child + 1;
+    heap[hole] = heap[child];
+    hole = child;
+  }
+  while (hole > 0) {
+    const std::size_t parent = (hole - 1) / 2;
+    if (!larger(heap[parent], item)) break;
+    heap[hole] = heap[parent];
+    hole = parent;
+  }
+  heap[hole] = item;
+}
+
+// std::partial_sort over (value, index) pairs, without writing down a pair for every value.
+std::vector<Ranked> select_by_heap(std::span<const float> values, std::size_t count) {
+  std::vector<Ranked> heap(count);
+  for (std::size_t i = 0; i < count; ++i) heap[i] = {values[i], static_cast<std::int64_t>(i)};
+  std::make_heap(heap.begin(), heap.end(), larger);
+  for (std::size_t i = count; i < values.size(); ++i) {
+    if (values[i] > heap.front().value) {
+      replace_root(heap, {values[i], static_cast<std::int64_t>(i)});
+    }
+  }
+  std::sort_heap(heap.begin(), heap.end(), larger);
+  return heap;
+}
+
+std::vector<Ranked> select_by_partition(std::span<const float> values, std::size_t count) {
+  std::vector<Ranked> pairs(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    pairs[i] = {values[i], static_cast<std::int64_t>(i)};
+  }
+  const auto last = pairs.begin() + static_cast<std::ptrdiff_t>(count) - 1;
+  std::nth_element(pairs.begin(), last, pairs.end(), larger);
+  std::sort(pairs.begin(), last, larger);
+  pairs.resize(count);
+  return pairs;
+}
+
+}  // namespace
+
+std::vector<Ranked> top_k(std::span<const float> values, std::size_t count) {
+  if (count == 0) return {};
+  constexpr std::size_t kHeapFactor = 64;
+  return count * kHeapFactor <= values.size() ? select_by_heap(values, count)
+                                              : select_by_partition(values, count);
+}
+
+std::size_t arg_max(std::span<const float> values) {
+  return static_cast<std::size_t>(std::max_element(values.begin(), values.end()) - values.begin());
+}
+
+}  // namespace instructblip

@@ -1,0 +1,27 @@
+// The largest values of a row, with the tie rule of torch.topk.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace instructblip {
+
+struct Ranked {
+  float value;
+  std::int64_t index;
+};
+
+// The `count` largest of `values`, largest first; count <= values.size(), no NaN.
+//
+// Which of several equal values are taken, and in which order, is what torch.topk does on the CPU:
+// a heap selection where count * 64 <= size, else std::nth_element and std::sort over pairs in
+// index order, both as libstdc++ implements them. Neither prefers the lower index. Beam search
+// meets exact ties often: hypotheses that do not exist yet all score -1e9, banned tokens -inf.
+std::vector<Ranked> top_k(std::span<const float> values, std::size_t count);
+
+// The index of the largest value, the lowest one of equals (torch.argmax).
+std::size_t arg_max(std::span<const float> values);
+
+}  // namespace instructblip
