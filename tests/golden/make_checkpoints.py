@@ -9,7 +9,6 @@ whose python is named by --python5. Seeds are in cases.py and in every golden.js
 """
 
 import argparse
-import importlib.util
 import os
 import pathlib
 import sys
@@ -20,33 +19,9 @@ sys.path[0] = str(HERE / "checkpoint_tools")
 
 import torch  # noqa: E402
 
-import layouts  # noqa: E402
+from toys import photographs, toy_tokenizers  # noqa: E402
 
 IMAGE_DIRECTORY = HERE.parent / "data" / "images"
-
-
-def toy_tokenizers(path):
-    """(case, directory) -> (directory of the language model's tokenizer, of the Q-Former's)."""
-    spec = importlib.util.spec_from_file_location("toy_tokenizers", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
-    def make(case, directory):
-        lm, qformer = pathlib.Path(directory) / "lm", pathlib.Path(directory) / "qformer"
-        maker = module.make_t5_tokenizer if case["text"]["model_type"] == "t5" else module.make_llama_tokenizer
-        maker(str(lm))
-        module.make_qformer_tokenizer(str(qformer))
-        # With this key transformers 4.57.3 rebuilds the tokenizer from the .model and ignores tokenizer.json.
-        layouts.drop_key(lm / "tokenizer_config.json", "add_prefix_space")
-        return lm, qformer
-
-    return make
-
-
-def photographs(directory):
-    return sorted(
-        name for name in os.listdir(directory) if name.lower().endswith((".jpg", ".jpeg", ".png", ".webp", ".bmp"))
-    )
 
 
 def main():

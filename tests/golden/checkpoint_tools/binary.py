@@ -1,0 +1,108 @@
+"""Asks the instructblip command and holds its answers against the reference's."""
+
+import json
+import math
+import os
+import pathlib
+import subprocess
+import tempfile
+
+import torch
+from safetensors.torch import load_file
+
+STAGES = ("vision", "qformer", "projection", "logits")
+
+
+class Binary:
+    def __init__(self, path, image_directory, threads=1):
+        self.path, self.image_directory, self.threads = str(path), image_directory, threads
+        self.usage = None
+
+    def call(self, command, model, arguments):
+        line = [self.path, command, "--model", str(model), *arguments]
+        done = subprocess.run(line, capture_output=True, stdin=subprocess.DEVNULL)
+        if done.returncode != 0:
+            raise RuntimeError(f"exit {done.returncode}: {done.stderr.decode(errors='replace').strip()[-800:]}")
+        return done.stdout.decode()
+
+    def picture(self, request):
+        return os.path.join(self.image_directory, request["image"])
+
+    def flags(self, options):
+        result = []
+        for key, value in options.items():
+            name = "--" + key.replace("_", "-")
+            if key == "interpolate_pos_encoding":
+                result += [name] if value else []
+            else:
+                result.append(f"{name}={str(value).lower() if isinstance(value, bool) else value}")
+        return result
+
+    def run(self, model, request):
+        arguments = [f"--image={self.picture(request)}", f"--instruction={request['instruction']}", "--json", "--quiet",
+                     f"--threads={self.threads}", *self.flags(request["options"])]  # fmt: skip
+        return json.loads(self.call("run", model, arguments))
+
+    def tokenize(self, model, text):
+        return json.loads(self.call("tokenize", model, [f"--text={text}", "--json", "--quiet"]))
+
+    def features(self, model, request):
+        with tempfile.TemporaryDirectory() as work:
+            target = pathlib.Path(work) / "features.safetensors"
+            interpolate = {k: v for k, v in request["options"].items() if k == "interpolate_pos_encoding"}
+            arguments = [f"--image={self.picture(request)}", f"--instruction={request['instruction']}", "--quiet",
+                         f"--output={target}", *self.flags(interpolate)]  # fmt: skip
+            self.call("features", model, arguments)
+            return load_file(target)
+
+
+def first_difference(a, b):
+    for i, (x, y) in enumerate(zip(a, b)):
+        if x != y:
+            return i
+    return min(len(a), len(b))
+
+
+def answer_faults(expected, found, prompt):
+    """What differs between the sequences of golden.json and the command's JSON, in words; [] if nothing."""
+    faults = []
+    theirs, ours = expected["sequences"], found["sequences"]
+    if len(theirs) != len(ours):
+        return [f"{len(ours)} sequences, expected {len(theirs)}"]
+    for rank, (a, b) in enumerate(zip(theirs, ours)):
+        if a["tokens"] != b["tokens"]:
+            at = first_difference(a["tokens"], b["tokens"])
+            faults.append(f"#{rank} ids differ at {at}: expected {a['tokens'][at : at + 5]}, got {b['tokens'][at : at + 5]}")
+            continue
+        for key in ("text", "finish_reason"):
+            if a[key] != b[key]:
+                faults.append(f"#{rank} {key}: expected {a[key]!r}, got {b[key]!r}")
+        if not math.isclose(a["score"], b["score"], rel_tol=1e-3, abs_tol=1e-3):
+            faults.append(f"#{rank} score: expected {a['score']:.6f}, got {b['score']:.6f}")
+    if found["tokens"] != ours[0]["tokens"] or found["text"] != ours[0]["text"]:
+        faults.append("the top level does not repeat the first sequence")
+    if found["prompt_tokens"] != prompt or found["qformer_tokens"] != len(expected["prompt_tokens"]["qformer"]):
+        faults.append(f"prompt_tokens {found['prompt_tokens']}, expected {prompt}")
+    return faults
+
+
+def token_faults(expected, found):
+    return [
+        f"{which} ids of the instruction differ at {first_difference(expected[which], found[which])}: "
+        f"expected {expected[which][:12]}, got {found[which][:12]}"
+        for which in ("lm", "qformer")
+        if expected[which] != found[which]
+    ]
+
+
+def stage_faults(expected, found):
+    faults = []
+    if not torch.equal(expected["pixel_values"], found["pixel_values"]):
+        faults.append("pixel_values differ")
+    for stage in STAGES:
+        a, b = expected[stage], found[stage]
+        if a.shape != b.shape:
+            faults.append(f"{stage}: shape {tuple(b.shape)}, expected {tuple(a.shape)}")
+        elif (a - b).abs().max() > 1e-4 * a.abs().max():
+            faults.append(f"{stage}: off by {(a - b).abs().max() / a.abs().max():.1e} of its maximum")
+    return faults

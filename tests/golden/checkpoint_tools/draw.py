@@ -1,0 +1,177 @@
+"""Draws a case (see cases.py) and its requests at random: other sizes, layouts, dtypes, shards, tokenizers, options."""
+
+import random
+import unicodedata
+
+import cases
+import requests_table
+
+IMAGE_SIDES = (28, 30, 42, 45, 56, 64)
+
+
+def heads(rng, low, high):
+    """(width, heads) with any head size, odd ones too."""
+    count = rng.randint(1, 4)
+    return rng.randint(low, high) // count * count or count, count
+
+
+def draw_case(seed, layouts):
+    rng = random.Random(seed)
+    decoder_only = rng.random() < 0.5
+    vision_width, vision_heads = heads(rng, 18, 48)
+    qformer_width, qformer_heads = heads(rng, 16, 44)
+    side, patch = rng.choice(IMAGE_SIDES), rng.choice((7, 14, 14, 9))
+    case = {
+        "name": f"random_{seed}", "seed": seed, "layout": rng.choice(layouts),
+        "dtype": rng.choice(("F32", "F16", "BF16", "F32", "MIXED")),
+        "shard_bytes": rng.choice((None, None, 60_000, 150_000, 400_000)), "queries": rng.choice((1, 3, 5, 8, 12, 32)),
+        "vision": cases.vision(vision_width, vision_heads, rng.randint(1, 3), side, patch, rng.randint(16, 64),
+                               qkv_bias=rng.random() < 0.85,
+                               layer_norm_eps=rng.choice((1e-6, 1e-6, 1e-5, 1e-3))),
+        "qformer": cases.qformer(qformer_width, qformer_heads, rng.randint(1, 5), rng.randint(1, 3),
+                                 rng.randint(16, 64), words=rng.choice((0, 1, 7)),
+                                 positions=rng.choice((512, 600, 1024)),
+                                 layer_norm_eps=rng.choice((1e-12, 1e-12, 1e-5))),
+        "spare_rows": rng.choice((0, 1, 8, 40)), "eos_share": rng.choice((0.02, 0.05, 0.1)),
+        "tokenizer": draw_tokenizer(rng, decoder_only),
+    }  # fmt: skip
+    case["text"] = draw_llama(rng, case) if decoder_only else draw_t5(rng)
+    case["drop_files"] = rng.choice(
+        ([], ["added_tokens.json"], ["spiece.model", "tokenizer.model"], ["generation_config.json"],
+         ["spiece.model", "tokenizer.model", "added_tokens.json", "special_tokens_map.json"])
+    )  # fmt: skip
+    if case["layout"] == "2024":
+        draw_2024(rng, case)
+    if case["layout"] == "2023":
+        case.update(cut_rows=decoder_only and rng.random() < 0.5, processor_config=rng.random() < 0.5,
+                    int_size=rng.random() < 0.3)  # fmt: skip
+        if case["dtype"] == "MIXED":
+            case["dtype"] = "F32"
+    return case
+
+
+def draw_2024(rng, case):
+    chance = rng.random()
+    if chance < 0.15:
+        case["drop_files"] = ["tokenizer.json", "added_tokens.json"]
+        case["drop_after"] = ["qformer_tokenizer/tokenizer.json"]
+        case["tokenizer_edits"] = {"add_prefix_space": True}
+    elif chance < 0.25:
+        case["drop_files"], case["disagreeing_tokenizer"] = [], True
+    if case["vision"].get("qkv_bias", True) and rng.random() < 0.15 and case["dtype"] != "MIXED":
+        case["old_vision_bias"] = True
+    if rng.random() < 0.15:
+        case["pixels"] = rng.choice([s for s in (28, 42, 56, 70, 84) if s != case["vision"]["image_size"]])
+    if rng.random() < 0.2:
+        case["text_edits"] = {
+            "num_beams": rng.choice((1, 2, 3)), "max_new_tokens": rng.randint(3, 20),
+            "repetition_penalty": rng.choice((1.0, 1.2, 0.9)), "length_penalty": rng.choice((1.0, 0.0, -0.5)),
+            "no_repeat_ngram_size": rng.choice((0, 3)), "early_stopping": rng.choice((True, False)),
+        }  # fmt: skip
+
+
+def draw_tokenizer(rng, decoder_only):
+    result = {"pieces": rng.choice((430, 520, 700)), "options": {}}
+    if decoder_only:
+        chance = rng.random()
+        if chance < 0.25:
+            result["options"] = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+        if rng.random() < 0.3:
+            result["options"]["legacy"] = rng.choice((True, False))
+        if rng.random() < 0.1:
+            result["options"]["add_bos_token"] = False
+    else:
+        result["options"]["extra_ids"] = rng.choice((5, 100))
+        result["rule"] = rng.choice(("reduced", "nmt_nfkc", "nmt_nfkc"))
+        if rng.random() < 0.3:
+            result["options"]["legacy"] = rng.choice((True, False))
+    return result
+
+
+def draw_t5(rng):
+    decoder = rng.randint(1, 3)
+    tied = rng.random() < 0.3
+    more = {} if rng.random() < 0.3 else {"dense_act_fn": "gelu"}
+    return cases.t5(
+        rng.randint(16, 48), rng.randint(1, 4), rng.randint(5, 24), rng.randint(16, 72), rng.randint(decoder, 3), decoder,
+        tie_word_embeddings=tied, relative_attention_num_buckets=rng.choice((32, 32, 32, 16)),
+        relative_attention_max_distance=rng.choice((128, 128, 128, 64)), **more,
+    )  # fmt: skip
+
+
+def draw_llama(rng, case):
+    count = rng.choice((1, 2, 4, 6))
+    size = 2 * rng.randint(2, 9)
+    groups = rng.choice([g for g in (1, 2, 3, 6, 4) if count % g == 0])
+    more = {"head_dim": size} if rng.random() < 0.3 else {}
+    width = rng.randint(10, 26) * 2 if more else count * size
+    stop = rng.choice((2, 2, 2, 1, [2, 99], [2, 50, 51]))
+    if case["tokenizer"]["options"].get("bos_token") == "<s>":
+        more["bos_token_id"] = 1
+    return cases.llama(
+        width, count, groups, rng.randint(16, 80), rng.randint(1, 3), eos_token_id=stop,
+        rope_theta=rng.choice((10000.0, 10000.0, 500.0)), rms_norm_eps=rng.choice((1e-6, 1e-5)),
+        tie_word_embeddings=rng.random() < 0.15, **{"bos_token_id": 2, **more},
+    )  # fmt: skip
+
+
+ALPHABETS = (
+    (0x20, 0x7E), (0xA0, 0x24F), (0x300, 0x36F), (0x370, 0x52F), (0x590, 0x6FF), (0x900, 0x97F), (0xE00, 0xE7F),
+    (0x1100, 0x11FF), (0x2000, 0x206F), (0x2100, 0x214F), (0x2460, 0x24FF), (0x3000, 0x30FF), (0x4E00, 0x9FFF),
+    (0xAC00, 0xD7A3), (0xF900, 0xFAFF), (0xFB00, 0xFB4F), (0xFE00, 0xFEFF), (0xFF00, 0xFFEF), (0x1F300, 0x1FAFF),
+    (0x20000, 0x2A6DF), (0x1, 0x1F),
+)  # fmt: skip
+MORSELS = ("</s>", "<s>", "<unk>", "[PAD]", "[SEP]", "[DEC]", "<extra_id_1>", "<pad>", "  ", "\n", "\t", "\u00a0", "\u200d")
+
+
+def draw_text(rng):
+    if rng.random() < 0.4:
+        return requests_table.INSTRUCTIONS[rng.choice(list(requests_table.INSTRUCTIONS))]
+    words = " ".join(requests_table.INSTRUCTIONS.values()).split(" ")
+    parts = []
+    for _ in range(rng.randint(0, 14)):
+        chance = rng.random()
+        if chance < 0.6:
+            parts.append(rng.choice(words))
+        elif chance < 0.75:
+            parts.append(rng.choice(MORSELS))
+        else:
+            low, high = rng.choice(ALPHABETS)
+            letters = (chr(rng.randint(low, high)) for _ in range(rng.randint(1, 6)))
+            parts.append("".join(c for c in letters if unicodedata.category(c) not in ("Cn", "Cs")))
+    text = rng.choice(("", " ")).join(parts) if rng.random() < 0.3 else " ".join(parts)
+    return text.replace("<image>", "")
+
+
+def draw_options(rng, from_config, interpolate):
+    options = {"max_new_tokens": rng.choice((1, 2, 6, 12, 20, 30))}
+    beams = rng.choice((1, 1, 2, 3, 5))
+    if beams > 1 or from_config:
+        options["num_beams"] = beams
+    if beams > 1:
+        options["length_penalty"] = rng.choice((-1.0, 0.0, 0.6, 1.0, 2.0))
+        options["early_stopping"] = rng.choice((True, False, "never"))
+        options["num_return_sequences"] = rng.randint(1, beams)
+    if rng.random() < 0.3:
+        options["repetition_penalty"] = rng.choice((1.5, 1.15, 0.8, 3.0))
+    if rng.random() < 0.3:
+        options["no_repeat_ngram_size"] = rng.choice((1, 2, 3))
+    if rng.random() < 0.25:
+        options["min_new_tokens"] = rng.randint(0, options["max_new_tokens"])
+    if from_config and rng.random() < 0.4:
+        options = {}
+    if interpolate:
+        options["interpolate_pos_encoding"] = True
+    return options
+
+
+def draw_requests(seed, case, images, count):
+    rng = random.Random(seed + 1)
+    interpolate = "pixels" in case
+    from_config = bool(case.get("text_edits"))
+    requests = []
+    for i in range(count):
+        options = draw_options(rng, from_config, interpolate)
+        requests.append({"name": f"request-{i}", "image": rng.choice(images), "instruction": draw_text(rng),
+                         "options": options})  # fmt: skip
+    return requests

@@ -1,0 +1,32 @@
+"""The toy tokenizers of ../tokenizers.py, per case, and the photographs of the tests."""
+
+import importlib.util
+import os
+import pathlib
+
+import layouts
+
+
+def toy_tokenizers(path):
+    """(case, directory) -> (directory of the language model's tokenizer, of the Q-Former's)."""
+    spec = importlib.util.spec_from_file_location("toy_tokenizers", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def make(case, directory):
+        lm, qformer = pathlib.Path(directory) / "lm", pathlib.Path(directory) / "qformer"
+        wish = case.get("tokenizer", {})
+        arguments = {key: wish[key] for key in ("pieces", "rule") if key in wish} | wish.get("options", {})
+        maker = module.make_t5_tokenizer if case["text"]["model_type"] == "t5" else module.make_llama_tokenizer
+        maker(str(lm), **arguments)
+        module.make_qformer_tokenizer(str(qformer))
+        # With this key transformers 4.57.3 rebuilds the tokenizer from the .model and ignores tokenizer.json.
+        layouts.drop_key(lm / "tokenizer_config.json", "add_prefix_space")
+        return lm, qformer
+
+    return make
+
+
+def photographs(directory):
+    kinds = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+    return sorted(name for name in os.listdir(directory) if name.lower().endswith(kinds))

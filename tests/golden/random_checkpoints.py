@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Looks for differences: random checkpoints, random requests, the reference against the instructblip command.
+
+    python random_checkpoints.py --binary build/bin/instructblip --seed 100 --count 20
+    python random_checkpoints.py --seed 100 --keep DIR          only writes checkpoint and golden.json
+
+A seed gives the same architecture, weights, files and requests every time. A difference that the reference itself
+shows between float32 and float64 (or weights shaken by 3e-6) is a near tie and counted apart. Exit status 1 on any other.
+Layouts: 2024 and 2023, and 2026 where --python5 names a python with transformers 5.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[0] = str(HERE / "checkpoint_tools")  # not HERE: its tokenizers.py would hide the package of that name
+
+import torch  # noqa: E402
+
+import build  # noqa: E402
+import draw  # noqa: E402
+import golden_file  # noqa: E402
+from binary import Binary, answer_faults, stage_faults, token_faults  # noqa: E402
+from toys import photographs, toy_tokenizers  # noqa: E402
+
+
+def compare(reference, binary, directory, requests, golden_directory=None):
+    """Prints every difference; returns (equal, near ties, different) and the answers."""
+    counts, answers = [0, 0, 0], []
+    for request in requests:
+        try:
+            expected, _ = reference.run(request)
+        except (ValueError, RuntimeError, IndexError) as error:
+            print(f"  {request['name']}: the reference fails: {str(error).splitlines()[0][:120]}")
+            continue
+        answers.append({**request, **expected, "stages": None})
+        if binary is None:
+            continue
+        try:
+            faults = token_faults(expected["prompt_tokens"], binary.tokenize(directory, request["instruction"]))
+            prompt = reference.model.config.num_query_tokens + len(expected["prompt_tokens"]["lm"])
+            faults += answer_faults(expected, binary.run(directory, request), prompt)
+            if request is requests[0]:
+                faults += stage_faults(reference.stages(request), binary.features(directory, request))
+        except (RuntimeError, ValueError, KeyError) as error:
+            faults = [str(error)]
+        if not faults:
+            counts[0] += 1
+        elif not reference.is_stable(request, [s["tokens"] for s in expected["sequences"]]):
+            counts[1] += 1
+        else:
+            counts[2] += 1
+            print(f"  {request['name']} {request['image']} {request['options']} {request['instruction'][:70]!r}")
+            for fault in faults:
+                print(f"    {fault}")
+    return counts, answers
+
+
+def examine(case, directory, source, hidden, images, options):
+    reference = build.Reference(source, str(options.images), hidden)
+    requests = draw.draw_requests(case["seed"], case, images, options.requests)
+    binary = Binary(options.binary, str(options.images)) if options.binary else None
+    counts, answers = compare(reference, binary, directory, requests)
+    if options.keep:
+        header = {"seed": case["seed"], "layout": case["layout"], "stored": case["dtype"]}
+        golden_file.write(directory, case["name"], reference, header, answers)
+    return counts
+
+
+def one(seed, options, images):
+    layouts = ["2024", "2024", "2024", "2023"] + (["2026"] if options.python5 else [])
+    case = draw.draw_case(seed, layouts)
+    workshop = build.Workshop(toy_tokenizers(HERE / "tokenizers.py"), str(options.images), images, options.python5)
+    work = pathlib.Path(tempfile.mkdtemp())
+    directory = (options.keep or work) / case["name"]
+    try:
+        source, hidden = build.write_checkpoint(case, workshop, directory, work)
+        if case["layout"] == "2026":
+            return elsewhere(case, directory, images, options)
+        return examine(case, directory, source, hidden, images, options)
+    finally:
+        shutil.rmtree(work)
+
+
+def elsewhere(case, directory, images, options):
+    """A 2026 directory is answered by transformers 5."""
+    job = {"case": case, "directory": str(directory), "images": images}
+    line = [options.python5, __file__, "--job", json.dumps(job), "--images", str(options.images),
+            "--requests", str(options.requests)]  # fmt: skip
+    line += ["--binary", str(options.binary)] if options.binary else []
+    line += ["--keep", str(options.keep)] if options.keep else []
+    done = subprocess.run(line, capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    print("\n".join(lines[:-1]), end="\n" if lines[1:] else "")
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr[-2000:])
+    return json.loads(lines[-1])
+
+
+def summary(case):
+    text = case["text"]
+    return (f"{case['layout']} {text['model_type']} {case['dtype']} "
+            + " ".join(k for k in ("old_vision_bias", "pixels", "disagreeing_tokenizer", "drop_after", "cut_rows",
+                                   "text_edits") if case.get(k)))  # fmt: skip
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--count", type=int, default=1)
+    parser.add_argument("--requests", type=int, default=8)
+    parser.add_argument("--binary", type=pathlib.Path)
+    parser.add_argument("--keep", type=pathlib.Path, help="directory for the checkpoints with their golden.json")
+    parser.add_argument("--images", type=pathlib.Path, default=HERE.parent / "data" / "images")
+    parser.add_argument("--python5", default=os.environ.get("TRANSFORMERS5_PYTHON"))
+    parser.add_argument("--job", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.job:
+        job = json.loads(options.job)
+        print(json.dumps(examine(job["case"], job["directory"], job["directory"], None, job["images"], options)))
+        return
+    images, total = photographs(options.images), [0, 0, 0]
+    for seed in range(options.seed, options.seed + options.count):
+        counts = one(seed, options, images)
+        total = [a + b for a, b in zip(total, counts)]
+        case = draw.draw_case(seed, ["2024", "2024", "2024", "2023"] + (["2026"] if options.python5 else []))
+        print(f"seed {seed} ({summary(case)}): {counts[0]} equal, {counts[1]} near ties, {counts[2]} different", flush=True)
+    print(f"total: {total[0]} equal, {total[1]} near ties, {total[2]} different")
+    sys.exit(1 if total[2] else 0)
+
+
+if __name__ == "__main__":
+    main()
