@@ -39,7 +39,8 @@ install(FILES ${PROJECT_BINARY_DIR}/instructblipConfig.cmake
               ${PROJECT_BINARY_DIR}/instructblipConfigVersion.cmake DESTINATION ${package_dir})
 
 # Relative, so that an installed tree can be moved.
-file(RELATIVE_PATH prefix_from_pkgconfig /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+file(RELATIVE_PATH prefix_from_pkgconfig ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+string(REGEX REPLACE "/$" "" prefix_from_pkgconfig ${prefix_from_pkgconfig})
 configure_file(cmake/instructblip.pc.in ${PROJECT_BINARY_DIR}/instructblip.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/instructblip.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

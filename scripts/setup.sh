@@ -36,7 +36,7 @@ needs_torch() {
 }
 
 wanted_packages() {
-  echo g++ cmake ninja-build pkg-config nlohmann-json3-dev libsentencepiece-dev libgtest-dev libcli11-dev
+  echo g++ cmake ninja-build pkg-config nlohmann-json3-dev libsentencepiece-dev libgtest-dev
   if [[ ${INSTRUCTBLIP_WITH_OPENCV:-ON} != OFF ]]; then
     echo libopencv-dev
   fi

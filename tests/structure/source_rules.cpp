@@ -87,7 +87,6 @@ const std::vector<Door>& doors() {
       {std::regex("^nlohmann/"),
        "nlohmann_json",
        {"src/core/json.h", "src/core/json.cpp", "tools", "tests"}},
-      {std::regex("^CLI/"), "CLI11", {"tools"}},
       {std::regex("^(gtest|gmock)/"), "GoogleTest", {"tests"}},
       {std::regex(
            R"(^(stdlib|unistd|fcntl|sched|pthread|poll|signal|dlfcn|sys/\w+|linux/\w+)\.h$)"),
