@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "decoding/top_k.h"
+
 #if defined(__GNUC__)
 #define INSTRUCTBLIP_INLINE inline __attribute__((always_inline))
 #else
@@ -35,18 +37,19 @@ INSTRUCTBLIP_INLINE float power_of_two(std::int32_t exponent) {
   return std::bit_cast<float>((exponent + 127) << 23);
 }
 
-// exp(x) for x <= 0: x = q ln 2 + s, then a polynomial in s (coefficients of SLEEF's expf_u10).
+constexpr float kUnderflow = -104.0f;  // exp() is 0 in float from here on
+
+// exp(x) for kUnderflow <= x <= 0: x = q ln 2 + s, then a polynomial in s (coefficients of SLEEF's
+// expf_u10). No branch, so that a loop over it becomes vector code.
 template <class MultiplyAdd>
 INSTRUCTBLIP_INLINE float exp_non_positive(float x) {
-  constexpr float kUnderflow = -104.0f;                   // exp() is 0 in float from here on
   constexpr float kLogHigh = 0.693145751953125f;          // ln 2 in two parts,
   constexpr float kLogLow = 1.428606765330187045e-06f;    // the first one short enough to be exact
   constexpr float kInverseLog = 1.44269504088896340736f;  // 1 / ln 2
-  const float d = x < kUnderflow ? kUnderflow : x;
   // To the nearest integer: adding 1.5 * 2^23 leaves no fraction bits.
   constexpr float kShift = 12582912.0f;
-  const float q = (d * kInverseLog + kShift) - kShift;
-  float s = MultiplyAdd::run(q, -kLogHigh, d);
+  const float q = (x * kInverseLog + kShift) - kShift;
+  float s = MultiplyAdd::run(q, -kLogHigh, x);
   s = MultiplyAdd::run(q, -kLogLow, s);
   float u = 0.000198527617612853646278381f;
   u = MultiplyAdd::run(u, s, 0.00139304355252534151077271f);
@@ -60,24 +63,25 @@ INSTRUCTBLIP_INLINE float exp_non_positive(float x) {
   return u * power_of_two(half) * power_of_two(exponent - half);
 }
 
-constexpr std::size_t kLanes = 16;  // floats in an AVX-512 register
+constexpr std::size_t kLanes = 16;    // floats in an AVX-512 register
+constexpr std::size_t kBlock = 1024;  // floats that stay in the nearest cache; a multiple of kLanes
 
 template <class MultiplyAdd>
 INSTRUCTBLIP_INLINE float sum_exp(const float* x, std::size_t size, float max) {
-  if (size < kLanes) {  // one after the other, from the left
-    float sum = exp_non_positive<MultiplyAdd>(x[0] - max);
-    for (std::size_t i = 1; i < size; ++i) sum += exp_non_positive<MultiplyAdd>(x[i] - max);
-    return sum;
-  }
+  std::array<float, kBlock> block;
   std::array<float, kLanes> lanes{};
-  std::size_t i = 0;
-  for (; i + kLanes <= size; i += kLanes) {
-    for (std::size_t k = 0; k < kLanes; ++k) {
-      lanes[k] += exp_non_positive<MultiplyAdd>(x[i + k] - max);
+  for (std::size_t begin = 0; begin < size; begin += kBlock) {
+    const std::size_t count = std::min(kBlock, size - begin);
+    for (std::size_t i = 0; i < count; ++i) {
+      const float shifted = x[begin + i] - max;
+      block[i] = shifted < kUnderflow ? kUnderflow : shifted;
     }
+    for (std::size_t i = 0; i < count; ++i) block[i] = exp_non_positive<MultiplyAdd>(block[i]);
+    for (std::size_t i = 0; i < count; ++i) lanes[i % kLanes] += block[i];
   }
-  for (std::size_t k = 0; i + k < size; ++k) {
-    lanes[k] += exp_non_positive<MultiplyAdd>(x[i + k] - max);
+  if (size < kLanes) {  // a short row is added up from the left
+    for (std::size_t k = 1; k < size; ++k) lanes[0] += lanes[k];
+    return lanes[0];
   }
   for (std::size_t width = kLanes / 2; width > 0; width /= 2) {  // lane k and lane k + width
     for (std::size_t k = 0; k < width; ++k) lanes[k] += lanes[k + width];
@@ -133,12 +137,12 @@ float log_of_sum(float x) {
 }  // namespace
 
 LogNormalizer log_normalizer(std::span<const float> logits) {
-  const float max = *std::max_element(logits.begin(), logits.end());
+  const float max = max_value(logits);
   return {max, log_of_sum(sum_exp_best(logits.data(), logits.size(), max))};
 }
 
 LogNormalizer log_normalizer_portable(std::span<const float> logits) {
-  const float max = *std::max_element(logits.begin(), logits.end());
+  const float max = max_value(logits);
   return {max, log_of_sum(sum_exp_portable(logits.data(), logits.size(), max))};
 }
 

@@ -1,6 +1,7 @@
 #include "decoding/top_k.h"
 
 #include <algorithm>
+#include <array>
 
 namespace instructblip {
 namespace {
@@ -69,8 +70,24 @@ std::vector<Ranked> top_k(std::span<const float> values, std::size_t count) {
                                               : select_by_partition(values, count);
 }
 
+float max_value(std::span<const float> values) {
+  // Several maxima at a time, which one chain of comparisons does not allow.
+  constexpr std::size_t kLanes = 16;
+  std::array<float, kLanes> lanes;
+  lanes.fill(values[0]);
+  std::size_t i = 0;
+  for (; i + kLanes <= values.size(); i += kLanes) {
+    for (std::size_t k = 0; k < kLanes; ++k) {
+      lanes[k] = values[i + k] > lanes[k] ? values[i + k] : lanes[k];
+    }
+  }
+  for (; i < values.size(); ++i) lanes[0] = std::max(lanes[0], values[i]);
+  return *std::max_element(lanes.begin(), lanes.end());
+}
+
 std::size_t arg_max(std::span<const float> values) {
-  return static_cast<std::size_t>(std::max_element(values.begin(), values.end()) - values.begin());
+  return static_cast<std::size_t>(std::find(values.begin(), values.end(), max_value(values)) -
+                                  values.begin());
 }
 
 }  // namespace instructblip

@@ -21,6 +21,9 @@ struct Ranked {
 // meets exact ties often: hypotheses that do not exist yet all score -1e9, banned tokens -inf.
 std::vector<Ranked> top_k(std::span<const float> values, std::size_t count);
 
+// The largest value; `values` is not empty and holds no NaN.
+float max_value(std::span<const float> values);
+
 // The index of the largest value, the lowest one of equals (torch.argmax).
 std::size_t arg_max(std::span<const float> values);
 

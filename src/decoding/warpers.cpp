@@ -100,7 +100,7 @@ void Warpers::apply(std::span<float> scores) const {
   if (temperature_ != 1.0f) {
     for (float& score : scores) score /= temperature_;
   }
-  const float max = *std::max_element(scores.begin(), scores.end());
+  const float max = max_value(scores);
   if (max == kBanned) return;
   if (!(max <= std::numeric_limits<float>::max())) {
     throw Error(ErrorCode::invalid_argument,
@@ -113,7 +113,7 @@ void Warpers::apply(std::span<float> scores) const {
 }
 
 std::vector<double> softmax_weights(std::span<const float> scores) {
-  const float max = *std::max_element(scores.begin(), scores.end());
+  const float max = max_value(scores);
   if (max == kBanned) return {};
   std::vector<double> weights(scores.size());
   for (std::size_t i = 0; i < scores.size(); ++i) {
