@@ -1,0 +1,96 @@
+/// Pictures: 8-bit RGB, from a file, from encoded bytes or from memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "instructblip/export.h"
+
+namespace instructblip {
+
+/// Whose bicubic filter the pixels are equal to, bit for bit. The three differ by one grey level on
+/// photographs and by more on noise.
+enum class ResizeMode {
+  pillow13,     ///< Pillow 13: the vertical pass comes first where much more height than width goes
+  pillow12,     ///< Pillow 12 and older: always the horizontal pass first
+  torchvision,  ///< torchvision on uint8 tensors, and its fused rescaling and normalising
+};
+
+/// What to do with the EXIF orientation of a file.
+enum class ExifOrientation {
+  apply,   ///< turn the picture upright, as transformers does with a path
+  ignore,  ///< take the pixels as they are stored
+};
+
+/// What stands behind transparent pixels.
+enum class AlphaBackground {
+  drop,   ///< alpha is ignored and hidden colours show, as in transformers 4
+  white,  ///< composed on white, as in transformers 5
+};
+
+/// How an encoded picture is read.
+struct ImageOptions {
+  ExifOrientation exif = ExifOrientation::apply;
+  AlphaBackground background = AlphaBackground::drop;
+  std::int64_t max_pixels = 64'000'000;  ///< width times height; a larger picture is refused
+};
+
+/// A picture: 8-bit RGB, three bytes a pixel, top row first.
+///
+/// A cheap handle: copies share the pixels, which never change.
+/// Threads: every function may be called from any thread at once.
+/// Errors:  only instructblip::Error leaves this class.
+class INSTRUCTBLIP_API Image {
+ public:
+  /// No picture: 0 x 0. The pipeline refuses it.
+  Image() = default;
+
+  /// Reads a JPEG, PNG, WebP, BMP or TIFF file; the type is told by content, not by name. Of an
+  /// animation, the first frame. At most 32 MB and 32,768 pixels a side.
+  /// Errors: not_found; unsupported (another type, or a variant that is not read; a build without
+  /// codecs); bad_image (damaged, cut short or over a limit: a picture is decoded whole or not at
+  /// all); out_of_memory; invalid_argument (max_pixels below 1).
+  static Image open(const std::filesystem::path& file, const ImageOptions& options = {});
+
+  /// The same from memory; `bytes` are not needed afterwards.
+  static Image decode(std::span<const std::byte> bytes, const ImageOptions& options = {});
+
+  /// Borrows pixels: `rgb` must outlive the image and all its copies, and must not change.
+  /// @param rgb         first byte of the top row; R, G, B
+  /// @param width       pixels, 1 to 32,768; as `height`
+  /// @param row_stride  bytes from one row to the next, at least 3 * width; 0 = no padding
+  /// Errors: invalid_argument.
+  static Image view(const std::uint8_t* rgb, int width, int height, std::ptrdiff_t row_stride = 0);
+
+  /// As view(), but keeps a copy of the pixels. Errors: invalid_argument, out_of_memory.
+  static Image copy_of(const std::uint8_t* rgb, int width, int height,
+                       std::ptrdiff_t row_stride = 0);
+
+  /// Takes over `rgb`, which holds 3 * width * height bytes. Errors: invalid_argument,
+  /// out_of_memory.
+  static Image adopt(std::vector<std::uint8_t> rgb, int width, int height);
+
+  int width() const noexcept { return width_; }    ///< pixels
+  int height() const noexcept { return height_; }  ///< pixels
+  bool empty() const noexcept { return width_ == 0; }
+  std::ptrdiff_t stride() const noexcept { return stride_; }  ///< bytes from row to row
+
+  /// The 3 * width() bytes of row `y`, 0 <= y < height().
+  const std::uint8_t* row(int y) const noexcept { return pixels_.get() + y * stride_; }
+
+ private:
+  Image(std::shared_ptr<const std::uint8_t> pixels, int width, int height, std::ptrdiff_t stride)
+      : pixels_(std::move(pixels)), stride_(stride), width_(width), height_(height) {}
+
+  std::shared_ptr<const std::uint8_t> pixels_;
+  std::ptrdiff_t stride_ = 0;
+  int width_ = 0;
+  int height_ = 0;
+};
+
+}  // namespace instructblip

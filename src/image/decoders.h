@@ -1,0 +1,29 @@
+// One function per codec: encoded bytes to 8-bit samples, decoded whole or refused.
+//
+// JPEG and PNG are read with libjpeg and libpng themselves, the libraries that OpenCV reads them
+// with: through OpenCV, CMYK is already converted, a damaged file becomes a picture with a grey
+// half, and both write to stderr. A new codec needs a line in ImageFormat and a function here.
+#pragma once
+
+#include <optional>
+
+#include "image/codec.h"
+
+namespace instructblip {
+
+// Three channels.
+Pixels decode_jpeg(const EncodedImage& image);
+
+// PNG keeps its orientation among the chunks that its codec reads.
+struct PngPicture {
+  Pixels pixels;  // three channels, or four with alpha
+  std::optional<int> orientation;
+};
+PngPicture decode_png(const EncodedImage& image);
+
+// Three channels, or four with alpha.
+Pixels decode_bmp(const EncodedImage& image);
+Pixels decode_webp(const EncodedImage& image);
+Pixels decode_tiff(const EncodedImage& image);
+
+}  // namespace instructblip

@@ -1,0 +1,35 @@
+// From a picture to pixel_values, equal to the bit with the reference's BlipImageProcessor.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "checkpoint/image_config.h"
+#include "instructblip/image.h"
+
+namespace instructblip {
+
+// Immutable: run() may be called from any number of threads at once.
+class ImageProcessor {
+ public:
+  // Throws Error(bad_model) for settings that cannot be run: sizes outside [1, limits::kImageSide],
+  // a deviation of zero, a filter that is not bicubic.
+  ImageProcessor(const ImageConfig& config, ResizeMode mode);
+
+  // Resized, rescaled and normalised: planar [3, height(), width()], row-major, finite.
+  // Throws Error(invalid_argument) for an empty image and, where the checkpoint does not resize,
+  // Error(bad_image) for one of another size.
+  std::vector<float> run(const Image& image) const;
+
+  std::int64_t height() const { return config_.height; }
+  std::int64_t width() const { return config_.width; }
+
+ private:
+  ImageConfig config_;
+  ResizeMode mode_;
+  // What a byte becomes in each channel: rescaling and normalising, worked out once.
+  std::array<std::array<float, 256>, 3> values_;
+};
+
+}  // namespace instructblip

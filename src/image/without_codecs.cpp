@@ -1,0 +1,21 @@
+// Stands in for the codecs in a build without OpenCV: pictures come as raw RGB only.
+#include "image/codec.h"
+#include "instructblip/error.h"
+
+namespace instructblip {
+
+void EncodedImage::fail_bad(const std::string& what) const {
+  throw Error(ErrorCode::bad_image, name + ": " + what);
+}
+
+void EncodedImage::fail_unsupported(const std::string& what, const std::string& hint) const {
+  throw Error(ErrorCode::unsupported, name + ": " + what + " is not read", hint);
+}
+
+Pixels decode_image(const EncodedImage& image, const ImageOptions&) {
+  throw Error(ErrorCode::unsupported,
+              image.name + ": this build of the library reads no image files",
+              "build it with INSTRUCTBLIP_WITH_OPENCV=ON, or pass pixels to Image::view()");
+}
+
+}  // namespace instructblip
