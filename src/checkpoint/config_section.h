@@ -18,7 +18,7 @@ class ConfigSection {
  public:
   explicit ConfigSection(const Json& root) : json_(root), where_(root.where() + ": ") {}
   ConfigSection(const Json& root, std::string_view key)
-      : json_(root.find(key)), where_(root.where() + ": " + std::string(key) + ".") {}
+      : json_(root.find(key)), where_(root.where(key) + ".") {}
 
   std::optional<Json> find(std::string_view key) const;
   // The key is there and its value is null.

@@ -56,10 +56,9 @@ void check_filter(const Json& settings) {
   if (!settings.contains("resample")) return;
   const auto filter = settings.find("resample");
   if (filter && filter->integer(0, 5) == kBicubic) return;
-  throw Error(ErrorCode::unsupported,
-              settings.where() + (settings.where().ends_with("json") ? ": " : ".") +
-                  "resample: filter " + (filter ? filter->got() : "null (bilinear)") +
-                  ", expected 3 (bicubic)");
+  throw Error(ErrorCode::unsupported, settings.where("resample") + ": filter " +
+                                          (filter ? filter->got() : "null (bilinear)") +
+                                          ", expected 3 (bicubic)");
 }
 
 // As the reference does for either file: the object `image_processor`, where there is one, else the

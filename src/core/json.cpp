@@ -174,10 +174,7 @@ std::optional<Json> Json::find(std::string_view key) const {
 
 Json Json::at(std::string_view key) const {
   if (auto member = find(key)) return *member;
-  const std::string name = printable(key);
-  throw Error(document_->code, document_->name + ": " +
-                                   (path_.empty() ? name : path_ + "." + name) +
-                                   ": expected a value, but the key is missing");
+  throw Error(document_->code, where(key) + ": expected a value, but the key is missing");
 }
 
 Json Json::child(std::string_view key, const void* node) const {
@@ -282,6 +279,10 @@ std::string Json::string_or(std::string_view key, std::string fallback) const {
 
 std::string Json::where() const {
   return path_.empty() ? document_->name : document_->name + ": " + path_;
+}
+
+std::string Json::where(std::string_view key) const {
+  return where() + (path_.empty() ? ": " : ".") + printable(key);
 }
 
 std::string Json::got() const {

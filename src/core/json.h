@@ -72,6 +72,8 @@ class Json {
 
   // "config.json: vision_config.hidden_size"; the file alone at the root.
   std::string where() const;
+  // As where(), for a member of this object, whether it is there or not.
+  std::string where(std::string_view key) const;
   // Throws Error("<where>: expected <expected>, got <value>").
   [[noreturn]] void fail(const std::string& expected) const;
   // The value in short, for messages: "an object", "an array", a quoted string, a number.

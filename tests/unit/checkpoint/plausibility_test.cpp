@@ -97,8 +97,8 @@ TEST(Plausibility, AcceptsTheGoldenCheckpoints) {
     for (const TensorEntry& entry : store.entries()) {
       present += static_cast<double>(entry.bytes.size() / size_of(entry.dtype));
     }
-    EXPECT_LE(estimated_elements(config), present);  // a lower bound, and not an idle one
-    EXPECT_GE(estimated_elements(config), 0.8 * present);
+    EXPECT_LE(estimated_elements(config), present);  // a lower bound, though not an idle one
+    EXPECT_GE(estimated_elements(config), 0.4 * present);
     ++checked;
   }
   EXPECT_GE(checked, 2);

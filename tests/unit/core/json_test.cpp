@@ -102,6 +102,8 @@ TEST(Json, NamesThePathToTheFault) {
   expect_error(ErrorCode::bad_model, "more than 2 elements",
                [&] { json.at("vision_config").at("sizes")[2]; });
   EXPECT_EQ(json.where(), "config.json");
+  EXPECT_EQ(json.where("absent"), "config.json: absent");
+  EXPECT_EQ(json.at("vision_config").where("absent"), "config.json: vision_config.absent");
   EXPECT_EQ(json.at("vision_config").where(), "config.json: vision_config");
 }
 
