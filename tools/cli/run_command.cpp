@@ -113,6 +113,7 @@ class Runner {
 
 ExitCode run_command(Session& session) {
   const Settings& settings = session.settings;
+  during(Stage::request, [&] { validate(settings.generation); });
   const std::string instruction = text_or_input(*settings.instruction);
   const Pictures pictures(settings.images, settings.decode);
   const Pipeline pipeline = session.load_pipeline();

@@ -1,0 +1,152 @@
+// features, info, tokenize, help, version; and the documents that repeat what the command says.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <map>
+
+#include "end_to_end/command.h"
+#include "instructblip/version.h"
+#include "support/temp_directory.h"
+
+namespace instructblip::test {
+namespace {
+
+struct Tensor {
+  std::vector<std::int64_t> shape;
+  std::vector<float> values;
+};
+
+// Reads float32 tensors; nlohmann only, since the library's own reader is what is tested here.
+std::map<std::string, Tensor> read_tensors(const std::string& file) {
+  const std::string bytes = content_of(file);
+  std::uint64_t length = 0;
+  std::memcpy(&length, bytes.data(), sizeof length);
+  std::map<std::string, Tensor> tensors;
+  for (const auto& [name, entry] : Json::parse(bytes.substr(8, length)).items()) {
+    if (name == "__metadata__") continue;
+    EXPECT_EQ(entry["dtype"], "F32") << name;
+    const std::size_t begin = entry["data_offsets"][0], end = entry["data_offsets"][1];
+    Tensor& tensor = tensors[name];
+    tensor.shape = entry["shape"].get<std::vector<std::int64_t>>();
+    tensor.values.resize((end - begin) / sizeof(float));
+    std::memcpy(tensor.values.data(), bytes.data() + 8 + length + begin, end - begin);
+  }
+  return tensors;
+}
+
+TEST(Features, AreTheReferencesStages) {
+  const TempDirectory directory;
+  const std::string file = directory / "features.safetensors";
+  for (const std::string& model : {kT5, kVicuna}) {
+    const Json request = golden_request(model, "greedy");
+    const Finished finished =
+        call({"features", "--model", model, "--image", image(request["image"]), "--instruction",
+              request["instruction"], "--output", file});
+    ASSERT_EQ(finished.exit_code, 0) << finished.err;
+    EXPECT_EQ(finished.out, "");
+    const auto got = read_tensors(file);
+    const auto want = read_tensors(model + "/stages.safetensors");
+    ASSERT_EQ(got.size(), 5u);
+    for (const auto& [name, tensor] : got) {
+      const Tensor& reference = want.at("greedy." + name);
+      EXPECT_EQ(tensor.shape, reference.shape) << name;
+      ASSERT_EQ(tensor.values.size(), reference.values.size()) << name;
+      float largest = 0, difference = 0;
+      for (std::size_t i = 0; i < tensor.values.size(); ++i) {
+        largest = std::max(largest, std::abs(reference.values[i]));
+        difference = std::max(difference, std::abs(tensor.values[i] - reference.values[i]));
+      }
+      EXPECT_LE(difference, name == "pixel_values" ? 0 : 1e-4f * largest) << name;
+    }
+  }
+}
+
+TEST(Features, WithoutAnInstructionEndWithTheVisionEncoder) {
+  const TempDirectory directory;
+  const std::string file = directory / "features.safetensors";
+  ASSERT_EQ(call({"features", "--model", kT5, "--image", image("coffee.jpg"), "--output", file})
+                .exit_code,
+            0);
+  const auto got = read_tensors(file);
+  EXPECT_EQ(got.size(), 2u);
+  EXPECT_TRUE(got.contains("pixel_values") && got.contains("vision"));
+}
+
+TEST(Tokenize, GivesWhatTheModelIsFed) {
+  for (const std::string& model : {kT5, kVicuna}) {
+    for (const char* name : {"greedy-chinese", "greedy-special", "greedy-empty"}) {
+      const Json request = golden_request(model, name);
+      const Finished finished =
+          call({"tokenize", "--model", model, "--text", request["instruction"], "--json"});
+      ASSERT_EQ(finished.exit_code, 0) << finished.err;
+      EXPECT_EQ(objects(finished.out).at(0), request["prompt_tokens"]) << name;
+    }
+  }
+  EXPECT_EQ(call({"tokenize", "--model", kT5, "--text", ""}).out, "lm 1\nqformer 2 3\n");
+}
+
+TEST(Info, DescribesTheCheckpoint) {
+  const Finished plain = call({"info", "--model", kT5});
+  EXPECT_EQ(plain.exit_code, 0) << plain.err;
+  EXPECT_NE(plain.out.find("instructblip, t5"), std::string::npos) << plain.out;
+
+  const Json info = objects(call({"info", "--model", kT5, "--json"}).out).at(0);
+  EXPECT_EQ(info["family"], "instructblip");
+  EXPECT_EQ(info["language_model"], "t5");
+  EXPECT_EQ(info["image_size"], 45);
+  EXPECT_EQ(info["query_tokens"], 5);
+  EXPECT_EQ(info["stop_tokens"], Json::array({1}));
+  EXPECT_FALSE(info.contains("tensors"));
+}
+
+TEST(Info, ListsEveryTensor) {
+  const Json info = objects(call({"info", "--model", kT5, "--json", "--tensors"}).out).at(0);
+  const Json index = Json::parse(content_of(kT5 + "/model.safetensors.index.json"));
+  EXPECT_EQ(info["tensors"].size(), index["weight_map"].size());
+  for (const Json& tensor : info["tensors"]) {
+    EXPECT_EQ(tensor["file"], index["weight_map"][tensor["name"].get<std::string>()]);
+  }
+  const std::string listed = call({"info", "--model", kT5, "--tensors"}).out;
+  EXPECT_NE(listed.find("query_tokens  "), std::string::npos);
+}
+
+TEST(Help, IsPrintedForEachCommand) {
+  for (const Arguments& arguments :
+       {Arguments{"--help"}, {"-h"}, {"help"}, {"run", "--help"}, {"help", "info"}}) {
+    const Finished finished = call(arguments);
+    EXPECT_EQ(finished.exit_code, 0);
+    EXPECT_EQ(finished.err, "");
+    EXPECT_NE(finished.out.find("instructblip"), std::string::npos);
+  }
+  EXPECT_NE(call(ask({"--help", "--nonsense"})).out.find("--no-repeat-ngram-size N"),
+            std::string::npos);
+}
+
+TEST(Version, IsTheHeaders) {
+  const std::string number = std::to_string(INSTRUCTBLIP_VERSION_MAJOR) + "." +
+                             std::to_string(INSTRUCTBLIP_VERSION_MINOR) + "." +
+                             std::to_string(INSTRUCTBLIP_VERSION_PATCH);
+  EXPECT_EQ(call({"--version"}).out, "instructblip " + number + "\n");
+}
+
+TEST(Documents, RepeatTheTablesOfTheCommand) {
+  const std::string page = content_of(kSource + "/docs/command-line.md");
+  for (const Arguments& command : {Arguments{}, {"run"}, {"features"}, {"info"}, {"tokenize"}}) {
+    const std::string table = call(Arguments{"help", "--markdown"} + command).out;
+    ASSERT_NE(table, "");
+    EXPECT_NE(page.find(table), std::string::npos)
+        << "docs/command-line.md lacks what `instructblip help --markdown "
+        << (command.empty() ? "" : command[0]) << "` prints:\n"
+        << table;
+  }
+}
+
+TEST(Documents, ReadmeShowsAnExampleThatCompiles) {
+  const std::string readme = content_of(kSource + "/README.md");
+  EXPECT_NE(readme.find("```cpp\n" + content_of(kSource + "/examples/caption.cpp") + "```"),
+            std::string::npos)
+      << "README.md lacks examples/caption.cpp as it is";
+}
+
+}  // namespace
+}  // namespace instructblip::test

@@ -1,0 +1,73 @@
+// The examples answer as the command does.
+#include <gtest/gtest.h>
+
+#include "end_to_end/command.h"
+
+namespace instructblip::test {
+namespace {
+
+Finished example(const std::string& name, const Arguments& arguments) {
+  return run({.command = Arguments{INSTRUCTBLIP_EXAMPLES "/" + name} + arguments});
+}
+
+// The command's answer, with its line end.
+std::string answer(const std::string& picture, const std::string& instruction,
+                   const Arguments& more) {
+  return call(Arguments{"run", "--model", kVicuna, "--image", image(picture), "--instruction",
+                        instruction} +
+              more)
+      .out;
+}
+
+TEST(Examples, Caption) {
+  const Finished finished = example("caption", {kVicuna, image("coffee.jpg")});
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_EQ(
+      finished.out,
+      answer("coffee.jpg", "A short image description:", {"--max-new-tokens=30", "--num-beams=5"}));
+}
+
+TEST(Examples, AskSeveralQuestions) {
+  const Finished finished =
+      example("ask", {kVicuna, image("chelsea.webp"), "What is it?", kQuestion});
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_EQ(finished.out, answer("chelsea.webp", "What is it?", {"--max-new-tokens=20"}) +
+                              answer("chelsea.webp", kQuestion, {"--max-new-tokens=20"}));
+}
+
+TEST(Examples, Stream) {
+  const Finished finished = example("stream", {kVicuna, image("rocket.jpg"), kQuestion});
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  const std::string whole = answer("rocket.jpg", kQuestion, {"--max-new-tokens=60"});
+  const std::string text = finished.out.substr(0, finished.out.rfind("\n("));
+  EXPECT_EQ(text, whole.substr(0, text.size()));
+  EXPECT_TRUE(text.size() + 1 == whole.size() || text.ends_with('.')) << finished.out;
+}
+
+TEST(Examples, Batch) {
+  const std::string first = image("coffee.jpg"), second = image("rocket.jpg");
+  const Finished finished = example("batch", {kVicuna, kQuestion, first, second});
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_EQ(finished.out, first + ": " + answer("coffee.jpg", kQuestion, {"--max-new-tokens=30"}) +
+                              second + ": " +
+                              answer("rocket.jpg", kQuestion, {"--max-new-tokens=30"}));
+}
+
+#ifdef INSTRUCTBLIP_WITH_OPENCV
+TEST(Examples, OpencvFrame) {
+  const Finished finished = example("opencv_frame", {kVicuna, image("coffee.jpg"), kQuestion});
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_EQ(finished.out, answer("coffee.jpg", kQuestion, {"--max-new-tokens=30"}));
+}
+#endif
+
+TEST(Examples, SayWhatTheyNeed) {
+  for (const char* name : {"caption", "ask", "stream", "batch"}) {
+    EXPECT_EQ(example(name, {}).exit_code, 2) << name;
+    const Finished finished = example(name, {"/nonexistent", "a", "b"});
+    EXPECT_NE(finished.exit_code, 0) << name;
+  }
+}
+
+}  // namespace
+}  // namespace instructblip::test

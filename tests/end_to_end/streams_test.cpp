@@ -1,0 +1,92 @@
+// What a shell does to the command's streams, and Ctrl-C.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <chrono>
+#include <thread>
+
+#include "end_to_end/command.h"
+
+namespace instructblip::test {
+namespace {
+
+// Long enough to be interrupted on any machine.
+Arguments endless(const Arguments& more = {}) {
+  return Arguments{"run",
+                   "--model",
+                   kT5,
+                   "--image",
+                   image("rocket.jpg"),
+                   "--instruction",
+                   kQuestion,
+                   "--max-new-tokens=4096",
+                   "--min-new-tokens=4096"} +
+         more;
+}
+
+TEST(Streams, AnswersGrowWhileTheyAreGenerated) {
+  Process process(instructblip(endless()));
+  process.wait_for_output(1);
+  process.signal(SIGINT);
+  const Finished finished = process.finish();
+  EXPECT_EQ(finished.exit_code, 130) << finished.err;
+  EXPECT_TRUE(finished.out.ends_with('\n'));
+  EXPECT_GT(finished.out.size(), 1u);
+
+  // What was printed is a part of the answer: its beginning.
+  const Finished whole = call(endless({"--max-new-tokens=64", "--min-new-tokens=64"}));
+  const std::size_t common = std::min(finished.out.size(), whole.out.size()) - 1;
+  EXPECT_EQ(finished.out.substr(0, common), whole.out.substr(0, common));
+}
+
+TEST(Streams, CtrlCEndsJsonWithAnObjectThatSaysSo) {
+  Process process(instructblip(endless({"--json", "-v", "--image", image("coffee.jpg")})));
+  // Nothing tells from outside that decoding has begun; a second is past loading this checkpoint.
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  process.signal(SIGINT);
+  const Finished finished = process.finish();
+  EXPECT_EQ(finished.exit_code, 130) << finished.err;
+  const std::vector<Json> all = objects(finished.out);
+  ASSERT_LE(all.size(), 1u);  // none where the machine was too slow to have begun
+  if (all.empty()) GTEST_SKIP() << "interrupted before decoding";
+  EXPECT_EQ(all[0]["finish_reason"], "cancelled");
+  EXPECT_LT(all[0]["tokens"].size(), 4096u);
+}
+
+TEST(Streams, APipeThatNobodyReadsEndsQuietly) {
+  for (const Arguments& arguments : {endless(), ask({"--json"}), ask({"--num-beams=2"})}) {
+    Start start = instructblip(arguments);
+    start.close_stdout_reader = true;
+    const auto begin = std::chrono::steady_clock::now();
+    const Finished finished = run(start);
+    EXPECT_EQ(finished.exit_code, 0);
+    EXPECT_EQ(finished.err, "");
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));
+  }
+}
+
+TEST(Streams, AStandardOutputThatIsClosedEndsQuietly) {
+  Start start = instructblip(ask());
+  start.close_stdout = true;
+  const Finished finished = run(start);
+  EXPECT_EQ(finished.exit_code, 0);
+  EXPECT_EQ(finished.err, "");
+}
+
+TEST(Streams, AFullDiskIs1) {
+  for (const Arguments& arguments : {ask(), ask({"--json"}), Arguments{"--version"}}) {
+    Start start = instructblip(arguments);
+    start.stdout_file = "/dev/full";
+    const Finished finished = run(start);
+    EXPECT_EQ(finished.exit_code, 1);
+    EXPECT_NE(finished.err.find("standard output cannot be written"), std::string::npos)
+        << finished.err;
+  }
+}
+
+TEST(Streams, NoProgressOffATerminal) {
+  EXPECT_EQ(call(endless({"--max-new-tokens=600", "--min-new-tokens=600"})).err, "");
+}
+
+}  // namespace
+}  // namespace instructblip::test
