@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "instructblip/error.h"
 #include "instructblip/export.h"
 
 namespace instructblip {

@@ -1,9 +1,9 @@
 // The door to libjpeg.
-// clang-format off: libjpeg's headers depend on what came before them, and do not include it.
-#include <jerror.h>
-#include <jpeglib.h>
-
+// libjpeg's headers depend on what came before them, and do not include it.
+// clang-format off
 #include <cstdio>
+#include <jpeglib.h>
+#include <jerror.h>
 // clang-format on
 
 #include <csetjmp>
