@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""The reference against the instructblip command at published widths, on this machine. Nothing is stored.
+
+    python published_widths.py DIRECTORY --binary build/bin/instructblip               ids
+    python published_widths.py DIRECTORY --binary build/bin/instructblip --time 5      times and peak memory
+
+Writes random checkpoints into DIRECTORY (kept there; 2 to 3 GB each in F32) unless they exist: ViT 1408 wide with head
+88, Q-Former 768 with 30523 words, Flan-T5 2048/5120 with 32128 rows or LLaMA 4096/11008 with 32064, a few layers each,
+224 px, patch 14. Compares ids over photographs x instructions x decoding settings. Exit status 1 on any difference.
+Reference: transformers 4.57.3, torch 2.11.0 (CPU, float32), Pillow 13.0.0.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[0] = str(HERE / "checkpoint_tools")  # not HERE: its tokenizers.py would hide the package of that name
+
+import torch  # noqa: E402
+
+import full_width  # noqa: E402
+from binary import Binary, answer_faults, stage_faults, token_faults  # noqa: E402
+from reference import Reference  # noqa: E402
+from requests_table import INSTRUCTIONS  # noqa: E402
+from toys import photographs  # noqa: E402
+
+SETTINGS = {
+    "greedy": {"max_new_tokens": 20},
+    "beams-5": {"max_new_tokens": 12, "num_beams": 5, "length_penalty": -1.0},
+    "lavis": {"max_new_tokens": 16, "num_beams": 5, "repetition_penalty": 1.5, "min_new_tokens": 1},
+    "ngram": {"max_new_tokens": 24, "no_repeat_ngram_size": 2, "repetition_penalty": 1.15, "min_new_tokens": 8},
+    "beams-3-never": {"max_new_tokens": 14, "num_beams": 3, "early_stopping": "never", "length_penalty": 2.0,
+                      "num_return_sequences": 3},
+}  # fmt: skip
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("directory", type=pathlib.Path)
+    parser.add_argument("--binary", type=pathlib.Path)
+    parser.add_argument("--kinds", default="t5,vicuna")
+    parser.add_argument("--dtype", default="F32", choices=("F32", "F16", "BF16"))
+    parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--images", type=int, default=10)
+    parser.add_argument("--instructions", type=int, default=10)
+    parser.add_argument("--settings", default=",".join(SETTINGS))
+    parser.add_argument("--image-directory", default=str(HERE.parent / "data" / "images"))
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--time", type=int, default=0, metavar="ROUNDS")
+    parser.add_argument("--new-tokens", type=int, default=32, help="of a timed answer")
+    parser.add_argument("--job", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def checkpoint(kind, options):
+    path = options.directory / f"{kind}_{options.dtype.lower()}_{options.layers}_{options.seed}"
+    if not (path / "done").exists():
+        print(f"writing {path}", flush=True)
+        full_width.write(kind, path, full_width.toy_module(HERE / "tokenizers.py"), options.seed, options.layers,
+                         options.dtype)  # fmt: skip
+        (path / "done").write_text("")
+    return path
+
+
+# ------------------------------------------------------------------------------------------------------------- ids
+
+
+def compare(kind, path, options):
+    reference = Reference(path, options.image_directory)
+    binary = Binary(options.binary, options.image_directory, options.threads)
+    images = photographs(options.image_directory)[: options.images]
+    instructions = list(INSTRUCTIONS)[: options.instructions]
+    equal = near = different = 0
+    first = {"image": images[0], "instruction": INSTRUCTIONS[instructions[0]], "options": {}}
+    for fault in stage_faults(reference.stages(first), binary.features(path, first)):
+        print(f"{kind}: {fault}")
+        different += 1
+    answers = set()
+    for name in instructions:
+        for setting in options.settings.split(","):
+            request = {"instruction": INSTRUCTIONS[name], "options": SETTINGS[setting]}
+            found = ask_all(binary, path, request, images)
+            for image, ours in zip(images, found):
+                question = {**request, "image": image}
+                expected, margin = reference.run(question)
+                answers.add(tuple(expected["sequences"][0]["tokens"]))
+                prompt = 32 + len(expected["prompt_tokens"]["lm"])
+                faults = answer_faults(expected, ours, prompt)
+                verdict = "equal"
+                if faults:
+                    ids = [s["tokens"] for s in expected["sequences"]]
+                    verdict = "DIFFERENT" if reference.is_stable(question, ids, keep=False) else "near tie"
+                equal, near, different = (
+                    equal + (verdict == "equal"), near + (verdict == "near tie"), different + (verdict == "DIFFERENT")
+                )  # fmt: skip
+                gap = "" if margin is None else f"{margin:.4f}"
+                print(f"{kind:7} {name:12} {setting:14} {image:26} {verdict:10} {gap:8} {'; '.join(faults)}", flush=True)
+        faults = token_faults(expected["prompt_tokens"], binary.tokenize(path, INSTRUCTIONS[name]))
+        different += len(faults)
+        for fault in faults:
+            print(f"{kind} {name}: {fault}")
+    print(f"{kind}: {equal} equal, {near} near ties, {different} different; {len(answers)} different answers", flush=True)
+    return different
+
+
+def ask_all(binary, path, request, images):
+    """One process for all pictures: the model is loaded once."""
+    arguments = [f"--image={os.path.join(binary.image_directory, image)}" for image in images]
+    arguments += [f"--instruction={request['instruction']}", "--json", "--quiet", f"--threads={binary.threads}"]
+    output = binary.call("run", path, arguments + binary.flags(request["options"]))
+    return [json.loads(line) for line in output.splitlines()]
+
+
+# ----------------------------------------------------------------------------------------------------------- times
+
+
+class Stopwatch:
+    """Wall time of the reference's stages, taken around the forward functions of its modules."""
+
+    def __init__(self, reference):
+        self.reference, self.heads, self.spans = reference, [], {}
+        model = reference.model
+        for name in ("vision_model", "qformer", "language_projection"):
+            self._wrap(getattr(model, name), name)
+        self._wrap(model.language_model, "generate", "generate")
+        model.language_model.get_output_embeddings().register_forward_hook(
+            lambda *_: self.heads.append(time.perf_counter())
+        )
+
+    def _wrap(self, module, name, function="forward"):
+        plain = getattr(module, function)
+
+        def timed(*args, **kwargs):
+            start = time.perf_counter()
+            result = plain(*args, **kwargs)
+            self.spans[name] = (start, time.perf_counter())
+            return result
+
+        setattr(module, function, timed)
+
+    def run(self, request):
+        reference = self.reference
+        self.heads.clear()
+        start = time.perf_counter()
+        reference.processor.image_processor(reference.image(request["image"]), return_tensors="pt")
+        image = time.perf_counter()
+        tokens = reference.tokens(request)
+        length = lambda name: (self.spans[name][1] - self.spans[name][0]) * 1e3
+        steps = len(self.heads) - 1
+        return {
+            "image": (image - start) * 1e3, "vision": length("vision_model"),
+            "qformer": length("qformer") + length("language_projection"),
+            "prefill": (self.heads[0] - self.spans["generate"][0]) * 1e3,
+            "per_token": (self.heads[-1] - self.heads[0]) * 1e3 / max(steps, 1),
+            "total": (time.perf_counter() - start) * 1e3, "tokens": len(tokens[0]),
+        }  # fmt: skip
+
+
+def time_reference(job):
+    torch.set_num_threads(job["threads"])
+    start = time.perf_counter()
+    reference = Reference(job["path"], job["image_directory"])
+    load = (time.perf_counter() - start) * 1e3
+    watch = Stopwatch(reference)
+    for _ in range(2):  # the first one warms up
+        times = watch.run(job["request"])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"load": load, **times, "peak_rss": peak}))
+
+
+def time_binary(path, request, options):
+    binary = Binary(options.binary, options.image_directory, options.threads)
+    arguments = [f"--image={binary.picture(request)}"] * 2
+    arguments += [f"--instruction={request['instruction']}", "--json", "--quiet", f"--threads={options.threads}"]
+    line = [binary.path, "run", "--model", str(path), *arguments, *binary.flags(request["options"])]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    output = process.stdout.read().decode()
+    errors = process.stderr.read().decode()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        raise RuntimeError(errors)
+    cold, warm = (json.loads(text) for text in output.splitlines())
+    times = dict(warm["timings_ms"])
+    steps = max(len(warm["tokens"]) - 1, 1)
+    return {
+        "load": cold["timings_ms"]["load"], "image": times["image"], "vision": times["vision"],
+        "qformer": times["qformer"], "prefill": times["prefill"], "per_token": times["decode"] / steps,
+        "total": times["total"], "tokens": len(warm["tokens"]), "peak_rss": usage.ru_maxrss * 1024,
+    }  # fmt: skip
+
+
+def measure(kind, path, options):
+    image = photographs(options.image_directory)[0]
+    stored = sum(p.stat().st_size for p in path.glob("*.safetensors"))
+    for name, more in (("greedy", {}), ("beams-5", {"num_beams": 5})):
+        count = options.new_tokens
+        request = {"image": image, "instruction": INSTRUCTIONS["unusual"],
+                   "options": {"max_new_tokens": count, "min_new_tokens": count, **more}}  # fmt: skip
+        rows = {"reference": [], "instructblip": []}
+        for _ in range(options.time):  # alternating, so that a busy moment of the machine meets both
+            job = {"path": str(path), "image_directory": options.image_directory, "request": request,
+                   "threads": options.threads}  # fmt: skip
+            done = subprocess.run([sys.executable, __file__, str(path), "--job", json.dumps(job)], capture_output=True,
+                                  text=True, check=True)  # fmt: skip
+            rows["reference"].append(json.loads(done.stdout.splitlines()[-1]))
+            rows["instructblip"].append(time_binary(path, request, options))
+        print(f"\n{kind} {name}, {count} tokens, {options.threads} threads, medians of {options.time}; ms")
+        print(f"{'':12} {'reference':>12} {'instructblip':>12}  ratio")
+        for key in rows["reference"][0]:
+            a, b = (statistics.median(row[key] for row in rows[side]) for side in ("reference", "instructblip"))
+            if key == "peak_rss":
+                print(f"{key:12} {a / 1e9:9.2f} GB {b / 1e9:9.2f} GB  {b / stored:5.2f} of the {stored / 1e9:.2f} GB stored")
+            else:
+                print(f"{key:12} {a:12.1f} {b:12.1f}  {b / a:5.2f}")
+
+
+def main():
+    options = parse()
+    if options.job:
+        time_reference(json.loads(options.job))
+        return
+    torch.set_num_threads(options.threads)
+    different = 0
+    for kind in options.kinds.split(","):
+        path = checkpoint(kind, options)
+        if options.time:
+            measure(kind, path, options)
+        elif options.binary:
+            different += compare(kind, path, options)
+    sys.exit(1 if different else 0)
+
+
+if __name__ == "__main__":
+    main()
