@@ -29,6 +29,8 @@ TEST_P(ExitCodeTest, SaysWhyAndLeavesStandardOutputEmpty) {
   EXPECT_NE(finished.err.find(row.message), std::string::npos) << finished.err;
 }
 
+std::string name_of(const testing::TestParamInfo<Row>& info) { return info.param.name; }
+
 const std::string kMissing = "/nonexistent/there";
 const std::string kNotAnImage = kSource + "/LICENSE";
 const std::string kNotUtf8 = "caf\xE9";
@@ -71,7 +73,8 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"ValueMissing", ask({"--seed"}), 2, "--seed: expected a value"},
         Row{"ValueOfASwitch", ask({"--json=yes"}), 2, "--json takes no value"},
         Row{"EmptyModel", {"info", "--model="}, 2, "--model: expected a path"},
-        Row{"EmptyImage", with_image(""), 2, "--image: expected a path"}));
+        Row{"EmptyImage", with_image(""), 2, "--image: expected a path"}),
+    name_of);
 
 INSTANTIATE_TEST_SUITE_P(
     Values, ExitCodeTest,
@@ -111,7 +114,8 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"TwoImagesForFeatures",
             {"features", "--model", kT5, "--image", "a", "--image", "b", "--output", "c"},
             2,
-            "expected one --image"}));
+            "expected one --image"}),
+    name_of);
 
 INSTANTIATE_TEST_SUITE_P(
     Text, ExitCodeTest,
@@ -124,7 +128,8 @@ INSTANTIATE_TEST_SUITE_P(
             {"features", "--model", kT5, "--image", image("coffee.jpg"), "--instruction", kNotUtf8,
              "--output", "/nonexistent/f"},
             2,
-            "UTF-8"}));
+            "UTF-8"}),
+    name_of);
 
 INSTANTIATE_TEST_SUITE_P(
     Model, ExitCodeTest,
@@ -135,7 +140,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Row{"TokenizeMissing",
                         {"tokenize", "--model", kMissing, "--text", "x"},
                         5,
-                        kMissing.c_str()}));
+                        kMissing.c_str()}),
+    name_of);
 
 INSTANTIATE_TEST_SUITE_P(
     Image, ExitCodeTest,
@@ -149,7 +155,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Row{"FeaturesMissing",
                         {"features", "--model", kT5, "--image", kMissing, "--output", "x"},
                         6,
-                        "there"}));
+                        "there"}),
+    name_of);
 
 TEST(ExitCode, DamagedPictureIs6) {
   const TempDirectory directory;

@@ -1,6 +1,7 @@
 // Answers: the reference's tokens, the shape of JSON, several pictures, both spellings.
 #include <gtest/gtest.h>
 
+#include <cctype>
 #include <cmath>
 #include <set>
 
@@ -66,7 +67,14 @@ std::vector<Case> cases() {
   return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(Both, GoldenAnswerTest, testing::ValuesIn(cases()));
+INSTANTIATE_TEST_SUITE_P(Both, GoldenAnswerTest, testing::ValuesIn(cases()),
+                         [](const testing::TestParamInfo<Case>& info) {
+                           std::string name =
+                               (info.param.model == kT5 ? "T5_" : "Vicuna_") + info.param.request;
+                           for (char& c : name)
+                             c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+                           return name;
+                         });
 
 TEST(GoldenAnswers, MostOfTheListedRequestsExist) { EXPECT_GE(cases().size(), 14u); }
 
