@@ -31,7 +31,6 @@ def complete(case, processor):
     lm = processor.tokenizer
     text = dict(case["text"])
     image_token = lm.convert_tokens_to_ids("<image>")
-    # `cut_rows`: the vocabulary ended before the image token, which only the 2024 twin adds.
     text.setdefault("vocab_size", len(lm) + case.get("spare_rows", 0))
     if text["model_type"] == "llama":
         text.setdefault("pad_token_id", lm.pad_token_id)
@@ -91,7 +90,10 @@ def write_twin(case, workshop, work):
 
 
 def write_checkpoint(case, workshop, directory, work):
-    """Writes the checkpoint proper and returns (directory for the reference, first hidden row or None)."""
+    """Writes the checkpoint proper and returns (directory for the reference, first hidden row or None).
+
+    A row is hidden where the vocabulary of `directory` ends before the image token, which only the twin adds.
+    """
     twin, lm_dir = write_twin(case, workshop, work)
     if case["layout"] == "2026":
         layouts.write_2026(directory, twin, workshop.python5, case.get("shard_bytes"))

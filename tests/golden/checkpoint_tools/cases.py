@@ -31,7 +31,7 @@ def llama(width, heads, groups, feed_forward, layers, **more):
 
 
 CASES = [
-    # F32, shards, head sizes 11, 8 (text branch 7) and 10, heads * d_kv != d_model, remainder pixels (45 = 3 * 14 + 3).
+    # F32, shards, head sizes 11, 8 and 10, heads * d_kv != d_model, remainder pixels (45 = 3 * 14 + 3).
     {
         "name": "t5_2024", "seed": 1, "layout": "2024", "dtype": "F32", "shard_bytes": 150_000, "queries": 5,
         "vision": vision(33, 3, 2, 45, 14, 48), "qformer": qformer(24, 3, 3, 2, 40, words=3, positions=640),
@@ -119,7 +119,7 @@ CASES = [
         "text_edits": {"pad_token_id": -1},
         "staged": ["greedy"],
     },
-    # tokenizer.model and vocab.txt alone; query-free biases split as the first converter named them.
+    # tokenizer.model and vocab.txt alone; q_bias and v_bias as the first converter named them.
     {
         "name": "vicuna_sentencepiece", "seed": 11, "layout": "2024", "dtype": "F32", "shard_bytes": 200_000,
         "queries": 5, "old_vision_bias": True,

@@ -1,11 +1,11 @@
 """Asks the reference and writes golden.json and stages.safetensors beside a checkpoint."""
 
 import collections
+import json
 import pathlib
 
 from safetensors.torch import save_file
 
-from layouts import write_json
 from reference import versions
 
 
@@ -72,8 +72,6 @@ def write(directory, name, reference, header, requests, staged=(), sampling=(), 
 
 def write_compact(path, golden):
     """One request per line: small, and a change shows as one line of a diff."""
-    import json
-
     def one_line(value):
         return json.dumps(value, ensure_ascii=True, separators=(", ", ": "))
 
@@ -91,5 +89,3 @@ def write_compact(path, golden):
     lines.append("}")
     pathlib.Path(path).write_text("\n".join(lines) + "\n")
 
-
-__all__ = ["answer", "sampling_entries", "variety", "write", "write_json"]
