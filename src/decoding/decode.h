@@ -16,8 +16,10 @@
 namespace instructblip {
 
 struct DecodeRequest {
-  GenerationConfig options;            // from resolve_options(): every value filled
-  std::vector<std::int32_t> stop_ids;  // end tokens; empty = only the length ends an answer
+  GenerationConfig options;  // from resolve_options(): every value filled
+  // End tokens, each once; empty = only the length ends an answer. With beams their number decides
+  // how many continuations are looked at.
+  std::vector<std::int32_t> stop_ids;
   // What the repetition penalty and n-grams see before the new tokens. Decoder-only: the whole
   // prompt, image placeholders included; T5: the start token.
   std::vector<std::int32_t> prompt_ids;

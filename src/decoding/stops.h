@@ -27,6 +27,7 @@ class StopMatcher {
 // does not count again.
 class TextStopMatcher : public StopMatcher {
  public:
+  // The text of new tokens, special ones left out, not stripped.
   using Detokenize = std::function<std::string(std::span<const std::int32_t> tokens)>;
 
   TextStopMatcher(std::vector<std::string> stops, Detokenize detokenize);
