@@ -83,13 +83,16 @@ const std::vector<Door>& doors() {
       {std::regex("^opencv2?/"),
        "OpenCV",
        {"src/image", "include/instructblip/adapters/opencv.h", "examples", "tests"}},
+      {std::regex("^(jpeglib|jerror|png)\\.h$"), "libjpeg or libpng", {"src/image"}},
       {std::regex("^sentencepiece"), "SentencePiece", {"src/text", "tests"}},
       {std::regex("^nlohmann/"),
        "nlohmann_json",
        {"src/core/json.h", "src/core/json.cpp", "tools", "tests"}},
+      // Our own sources quote them.
+      {std::regex("^instructblip/"), "a public header in <>", {"tools", "examples", "tests"}},
       {std::regex("^(gtest|gmock)/"), "GoogleTest", {"tests"}},
       {std::regex(
-           R"(^(stdlib|unistd|fcntl|sched|pthread|poll|signal|dlfcn|sys/\w+|linux/\w+)\.h$)"),
+           R"(^(stdlib|unistd|spawn|fcntl|sched|pthread|poll|signal|dlfcn|sys/\w+|linux/\w+)\.h$)"),
        "the system's interface",
        {"src/core", "src/checkpoint", "src/nn", "tools", "tests", "benchmarks"}},
   };
