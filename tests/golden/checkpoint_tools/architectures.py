@@ -1,7 +1,7 @@
 """Random InstructBLIP models of any size: configuration from a plain dict, weights in which every tensor matters.
 
 An architecture is a dict {"vision": {...}, "qformer": {...}, "text": {...}, "queries": int, "head_spread": float,
-"eos_share": float}; the three inner dicts hold keys of the Hugging Face configs.
+"quiet": float}; the three inner dicts hold keys of the Hugging Face configs.
 """
 
 import math
@@ -43,7 +43,8 @@ def random_model(architecture, image_token, seed):
     is_t5 = config.text_config.model_type == "t5"
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.copy_(_draw(name, parameter, generator, config, spread, tied, is_t5))
+            drawn = _draw(name, parameter, generator, config, spread, tied, is_t5)
+            parameter.copy_(drawn * _volume(name, architecture.get("quiet", 1.0), tied))
     model.tie_weights()
     return model
 
@@ -77,6 +78,22 @@ def _draw(name, parameter, generator, config, spread, tied, is_t5):
     if is_t5 and kind == "q":  # T5 does not scale its scores
         gain /= math.sqrt(config.text_config.d_kv)
     return gain / math.sqrt(fan_in) * noise
+
+
+# What writes into the residual streams of the ViT and of the language model.
+STREAM = ("patch_embedding", "class_embedding", "position_embedding", "self_attn.projection", "mlp.fc2",
+          "language_projection", "shared", "embed_tokens", "SelfAttention.o", "EncDecAttention.o", "DenseReluDense.wo",
+          "o_proj", "down_proj")  # fmt: skip
+QFORMER_INPUT = ("query_tokens", "word_embeddings", "position_embeddings")
+
+
+def _volume(name, quiet, tied):
+    """Below 1, activations get so small that the epsilon of each norm decides about the answers."""
+    if any(name.endswith(part) or f"{part}." in name for part in QFORMER_INPUT):
+        return quiet**2.5
+    if tied and ("shared" in name or "embed_tokens" in name):  # it is the head as well
+        return 1.0
+    return quiet if any(name.endswith(part) or f"{part}." in name for part in STREAM) else 1.0
 
 
 def season_with_ends(model, stop_ids, samples, share):

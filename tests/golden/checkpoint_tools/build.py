@@ -38,7 +38,7 @@ def complete(case, processor):
     qformer["vocab_size"] = len(processor.qformer_tokenizer) + qformer.pop("spare_words", 0)
     architecture = {
         "vision": dict(case["vision"]), "qformer": qformer, "text": text, "queries": case["queries"],
-        "head_spread": case.get("head_spread", 4.0),
+        "quiet": case.get("quiet", 1.0),
     }  # fmt: skip
     return architecture, image_token
 

@@ -33,7 +33,7 @@ def draw_case(seed, layouts):
                                  positions=rng.choice((512, 600, 1024)),
                                  layer_norm_eps=rng.choice((1e-12, 1e-12, 1e-5))),
         "spare_rows": rng.choice((0, 1, 8, 40)), "eos_share": rng.choice((0.02, 0.05, 0.1)),
-        "tokenizer": draw_tokenizer(rng, decoder_only),
+        "tokenizer": draw_tokenizer(rng, decoder_only), "quiet": rng.choice((1.0, 1.0, 0.01, 0.003)),
     }  # fmt: skip
     case["text"] = draw_llama(rng, case) if decoder_only else draw_t5(rng)
     case["drop_files"] = rng.choice(
