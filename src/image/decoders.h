@@ -1,8 +1,9 @@
 // One function per codec: encoded bytes to 8-bit samples, decoded whole or refused.
 //
-// JPEG and PNG are read with libjpeg and libpng themselves, the libraries that OpenCV reads them
-// with: through OpenCV, CMYK is already converted, a damaged file becomes a picture with a grey
-// half, and both write to stderr. A new codec needs a line in ImageFormat and a function here.
+// JPEG, PNG and TIFF are read with libjpeg, libpng and libtiff themselves, the libraries that
+// OpenCV reads them with: through OpenCV, CMYK and alpha come converted, damaged files become
+// pictures with grey halves, and complaints go to stderr. WebP has none of these troubles. A new
+// codec needs a line in ImageFormat and a function here.
 #pragma once
 
 #include <optional>

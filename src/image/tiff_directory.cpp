@@ -18,16 +18,8 @@ enum Tag : std::uint32_t {
   kCompression = 259,
   kPhotometric = 262,
   kFillOrder = 266,
-  kStripOffsets = 273,
-  kOrientation = 274,
   kSamples = 277,
-  kRowsPerStrip = 278,
-  kStripSizes = 279,
   kPlanar = 284,
-  kTileWidth = 322,
-  kTileHeight = 323,
-  kTileOffsets = 324,
-  kTileSizes = 325,
   kExtraSamples = 338,
   kSampleFormat = 339,
   kXmp = 700,
@@ -35,12 +27,22 @@ enum Tag : std::uint32_t {
 
 enum Compression : std::uint32_t {
   kNone = 1,
+  kFaxRuns = 2,
+  kFax3 = 3,
+  kFax4 = 4,
   kLzw = 5,
+  kJpeg = 7,
   kDeflate = 8,
+  kPackBits = 32773,
   kOldDeflate = 32946,
-  kPackBits = 32773
 };
-enum Photometric : std::uint32_t { kWhiteIsZero = 0, kBlackIsZero = 1, kRgb = 2, kPalette = 3 };
+enum Photometric : std::uint32_t {
+  kWhiteIsZero = 0,
+  kBlackIsZero = 1,
+  kRgb = 2,
+  kPalette = 3,
+  kYcbcr = 6,
+};
 
 struct Entry {
   std::uint32_t tag, type, count;
@@ -103,42 +105,62 @@ class DirectoryReader {
   std::vector<Entry> entries_;
 };
 
-void refuse(const EncodedImage& image, const std::string& what) {
+[[noreturn]] void refuse(const EncodedImage& image, const std::string& what) {
   image.fail_unsupported("a TIFF with " + what, "convert it to PNG first");
 }
 
 TiffExtra extra_of(const EncodedImage& image, const DirectoryReader& reader,
-                   const TiffDirectory& directory) {
-  if (directory.samples != 4) return TiffExtra::none;
+                   std::uint32_t samples) {
+  if (samples != 4) return TiffExtra::none;
   const Entry* entry = reader.find(kExtraSamples);
   const std::uint32_t kind = entry != nullptr ? reader.value(*entry, 0) : 3;
-  if (kind > 2) refuse(image, "a fourth sample of unknown meaning");
   constexpr std::array kKinds = {TiffExtra::unspecified, TiffExtra::associated,
                                  TiffExtra::unassociated};
+  if (kind >= kKinds.size()) refuse(image, "a fourth sample of unknown meaning");
   return kKinds[kind];
 }
 
-void check_kind(const EncodedImage& image, const DirectoryReader& reader,
-                const TiffDirectory& directory) {
-  constexpr std::array<std::uint32_t, 5> kCompressions = {kNone, kLzw, kDeflate, kOldDeflate,
-                                                          kPackBits};
-  if (std::find(kCompressions.begin(), kCompressions.end(), directory.compression) ==
-      kCompressions.end()) {
-    refuse(image, "compression " + std::to_string(directory.compression));
+void check_compression(const EncodedImage& image, std::uint32_t compression,
+                       std::uint32_t photometric, std::uint32_t bits) {
+  constexpr std::array<std::uint32_t, 5> kAny = {kNone, kLzw, kDeflate, kOldDeflate, kPackBits};
+  const bool fax = compression >= kFaxRuns && compression <= kFax4 && bits == 1;
+  const bool jpeg = compression == kJpeg && bits == 8 && photometric != kPalette;
+  const bool any = std::find(kAny.begin(), kAny.end(), compression) != kAny.end();
+  if (!fax && !jpeg && !(any && photometric != kYcbcr)) {
+    refuse(image, "compression " + std::to_string(compression) + " of " + std::to_string(bits) +
+                      " bits and photometric interpretation " + std::to_string(photometric));
   }
-  const bool grey = directory.photometric == kWhiteIsZero || directory.photometric == kBlackIsZero;
-  const bool known =
-      (grey && directory.samples == 1 && (directory.bits == 1 || directory.bits == 8)) ||
-      (directory.photometric == kBlackIsZero && directory.samples == 1 && directory.bits == 16) ||
-      (directory.photometric == kPalette && directory.samples == 1 && directory.bits == 8) ||
-      (directory.photometric == kRgb && directory.samples == 3 &&
-       (directory.bits == 8 || directory.bits == 16)) ||
-      (directory.photometric == kRgb && directory.samples == 4 && directory.bits == 8);
-  if (!known) {
-    refuse(image, std::to_string(directory.samples) + " samples of " +
-                      std::to_string(directory.bits) + " bits and photometric interpretation " +
-                      std::to_string(directory.photometric));
+}
+
+TiffColor color_of(const EncodedImage& image, const TiffDirectory& directory,
+                   std::uint32_t photometric) {
+  const std::uint32_t bits = directory.bits;
+  switch (photometric) {
+    case kWhiteIsZero:
+      if (directory.samples == 1 && (bits == 1 || bits == 8)) return TiffColor::white_is_zero;
+      break;
+    case kBlackIsZero:
+      if (directory.samples == 1 && (bits == 1 || bits == 8 || bits == 16)) {
+        return TiffColor::black_is_zero;
+      }
+      break;
+    case kRgb:
+      if (directory.samples == 3 && (bits == 8 || bits == 16)) return TiffColor::rgb;
+      if (directory.samples == 4 && bits == 8) return TiffColor::rgb;
+      break;
+    case kPalette:
+      if (directory.samples == 1 && bits == 8) return TiffColor::palette;
+      break;
+    case kYcbcr:
+      if (directory.samples == 3 && bits == 8) return TiffColor::rgb;
+      break;
   }
+  refuse(image, std::to_string(directory.samples) + " samples of " + std::to_string(bits) +
+                    " bits and photometric interpretation " + std::to_string(photometric));
+}
+
+void check_layout(const EncodedImage& image, const DirectoryReader& reader,
+                  const TiffDirectory& directory) {
   if (const Entry* bits = reader.find(kBits)) {
     for (std::uint64_t i = 1; i < std::min(bits->count, directory.samples); ++i) {
       if (reader.value(*bits, i) != directory.bits) refuse(image, "samples of unequal size");
@@ -149,73 +171,22 @@ void check_kind(const EncodedImage& image, const DirectoryReader& reader,
   if (reader.number(kPlanar, 1) != 1 && directory.samples > 1) refuse(image, "separate planes");
 }
 
-std::uint64_t blocks(std::uint64_t size, std::uint64_t block) { return (size + block - 1) / block; }
-
-// Every strip or tile lies in the file and, where it is not compressed, is long enough.
-void check_data(const EncodedImage& image, const DirectoryReader& reader,
-                const TiffDirectory& directory) {
-  const bool tiled = reader.find(kTileOffsets) != nullptr;
-  const Entry* offsets = reader.find(tiled ? kTileOffsets : kStripOffsets);
-  const Entry* sizes = reader.find(tiled ? kTileSizes : kStripSizes);
-  if (offsets == nullptr || sizes == nullptr) image.fail_bad("TIFF: no pixels in the file");
-  const std::uint64_t width = tiled ? reader.number(kTileWidth, 0) : directory.width;
-  const std::uint64_t height =
-      tiled ? reader.number(kTileHeight, 0)
-            : std::min(reader.number(kRowsPerStrip, directory.height), directory.height);
-  if (width == 0 || height == 0) image.fail_bad("TIFF: tiles or strips without a size");
-  const std::uint64_t count = blocks(directory.width, width) * blocks(directory.height, height);
-  if (offsets->count < count || sizes->count < count) {
-    image.fail_bad("TIFF: " + std::to_string(std::min(offsets->count, sizes->count)) +
-                   " strips or tiles, expected " + std::to_string(count));
-  }
-  const std::uint64_t row = blocks(width * directory.bits * directory.samples, 8);
-  for (std::uint64_t i = 0; i < count; ++i) {
-    const std::uint64_t rows =
-        tiled ? height : std::min<std::uint64_t>(height, directory.height - i * height);
-    const std::uint64_t size = reader.value(*sizes, i);
-    if (size == 0 || !reader.bytes().has(reader.value(*offsets, i), size) ||
-        (directory.compression == kNone && size < row * rows)) {
-      image.fail_bad("TIFF: the file ends before the picture does");
-    }
-  }
-}
-
 }  // namespace
 
 TiffDirectory read_tiff_directory(const EncodedImage& image) {
   const DirectoryReader reader(image);
+  const std::uint32_t photometric = reader.number(kPhotometric, kWhiteIsZero);
   TiffDirectory directory;
-  directory.little_endian = reader.bytes().order() == ByteOrder::little;
   directory.width = reader.number(kWidth, 0);
   directory.height = reader.number(kHeight, 0);
   directory.bits = reader.number(kBits, 1);
   directory.samples = reader.number(kSamples, 1);
-  directory.photometric = reader.number(kPhotometric, kWhiteIsZero);
-  directory.compression = reader.number(kCompression, kNone);
-  directory.extra = extra_of(image, reader, directory);
-  const auto place_of = [&](std::uint32_t tag) {
-    const Entry* entry = reader.find(tag);
-    return entry != nullptr && entry->type == 3 ? entry->values_at : 0;
-  };
-  directory.orientation_at = place_of(kOrientation);
-  directory.extra_at = place_of(kExtraSamples);
-  check_kind(image, reader, directory);
-  if (directory.width == 0 || directory.height == 0)
-    image.fail_bad("TIFF: a picture without a size");
-  check_data(image, reader, directory);
+  directory.color = color_of(image, directory, photometric);
+  directory.extra = extra_of(image, reader, directory.samples);
+  directory.is_ycbcr = photometric == kYcbcr;
+  check_compression(image, reader.number(kCompression, kNone), photometric, directory.bits);
+  check_layout(image, reader, directory);
   return directory;
-}
-
-std::string plain_tiff(const EncodedImage& image, const TiffDirectory& directory) {
-  std::string file(as_text(image.bytes));
-  const auto set = [&](std::uint64_t at) {  // to 1: top left; associated alpha
-    if (at == 0) return;
-    file[at + (directory.little_endian ? 0 : 1)] = 1;
-    file[at + (directory.little_endian ? 1 : 0)] = 0;
-  };
-  set(directory.orientation_at);
-  set(directory.extra_at);
-  return file;
 }
 
 ImageInfo read_tiff_info(const EncodedImage& image) {
