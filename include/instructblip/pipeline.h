@@ -23,7 +23,9 @@ namespace instructblip {
 struct LoadOptions {
   Device device = {};
   Precision precision = Precision::automatic;
-  int threads = 0;  ///< of the pool that all calls share; 0 = physical cores allowed to the process
+  /// Of the pool that all calls share. 0 = the physical cores allowed to the process, or one for a
+  /// checkpoint of less than 64 MiB, which more threads would only slow down.
+  int threads = 0;
   ResizeMode resize = ResizeMode::pillow13;  ///< whose bicubic filter pixels are equal to
   /// Resize the vision encoder's position table to the picture size that the preprocessor asks for;
   /// without it, a size other than the encoder's is an error.

@@ -19,6 +19,10 @@ namespace {
 
 constexpr int kMostThreads = 1024;
 
+// Below this, handing a part of an operation to another thread takes longer than doing it, and far
+// longer where other programs keep the cores busy.
+constexpr std::int64_t kOneThreadBytes = 64 << 20;
+
 void check_options(const LoadOptions& options) {
   if (options.threads < 0 || options.threads > kMostThreads) {
     throw Error(ErrorCode::invalid_argument, "threads: expected a number in [0, " +
@@ -50,6 +54,11 @@ nn::HeldAs held_as(Precision precision) {
 
 std::string name_of(nn::HeldAs held) {
   return held == nn::HeldAs::f16 ? "f16" : held == nn::HeldAs::bf16 ? "bf16" : "f32";
+}
+
+int threads_for(const LoadOptions& options, const TensorStore& store) {
+  if (options.threads > 0) return options.threads;
+  return store.bytes() < kOneThreadBytes ? 1 : usable_cores();
 }
 
 std::int64_t vocabulary_of(const ModelConfig& config) {
@@ -119,7 +128,7 @@ Pipeline Pipeline::load(const std::filesystem::path& checkpoint_dir, const LoadO
 
     ModelInfo info = describe(config, *store);
     info.image_size = static_cast<int>(image_config.height);
-    info.threads = options.threads > 0 ? options.threads : usable_cores();
+    info.threads = threads_for(options, *store);
     info.precision = name_of(held_as(options.precision));
 
     auto compute = std::make_unique<nn::ComputeThread>(info.threads);
