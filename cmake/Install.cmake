@@ -1,7 +1,6 @@
 # cmake --install: the library, its headers, a CMake package, a pkg-config file, and the LibTorch it runs on.
 #
-# Nothing of torch, CUDA, SentencePiece or nlohmann_json is asked of who uses the installed library: they are
-# linked by the library itself and no public header names them.
+# Nothing of torch, CUDA or nlohmann_json is asked of who uses the installed library: no public header names them.
 include(CMakePackageConfigHelpers)
 option(INSTRUCTBLIP_BUNDLE_TORCH
        "Install LibTorch's libraries beside the library; OFF refers to where they are now" ON)

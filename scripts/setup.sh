@@ -36,9 +36,9 @@ needs_torch() {
 }
 
 wanted_packages() {
-  echo g++ cmake ninja-build pkg-config nlohmann-json3-dev libsentencepiece-dev libgtest-dev
+  echo g++ cmake ninja-build pkg-config nlohmann-json3-dev libgtest-dev
   if [[ ${INSTRUCTBLIP_WITH_OPENCV:-ON} != OFF ]]; then
-    echo libopencv-dev libjpeg-dev libpng-dev
+    echo libopencv-dev libjpeg-dev libpng-dev libtiff-dev
   fi
   # Python fetches the wheels and is not needed afterwards.
   if needs_torch && [[ -z ${INSTRUCTBLIP_DEPS_MIRROR:-} && -z $(find_python_with_pip) ]]; then
