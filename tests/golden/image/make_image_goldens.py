@@ -1,0 +1,342 @@
+#!/usr/bin/env python3
+"""Writes the golden pictures and checksums that tests/unit/image compares against.
+
+    files/            small encoded pictures of every kind that is read
+    decoded.txt       per file: what Pillow makes of it, with and without EXIF, alpha dropped or on white
+    resized.txt       bicubic results for noise of many shapes, in the order of each library
+    pixel_values.txt  what the image processors make of noise and of tests/data/images
+
+Seed 20; made with Python 3.11, Pillow 13.0.0, numpy 2.4.6, torch 2.11.0, torchvision 0.26.0, transformers 4.57.3.
+Other versions of Pillow may encode other bytes and, before 13, resize tall pictures differently. Checksums are
+CRC-32 of the bytes, little-endian. Noise is not stored: noise() here and in golden_image.h is the same generator.
+"""
+
+import io
+import pathlib
+import random
+import struct
+import warnings
+import zlib
+
+import numpy as np
+import torch
+import torchvision.transforms.v2.functional as tvf
+import transformers
+from PIL import Image, ImageOps
+from transformers import BlipImageProcessor, BlipImageProcessorFast
+
+HERE = pathlib.Path(__file__).parent
+PHOTOGRAPHS = HERE.parent.parent / "data" / "images"
+SEED = 20
+MODES = ("pillow13", "pillow12", "torchvision")
+
+
+def crc(array):
+    return f"{zlib.crc32(np.ascontiguousarray(array).tobytes()):08x}"
+
+
+def noise(width, height, seed):
+    """Bytes 16 to 23 of a 32-bit linear congruential generator."""
+    count = 3 * width * height
+    out = np.empty(count, np.uint8)
+    state = seed
+    for i in range(count):
+        state = (state * 1664525 + 1013904223) & 0xFFFFFFFF
+        out[i] = state >> 16 & 255
+    return out.reshape(height, width, 3)
+
+
+# --- encoders for what Pillow reads but does not write
+
+
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png(samples, depth, color, palette=None, transparency=None, interlaced=False, before=b"", after=b""):
+    """`samples` [height, width, channels]; rows go unfiltered."""
+    height, width, _ = samples.shape
+
+    def rows(part):
+        out = b""
+        for row in part if part.size else ():
+            if depth == 16:
+                line = row.astype(">u2").tobytes()
+            elif depth == 8:
+                line = row.astype(np.uint8).tobytes()
+            else:
+                bits = row.reshape(-1)[:, None] >> np.arange(depth - 1, -1, -1) & 1
+                line = np.packbits(bits.reshape(-1).astype(np.uint8)).tobytes()
+            out += b"\0" + line
+        return out
+
+    adam7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+    data = b"".join(rows(samples[y::dy, x::dx]) for x, y, dx, dy in adam7) if interlaced else rows(samples)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlaced))
+        + before
+        + (chunk(b"PLTE", palette) if palette else b"")
+        + (chunk(b"tRNS", transparency) if transparency else b"")
+        + chunk(b"IDAT", zlib.compress(data))
+        + after
+        + chunk(b"IEND", b"")
+    )
+
+
+def bmp(header, palette, data):
+    start = 14 + len(header) + len(palette)
+    return b"BM" + struct.pack("<IHHI", start + len(data), 0, 0, start) + header + palette + data
+
+
+def bmp_header(width, height, bits, compression=0, colors=0, size=40, masks=()):
+    header = struct.pack("<IiiHHIIiiII", size, width, height, 1, bits, compression, 0, 0, 0, colors, 0)
+    header += b"".join(struct.pack("<I", mask) for mask in masks)
+    return header.ljust(size, b"\0")
+
+
+def exif(orientation, order="<"):
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    return mark + struct.pack(order + "IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+
+
+def jpeg_segment(marker, data):
+    return b"\xff" + bytes([marker]) + struct.pack(">H", len(data) + 2) + data
+
+
+def encoded(image, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, **options)
+    return buffer.getvalue()
+
+
+def orientation_block(orientation):
+    block = Image.Exif()
+    block[0x0112] = orientation
+    return block
+
+
+# --- the pictures
+
+
+def jpeg_files(photo, odd):
+    yield "rgb_420.jpg", encoded(photo, format="JPEG", quality=80)
+    yield "rgb_422.jpg", encoded(odd, format="JPEG", quality=60, subsampling=1)
+    yield "rgb_444.jpg", encoded(odd, format="JPEG", quality=95, subsampling=0)
+    yield "progressive.jpg", encoded(odd, format="JPEG", progressive=True)
+    yield "optimized.jpg", encoded(odd, format="JPEG", optimize=True, quality=30)
+    yield "restarts.jpg", encoded(odd, format="JPEG", restart_marker_blocks=2)
+    yield "grey.jpg", encoded(odd.convert("L"), format="JPEG")
+    yield "stored_as_rgb.jpg", encoded(odd, format="JPEG", keep_rgb=True)
+    yield "cmyk.jpg", encoded(odd.convert("CMYK"), format="JPEG")
+    yield "one_pixel.jpg", encoded(odd.crop((0, 0, 1, 1)), format="JPEG")
+    for orientation in range(1, 9):
+        yield f"orientation{orientation}.jpg", encoded(odd, format="JPEG", exif=orientation_block(orientation))
+    plain = encoded(odd, format="JPEG")
+    xmp = b"http://ns.adobe.com/xap/1.0/\0<x tiff:Orientation='1'/><y tiff:Orientation=\"8\"/>"
+    yield "xmp.jpg", plain[:2] + jpeg_segment(0xE1, xmp) + plain[2:]
+    both = jpeg_segment(0xE1, b"Exif\0\0" + exif(3, ">")) + jpeg_segment(0xE1, xmp)
+    yield "exif_and_xmp.jpg", plain[:2] + both + plain[2:]
+    halves = exif(6)
+    split = jpeg_segment(0xE1, b"Exif\0\0" + halves[:15]) + jpeg_segment(0xE1, b"Exif\0\0" + halves[15:])
+    yield "exif_in_two.jpg", plain[:2] + split + plain[2:]
+    yield "orientation9.jpg", plain[:2] + jpeg_segment(0xE1, b"Exif\0\0" + exif(9)) + plain[2:]
+    yield "trailing_bytes.jpg", plain + b"more"
+
+
+def png_files(odd, alpha, generator):
+    yield "rgb.png", encoded(odd, format="PNG")
+    yield "rgba.png", encoded(alpha, format="PNG")
+    yield "grey_alpha.png", encoded(alpha.convert("LA"), format="PNG")
+    yield "one_bit.png", encoded(odd.convert("1"), format="PNG")
+    few = odd.quantize(16)
+    yield "palette.png", encoded(few, format="PNG")
+    yield "palette_one_clear.png", encoded(few, format="PNG", transparency=2)
+    yield "palette_alphas.png", encoded(few, format="PNG", transparency=bytes(range(0, 256, 17)))
+    yield "rgb_key.png", encoded(odd, format="PNG", transparency=odd.getpixel((3, 3)))
+    yield "grey_key.png", encoded(odd.convert("L"), format="PNG", transparency=odd.convert("L").getpixel((3, 3)))
+    yield "animated.png", encoded(
+        alpha, format="PNG", save_all=True, append_images=[alpha.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
+    )
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+    for depth, color in ((1, 0), (2, 0), (4, 0), (16, 0), (16, 2), (2, 3), (4, 3), (16, 4), (16, 6), (8, 2)):
+        samples = generator.integers(0, 1 << depth, (11, 13, channels[color])).astype(np.uint16)
+        if (depth, color) == (16, 0):
+            samples %= 400  # Pillow clips at 255
+        palette = generator.integers(0, 256, 3 * 3).astype(np.uint8).tobytes() if color == 3 else None  # too short
+        for interlaced in (False, True):
+            suffix = "_interlaced" if interlaced else ""
+            yield f"depth{depth}_color{color}{suffix}.png", png(samples, depth, color, palette, None, interlaced)
+    samples = np.asarray(odd).astype(np.uint16)
+    text = f"\nexif\n{28:8}\n{(b'Exif' + bytes(2) + exif(6)).hex()}\n".encode()
+    profile = b"Raw profile type exif\0"
+    packet = b"XML:com.adobe.xmp\0\0\0\0\0<tiff:Orientation>5</tiff:Orientation>"
+    yield "exif_before.png", png(samples, 8, 2, before=chunk(b"eXIf", exif(8)))
+    yield "exif_after.png", png(samples, 8, 2, after=chunk(b"eXIf", exif(2)))
+    yield "raw_profile.png", png(samples, 8, 2, before=chunk(b"tEXt", profile + text))
+    yield "raw_profile_packed.png", png(samples, 8, 2, after=chunk(b"zTXt", profile + b"\0" + zlib.compress(text)))
+    yield "xmp.png", png(samples, 8, 2, before=chunk(b"iTXt", packet))
+    yield "gamma.png", png(samples, 8, 2, before=chunk(b"gAMA", struct.pack(">I", 100000)))
+    yield "broken_profile.png", png(samples, 8, 2, before=chunk(b"iCCP", b"x\0\0junk"))
+
+
+def webp_files(odd, alpha):
+    yield "lossy.webp", encoded(odd, format="WEBP", quality=70)
+    yield "lossless.webp", encoded(odd, format="WEBP", lossless=True)
+    yield "lossy_alpha.webp", encoded(alpha, format="WEBP", quality=70, exact=True)
+    yield "lossless_alpha.webp", encoded(alpha, format="WEBP", lossless=True, exact=True)
+    yield "orientation7.webp", encoded(odd, format="WEBP", exif=orientation_block(7))
+    yield "xmp.webp", encoded(odd, format="WEBP", xmp=b'<x tiff:Orientation="3"/>')
+    yield "one_pixel.webp", encoded(odd.crop((0, 0, 1, 1)), format="WEBP", lossless=True)
+    frames = [alpha, alpha.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
+    yield "animated.webp", encoded(frames[0], format="WEBP", save_all=True, append_images=frames[1:])
+
+
+def bmp_files(odd, alpha, generator):
+    width, height = odd.size
+    yield "rgb.bmp", encoded(odd, format="BMP")
+    yield "grey.bmp", encoded(odd.convert("L"), format="BMP")
+    yield "palette.bmp", encoded(odd.quantize(200), format="BMP")
+    yield "one_bit.bmp", encoded(odd.convert("1"), format="BMP")
+    yield "rgba.bmp", encoded(alpha, format="BMP")
+    wide = generator.integers(0, 256, (height, (width * 2 + 3) // 4 * 4)).astype(np.uint8).tobytes()
+    yield "555.bmp", bmp(bmp_header(width, height, 16), b"", wide)
+    masks_565 = struct.pack("<III", 0xF800, 0x7E0, 0x1F)
+    yield "565.bmp", bmp(bmp_header(width, height, 16, 3), masks_565, wide)
+    full = generator.integers(0, 256, (height, width * 4)).astype(np.uint8).tobytes()
+    yield "32_top_down.bmp", bmp(bmp_header(width, -height, 32), b"", full)
+    masks = (0xFF, 0xFF00, 0xFF0000, 0xFF000000)
+    yield "32_bit_fields.bmp", bmp(bmp_header(width, height, 32, 3, size=108, masks=masks), b"", full)
+    nibbles = generator.integers(0, 256, (height, (width * 4 + 31) // 32 * 4)).astype(np.uint8).tobytes()
+    colors = generator.integers(0, 256, (16, 4)).astype(np.uint8).tobytes()
+    yield "4_bit.bmp", bmp(bmp_header(width, height, 4), colors, nibbles)
+    core = struct.pack("<IHHHH", 12, width, height, 1, 4)
+    yield "os2.bmp", bmp(core, generator.integers(0, 256, (16, 3)).astype(np.uint8).tobytes(), nibbles)
+    for bits, compression in ((8, 1), (4, 2)):
+        lines = b"".join(bytes([5, 0x12, 0, 7, *range(7 if bits == 8 else 4)]) + (b"\0" if bits == 8 else b"")
+                         + bytes([width - 12, y % 16, 0, 0]) for y in range(height - 2))
+        skip = bytes([3, 1, 0, 2, 4, 1])  # to the next row, four to the right
+        palette = generator.integers(0, 256, (1 << bits, 4)).astype(np.uint8).tobytes()
+        data = skip + bytes([width - 7, 2, 0, 0]) + lines + b"\0\1"
+        yield f"run_lengths_{bits}.bmp", bmp(bmp_header(width, height, bits, compression), palette, data)
+
+
+def tiff_files(odd, alpha):
+    for name, image in (("rgb", odd), ("rgba", alpha), ("palette", odd.quantize(50)), ("one_bit", odd.convert("1"))):
+        yield f"{name}.tif", encoded(image, format="TIFF")
+    for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"):
+        yield f"{compression}.tif", encoded(odd, format="TIFF", compression=compression)
+    yield "group4.tif", encoded(odd.convert("1"), format="TIFF", compression="group4")
+    yield "grey16.tif", encoded(Image.fromarray(np.asarray(odd.convert("L")).astype(np.uint16) * 2), format="TIFF")
+    yield "orientation6.tif", encoded(odd, format="TIFF", exif=orientation_block(6))
+
+
+def make_files():
+    generator = np.random.default_rng(SEED)
+    photo = Image.open(PHOTOGRAPHS / "coffee.jpg").convert("RGB").resize((64, 48))
+    odd = Image.open(PHOTOGRAPHS / "chelsea.webp").convert("RGB").resize((29, 19))
+    alpha = odd.convert("RGBA")
+    alpha.putalpha(Image.fromarray(generator.integers(0, 256, (19, 29), dtype=np.uint8)))
+    yield from jpeg_files(photo, odd)
+    yield from png_files(odd, alpha, generator)
+    yield from webp_files(odd, alpha)
+    yield from bmp_files(odd, alpha, generator)
+    yield from tiff_files(odd, alpha)
+
+
+# --- what the reference makes of them
+
+
+def decoded(data, apply_exif, white):
+    image = Image.open(io.BytesIO(data))
+    if apply_exif:
+        image = ImageOps.exif_transpose(image)
+    if white and ("A" in image.getbands() or image.info.get("transparency") is not None):
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (255, 255, 255, 255)), image)
+    return np.asarray(image.convert("RGB"))
+
+
+def write_decoded():
+    (HERE / "files").mkdir(exist_ok=True)
+    lines = ["# file width height upright stored upright_on_white"]
+    for name, data in make_files():
+        (HERE / "files" / name).write_bytes(data)
+        upright = decoded(data, True, False)
+        # Pillow turns a TIFF while loading it and keeps no other way to see it.
+        stored = crc(decoded(data, False, False)) if not name.endswith(".tif") else "-"
+        on_white = crc(decoded(data, True, True))
+        lines.append(f"{name} {upright.shape[1]} {upright.shape[0]} {crc(upright)} {stored} {on_white}")
+    (HERE / "decoded.txt").write_text("\n".join(lines) + "\n")
+
+
+def resized(array, width, height, mode):
+    image = Image.fromarray(array)
+    if mode == "pillow13":
+        return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
+    if mode == "pillow12":  # one pass at a time, horizontally first
+        half = image.resize((width, image.height), Image.Resampling.BICUBIC)
+        return np.asarray(half.resize((width, height), Image.Resampling.BICUBIC))
+    tensor = torch.from_numpy(array).permute(2, 0, 1).contiguous()
+    tensor = tvf.resize(tensor, (height, width), interpolation=tvf.InterpolationMode.BICUBIC, antialias=True)
+    return tensor.permute(1, 2, 0).numpy()
+
+
+def write_resized():
+    choice = random.Random(SEED)
+    shapes = [(640, 480), (480, 640), (224, 224), (224, 500), (500, 224), (1, 1), (1, 700), (700, 1), (2, 3), (30, 900)]
+    targets = [(224, 224)] * len(shapes)
+    for _ in range(40):
+        shapes.append((choice.randint(1, 300), choice.randint(1, 300)))
+        targets.append(choice.choice([(224, 224), (choice.randint(1, 260), choice.randint(1, 260))]))
+    lines = ["# width height to_width to_height " + " ".join(MODES)]
+    for seed, ((width, height), (to_width, to_height)) in enumerate(zip(shapes, targets)):
+        array = noise(width, height, seed)
+        sums = " ".join(crc(resized(array, to_width, to_height, mode)) for mode in MODES)
+        lines.append(f"{width} {height} {to_width} {to_height} {sums}")
+    (HERE / "resized.txt").write_text("\n".join(lines) + "\n")
+
+
+def pixel_values(image, size, steps, mode):
+    kind = BlipImageProcessorFast if mode == "torchvision" else BlipImageProcessor
+    processor = kind(
+        size={"height": size[1], "width": size[0]}, do_rescale="rescale" in steps, do_normalize="normalize" in steps
+    )
+    values = processor(image, return_tensors="pt").pixel_values[0]
+    return crc(values.float().numpy())
+
+
+def write_pixel_values():
+    lines = ["# picture width height steps pillow13 torchvision; noise is noise:width:height:seed"]
+    cases = [(path.name, (224, 224), ("rescale", "normalize"))
+             for path in sorted(PHOTOGRAPHS.iterdir()) if path.suffix not in (".py", ".md")]
+    for seed, (width, height, size, steps) in enumerate([
+        (90, 70, (224, 224), ("rescale", "normalize")),
+        (90, 70, (60, 40), ("rescale",)),
+        (90, 70, (60, 40), ("normalize",)),
+        (90, 70, (60, 40), ()),
+        (70, 3, (33, 44), ("rescale", "normalize")),
+        (40, 300, (33, 44), ("rescale", "normalize")),
+    ]):
+        cases.append((f"noise:{width}:{height}:{seed}", size, steps))
+    for name, size, steps in cases:
+        if name.startswith("noise"):
+            image = Image.fromarray(noise(*map(int, name.split(":")[1:])))
+        else:
+            image = transformers.image_utils.load_image(str(PHOTOGRAPHS / name))
+        sums = [pixel_values(image, size, steps, mode) for mode in ("pillow13", "torchvision")]
+        lines.append(f"{name} {size[0]} {size[1]} {'+'.join(steps) or '-'} {' '.join(sums)}")
+    (HERE / "pixel_values.txt").write_text("\n".join(lines) + "\n")
+
+
+def main():
+    warnings.simplefilter("ignore")
+    transformers.logging.set_verbosity_error()
+    torch.set_num_threads(1)
+    write_decoded()
+    write_resized()
+    write_pixel_values()
+
+
+if __name__ == "__main__":
+    main()

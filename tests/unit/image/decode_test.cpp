@@ -1,0 +1,105 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <set>
+#include <string>
+
+#include "golden_image.h"
+#include "instructblip/error.h"
+
+namespace instructblip {
+namespace {
+
+std::span<const std::byte> bytes_of(const std::string& text) {
+  return std::as_bytes(std::span(text));
+}
+
+TEST(Decode, EqualsPillow) {
+  const auto rows = golden::read_table("decoded.txt");
+  ASSERT_EQ(rows.size(), 92U);
+  ImageOptions stored, white;
+  stored.exif = ExifOrientation::ignore;
+  white.background = AlphaBackground::white;
+  for (const auto& row : rows) {
+    ASSERT_EQ(row.size(), 6U);
+    SCOPED_TRACE(row[0]);
+    const auto file = golden::folder() / "files" / row[0];
+    const Image image = Image::open(file);
+    EXPECT_EQ(std::to_string(image.width()), row[1]);
+    EXPECT_EQ(std::to_string(image.height()), row[2]);
+    EXPECT_EQ(golden::crc(image), row[3]);
+    if (row[4] != "-") {
+      EXPECT_EQ(golden::crc(Image::open(file, stored)), row[4]);
+    }
+    EXPECT_EQ(golden::crc(Image::open(file, white)), row[5]);
+  }
+}
+
+TEST(Decode, OrientationIsAppliedUnlessIgnored) {
+  ImageOptions stored;
+  stored.exif = ExifOrientation::ignore;
+  std::set<std::string> views;
+  for (int orientation = 1; orientation <= 8; ++orientation) {
+    const auto file =
+        golden::folder() / "files" / ("orientation" + std::to_string(orientation) + ".jpg");
+    EXPECT_EQ(Image::open(file).width(), orientation < 5 ? 29 : 19);
+    EXPECT_EQ(Image::open(file, stored).width(), 29);
+    views.insert(golden::crc(Image::open(file)));
+  }
+  EXPECT_EQ(views.size(), 8U) << "every orientation gives another picture";
+}
+
+TEST(Decode, TheContentTellsTheType) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / "instructblip_type";
+  std::filesystem::create_directories(folder);
+  const auto misnamed = folder / "a picture \xC3\xA9.txt";
+  std::filesystem::copy_file(golden::folder() / "files/rgb.png", misnamed,
+                             std::filesystem::copy_options::overwrite_existing);
+  EXPECT_EQ(golden::crc(Image::open(misnamed)),
+            golden::crc(Image::open(golden::folder() / "files/rgb.png")));
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Decode, BytesAndFileGiveTheSame) {
+  const auto file = golden::photographs() / "chelsea.webp";
+  std::string content = golden::read_all(file);
+  const Image image = Image::decode(bytes_of(content));
+  content.assign(content.size(), 0);  // not needed afterwards
+  EXPECT_EQ(golden::crc(image), golden::crc(Image::open(file)));
+}
+
+TEST(Decode, MaxPixelsIsTheCallersChoice) {
+  const auto file = golden::photographs() / "astronaut.jpg";  // 400 x 400
+  ImageOptions options;
+  options.max_pixels = 160'000;
+  EXPECT_EQ(Image::open(file, options).width(), 400);
+  options.max_pixels = 159'999;
+  try {
+    Image::open(file, options);
+    ADD_FAILURE() << "a picture over the limit was decoded";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::bad_image);
+    EXPECT_NE(std::string(error.what()).find("159999"), std::string::npos) << error.what();
+  }
+}
+
+// Some formats have no head to speak of: a picture of 1 x 20,000 pixels is as good as any other.
+TEST(Decode, ThinPicturesAreLegal) {
+  std::string bmp("BM\x36\xEA\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0", 18);
+  const auto number = [&](std::uint32_t value, int bytes) {
+    for (int i = 0; i < bytes; ++i) bmp += static_cast<char>(value >> (8 * i) & 255);
+  };
+  number(1, 4);
+  number(20000, 4);
+  number(1, 2);
+  number(24, 2);
+  bmp.append(24, '\0');
+  bmp.append(20000 * 4, '\x40');
+  const Image image = Image::decode(bytes_of(bmp));
+  EXPECT_EQ(image.width(), 1);
+  EXPECT_EQ(image.height(), 20000);
+  EXPECT_EQ(image.row(19999)[2], 0x40);
+}
+
+}  // namespace
+}  // namespace instructblip
