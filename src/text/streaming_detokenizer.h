@@ -2,19 +2,21 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
-#include <vector>
 
+#include "text/decoders.h"
 #include "text/tokenizer.h"
 
 namespace instructblip {
 
-// Emits whole UTF-8 only; the pieces concatenated equal Tokenizer::decode of all ids, special tokens
-// skipped, leading white space stripped as the reference's strip() does (trailing white space is held
-// back until something follows it, so the concatenation is stripped on both sides).
+// Emits whole UTF-8 only; the pieces concatenated equal Tokenizer::decode of all ids, special
+// tokens skipped, stripped on both sides as the reference's strip() does. Trailing white space,
+// bytes of an unfinished character and what the tokenizer's clean-up may still change are held
+// back.
 class StreamingDetokenizer {
  public:
-  explicit StreamingDetokenizer(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
+  explicit StreamingDetokenizer(const Tokenizer& tokenizer);
 
   // The text that `id` completes; often empty.
   std::string put(std::int32_t id);
@@ -24,8 +26,8 @@ class StreamingDetokenizer {
   const std::string& text() const { return emitted_; }
 
  private:
-  const Tokenizer* tokenizer_;
-  std::vector<std::int32_t> ids_;
+  std::unique_ptr<TokenStream> stream_;
+  DecodeChain strip_;
   std::string emitted_;
 };
 

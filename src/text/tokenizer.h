@@ -19,6 +19,16 @@ enum class TokenizerKind {
   bert,   // WordPiece; vocab.txt
 };
 
+// One sequence of ids becoming text. Not for more than one thread; may not outlive its tokenizer.
+class TokenStream {
+ public:
+  virtual ~TokenStream() = default;
+  // The text that is certain now that `id` has come; often empty, always whole UTF-8.
+  virtual std::string put(std::int32_t id) = 0;
+  // What was held back; call once, after the last id.
+  virtual std::string finish() = 0;
+};
+
 // Immutable; safe to use from any thread.
 class Tokenizer {
  public:
@@ -29,9 +39,13 @@ class Tokenizer {
   // `text` must be valid UTF-8.
   virtual std::vector<std::int32_t> encode(std::string_view text) const = 0;
 
-  // The text of `ids`, as the reference's decode(ids, skip_special_tokens, clean_up_tokenization_spaces =
-  // what the files say). Ids without a token are skipped. Always whole UTF-8.
+  // The text of `ids`, as the reference's decode(ids, skip_special_tokens,
+  // clean_up_tokenization_spaces = what the files say). Ids without a token are skipped. Always
+  // whole UTF-8.
   virtual std::string decode(std::span<const std::int32_t> ids, bool skip_special_tokens) const = 0;
+  // The same one id at a time: all that a stream hands out, concatenated, equals decode() of its
+  // ids.
+  virtual std::unique_ptr<TokenStream> decode_stream(bool skip_special_tokens) const = 0;
 
   // The text of one token in isolation, its raw bytes: for logprob listings and bad-word checks.
   virtual std::string token(std::int32_t id) const = 0;
@@ -45,9 +59,9 @@ class Tokenizer {
   virtual std::optional<std::int32_t> pad() const = 0;
 };
 
-// Reads the tokenizer of `directory`. tokenizer.json is authoritative where present; else spiece.model,
-// tokenizer.model or vocab.txt with tokenizer_config.json, special_tokens_map.json, added_tokens.json.
-// Throws Error: not_found, bad_model, unsupported.
+// Reads the tokenizer of `directory`. tokenizer.json is authoritative where present; else
+// spiece.model, tokenizer.model or vocab.txt with tokenizer_config.json, special_tokens_map.json,
+// added_tokens.json. Throws Error: not_found, bad_model, unsupported.
 std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& directory,
                                                 TokenizerKind kind);
 

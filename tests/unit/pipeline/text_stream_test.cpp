@@ -17,6 +17,9 @@ class PieceTokenizer : public Tokenizer {
     for (const std::int32_t id : ids) text += token(id);
     return text;
   }
+  std::unique_ptr<TokenStream> decode_stream(bool) const override {
+    return std::make_unique<Stream>(*this);
+  }
   std::string token(std::int32_t id) const override {
     return pieces_[static_cast<std::size_t>(id)];
   }
@@ -28,6 +31,16 @@ class PieceTokenizer : public Tokenizer {
   std::optional<std::int32_t> pad() const override { return {}; }
 
  private:
+  class Stream : public TokenStream {
+   public:
+    explicit Stream(const PieceTokenizer& tokenizer) : tokenizer_(tokenizer) {}
+    std::string put(std::int32_t id) override { return tokenizer_.token(id); }
+    std::string finish() override { return {}; }
+
+   private:
+    const PieceTokenizer& tokenizer_;
+  };
+
   std::vector<std::string> pieces_;
 };
 

@@ -1,0 +1,193 @@
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "core/errors.h"
+#include "core/json.h"
+#include "core/limits.h"
+#include "text/slow_conversion.h"
+#include "text/tokenizer_json.h"
+#include "text/tokenizer_settings.h"
+
+namespace instructblip {
+namespace {
+
+using Class = TokenizerSettings::Class;
+
+bool is_there(const std::filesystem::path& file) {
+  std::error_code ignored;
+  return std::filesystem::exists(std::filesystem::symlink_status(file, ignored));
+}
+
+// The class that reads a slow file where none is named.
+Class slow_class(const TokenizerSettings& settings, TokenizerKind kind) {
+  if (settings.tokenizer_class != Class::plain) return settings.tokenizer_class;
+  return kind == TokenizerKind::t5      ? Class::t5
+         : kind == TokenizerKind::llama ? Class::llama
+                                        : Class::bert;
+}
+
+std::string slow_file_name(Class tokenizer_class) {
+  return tokenizer_class == Class::t5      ? "spiece.model"
+         : tokenizer_class == Class::llama ? "tokenizer.model"
+                                           : "vocab.txt";
+}
+
+TokenizerParts convert(const std::filesystem::path& file, Class tokenizer_class,
+                       TokenizerSettings& settings) {
+  if (tokenizer_class == Class::t5) return convert_t5(file, settings);
+  if (tokenizer_class == Class::llama) return convert_llama(file, settings);
+  return convert_bert(file, settings);
+}
+
+std::vector<std::pair<std::int64_t, AddedToken>> numbered_tokens(const Json& json) {
+  std::vector<std::pair<std::int64_t, AddedToken>> numbered;
+  const std::vector<AddedToken> tokens = read_added_tokens(json);
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    numbered.emplace_back(json.at("added_tokens")[i].at("id").integer(), tokens[i]);
+  }
+  return numbered;
+}
+
+// Registers what tokenizer_config.json knows and the tokenizer does not, and flags it changes.
+void add_settings_tokens(const TokenizerSettings& settings, TokenizerParts& parts) {
+  std::set<std::string> known, special;
+  std::vector<AddedToken> to_add;
+  std::vector<TokenSpec> candidates;
+  for (const auto& [id, token] : parts.added.tokens()) known.insert(token.content);
+  for (const auto& [key, token] : settings.named) candidates.push_back(token);
+  candidates.insert(candidates.end(), settings.more_special.begin(), settings.more_special.end());
+  for (const TokenSpec& token : candidates) special.insert(token.content);
+  for (const auto& [id, token] : settings.added_tokens) known.insert(token.content);
+
+  const auto add = [&](TokenSpec token) {
+    token.special = token.special || special.contains(token.content);
+    to_add.push_back(token.added());
+  };
+  for (const auto& [id, token] : settings.added_tokens) add(token);
+  std::set<std::string> seen;
+  for (const TokenSpec& token : candidates) {
+    if (!seen.insert(token.content).second) continue;
+    // Version 4 compares tokens that carry flags with mere strings, and so takes all for unknown.
+    const bool by_name = token.is_string || settings.version5;
+    if (!by_name || !known.contains(token.content)) add(token);
+  }
+  if (!to_add.empty()) parts.add_tokens(to_add);
+}
+
+std::int32_t require_id(const TokenizerSettings& settings, const TokenizerParts& parts,
+                        std::string_view key, const std::filesystem::path& directory) {
+  const TokenSpec* token = settings.find_named(key);
+  const auto id = token == nullptr ? std::nullopt : parts.find(token->content);
+  if (id) return *id;
+  throw Error(ErrorCode::bad_model, printable((directory / "tokenizer_config.json").string()) +
+                                        ": expected a " + std::string(key) +
+                                        ", which the tokenizer is told to add");
+}
+
+// What the constructors of version 4's classes change after all.
+void finish_version4(const TokenizerSettings& settings, TokenizerParts& parts,
+                     const std::filesystem::path& directory) {
+  if (settings.tokenizer_class == Class::llama) {
+    std::vector<std::int32_t> before, after;
+    if (settings.add_bos) before = {require_id(settings, parts, "bos_token", directory)};
+    if (settings.add_eos) after = {require_id(settings, parts, "eos_token", directory)};
+    parts.post_processor = wrap(before, after);
+  }
+  if (settings.tokenizer_class == Class::bert && parts.bert_options) {
+    BertNormalizerOptions options = settings.bert;
+    options.clean_text = parts.bert_options->clean_text;
+    if (options != *parts.bert_options) parts.normalizer = bert_normalizer(options);
+  }
+}
+
+// Version 5's classes take vocabulary, merges, rules and post-processor from the file and build the
+// rest.
+TokenizerParts read_version5(const Json& json, const TokenizerSettings& settings) {
+  const Json model = json.at("model");
+  const std::string type = model.string_or("type", "");
+  TokenizerParts parts;
+  if (settings.tokenizer_class == Class::llama && type == "BPE") {
+    BpeOptions options;
+    options.fuse_unknown = options.byte_fallback = true;
+    parts.model = bpe_model(read_vocabulary(model.at("vocab")), read_merges(model.at("merges")),
+                            options, model.where());
+    parts.pre_tokenizer =
+        metaspace_pre_tokenizer({.prepend = prepend_scheme_of(settings), .split = false});
+    parts.decoder = llama_decoder(settings.add_prefix_space);
+    parts.post_processor = read_post_processor(json);
+  } else if (settings.tokenizer_class == Class::t5 && type == "Unigram") {
+    const std::vector<ScoredPiece> pieces = read_scored_pieces(model.at("vocab"));
+    if (pieces.size() < 3) model.at("vocab").fail("at least 3 pieces");
+    parts.model = unigram_model(pieces, /*unknown=*/2, /*byte_fallback=*/false);
+    if (const auto map = find_charsmap(json)) {
+      parts.normalizer = precompiled_normalizer(*map);
+    }
+    parts.pre_tokenizer =
+        sequence_pre_tokenizer({white_space_split_pre_tokenizer(), metaspace_pre_tokenizer({})});
+    parts.decoder = metaspace_decoder(PrependScheme::always);
+  } else if (settings.tokenizer_class == Class::bert && type == "WordPiece") {
+    parts.model = word_piece_model(read_vocabulary(model.at("vocab")),
+                                   {.unknown = settings.named_or("unk_token", "[UNK]")});
+    parts.normalizer = bert_normalizer(settings.bert);
+    parts.pre_tokenizer = bert_pre_tokenizer();
+    parts.decoder = bert_decoder();
+  } else {
+    return read_tokenizer_json(json);
+  }
+  return parts;
+}
+
+void finish_version5(const TokenizerSettings& settings, TokenizerParts& parts,
+                     const std::filesystem::path& directory) {
+  if (settings.tokenizer_class == Class::t5) {
+    parts.post_processor = wrap({}, {require_id(settings, parts, "eos_token", directory)});
+  } else if (settings.tokenizer_class == Class::bert) {
+    parts.post_processor = wrap({require_id(settings, parts, "cls_token", directory)},
+                                {require_id(settings, parts, "sep_token", directory)});
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& directory,
+                                                TokenizerKind kind) {
+  const std::filesystem::path json_file = directory / "tokenizer.json";
+  std::optional<Json> json;
+  if (is_there(json_file)) json = Json::read(json_file, {.bytes = limits::kTokenizerBytes});
+  TokenizerSettings settings = read_tokenizer_settings(
+      directory, kind, json ? numbered_tokens(*json) : decltype(numbered_tokens(*json))(),
+      json.has_value());
+  const Class converter = slow_class(settings, kind);
+  const std::filesystem::path slow_file = directory / slow_file_name(converter);
+  if (!json && !is_there(slow_file)) {
+    throw Error(ErrorCode::not_found, printable(directory.string()) +
+                                          ": expected a tokenizer.json or a " +
+                                          printable(slow_file.filename().string()));
+  }
+  const bool has_slow_class =
+      settings.tokenizer_class == Class::t5 || settings.tokenizer_class == Class::llama;
+  const bool from_slow = settings.add_prefix_space_is_set && has_slow_class && !settings.version5 &&
+                         is_there(slow_file);
+  TokenizerParts parts = !json || from_slow  ? convert(slow_file, converter, settings)
+                         : settings.version5 ? read_version5(*json, settings)
+                                             : read_tokenizer_json(*json);
+  if (settings.split_special_tokens) parts.added.ignore_special();
+  add_settings_tokens(settings, parts);
+  if (settings.version5) {
+    finish_version5(settings, parts, directory);
+  } else {
+    finish_version4(settings, parts, directory);
+  }
+  parts.clean_up_spaces = settings.clean_up_spaces;
+  const auto named_id = [&](std::string_view key) {
+    const TokenSpec* token = settings.find_named(key);
+    return token == nullptr ? std::nullopt : parts.find(token->content);
+  };
+  parts.bos = named_id("bos_token");
+  parts.eos = named_id("eos_token");
+  parts.pad = named_id("pad_token");
+  return make_tokenizer(std::move(parts));
+}
+
+}  // namespace instructblip

@@ -1,0 +1,50 @@
+// The stages that every tokenizer here is made of, as read from files.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "text/added_tokens.h"
+#include "text/decoders.h"
+#include "text/normalizers.h"
+#include "text/post_processors.h"
+#include "text/pre_tokenizers.h"
+#include "text/token_model.h"
+#include "text/tokenizer.h"
+
+namespace instructblip {
+
+struct DecoderParts {
+  std::vector<DecodeStepMaker> steps;
+  std::optional<char32_t> visible_space;  // what stands for a space inside tokens
+  bool byte_tokens = false;               // <0xHH> tokens are bytes
+};
+
+struct TokenizerParts {
+  AddedTokens added;
+  NormalizerPtr normalizer;       // null: none
+  PreTokenizerPtr pre_tokenizer;  // null: none
+  TokenModelPtr model;
+  PostProcessor post_processor;
+  DecoderParts decoder;
+  bool clean_up_spaces = false;
+  std::optional<std::int32_t> bos, eos, pad;
+
+  // Where options of tokenizer_config.json have to be compared with the file's.
+  std::optional<BertNormalizerOptions> bert_options;
+
+  void add_tokens(const std::vector<AddedToken>& tokens) {
+    added.add(tokens, *model, normalizer.get());
+  }
+  std::optional<std::int32_t> find(std::string_view token) const {
+    const auto id = added.find(token);
+    return id ? id : model->vocabulary().find(token);
+  }
+};
+
+std::unique_ptr<const Tokenizer> make_tokenizer(TokenizerParts parts);
+
+}  // namespace instructblip

@@ -1,0 +1,68 @@
+// What the files beside a tokenizer say: tokenizer_config.json, special_tokens_map.json,
+// added_tokens.json. Follows the loading code of the reference's tokenizer classes.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/json.h"
+#include "text/added_tokens.h"
+#include "text/tokenizer.h"
+
+namespace instructblip {
+
+// A token as a settings file writes it: a mere string, or with flags, some of which may be left
+// out.
+struct TokenSpec {
+  std::string content;
+  bool is_string = true;
+  bool special = false;
+  bool single_word = false, lstrip = false, rstrip = false;
+  std::optional<bool> normalized = std::nullopt;  // none: unless special
+
+  static TokenSpec special_token(std::string content) {
+    return {.content = std::move(content), .is_string = false, .special = true, .normalized = {}};
+  }
+  AddedToken added() const {
+    return {content, single_word, lstrip, rstrip, normalized.value_or(!special), special};
+  }
+};
+
+struct TokenizerSettings {
+  // Which of the reference's classes reads the directory.
+  enum class Class { t5, llama, bert, plain };
+  Class tokenizer_class = Class::plain;
+  // Written by version 5 of the reference, which treats the files in another way.
+  bool version5 = false;
+
+  // By id; only the order counts.
+  std::map<std::int64_t, TokenSpec> added_tokens;
+  // "bos_token", "eos_token", ... in the order in which missing ones are added; nulls left out.
+  std::vector<std::pair<std::string, TokenSpec>> named;
+  std::vector<TokenSpec> more_special;
+
+  bool clean_up_spaces = false;
+  bool split_special_tokens = false;
+  bool legacy = true;
+  bool add_bos = true, add_eos = false;  // of LLaMA
+  // Absent counts as true, null as false; any value makes the reference read the slow file.
+  bool add_prefix_space = true;
+  bool add_prefix_space_is_set = false;
+  std::int32_t extra_ids = 100;  // of T5
+  BertNormalizerOptions bert;
+
+  const TokenSpec* find_named(std::string_view key) const;
+  std::string named_or(std::string_view key, std::string fallback) const;
+};
+
+// `json_tokens`: the added_tokens of tokenizer.json, with their ids, where there is such a file.
+TokenizerSettings read_tokenizer_settings(
+    const std::filesystem::path& directory, TokenizerKind kind,
+    const std::vector<std::pair<std::int64_t, AddedToken>>& json_tokens, bool has_json);
+
+}  // namespace instructblip

@@ -1,0 +1,285 @@
+#!/usr/bin/env python3
+"""Writes goldens.json and files/: token ids and decoded text by the reference for many tokenizer directories.
+
+    python make_goldens.py --python5 PYTHON                 the data of the repository
+    python make_goldens.py --python5 PYTHON --fuzz N --seed S --output DIR
+                            N random texts instead, tokenizers with the full nmt_nfkc rules; the unit test reads DIR
+                            when INSTRUCTBLIP_TEXT_GOLDENS names it
+
+Reference: transformers 4.57.3 with tokenizers 0.22.2; PYTHON has transformers 5.23.0, which writes and answers the
+cases of version 5. Seeds: 1 for random texts, 2 for random ids.
+"""
+
+import argparse
+import importlib.util
+import json
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import texts
+
+HERE = pathlib.Path(__file__).resolve().parent
+INLINE = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
+
+
+def toys():
+    spec = importlib.util.spec_from_file_location("toy_tokenizers", HERE.parent / "tokenizers.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def edit(path, **changes):
+    """Sets keys of a JSON file; ... removes one."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content = {k: v for k, v in (content | changes).items() if v is not ...}
+    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+def change(path, function):
+    content = json.loads(path.read_text(encoding="utf-8"))
+    function(content)
+    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+def swap_pieces(content):
+    """Ordinary pieces trade their ids, so that tokenizer.json disagrees with the model file."""
+    generator, vocab = random.Random(3), content["model"]["vocab"]
+    added = {token["id"] for token in content["added_tokens"]}
+    if isinstance(vocab, list):
+        ids = [i for i in range(len(vocab)) if i not in added]
+        shuffled, old = generator.sample(ids, len(ids)), list(vocab)
+        for i, j in zip(ids, shuffled):
+            vocab[i] = old[j]
+    else:
+        names = [name for name, i in vocab.items() if i not in added and not name.startswith("<0x")]
+        ids = [vocab[name] for name in names]
+        for name, i in zip(names, generator.sample(ids, len(ids))):
+            vocab[name] = i
+
+
+def old_metaspace(content):
+    """As tokenizers wrote T5's stages before there were prepend schemes."""
+    content["normalizer"] = next(n for n in content["normalizer"]["normalizers"] if n["type"] == "Precompiled")
+    space = {"type": "Metaspace", "replacement": "\u2581", "add_prefix_space": True, "str_rep": "\u2581"}
+    content["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, space]}
+    content["decoder"] = space
+
+
+def text_merges(content):
+    content["model"]["merges"] = [" ".join(merge) for merge in content["model"]["merges"]]
+
+
+def add_flagged_tokens(directory):
+    """Added tokens with every flag, some only in tokenizer_config.json."""
+    tokens = [
+        ("new_token", {}), ("strip_left", {"lstrip": True}), ("strip_right", {"rstrip": True}),
+        ("both_sides", {"lstrip": True, "rstrip": True, "normalized": False}), ("Word", {"single_word": True}),
+        ("Upper", {"normalized": True}), ("plain", {"normalized": False}), ("\u00e9x", {"normalized": True}),
+        ("new_tokens", {"special": True, "normalized": False}),
+    ]
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": True, "special": False}
+    listed = [{"content": content} | flags | given for content, given in tokens]
+
+    def to_json(content):
+        vocab = content["model"]["vocab"]
+        first = max([t["id"] for t in content["added_tokens"]] + [len(vocab) - 1]) + 1
+        content["added_tokens"] += [{"id": first + i} | token for i, token in enumerate(listed[:6])]
+
+    change(directory / "tokenizer.json", to_json)
+    change(directory / "tokenizer_config.json", lambda c: c["added_tokens_decoder"].update(
+        {str(9000 + i): token for i, token in enumerate(listed[3:])}))
+
+
+def old_llama_settings(directory):
+    """As LLaMA directories of 2023: tokens with flags in the map and the configuration, no added_tokens_decoder."""
+    flags = {"lstrip": False, "rstrip": False, "normalized": True, "single_word": False}
+    token = lambda content: {"content": content} | flags
+    named = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    (directory / "special_tokens_map.json").write_text(json.dumps({k: token(v) for k, v in named.items()}))
+    config = {k: {"__type": "AddedToken"} | token(v) for k, v in named.items()} | {
+        "add_bos_token": True, "add_eos_token": False, "clean_up_tokenization_spaces": False,
+        "tokenizer_class": "LlamaTokenizer", "model_max_length": 2048, "pad_token": None, "sp_model_kwargs": {},
+    }
+    (directory / "tokenizer_config.json").write_text(json.dumps(config))
+    (directory / "added_tokens.json").write_text(json.dumps({"<pad>": 480, "new_token": 481}))
+
+
+def old_t5_settings(directory):
+    extra = [f"<extra_id_{i}>" for i in range(10)]
+    named = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>", "additional_special_tokens": extra}
+    (directory / "special_tokens_map.json").write_text(json.dumps(named))
+    config = named | {"extra_ids": 10, "model_max_length": 512, "tokenizer_class": "T5Tokenizer"}
+    (directory / "tokenizer_config.json").write_text(json.dumps(config))
+
+
+def cases(toy, full):
+    """name -> (kind, function that fills a directory, class where no file names one, version)."""
+    rule = {"rule": "nmt_nfkc", "pieces": 600} if full else {}
+    more = {"pieces": 800} if full else {}
+    t5 = lambda d, **o: toy.make_t5_tokenizer(d, **rule, **o)
+    llama = lambda d, **o: toy.make_llama_tokenizer(d, **more, **o)
+    plain = {"bos_token": "<s>", "unk_token": "<unk>", "pad_token": None}
+    config = lambda d: d / "tokenizer_config.json"
+
+    def make(maker, drop=(), then=lambda d: None, **changes):
+        def fill(directory):
+            maker(directory)
+            if changes:
+                edit(config(directory), **changes)
+            then(directory)
+            for name in drop:
+                (directory / name).unlink(missing_ok=True)
+        return fill
+
+    json_only, settings = ["tokenizer.json"], ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
+    swapped = lambda d: change(d / "tokenizer.json", swap_pieces)
+    table = {
+        "t5": ("t5", make(t5)),
+        "t5_slow": ("t5", make(t5, json_only, add_prefix_space=...)),
+        "t5_slow_null_prefix": ("t5", make(t5, json_only)),
+        "t5_slow_not_legacy": ("t5", make(t5, json_only, add_prefix_space=..., legacy=False)),
+        "t5_slow_no_prefix": ("t5", make(t5, json_only, add_prefix_space=False, legacy=...)),
+        "t5_not_legacy": ("t5", make(lambda d: t5(d, legacy=False))),
+        "t5_disagrees": ("t5", make(t5, then=swapped)),
+        "t5_disagrees_from_slow": ("t5", make(t5, then=swapped, add_prefix_space=True)),
+        "t5_json_alone": ("t5", make(t5, ["spiece.model"], add_prefix_space=True, clean_up_tokenization_spaces=True), "T5TokenizerFast json"),
+        "t5_bare": ("t5", make(lambda d: t5(d, extra_ids=100), json_only + settings), "T5TokenizerFast"),
+        "t5_old": ("t5", make(t5, then=lambda d: (old_t5_settings(d), change(d / "tokenizer.json", old_metaspace)))),
+        "t5_old_slow": ("t5", make(t5, json_only, then=old_t5_settings)),
+        "t5_flags": ("t5", make(t5, then=add_flagged_tokens)),
+        "t5_generic": ("t5", make(t5, then=lambda d: None, tokenizer_class="PreTrainedTokenizerFast", extra_special_tokens={"image_token": "<image>"})),
+        "t5_split_special": ("t5", make(t5, split_special_tokens=True)),
+        "llama": ("llama", make(llama)),
+        "llama_slow": ("llama", make(llama, json_only, add_prefix_space=..., legacy=...)),
+        "llama_slow_null_prefix": ("llama", make(llama, json_only)),
+        "llama_slow_not_legacy": ("llama", make(llama, json_only, add_prefix_space=..., legacy=False)),
+        "llama_not_legacy": ("llama", make(lambda d: llama(d, legacy=False))),
+        "llama_not_legacy_no_prefix": ("llama", make(lambda d: llama(d, legacy=False), add_prefix_space=False)),
+        "llama_no_bos_but_eos": ("llama", make(llama, add_bos_token=False, add_eos_token=True)),
+        "llama_plain": ("llama", make(lambda d: llama(d, **plain))),
+        "llama_plain_slow": ("llama", make(lambda d: llama(d, **plain), json_only, add_prefix_space=...)),
+        "llama_disagrees": ("llama", make(llama, then=swapped)),
+        "llama_disagrees_from_slow": ("llama", make(llama, then=swapped, add_prefix_space=True)),
+        "llama_bare": ("llama", make(llama, json_only + settings), "LlamaTokenizerFast"),
+        "llama_old": ("llama", make(llama, then=lambda d: (old_llama_settings(d), change(d / "tokenizer.json", text_merges)))),
+        "llama_old_slow": ("llama", make(llama, json_only, then=old_llama_settings)),
+        "llama_flags": ("llama", make(llama, then=add_flagged_tokens)),
+        "llama_cleaned": ("llama", make(llama, clean_up_tokenization_spaces=True)),
+        "llama_generic": ("llama", make(llama, tokenizer_class="PreTrainedTokenizerFast", add_bos_token=False)),
+        "qformer": ("bert", make(toy.make_qformer_tokenizer)),
+        "qformer_vocab_alone": ("bert", make(toy.make_qformer_tokenizer, json_only + settings), "BertTokenizerFast"),
+        "qformer_slow": ("bert", make(toy.make_qformer_tokenizer, json_only)),
+        "qformer_cased": ("bert", make(lambda d: toy.make_qformer_tokenizer(d, do_lower_case=False))),
+        "qformer_config_wins": ("bert", make(toy.make_qformer_tokenizer, do_lower_case=False, tokenize_chinese_chars=False)),
+        "qformer_accents": ("bert", make(toy.make_qformer_tokenizer, strip_accents=False)),
+        "qformer_flags": ("bert", make(toy.make_qformer_tokenizer, then=add_flagged_tokens)),
+        "t5_version5": ("t5", make(t5), None, 5),
+        "t5_not_legacy_version5": ("t5", make(lambda d: t5(d, legacy=False)), None, 5),
+        "llama_version5": ("llama", make(llama), None, 5),
+        "llama_plain_version5": ("llama", make(lambda d: llama(d, **plain)), None, 5),
+        "qformer_version5": ("bert", make(toy.make_qformer_tokenizer), None, 5),
+    }
+    return {name: (*entry, None, 4)[:2] + ((entry[2] if len(entry) > 2 else None), (entry[3] if len(entry) > 3 else 4))
+            for name, entry in table.items()}
+
+
+def answer(directory, class_name, questions, samples):
+    """The ids of texts and the texts of ids, in whatever version of the reference runs this."""
+    import transformers
+
+    if class_name and class_name.endswith(" json"):  # which this class would not read
+        class_name, directory_of = class_name.split()[0], pathlib.Path(directory)
+        edit(directory_of / "tokenizer_config.json", add_prefix_space=None)
+    loader = getattr(transformers, class_name or "AutoTokenizer")
+    tokenizer = loader.from_pretrained(directory)
+    ids = [tokenizer(text)["input_ids"] for text in questions]
+    size = len(tokenizer)
+    samples = [[i % (size + 3) for i in sample] for sample in samples] + ids[:: max(1, len(ids) // 30)]
+    decoded = [
+        {"ids": s, "text": tokenizer.decode(s, skip_special_tokens=True), "all": tokenizer.decode(s)} for s in samples
+    ]
+    return {"size": size, "ids": ids, "decoded": decoded}
+
+
+def worker():
+    """Run under version 5: saves a directory anew, then answers from it."""
+    import transformers
+
+    request = json.load(sys.stdin)
+    transformers.AutoTokenizer.from_pretrained(request["source"]).save_pretrained(request["directory"])
+    json.dump(answer(request["directory"], None, request["questions"], request["samples"]), sys.stdout)
+
+
+def store(directory, output, case):
+    """Large files go to files/, each content once; settings into the case."""
+    for path in sorted(pathlib.Path(directory).iterdir()):
+        if path.name in INLINE:
+            case["settings"][path.name] = json.loads(path.read_text(encoding="utf-8"))
+            continue
+        same = [old for old in (output / "files").iterdir() if old.read_bytes() == path.read_bytes()]
+        target = same[0] if same else output / "files" / f"{case['name']}-{path.name}"
+        if path.name == "tokenizer.json" and not same:  # one entry a line diffs well, indentation costs
+            target.write_bytes(path.read_bytes())
+        elif not same:
+            shutil.copy(path, target)
+        case["files"][path.name] = target.name
+
+
+def compact(directory):
+    """tokenizer.json without the indentation of pretty-printing."""
+    path = pathlib.Path(directory) / "tokenizer.json"
+    if path.exists():
+        content = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--python5", required=True)
+    parser.add_argument("--output", type=pathlib.Path, default=HERE)
+    parser.add_argument("--fuzz", type=int)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args()
+    shutil.rmtree(options.output / "files", ignore_errors=True)
+    (options.output / "files").mkdir(parents=True)
+    random_texts = texts.randoms(options.fuzz or 150, options.seed)
+    generator = random.Random(2 + (options.fuzz or 0))
+    samples = [[generator.randrange(10**6) for _ in range(generator.randint(1, 16))] for _ in range(options.fuzz or 25)]
+    questions = random_texts if options.fuzz else texts.AWKWARD
+    result = {"texts": questions, "random_texts": random_texts, "cases": []}
+    for name, (kind, fill, class_name, version) in cases(toys(), bool(options.fuzz)).items():
+        if options.names and name not in options.names:
+            continue
+        with tempfile.TemporaryDirectory() as work:
+            directory = pathlib.Path(work) / "tokenizer"
+            directory.mkdir()
+            fill(directory)
+            compact(directory)
+            # Random texts for the plain cases only: they are about the algorithm, not about the settings.
+            asked = questions + (random_texts if name in ("t5", "llama", "qformer") and not options.fuzz else [])
+            case = {"name": name, "kind": kind, "files": {}, "settings": {}}
+            if version == 4:
+                store(directory, options.output, case)
+                case |= answer(directory, class_name, asked, samples)
+            else:
+                target = pathlib.Path(work) / "version5"
+                request = {"source": str(directory), "directory": str(target), "questions": asked, "samples": samples}
+                done = subprocess.run([options.python5, __file__, "worker"], input=json.dumps(request), text=True,
+                                      stdout=subprocess.PIPE, check=True)
+                compact(target)
+                store(target, options.output, case)
+                case |= json.loads(done.stdout)
+            result["cases"].append(case)
+    lines = ",\n".join(json.dumps(case, ensure_ascii=True, separators=(",", ":")) for case in result.pop("cases"))
+    head = json.dumps(result, ensure_ascii=True, separators=(",", ":"))[:-1]
+    (options.output / "goldens.json").write_text(f'{head},"cases":[\n{lines}\n]}}\n')
+
+
+if __name__ == "__main__":
+    worker() if sys.argv[1:] == ["worker"] else main()
