@@ -13,8 +13,7 @@ int main(int argc, char** argv) try {
   const auto pipeline = instructblip::Pipeline::load(argv[1]);
 
   // The vision encoder, the dearest stage for short answers, knows nothing of the question.
-  const instructblip::ImageFeatures features =
-      pipeline.encode(instructblip::Image::open(argv[2]));
+  const instructblip::ImageFeatures features = pipeline.encode(instructblip::Image::open(argv[2]));
 
   for (int i = 3; i < argc; ++i) {
     const auto answer = pipeline.generate(features, argv[i], {.max_new_tokens = 20});

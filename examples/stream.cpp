@@ -19,8 +19,8 @@ int main(int argc, char** argv) try {
     return event.text.ends_with('.') ? instructblip::Flow::stop : instructblip::Flow::go;
   };
   const auto answer = pipeline.generate(picture, argv[3], {.max_new_tokens = 60}, control);
-  std::cout << "\n(" << answer.tokens().size() << " tokens, "
-            << to_string(answer.finish_reason()) << ")\n";
+  std::cout << "\n(" << answer.tokens().size() << " tokens, " << to_string(answer.finish_reason())
+            << ")\n";
 } catch (const instructblip::Error& error) {
   std::cerr << "error: " << error.what() << '\n';
   return 1;
