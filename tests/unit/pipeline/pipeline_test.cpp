@@ -136,8 +136,7 @@ TEST_P(PipelineTest, WhatACallbackThrowsReachesTheCallerAndChangesNothing) {
 TEST_P(PipelineTest, AStopStringCutsTheText) {
   const Generation whole = pipeline().generate(picture(), kInstruction, tokens(20));
   ASSERT_GT(whole.text().size(), 6u);
-  GenerationConfig config = tokens(20);
-  config.min_new_tokens = 0;
+  GenerationConfig config = tokens(20);  // end tokens stay banned; a stop string ends it all the same
   // Two whole characters from the middle of the answer.
   std::size_t at = whole.text().size() / 2;
   while ((whole.text()[at] & 0xC0) == 0x80) ++at;
@@ -288,10 +287,9 @@ INSTANTIATE_TEST_SUITE_P(Families, PipelineTest, testing::Values("t5_2024", "vic
 
 TEST(PipelineFeatures, OfAnotherModelAreRefused) {
   const Pipeline t5 = Pipeline::load(checkpoint("t5_2024"));
-  const Pipeline vicuna = Pipeline::load(checkpoint("vicuna_2024"));
+  const Pipeline vicuna = Pipeline::load(checkpoint("vicuna_gqa"));
   const ImageFeatures features = t5.encode(picture());
-  if (features.width() == vicuna.info().vision_width)
-    GTEST_SKIP() << "the checkpoints are of one width";
+  ASSERT_NE(features.width(), vicuna.info().vision_width);
   try {
     vicuna.generate(features, kInstruction);
     FAIL() << "nothing was thrown";
