@@ -66,7 +66,8 @@ inline Json golden(const std::string& model) {
 }
 
 inline Json golden_request(const std::string& model, const std::string& name) {
-  for (const Json& request : golden(model)["requests"]) {
+  const Json all = golden(model);
+  for (const Json& request : all["requests"]) {
     if (request["name"] == name) return request;
   }
   throw std::out_of_range(name);

@@ -22,7 +22,8 @@ std::map<std::string, Tensor> read_tensors(const std::string& file) {
   std::uint64_t length = 0;
   std::memcpy(&length, bytes.data(), sizeof length);
   std::map<std::string, Tensor> tensors;
-  for (const auto& [name, entry] : Json::parse(bytes.substr(8, length)).items()) {
+  const Json header = Json::parse(bytes.substr(8, length));
+  for (const auto& [name, entry] : header.items()) {
     if (name == "__metadata__") continue;
     EXPECT_EQ(entry["dtype"], "F32") << name;
     const std::size_t begin = entry["data_offsets"][0], end = entry["data_offsets"][1];

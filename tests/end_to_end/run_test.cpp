@@ -68,9 +68,9 @@ std::vector<Case> cases() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Both, GoldenAnswerTest, testing::ValuesIn(cases()),
-                         [](const testing::TestParamInfo<Case>& info) {
+                         [](const testing::TestParamInfo<Case>& test) {
                            std::string name =
-                               (info.param.model == kT5 ? "T5_" : "Vicuna_") + info.param.request;
+                               (test.param.model == kT5 ? "T5_" : "Vicuna_") + test.param.request;
                            for (char& c : name)
                              c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
                            return name;
