@@ -265,14 +265,22 @@ std::optional<int> read_orientation(const PngReader& reader) {
 
 ImageInfo read_png_info(const EncodedImage& image) {
   const ByteReader reader(image.bytes, ByteOrder::big);
-  constexpr std::uint64_t kHeader = 8;  // after the signature: length, name, width, height
-  if (!reader.has(kHeader, 25)) image.fail_bad("PNG: the header is cut short");
-  if (as_text(image.bytes.subspan(kHeader + 4, 4)) != "IHDR") {
-    image.fail_bad("PNG: expected the header chunk first");
+  constexpr std::uint64_t kSignature = 8;
+  constexpr std::uint64_t kAround = 12;  // a chunk's length, name and checksum
+  // libpng takes memory for what a chunk says it holds, so all of them must lie in the file.
+  std::string_view name;
+  for (std::uint64_t at = kSignature; name != "IEND";) {
+    const auto length = reader.u32(at);
+    if (!length || !reader.has(at, kAround + *length)) image.fail_bad("PNG: the file is cut short");
+    name = as_text(image.bytes.subspan(static_cast<std::size_t>(at) + 4, 4));
+    if (at == kSignature && (name != "IHDR" || *length != 13)) {
+      image.fail_bad("PNG: expected the header chunk first");
+    }
+    at += kAround + *length;
   }
   ImageInfo info;
-  info.width = *reader.u32(kHeader + 8);
-  info.height = *reader.u32(kHeader + 12);
+  info.width = *reader.u32(kSignature + 8);
+  info.height = *reader.u32(kSignature + 12);
   return info;
 }
 

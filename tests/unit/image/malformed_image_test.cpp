@@ -159,6 +159,12 @@ const std::vector<Row>& rows() {
          return with(bytes, bytes.find("gAMA") + 8, "\x55");
        },
        bad, "CRC"},
+      {"PNG, a text of 2 GB",
+       [] {
+         std::string bytes = file("raw_profile.png");
+         return with(bytes, bytes.find("tEXt") - 4, "\x7F");
+       },
+       bad, "cut short"},
       {"PNG, 2 billion pixels wide", [] { return png_of_size("\x7F\xFF\xFF\xFF"s, "\0\0\0\1"s); },
        bad, "2147483647"},
       {"PNG, 32,000 squared in 60 bytes", [] { return png_of_size("\0\0\x7D\0"s, "\0\0\x7D\0"s); },
