@@ -105,12 +105,12 @@ Pixels upright(Pixels pixels, int orientation) {
   const Walk walk = kWalks[static_cast<std::size_t>(orientation)];
   Pixels out = walk.swapped ? Pixels::of_size(pixels.height, pixels.width, pixels.channels)
                             : Pixels::of_size(pixels.width, pixels.height, pixels.channels);
-  const auto channels = static_cast<std::ptrdiff_t>(pixels.channels);
+  constexpr std::ptrdiff_t kChannels = 3;
   const auto row = static_cast<std::ptrdiff_t>(pixels.row_bytes());
-  std::ptrdiff_t column_step = walk.from_right ? -channels : channels;
+  std::ptrdiff_t column_step = walk.from_right ? -kChannels : kChannels;
   std::ptrdiff_t row_step = walk.from_bottom ? -row : row;
   const std::uint8_t* origin = pixels.samples.get() +
-                               (walk.from_right ? (pixels.width - 1) * channels : 0) +
+                               (walk.from_right ? (pixels.width - 1) * kChannels : 0) +
                                (walk.from_bottom ? (pixels.height - 1) * row : 0);
   if (walk.swapped) std::swap(column_step, row_step);
 
@@ -118,10 +118,12 @@ Pixels upright(Pixels pixels, int orientation) {
   constexpr int kTile = 32;
   for (int top = 0; top < out.height; top += kTile) {
     for (int left = 0; left < out.width; left += kTile) {
+      const int right = std::min(left + kTile, out.width);
       for (int y = top; y < std::min(top + kTile, out.height); ++y) {
-        for (int x = left; x < std::min(left + kTile, out.width); ++x) {
-          std::memcpy(out.row(y) + x * channels, origin + x * column_step + y * row_step,
-                      static_cast<std::size_t>(channels));
+        const std::uint8_t* from = origin + left * column_step + y * row_step;
+        std::uint8_t* to = out.row(y) + left * kChannels;
+        for (int x = left; x < right; ++x, from += column_step, to += kChannels) {
+          std::memcpy(to, from, kChannels);
         }
       }
     }
