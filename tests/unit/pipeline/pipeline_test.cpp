@@ -5,12 +5,15 @@
 
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "support/temp_directory.h"
 
 namespace instructblip {
 namespace {
@@ -136,7 +139,8 @@ TEST_P(PipelineTest, WhatACallbackThrowsReachesTheCallerAndChangesNothing) {
 TEST_P(PipelineTest, AStopStringCutsTheText) {
   const Generation whole = pipeline().generate(picture(), kInstruction, tokens(20));
   ASSERT_GT(whole.text().size(), 6u);
-  GenerationConfig config = tokens(20);  // end tokens stay banned; a stop string ends it all the same
+  GenerationConfig config =
+      tokens(20);  // end tokens stay banned; a stop string ends it all the same
   // Two whole characters from the middle of the answer.
   std::size_t at = whole.text().size() / 2;
   while ((whole.text()[at] & 0xC0) == 0x80) ++at;
@@ -280,6 +284,20 @@ TEST_P(PipelineTest, ReportsLoadingProgressUpToTheEnd) {
   EXPECT_GT(total, 0);
   EXPECT_LE(last, total);
   EXPECT_GT(last, total * 9 / 10);
+}
+
+// The reference's InstructBLIP hands generation to its language model, whose settings come from
+// text_config.
+TEST_P(PipelineTest, GenerationConfigJsonIsNotRead) {
+  const test::TempDirectory copy;
+  std::filesystem::copy(
+      checkpoint(GetParam()), copy.path(),
+      std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
+  std::ofstream(copy.path() / "generation_config.json")
+      << R"({"max_new_tokens": 3, "num_beams": 4, "do_sample": true, "eos_token_id": 5})";
+  const Generation got = Pipeline::load(copy.path()).generate(picture(), kInstruction);
+  EXPECT_EQ(got.tokens(), pipeline().generate(picture(), kInstruction).tokens());
+  EXPECT_EQ(got.options.num_beams, 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, PipelineTest, testing::Values("t5_2024", "vicuna_2024"),
