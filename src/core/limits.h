@@ -10,6 +10,7 @@ inline constexpr std::int64_t kConfigBytes = 16 << 20;      // bytes of one conf
 inline constexpr std::int64_t kTokenizerBytes = 256 << 20;  // bytes of one tokenizer file
 inline constexpr std::int64_t kHeaderBytes = 100'000'000;   // safetensors header, as the reference
 inline constexpr int kJsonDepth = 64;                       // nesting of arrays and objects
+inline constexpr std::int64_t kTokenBytes = 1024;           // of one token; bounds encoding time
 
 // --- config.json
 inline constexpr std::int64_t kSize = 1 << 20;  // a width, a vocabulary, a position table

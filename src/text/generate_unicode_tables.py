@@ -15,8 +15,22 @@ import textwrap
 from tokenizers import normalizers, pre_tokenizers
 
 CODES = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
-CATEGORIES = ["Any", "CR", "LF", "Control", "Extend", "ZWJ", "Prepend", "SpacingMark", "L", "V", "T",
-              "Regional_Indicator", "Extended_Pictographic", "InCB_Consonant"]
+CATEGORIES = [
+    "Any",
+    "CR",
+    "LF",
+    "Control",
+    "Extend",
+    "ZWJ",
+    "Prepend",
+    "SpacingMark",
+    "L",
+    "V",
+    "T",
+    "Regional_Indicator",
+    "Extended_Pictographic",
+    "InCB_Consonant",
+]
 HANGUL = range(0xAC00, 0xAC00 + 11172)
 
 
@@ -111,9 +125,11 @@ def decomposition():
         mark = chr(code)
         if decompose[code] != mark:
             continue
-        if nfd.normalize_str("a" + mark + low) != "a" + mark + low or (
-            nfd.normalize_str("a" + high + mark) != "a" + high + mark
-        ) or mark in low + high:
+        if (
+            nfd.normalize_str("a" + mark + low) != "a" + mark + low
+            or (nfd.normalize_str("a" + high + mark) != "a" + high + mark)
+            or mark in low + high
+        ):
             marks.append(mark)
     before = lambda a, b: nfd.normalize_str("a" + b + a) != "a" + b + a  # class of a < class of b
     representatives = []  # one mark of each class, ascending
@@ -136,15 +152,18 @@ def decomposition():
 def graphemes(path):
     text = open(path, encoding="utf-8").read()
     value = lambda escaped: int(escaped, 16)
-    table = text[text.index("const grapheme_cat_table"):]
+    table = text[text.index("const grapheme_cat_table") :]
     table = table[: table.index("];")]
     rows = []
     for first, last, category in re.findall(r"'\\u\{(\w+)\}',\s*'\\u\{(\w+)\}',\s*GC_(\w+)", table):
         if value(first) not in HANGUL:
             rows.append((value(first), value(last), CATEGORIES.index(category)))
-    print_table("kGraphemeCategory", "gap, length, " + " ".join(f"{i} {c}" for i, c in enumerate(CATEGORIES)),
-                packed(sorted(rows)))
-    extend = text[text.index("InCB_Extend_table"):]
+    print_table(
+        "kGraphemeCategory",
+        "gap, length, " + " ".join(f"{i} {c}" for i, c in enumerate(CATEGORIES)),
+        packed(sorted(rows)),
+    )
+    extend = text[text.index("InCB_Extend_table") :]
     extend = extend[: extend.index("];")]
     codes = set()
     for first, last in re.findall(r"'\\u\{(\w+)\}',\s*'\\u\{(\w+)\}'", extend):

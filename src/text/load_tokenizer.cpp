@@ -35,9 +35,16 @@ std::string slow_file_name(Class tokenizer_class) {
 
 TokenizerParts convert(const std::filesystem::path& file, Class tokenizer_class,
                        TokenizerSettings& settings) {
-  if (tokenizer_class == Class::t5) return convert_t5(file, settings);
-  if (tokenizer_class == Class::llama) return convert_llama(file, settings);
-  return convert_bert(file, settings);
+  TokenizerParts parts = tokenizer_class == Class::t5      ? convert_t5(file, settings)
+                         : tokenizer_class == Class::llama ? convert_llama(file, settings)
+                                                           : convert_bert(file, settings);
+  // The slow class copies its tokens, and a copy has every flag set.
+  const auto copy = [](TokenSpec& token) {
+    if (!token.is_string) token.normalized = token.normalized.value_or(!token.special);
+  };
+  for (auto& [key, token] : settings.named) copy(token);
+  for (TokenSpec& token : settings.more_special) copy(token);
+  return parts;
 }
 
 std::vector<std::pair<std::int64_t, AddedToken>> numbered_tokens(const Json& json) {
@@ -49,25 +56,41 @@ std::vector<std::pair<std::int64_t, AddedToken>> numbered_tokens(const Json& jso
   return numbered;
 }
 
+// Tokens that the settings call special, each once; only the list of further ones may repeat
+// itself.
+std::vector<TokenSpec> special_tokens(const TokenizerSettings& settings) {
+  std::vector<TokenSpec> tokens;
+  std::set<std::string> seen;
+  const auto add = [&](const TokenSpec& token) {
+    if (seen.insert(token.content).second) tokens.push_back(token);
+  };
+  for (const auto& [key, token] : settings.named) add(token);
+  for (const TokenSpec& token : settings.more_special) {
+    if (!seen.contains(token.content)) tokens.push_back(token);
+  }
+  for (const TokenSpec& token : settings.more_special) seen.insert(token.content);
+  for (const TokenSpec& token : settings.model_specific) add(token);
+  return tokens;
+}
+
 // Registers what tokenizer_config.json knows and the tokenizer does not, and flags it changes.
 void add_settings_tokens(const TokenizerSettings& settings, TokenizerParts& parts) {
+  const std::vector<TokenSpec> candidates = special_tokens(settings);
   std::set<std::string> known, special;
-  std::vector<AddedToken> to_add;
-  std::vector<TokenSpec> candidates;
   for (const auto& [id, token] : parts.added.tokens()) known.insert(token.content);
-  for (const auto& [key, token] : settings.named) candidates.push_back(token);
-  candidates.insert(candidates.end(), settings.more_special.begin(), settings.more_special.end());
-  for (const TokenSpec& token : candidates) special.insert(token.content);
   for (const auto& [id, token] : settings.added_tokens) known.insert(token.content);
+  // In version 5 the list of further ones makes nothing special that was not before.
+  TokenizerSettings named = settings;
+  if (settings.version5) named.more_special.clear();
+  for (const TokenSpec& token : special_tokens(named)) special.insert(token.content);
 
+  std::vector<AddedToken> to_add;
   const auto add = [&](TokenSpec token) {
-    token.special = token.special || special.contains(token.content);
+    token.special = token.special || token.is_string || special.contains(token.content);
     to_add.push_back(token.added());
   };
   for (const auto& [id, token] : settings.added_tokens) add(token);
-  std::set<std::string> seen;
   for (const TokenSpec& token : candidates) {
-    if (!seen.insert(token.content).second) continue;
     // Version 4 compares tokens that carry flags with mere strings, and so takes all for unknown.
     const bool by_name = token.is_string || settings.version5;
     if (!by_name || !known.contains(token.content)) add(token);

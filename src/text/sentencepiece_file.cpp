@@ -10,6 +10,7 @@
 #include "core/file.h"
 #include "core/limits.h"
 #include "core/utf8.h"
+#include "text/vocabulary.h"
 
 namespace instructblip {
 namespace {
@@ -103,6 +104,7 @@ SentencePieceFile::Piece read_piece(std::string_view bytes, const std::string& n
       piece.type = static_cast<SentencePieceFile::Type>(field.value);
     }
   }
+  check_token_length(piece.text, name);
   if (!std::isfinite(piece.score)) message.fail("a finite score of " + quote(piece.text));
   return piece;
 }

@@ -125,6 +125,7 @@ Vocabulary read_vocab_file(const std::filesystem::path& file) {
     const std::size_t end = std::min(text.find_first_of("\r\n", begin), text.size());
     std::string token = text.substr(begin, end - begin);
     if (line >= limits::kSize) fail("expected at most " + std::to_string(limits::kSize) + " lines");
+    check_token_length(token, name + " line " + std::to_string(line + 1));
     if (const auto other = vocabulary.find(token)) {
       fail("line " + std::to_string(line + 1) + ": expected a new token, got " + quote(token) +
            " of line " + std::to_string(*other + 1) + " again");
@@ -224,10 +225,16 @@ TokenizerParts convert_llama(const std::filesystem::path& path, TokenizerSetting
 
 TokenizerParts convert_bert(const std::filesystem::path& file, TokenizerSettings& settings) {
   Vocabulary vocabulary = read_vocab_file(file);
+  const auto is_listed = [&](const std::string& token) {
+    return std::ranges::any_of(settings.added_tokens,
+                               [&](const auto& entry) { return entry.second.content == token; });
+  };
   Findings missing;
   for (const std::string_view key : {"unk_token", "cls_token", "sep_token", "pad_token"}) {
     const std::string token = settings.named_or(key, "");
-    if (!vocabulary.find(token)) missing.add(std::string(key) + " " + quote(token));
+    const bool optional = key == "pad_token" && token.empty();
+    if (optional || vocabulary.find(token) || (key != "unk_token" && is_listed(token))) continue;
+    missing.add(std::string(key) + " " + quote(token));
   }
   missing.throw_if_any(ErrorCode::bad_model,
                        printable(file.string()) + ": expected these tokens in the vocabulary");
@@ -235,7 +242,12 @@ TokenizerParts convert_bert(const std::filesystem::path& file, TokenizerSettings
   const std::string unknown = settings.named_or("unk_token", "[UNK]");
   parts.model = word_piece_model(std::move(vocabulary), {.unknown = unknown});
   parts.bert_options = settings.bert;
-  parts.normalizer = bert_normalizer(settings.bert);
+  if (!settings.basic_tokenize) {
+    // Undone by finish_version4(), but only after added tokens were normalised in this way.
+    parts.bert_options = {
+        .handle_chinese_chars = false, .strip_accents = false, .lowercase = false};
+  }
+  parts.normalizer = bert_normalizer(*parts.bert_options);
   parts.pre_tokenizer = bert_pre_tokenizer();
   parts.decoder = bert_decoder();
   const auto id = [&](std::string_view key) {

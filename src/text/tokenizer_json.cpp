@@ -116,6 +116,7 @@ std::vector<ScoredPiece> read_scored_pieces(const Json& vocab) {
   for (const Json& entry : vocab.elements()) {
     if (!entry.is_array() || entry.size() != 2) entry.fail("a piece and its score");
     pieces.push_back({entry[0].string(), entry[1].number()});
+    check_token_length(pieces.back().piece, entry.where());
   }
   return pieces;
 }
@@ -136,6 +137,7 @@ Vocabulary read_vocabulary(const Json& vocab) {
     if (const std::string* other = vocabulary.token(id)) {
       value.fail("an id of its own, not that of " + quote(*other));
     }
+    check_token_length(token, vocab.where());
     vocabulary.set(token, id);
   }
   return vocabulary;
@@ -185,6 +187,7 @@ std::vector<AddedToken> read_added_tokens(const Json& file) {
                       .rstrip = entry.boolean_or("rstrip", false),
                       .normalized = entry.boolean_or("normalized", true),
                       .special = entry.boolean_or("special", false)});
+    check_token_length(tokens.back().content, entry.where());
   }
   return tokens;
 }

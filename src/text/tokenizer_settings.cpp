@@ -27,12 +27,10 @@ std::optional<Json> read_optional(const std::filesystem::path& file) {
 
 TokenSpec token_spec(const Json& value) {
   TokenSpec spec;
-  if (value.is_string()) {
-    spec.content = value.string();
-    return spec;
-  }
-  spec.is_string = false;
-  spec.content = value.at("content").string();
+  spec.is_string = value.is_string();
+  spec.content = spec.is_string ? value.string() : value.at("content").string();
+  check_token_length(spec.content, value.where());
+  if (spec.is_string) return spec;
   spec.special = value.boolean_or("special", false);
   spec.single_word = value.boolean_or("single_word", false);
   spec.lstrip = value.boolean_or("lstrip", false);
@@ -121,14 +119,19 @@ class SettingsReader {
     has_clean_up_ = config.contains("clean_up_tokenization_spaces");
     settings_.split_special_tokens = config.boolean_or("split_special_tokens", false);
     settings_.legacy = config.boolean_or("legacy", !settings_.version5);
-    settings_.add_bos = config.boolean_or("add_bos_token", true);
+    // Null is not the default here, but false.
+    const auto unless_null = [&](std::string_view key) {
+      return config.boolean_or(key, !config.contains(key));
+    };
+    settings_.add_bos = unless_null("add_bos_token");
     settings_.add_eos = config.boolean_or("add_eos_token", false);
     settings_.add_prefix_space_is_set = config.find("add_prefix_space").has_value();
-    settings_.add_prefix_space = config.boolean_or(
-        "add_prefix_space", !config.contains("add_prefix_space") || settings_.version5);
+    settings_.add_prefix_space = settings_.version5 ? config.boolean_or("add_prefix_space", true)
+                                                    : unless_null("add_prefix_space");
     settings_.extra_ids =
         static_cast<std::int32_t>(config.integer_or("extra_ids", 100, 0, limits::kSize - 1));
     if (!is_bert) return;
+    settings_.basic_tokenize = unless_null("do_basic_tokenize");
     settings_.bert.lowercase = config.boolean_or("do_lower_case", true);
     settings_.bert.handle_chinese_chars = config.boolean_or("tokenize_chinese_chars", true);
     if (const auto strip = config.find("strip_accents")) {
@@ -148,11 +151,16 @@ class SettingsReader {
       for (const auto& [id, token] : value.members()) read_listed(id, token);
     } else if (key == "additional_special_tokens" && value.is_array()) {
       has_additional_ = true;
-      for (const Json& token : value.elements()) add_more(token_spec(token));
+      for (const Json& token : value.elements()) {
+        settings_.more_special.push_back(token_spec(token));
+      }
     } else if (key == "extra_special_tokens" && value.is_array()) {
       has_additional_ = true;
-      for (const Json& token : value.elements()) add_more(token_spec(token));
-    } else if (key == "extra_special_tokens" && value.is_object()) {
+      for (const Json& token : value.elements()) {
+        settings_.more_special.push_back(token_spec(token));
+      }
+    } else if ((key == "extra_special_tokens" || key == "model_specific_special_tokens") &&
+               value.is_object()) {
       for (const auto& [name, token] : value.members()) extra_[name] = token_spec(token);
     } else if (settings_.version5 && key.ends_with("_token") && value.is_string()) {
       extra_[key] = token_spec(value);
@@ -172,13 +180,6 @@ class SettingsReader {
     by_content_[spec.content] = spec;
   }
 
-  void add_more(const TokenSpec& token) {
-    const bool known = std::ranges::any_of(settings_.more_special, [&](const TokenSpec& other) {
-      return other.content == token.content;
-    });
-    if (!known) settings_.more_special.push_back(token);
-  }
-
   // From before tokenizer_config.json listed the added tokens.
   void read_older_files(const std::vector<std::pair<std::int64_t, AddedToken>>& json_tokens) {
     if (const auto map = read_optional(directory_ / "special_tokens_map.json")) {
@@ -191,7 +192,9 @@ class SettingsReader {
           for (const Json& token : value.elements()) {
             TokenSpec spec = token_spec(token);
             spec.special = !spec.is_string;
-            add_more(spec);
+            if (std::ranges::find(settings_.more_special, spec) == settings_.more_special.end()) {
+              settings_.more_special.push_back(spec);
+            }
           }
         } else {
           read_token(key, value);
@@ -211,6 +214,7 @@ class SettingsReader {
     }
     for (const TokenSpec& token : settings_.more_special) special.insert(token.content);
     for (const auto& [content, id] : added.members()) {
+      check_token_length(content, added.where());
       TokenSpec spec{.content = content, .is_string = false};
       spec.special = special.contains(content);
       spec.normalized = !spec.special;
@@ -228,7 +232,7 @@ class SettingsReader {
       }
     }
     if (settings_.tokenizer_class == Class::t5) add_sentinels();
-    for (const auto& [name, token] : extra_) settings_.more_special.push_back(token);
+    for (const auto& [name, token] : extra_) settings_.model_specific.push_back(token);
     if (settings_.tokenizer_class == Class::bert && !has_json && !has_clean_up_) {
       settings_.clean_up_spaces = true;
     }

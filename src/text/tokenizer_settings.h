@@ -28,6 +28,7 @@ struct TokenSpec {
   static TokenSpec special_token(std::string content) {
     return {.content = std::move(content), .is_string = false, .special = true, .normalized = {}};
   }
+  bool operator==(const TokenSpec&) const = default;
   AddedToken added() const {
     return {content, single_word, lstrip, rstrip, normalized.value_or(!special), special};
   }
@@ -45,6 +46,7 @@ struct TokenizerSettings {
   // "bos_token", "eos_token", ... in the order in which missing ones are added; nulls left out.
   std::vector<std::pair<std::string, TokenSpec>> named;
   std::vector<TokenSpec> more_special;
+  std::vector<TokenSpec> model_specific;  // named by the directory, as "image_token"
 
   bool clean_up_spaces = false;
   bool split_special_tokens = false;
@@ -55,6 +57,7 @@ struct TokenizerSettings {
   bool add_prefix_space_is_set = false;
   std::int32_t extra_ids = 100;  // of T5
   BertNormalizerOptions bert;
+  bool basic_tokenize = true;  // of BERT
 
   const TokenSpec* find_named(std::string_view key) const;
   std::string named_or(std::string_view key, std::string fallback) const;

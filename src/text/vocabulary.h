@@ -21,6 +21,9 @@ struct StringHash {
 template <typename Value>
 using StringMap = std::unordered_map<std::string, Value, StringHash, std::equal_to<>>;
 
+// Throws Error(bad_model), headed by `where`, for a token longer than limits::kTokenBytes.
+void check_token_length(std::string_view token, const std::string& where);
+
 class Vocabulary {
  public:
   // A token that is already there moves to the new id; the old id still reads as it.

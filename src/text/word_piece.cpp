@@ -1,19 +1,23 @@
 #include <algorithm>
 
 #include "core/errors.h"
-#include "core/utf8.h"
 #include "text/token_model.h"
+#include "text/trie.h"
 
 namespace instructblip {
 namespace {
 
 class WordPiece final : public TokenModel {
  public:
-  WordPiece(Vocabulary vocabulary, WordPieceOptions options)
-      : TokenModel(std::move(vocabulary)), options_(std::move(options)) {
-    for (std::int32_t id = 0; id < this->vocabulary().end(); ++id) {
-      if (const std::string* token = this->vocabulary().token(id)) {
-        longest_token_ = std::max(longest_token_, token->size());
+  WordPiece(Vocabulary words, WordPieceOptions options)
+      : TokenModel(std::move(words)), options_(std::move(options)) {
+    for (std::int32_t id = 0; id < vocabulary().end(); ++id) {
+      const std::string* token = vocabulary().token(id);
+      if (token == nullptr || vocabulary().find(*token) != id) continue;
+      starts_.insert(*token, id, /*replace=*/true);
+      if (token->starts_with(options_.continuing_prefix)) {
+        inner_.insert(std::string_view(*token).substr(options_.continuing_prefix.size()), id,
+                      /*replace=*/true);
       }
     }
   }
@@ -35,27 +39,23 @@ class WordPiece final : public TokenModel {
  private:
   // False where some part of `word` starts no token.
   bool append_parts(std::string_view word, std::vector<std::int32_t>& ids) const {
-    std::string part;
     for (std::size_t begin = 0; begin < word.size();) {
-      part = begin > 0 ? options_.continuing_prefix : "";
-      const std::size_t prefix = part.size();
-      part += word.substr(begin, longest_token_);
-      part.resize(std::max(prefix, utf8::complete_prefix(part)));
-      std::optional<std::int32_t> id;
-      while (part.size() > prefix && !(id = vocabulary().find(part))) {
-        do {
-          part.pop_back();
-        } while (part.size() > prefix && (word[begin + part.size() - prefix] & 0xC0) == 0x80);
-      }
-      if (!id) return false;
-      ids.push_back(*id);
-      begin += part.size() - prefix;
+      std::size_t longest = 0;
+      std::int32_t id = 0;
+      (begin == 0 ? starts_ : inner_)
+          .prefixes(word.substr(begin), [&](std::size_t length, std::int32_t found) {
+            longest = length;
+            id = found;
+          });
+      if (longest == 0) return false;
+      ids.push_back(id);
+      begin += longest;
     }
     return true;
   }
 
   WordPieceOptions options_;
-  std::size_t longest_token_ = 0;  // in bytes
+  Trie<char> starts_, inner_;  // inner ones without their prefix
 };
 
 }  // namespace

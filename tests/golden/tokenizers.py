@@ -110,8 +110,14 @@ def train_t5(pieces=420, rule="reduced", sentences=None):
         os.chdir(work)
         try:
             return _train(
-                sentences or SENTENCES.splitlines(), model_type="unigram", vocab_size=pieces, pad_id=0, eos_id=1,
-                unk_id=2, bos_id=-1, **rules
+                sentences or SENTENCES.splitlines(),
+                model_type="unigram",
+                vocab_size=pieces,
+                pad_id=0,
+                eos_id=1,
+                unk_id=2,
+                bos_id=-1,
+                **rules,
             )
         finally:
             os.chdir(before)
@@ -120,9 +126,18 @@ def train_t5(pieces=420, rule="reduced", sentences=None):
 def train_llama(pieces=480, sentences=None):
     """A BPE model as LLaMA's: byte fallback, no normalisation, spaces kept, digits split, <unk> <s> </s> first."""
     return _train(
-        sentences or SENTENCES.splitlines(), model_type="bpe", vocab_size=pieces, byte_fallback=True, split_digits=True,
-        normalization_rule_name="identity", remove_extra_whitespaces=False, allow_whitespace_only_pieces=True,
-        unk_id=0, bos_id=1, eos_id=2, pad_id=-1,
+        sentences or SENTENCES.splitlines(),
+        model_type="bpe",
+        vocab_size=pieces,
+        byte_fallback=True,
+        split_digits=True,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        allow_whitespace_only_pieces=True,
+        unk_id=0,
+        bos_id=1,
+        eos_id=2,
+        pad_id=-1,
     )
 
 
@@ -166,7 +181,11 @@ def make_t5_tokenizer(directory, pieces=420, extra_ids=10, rule="reduced", **opt
 def make_llama_tokenizer(directory, pieces=480, **options):
     """Writes InstructBLIP's Vicuna tokenizer: bos = eos = unk = </s>, [PAD] added; `options` override."""
     options = {
-        "bos_token": "</s>", "eos_token": "</s>", "unk_token": "</s>", "pad_token": "[PAD]", "padding_side": "left",
+        "bos_token": "</s>",
+        "eos_token": "</s>",
+        "unk_token": "</s>",
+        "pad_token": "[PAD]",
+        "padding_side": "left",
         "truncation_side": "left",
     } | options
     _save(LlamaTokenizer, "tokenizer.model", train_llama(pieces), directory, **options)

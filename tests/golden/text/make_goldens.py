@@ -77,9 +77,14 @@ def text_merges(content):
 def add_flagged_tokens(directory):
     """Added tokens with every flag, some only in tokenizer_config.json."""
     tokens = [
-        ("new_token", {}), ("strip_left", {"lstrip": True}), ("strip_right", {"rstrip": True}),
-        ("both_sides", {"lstrip": True, "rstrip": True, "normalized": False}), ("Word", {"single_word": True}),
-        ("Upper", {"normalized": True}), ("plain", {"normalized": False}), ("\u00e9x", {"normalized": True}),
+        ("new_token", {}),
+        ("strip_left", {"lstrip": True}),
+        ("strip_right", {"rstrip": True}),
+        ("both_sides", {"lstrip": True, "rstrip": True, "normalized": False}),
+        ("Word", {"single_word": True}),
+        ("Upper", {"normalized": True}),
+        ("plain", {"normalized": False}),
+        ("\u00e9x", {"normalized": True}),
         ("new_tokens", {"special": True, "normalized": False}),
     ]
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": True, "special": False}
@@ -91,8 +96,10 @@ def add_flagged_tokens(directory):
         content["added_tokens"] += [{"id": first + i} | token for i, token in enumerate(listed[:6])]
 
     change(directory / "tokenizer.json", to_json)
-    change(directory / "tokenizer_config.json", lambda c: c["added_tokens_decoder"].update(
-        {str(9000 + i): token for i, token in enumerate(listed[3:])}))
+    change(
+        directory / "tokenizer_config.json",
+        lambda c: c["added_tokens_decoder"].update({str(9000 + i): token for i, token in enumerate(listed[3:])}),
+    )
 
 
 def old_llama_settings(directory):
@@ -102,8 +109,13 @@ def old_llama_settings(directory):
     named = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
     (directory / "special_tokens_map.json").write_text(json.dumps({k: token(v) for k, v in named.items()}))
     config = {k: {"__type": "AddedToken"} | token(v) for k, v in named.items()} | {
-        "add_bos_token": True, "add_eos_token": False, "clean_up_tokenization_spaces": False,
-        "tokenizer_class": "LlamaTokenizer", "model_max_length": 2048, "pad_token": None, "sp_model_kwargs": {},
+        "add_bos_token": True,
+        "add_eos_token": False,
+        "clean_up_tokenization_spaces": False,
+        "tokenizer_class": "LlamaTokenizer",
+        "model_max_length": 2048,
+        "pad_token": None,
+        "sp_model_kwargs": {},
     }
     (directory / "tokenizer_config.json").write_text(json.dumps(config))
     (directory / "added_tokens.json").write_text(json.dumps({"<pad>": 480, "new_token": 481}))
@@ -117,8 +129,197 @@ def old_t5_settings(directory):
     (directory / "tokenizer_config.json").write_text(json.dumps(config))
 
 
+def pipeline(normalizer=None, pre_tokenizer=None, decoder=..., post_processor=..., **model):
+    """Changes a tokenizer.json: other stages, other options of its model."""
+
+    def apply(content):
+        charsmap = json.dumps(content["normalizer"]).partition('"precompiled_charsmap": "')[2].partition('"')[0]
+        text = json.dumps(normalizer).replace("CHARSMAP", charsmap)
+        content |= {"normalizer": json.loads(text), "pre_tokenizer": pre_tokenizer}
+        content |= {k: v for k, v in (("decoder", decoder), ("post_processor", post_processor)) if v is not ...}
+        content["model"] |= model
+
+    return apply
+
+
+def byte_pieces(content):
+    content["model"]["vocab"] += [[f"<0x{byte:02X}>", -20.0 - byte / 256] for byte in range(256)]
+    content["model"]["byte_fallback"] = True
+    content["added_tokens"] = [t for t in content["added_tokens"] if not t["content"].startswith("<extra")]
+
+
+def sequence(kind, *parts):
+    """{"type": "Sequence", kind: parts}; a part is a type, or a type with its members."""
+    return {"type": "Sequence", kind: [{"type": p} if isinstance(p, str) else {"type": p[0]} | p[1] for p in parts]}
+
+
+SPACE = {"replacement": "\u2581", "prepend_scheme": "first", "split": True}
+BERT = {
+    "type": "BertNormalizer",
+    "clean_text": True,
+    "handle_chinese_chars": True,
+    "strip_accents": None,
+    "lowercase": True,
+}
+
+
+def zoo(toy, full):
+    """Stages that today's files do not use, or not together, on models that show every byte."""
+    rule = {"rule": "nmt_nfkc", "pieces": 600} if full else {}
+
+    def make(maker, *changes):
+        def fill(directory):
+            maker(directory)
+            for function in changes:
+                change(directory / "tokenizer.json", function)
+            edit(
+                directory / "tokenizer_config.json",
+                tokenizer_class="PreTrainedTokenizerFast",
+                additional_special_tokens=...,
+                added_tokens_decoder={},
+                extra_special_tokens={},
+            )
+            for name in (
+                "spiece.model",
+                "tokenizer.model",
+                "vocab.txt",
+                "special_tokens_map.json",
+                "added_tokens.json",
+            ):
+                (directory / name).unlink(missing_ok=True)
+
+        return fill
+
+    t5, llama, bert = lambda d: toy.make_t5_tokenizer(d, **rule), toy.make_llama_tokenizer, toy.make_qformer_tokenizer
+    regex = lambda r: {"pattern": {"Regex": r}}
+    rules = ["Precompiled", {"precompiled_charsmap": "CHARSMAP"}]
+    bpe = {"byte_fallback": False, "unk_token": "?", "fuse_unk": False}
+    return {
+        "zoo_rules": (
+            "t5",
+            make(
+                t5,
+                byte_pieces,
+                pipeline(
+                    sequence("normalizers", rules),
+                    sequence("pretokenizers", ["Metaspace", SPACE]),
+                    sequence("decoders", "ByteFallback", ["Metaspace", SPACE]),
+                ),
+            ),
+        ),
+        "zoo_rules_words_first": (
+            "t5",
+            make(
+                t5,
+                byte_pieces,
+                pipeline(
+                    sequence("normalizers", rules, ["Strip", {"strip_left": True, "strip_right": False}]),
+                    sequence("pretokenizers", "WhitespaceSplit", ["Metaspace", SPACE]),
+                    sequence(
+                        "decoders",
+                        ["Metaspace", SPACE | {"prepend_scheme": "never"}],
+                        "ByteFallback",
+                        "Fuse",
+                        ["Strip", {"content": " ", "start": 2, "stop": 0}],
+                    ),
+                ),
+            ),
+        ),
+        "zoo_bert": ("llama", make(llama, pipeline(BERT, {"type": "BertPreTokenizer"}, None))),
+        "zoo_bert_cased": (
+            "llama",
+            make(llama, pipeline(BERT | {"lowercase": False, "clean_text": False}, {"type": "Whitespace"})),
+        ),
+        "zoo_marks": (
+            "llama",
+            make(
+                llama,
+                pipeline(
+                    sequence(
+                        "normalizers",
+                        "NFD",
+                        "StripAccents",
+                        "Lowercase",
+                        "Nmt",
+                        ["Strip", {"strip_left": True, "strip_right": True}],
+                    ),
+                    {"type": "Digits", "individual_digits": False},
+                    sequence(
+                        "decoders",
+                        "Fuse",
+                        ["Replace", {"pattern": {"String": "\u2581t"}, "content": " T"}],
+                        ["Strip", {"content": "a", "start": 3, "stop": 0}],
+                    ),
+                ),
+            ),
+        ),
+        "zoo_nfd": ("llama", make(llama, pipeline({"type": "NFD"}, {"type": "Punctuation", "behavior": "Contiguous"}))),
+        "zoo_split": (
+            "llama",
+            make(
+                llama,
+                pipeline(
+                    sequence(
+                        "normalizers",
+                        ["Replace", regex("[a-c\\s]{2,3}") | {"content": "<>"}],
+                        ["Replace", regex("of") | {"content": ""}],
+                    ),
+                    sequence(
+                        "pretokenizers",
+                        ["Split", regex("\\s+") | {"behavior": "MergedWithPrevious", "invert": False}],
+                        ["Digits", {"individual_digits": True}],
+                        ["Punctuation", {"behavior": "MergedWithNext"}],
+                        ["Metaspace", SPACE | {"split": False}],
+                    ),
+                    post_processor=sequence(
+                        "processors",
+                        ["BertProcessing", {"sep": ["x", 5], "cls": ["y", 6]}],
+                        [
+                            "TemplateProcessing",
+                            {
+                                "single": [
+                                    {"SpecialToken": {"id": "z", "type_id": 0}},
+                                    {"Sequence": {"id": "A", "type_id": 0}},
+                                    {"Sequence": {"id": "A", "type_id": 1}},
+                                ],
+                                "pair": [],
+                                "special_tokens": {"z": {"id": "z", "ids": [7, 8], "tokens": ["a", "b"]}},
+                            },
+                        ],
+                    ),
+                ),
+            ),
+        ),
+        "zoo_unknown": ("llama", make(llama, pipeline(None, {"type": "WhitespaceSplit"}, **bpe))),
+        "zoo_unknown_fused": (
+            "llama",
+            make(llama, pipeline(None, None, **bpe | {"fuse_unk": True, "ignore_merges": True})),
+        ),
+        "zoo_dropped": (
+            "llama",
+            make(
+                llama,
+                pipeline(None, {"type": "WhitespaceSplit"}, **bpe | {"unk_token": None, "end_of_word_suffix": "e"}),
+            ),
+        ),
+        "zoo_short_words": (
+            "bert",
+            make(
+                bert,
+                pipeline(
+                    None,
+                    {"type": "WhitespaceSplit"},
+                    {"type": "WordPiece", "prefix": "##", "cleanup": False},
+                    max_input_chars_per_word=6,
+                    continuing_subword_prefix="##",
+                ),
+            ),
+        ),
+    }
+
+
 def cases(toy, full):
-    """name -> (kind, function that fills a directory, class where no file names one, version)."""
+    """name -> (kind, function that fills a directory[, class where no file names one[, version]])."""
     rule = {"rule": "nmt_nfkc", "pieces": 600} if full else {}
     more = {"pieces": 800} if full else {}
     t5 = lambda d, **o: toy.make_t5_tokenizer(d, **rule, **o)
@@ -134,6 +335,7 @@ def cases(toy, full):
             then(directory)
             for name in drop:
                 (directory / name).unlink(missing_ok=True)
+
         return fill
 
     json_only, settings = ["tokenizer.json"], ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
@@ -147,12 +349,19 @@ def cases(toy, full):
         "t5_not_legacy": ("t5", make(lambda d: t5(d, legacy=False))),
         "t5_disagrees": ("t5", make(t5, then=swapped)),
         "t5_disagrees_from_slow": ("t5", make(t5, then=swapped, add_prefix_space=True)),
-        "t5_json_alone": ("t5", make(t5, ["spiece.model"], add_prefix_space=True, clean_up_tokenization_spaces=True), "T5TokenizerFast json"),
+        "t5_json_alone": (
+            "t5",
+            make(t5, ["spiece.model"], add_prefix_space=True, clean_up_tokenization_spaces=True),
+            "T5TokenizerFast json",
+        ),
         "t5_bare": ("t5", make(lambda d: t5(d, extra_ids=100), json_only + settings), "T5TokenizerFast"),
         "t5_old": ("t5", make(t5, then=lambda d: (old_t5_settings(d), change(d / "tokenizer.json", old_metaspace)))),
         "t5_old_slow": ("t5", make(t5, json_only, then=old_t5_settings)),
         "t5_flags": ("t5", make(t5, then=add_flagged_tokens)),
-        "t5_generic": ("t5", make(t5, then=lambda d: None, tokenizer_class="PreTrainedTokenizerFast", extra_special_tokens={"image_token": "<image>"})),
+        "t5_generic": (
+            "t5",
+            make(t5, tokenizer_class="PreTrainedTokenizerFast", extra_special_tokens={"image_token": "<image>"}),
+        ),
         "t5_split_special": ("t5", make(t5, split_special_tokens=True)),
         "llama": ("llama", make(llama)),
         "llama_slow": ("llama", make(llama, json_only, add_prefix_space=..., legacy=...)),
@@ -166,7 +375,10 @@ def cases(toy, full):
         "llama_disagrees": ("llama", make(llama, then=swapped)),
         "llama_disagrees_from_slow": ("llama", make(llama, then=swapped, add_prefix_space=True)),
         "llama_bare": ("llama", make(llama, json_only + settings), "LlamaTokenizerFast"),
-        "llama_old": ("llama", make(llama, then=lambda d: (old_llama_settings(d), change(d / "tokenizer.json", text_merges)))),
+        "llama_old": (
+            "llama",
+            make(llama, then=lambda d: (old_llama_settings(d), change(d / "tokenizer.json", text_merges))),
+        ),
         "llama_old_slow": ("llama", make(llama, json_only, then=old_llama_settings)),
         "llama_flags": ("llama", make(llama, then=add_flagged_tokens)),
         "llama_cleaned": ("llama", make(llama, clean_up_tokenization_spaces=True)),
@@ -175,7 +387,10 @@ def cases(toy, full):
         "qformer_vocab_alone": ("bert", make(toy.make_qformer_tokenizer, json_only + settings), "BertTokenizerFast"),
         "qformer_slow": ("bert", make(toy.make_qformer_tokenizer, json_only)),
         "qformer_cased": ("bert", make(lambda d: toy.make_qformer_tokenizer(d, do_lower_case=False))),
-        "qformer_config_wins": ("bert", make(toy.make_qformer_tokenizer, do_lower_case=False, tokenize_chinese_chars=False)),
+        "qformer_config_wins": (
+            "bert",
+            make(toy.make_qformer_tokenizer, do_lower_case=False, tokenize_chinese_chars=False),
+        ),
         "qformer_accents": ("bert", make(toy.make_qformer_tokenizer, strip_accents=False)),
         "qformer_flags": ("bert", make(toy.make_qformer_tokenizer, then=add_flagged_tokens)),
         "t5_version5": ("t5", make(t5), None, 5),
@@ -184,8 +399,7 @@ def cases(toy, full):
         "llama_plain_version5": ("llama", make(lambda d: llama(d, **plain)), None, 5),
         "qformer_version5": ("bert", make(toy.make_qformer_tokenizer), None, 5),
     }
-    return {name: (*entry, None, 4)[:2] + ((entry[2] if len(entry) > 2 else None), (entry[3] if len(entry) > 3 else 4))
-            for name, entry in table.items()}
+    return table | zoo(toy, full)
 
 
 def answer(directory, class_name, questions, samples):
@@ -199,7 +413,7 @@ def answer(directory, class_name, questions, samples):
     tokenizer = loader.from_pretrained(directory)
     ids = [tokenizer(text)["input_ids"] for text in questions]
     size = len(tokenizer)
-    samples = [[i % (size + 3) for i in sample] for sample in samples] + ids[:: max(1, len(ids) // 30)]
+    samples = [[i % (size + 3) for i in sample] for sample in samples] + ids[:: max(1, len(ids) // 12)]
     decoded = [
         {"ids": s, "text": tokenizer.decode(s, skip_special_tokens=True), "all": tokenizer.decode(s)} for s in samples
     ]
@@ -223,11 +437,19 @@ def store(directory, output, case):
             continue
         same = [old for old in (output / "files").iterdir() if old.read_bytes() == path.read_bytes()]
         target = same[0] if same else output / "files" / f"{case['name']}-{path.name}"
-        if path.name == "tokenizer.json" and not same:  # one entry a line diffs well, indentation costs
-            target.write_bytes(path.read_bytes())
-        elif not same:
+        if not same:
             shutil.copy(path, target)
         case["files"][path.name] = target.name
+
+
+def share(case, earlier):
+    """Answers that another case has already given are named, not repeated."""
+    for key in ("ids", "decoded"):
+        same = [other["name"] for other in earlier if other["kind"] == case["kind"] and other.get(key) == case[key]]
+        if same:
+            case["same_" + key] = same[0]
+            del case[key]
+    return case
 
 
 def compact(directory):
@@ -244,16 +466,20 @@ def main():
     parser.add_argument("--output", type=pathlib.Path, default=HERE)
     parser.add_argument("--fuzz", type=int)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--every", action="store_true", help="instead of random texts, every 64th character of Unicode")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     shutil.rmtree(options.output / "files", ignore_errors=True)
     (options.output / "files").mkdir(parents=True)
     random_texts = texts.randoms(options.fuzz or 150, options.seed)
     generator = random.Random(2 + (options.fuzz or 0))
-    samples = [[generator.randrange(10**6) for _ in range(generator.randint(1, 16))] for _ in range(options.fuzz or 25)]
+    samples = [[generator.randrange(10**6) for _ in range(generator.randint(1, 16))] for _ in range(options.fuzz or 15)]
     questions = random_texts if options.fuzz else texts.AWKWARD
+    if options.every:
+        questions = random_texts = texts.every_character(options.seed % 64, 64)
     result = {"texts": questions, "random_texts": random_texts, "cases": []}
-    for name, (kind, fill, class_name, version) in cases(toys(), bool(options.fuzz)).items():
+    for name, (kind, fill, *more) in cases(toys(), bool(options.fuzz)).items():
+        class_name, version = more + [None, 4][len(more) :]
         if options.names and name not in options.names:
             continue
         with tempfile.TemporaryDirectory() as work:
@@ -270,12 +496,17 @@ def main():
             else:
                 target = pathlib.Path(work) / "version5"
                 request = {"source": str(directory), "directory": str(target), "questions": asked, "samples": samples}
-                done = subprocess.run([options.python5, __file__, "worker"], input=json.dumps(request), text=True,
-                                      stdout=subprocess.PIPE, check=True)
+                done = subprocess.run(
+                    [options.python5, __file__, "worker"],
+                    input=json.dumps(request),
+                    text=True,
+                    stdout=subprocess.PIPE,
+                    check=True,
+                )
                 compact(target)
                 store(target, options.output, case)
                 case |= json.loads(done.stdout)
-            result["cases"].append(case)
+            result["cases"].append(share(case, result["cases"]))
     lines = ",\n".join(json.dumps(case, ensure_ascii=True, separators=(",", ":")) for case in result.pop("cases"))
     head = json.dumps(result, ensure_ascii=True, separators=(",", ":"))[:-1]
     (options.output / "goldens.json").write_text(f'{head},"cases":[\n{lines}\n]}}\n')
