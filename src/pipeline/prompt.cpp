@@ -1,7 +1,6 @@
 #include "pipeline/prompt.h"
 
 #include <algorithm>
-#include <limits>
 #include <string>
 #include <variant>
 
@@ -13,10 +12,15 @@ namespace instructblip {
 namespace {
 
 constexpr std::string_view kImageToken = "<image>";
-constexpr std::int32_t kNoToken = std::numeric_limits<std::int32_t>::max();
 
 TokenizerKind kind_of(const std::variant<T5Config, LlamaConfig>& text) {
   return std::holds_alternative<T5Config>(text) ? TokenizerKind::t5 : TokenizerKind::llama;
+}
+
+// The id that today's processor gives the token when it adds it to an old tokenizer. Its row may be
+// a spare one of the vocabulary, which the repetition penalty then counts as part of the prompt.
+std::int32_t added_image_token(const Tokenizer& tokenizer) {
+  return tokenizer.id_of(kImageToken).value_or(tokenizer.size());
 }
 
 void check_rows(const Tokenizer& tokenizer, std::int64_t rows, const std::string& which) {
@@ -37,7 +41,7 @@ PromptBuilder::PromptBuilder(const std::filesystem::path& directory, const Model
       qformer_tokenizer_(load_tokenizer(directory / "qformer_tokenizer", TokenizerKind::bert)),
       queries_(config.qformer.queries),
       max_qformer_tokens_(config.qformer.max_positions),
-      image_token_(config.image_token.value_or(kNoToken)) {
+      image_token_(config.image_token ? *config.image_token : added_image_token(*tokenizer_)) {
   check_rows(*tokenizer_, embedding_rows, "the tokenizer");
   check_rows(*qformer_tokenizer_, config.qformer.vocabulary, "qformer_tokenizer");
 }

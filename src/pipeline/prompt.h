@@ -31,7 +31,7 @@ class PromptBuilder {
   Instruction read(std::string_view text) const;
 
   // The ids of the whole prompt as the reference has them: an image token for each query, then the
-  // text. Directories without an image token use an id that no vocabulary has.
+  // text. Where config.json names no image token it is the id that adding one would give.
   std::vector<std::int32_t> prompt_ids(const Instruction& instruction) const;
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }

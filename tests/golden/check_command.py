@@ -25,7 +25,7 @@ def check(binary, directory, tensors):
     bad = 0
     for request in golden["requests"]:
         try:
-            faults = token_faults(request["prompt_tokens"], binary.tokenize(directory, request["instruction"]))
+            faults = token_faults(request["prompt_tokens"], binary.tokenize(directory, request))
             prompt = queries + len(request["prompt_tokens"]["lm"])
             faults += answer_faults(request, binary.run(directory, request), prompt)
             if tensors and request["stages"]:

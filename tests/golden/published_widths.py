@@ -103,7 +103,7 @@ def compare(kind, path, options):
                 )  # fmt: skip
                 gap = "" if margin is None else f"{margin:.4f}"
                 print(f"{kind:7} {name:12} {setting:14} {image:26} {verdict:10} {gap:8} {'; '.join(faults)}", flush=True)
-        faults = token_faults(expected["prompt_tokens"], binary.tokenize(path, INSTRUCTIONS[name]))
+        faults = token_faults(expected["prompt_tokens"], binary.tokenize(path, request))
         different += len(faults)
         for fault in faults:
             print(f"{kind} {name}: {fault}")

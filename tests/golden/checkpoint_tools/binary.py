@@ -43,8 +43,8 @@ class Binary:
                      f"--threads={self.threads}", *self.flags(request["options"])]  # fmt: skip
         return json.loads(self.call("run", model, arguments))
 
-    def tokenize(self, model, text):
-        return json.loads(self.call("tokenize", model, [f"--text={text}", "--json", "--quiet"]))
+    def tokenize(self, model, request):
+        return json.loads(self.call("tokenize", model, [f"--text={request['instruction']}", "--json", "--quiet"]))
 
     def features(self, model, request):
         with tempfile.TemporaryDirectory() as work:
@@ -101,6 +101,8 @@ def stage_faults(expected, found):
         faults.append("pixel_values differ")
     for stage in STAGES:
         a, b = expected[stage], found[stage]
+        if stage == "logits":  # rows that only a twin has, see Reference
+            a = a[:, : int(a.isfinite().sum())]
         if a.shape != b.shape:
             faults.append(f"{stage}: shape {tuple(b.shape)}, expected {tuple(a.shape)}")
         elif (a - b).abs().max() > 1e-4 * a.abs().max():

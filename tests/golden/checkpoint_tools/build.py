@@ -57,6 +57,8 @@ def entries_of(case):
         return [tuple(entry) for entry in case["requests"]]
     if interpolates(case):
         return requests_table.INTERPOLATED
+    if case.get("loud_image_row"):
+        return requests_table.PENALISED + requests_table.GREEDY + requests_table.BEAMS
     extra = requests_table.FROM_CONFIG if "max_new_tokens" in case.get("text_edits", {}) else []
     return extra + requests_table.GREEDY + requests_table.BEAMS
 
@@ -70,6 +72,8 @@ def write_twin(case, workshop, work):
     model = architectures.random_model(architecture, image_token, case["seed"])
     if case.get("old_vision_bias"):
         layouts.zero_key_bias(model)
+    if case.get("loud_image_row"):
+        model.language_model.get_output_embeddings().weight.data[image_token] *= 3
     layouts.write_2024(work / "plain", model, processor)
     reference = Reference(work / "plain", workshop.image_directory)
     more = {"interpolate_pos_encoding": True} if interpolates(case) else {}

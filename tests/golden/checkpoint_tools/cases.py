@@ -139,11 +139,13 @@ CASES = [
         "text": llama(32, 2, 2, 40, 1, bos_token_id=2, eos_token_id=2), "spare_rows": 3,
         "disagreeing_tokenizer": True, "wanted": 12,
     },
-    # 2023, spare rows as in Flan-T5: one of them is where the 2024 twin puts its image token.
+    # 2023, spare rows as in Flan-T5: one of them is where the 2024 twin puts its image token, and is often chosen, so
+    # that repetition penalties must know it as part of the prompt.
     {
         "name": "vicuna_2023", "seed": 13, "layout": "2023", "dtype": "F16", "shard_bytes": 150_000, "queries": 6,
         "vision": vision(33, 3, 2, 42, 14, 48), "qformer": qformer(24, 3, 2, 2, 40, positions=640),
         "text": llama(32, 4, 4, 56, 2, bos_token_id=2, eos_token_id=2), "spare_rows": 9, "processor_config": True,
+        "loud_image_row": True,
         "drop_files": ["generation_config.json"], "staged": ["greedy"],
     },
     # 2023, exactly the rows of the tokenizer (the 32001 of the first Vicuna revisions).

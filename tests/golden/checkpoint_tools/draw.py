@@ -45,6 +45,7 @@ def draw_case(seed, layouts):
     if case["layout"] == "2023":
         case.update(cut_rows=decoder_only and rng.random() < 0.5, processor_config=rng.random() < 0.5,
                     int_size=rng.random() < 0.3)  # fmt: skip
+        case["loud_image_row"] = not case["cut_rows"] and rng.random() < 0.5
         if case["dtype"] == "MIXED":
             case["dtype"] = "F32"
     return case

@@ -144,10 +144,9 @@ def write_2023(directory, twin, lm_tokenizer_dir, rows=None, processor_config=Fa
                  "top_k": 50, "top_p": 1.0, "typical_p": 1.0, "repetition_penalty": 1.0, "length_penalty": 1.0,
                  "no_repeat_ngram_size": 0, "num_return_sequences": 1, "early_stopping": False,
                  "bad_words_ids": None, "torchscript": False, "transformers_version": "4.30.0"})  # fmt: skip
-    for key in ("dtype", "head_dim", "attention_bias", "mlp_bias", "attention_dropout", "rope_theta", "rope_scaling"):
-        text.pop(key, None)
     if text["model_type"] == "llama":
         text["architectures"] = ["LLaMAForCausalLM"]
+        drop_later_keys(text)
     if rows:
         text["vocab_size"] = rows
     write_json(directory / "config.json", config)
@@ -166,8 +165,8 @@ def write_2023(directory, twin, lm_tokenizer_dir, rows=None, processor_config=Fa
                 tensors[name] = tensors[name][:rows].clone()
             if name.endswith("self_attn.q_proj.weight"):
                 stem = name.removesuffix("q_proj.weight")
-                size = text["hidden_size"] // text["num_attention_heads"]
-                inverse = 1.0 / (10000.0 ** (torch.arange(0, size, 2).float() / size))
+                size = text.get("head_dim", text["hidden_size"] // text["num_attention_heads"])
+                inverse = 1.0 / (text.get("rope_theta", 10000.0) ** (torch.arange(0, size, 2).float() / size))
                 tensors[stem + "rotary_emb.inv_freq"] = inverse
         if "positions" not in done:
             done.add("positions")
@@ -176,6 +175,17 @@ def write_2023(directory, twin, lm_tokenizer_dir, rows=None, processor_config=Fa
         return tensors
 
     rewrite_tensors(directory, older)
+
+
+def drop_later_keys(text):
+    """Keys that LLaMA's config got after mid-2023, where they say what their absence says."""
+    absent = {"head_dim": text["hidden_size"] // text["num_attention_heads"], "rope_theta": 10000.0,
+              "rope_scaling": None, "attention_bias": False, "mlp_bias": False, "attention_dropout": 0.0,
+              "num_key_value_heads": text["num_attention_heads"], "pretraining_tp": 1}  # fmt: skip
+    for key, value in absent.items():
+        if key in text and text[key] == value:
+            del text[key]
+    text.pop("dtype", None)
 
 
 def write_2026(directory, twin, python5, shard_bytes=None):

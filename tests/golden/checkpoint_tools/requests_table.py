@@ -66,6 +66,10 @@ INTERPOLATED = [
     ("interpolated-penalty", "vqa",
      {"max_new_tokens": 12, "repetition_penalty": 1.5, "interpolate_pos_encoding": True}),
 ]  # fmt: skip
+PENALISED = [
+    (f"penalised-{text}", text, {"max_new_tokens": 12, "repetition_penalty": penalty})
+    for text, penalty in (("unusual", 1.1), ("vqa", 1.3), ("empty", 1.2), ("symbols", 0.9), ("arabic", 1.2), ("long", 1.1))
+]
 FROM_CONFIG = [  # options that the checkpoint's own text_config supplies, and calls that override them
     ("config-options", "unusual", {}),
     ("config-options-long", "long", {}),
