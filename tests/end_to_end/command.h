@@ -17,6 +17,7 @@ using Json = nlohmann::ordered_json;
 inline const std::string kSource = INSTRUCTBLIP_SOURCE_DIR;
 inline const std::string kT5 = kSource + "/tests/golden/checkpoints/t5_2024";
 inline const std::string kVicuna = kSource + "/tests/golden/checkpoints/vicuna_2024";
+inline const std::string kInterpolated = kSource + "/tests/golden/checkpoints/vicuna_interpolated";
 inline const std::string kQuestion = "What is unusual about this image?";
 
 inline std::string image(const std::string& name) { return kSource + "/tests/data/images/" + name; }
@@ -85,6 +86,10 @@ inline Arguments arguments_of(const std::string& model, const Json& request) {
   for (const auto& [key, value] : request["options"].items()) {
     std::string name = "--" + key;
     for (char& c : name) c = c == '_' ? '-' : c;
+    if (value.is_boolean() && key == "interpolate_pos_encoding") {
+      if (value) arguments.push_back(name);
+      continue;
+    }
     arguments.push_back(name + "=" + (value.is_string() ? value.get<std::string>() : value.dump()));
   }
   return arguments;

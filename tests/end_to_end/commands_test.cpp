@@ -86,6 +86,17 @@ TEST(Tokenize, GivesWhatTheModelIsFed) {
   EXPECT_EQ(call({"tokenize", "--model", kT5, "--text", ""}).out, "lm 1\nqformer 2 3\n");
 }
 
+// The picture size of this checkpoint needs an option to be answered about, but not to be asked
+// for.
+TEST(Tokenize, AndInfoDoNotCareForThePictureSize) {
+  const Json request = golden_request(kInterpolated, "interpolated-chinese");
+  const Finished ids =
+      call({"tokenize", "--model", kInterpolated, "--text", request["instruction"], "--json"});
+  ASSERT_EQ(ids.exit_code, 0) << ids.err;
+  EXPECT_EQ(objects(ids.out).at(0), request["prompt_tokens"]);
+  EXPECT_EQ(call({"info", "--model", kInterpolated}).exit_code, 0);
+}
+
 TEST(Info, DescribesTheCheckpoint) {
   const Finished plain = call({"info", "--model", kT5});
   EXPECT_EQ(plain.exit_code, 0) << plain.err;

@@ -1,6 +1,7 @@
 // Answers: the reference's tokens, the shape of JSON, several pictures, both spellings.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cmath>
 #include <set>
@@ -77,6 +78,14 @@ INSTANTIATE_TEST_SUITE_P(Both, GoldenAnswerTest, testing::ValuesIn(cases()),
                          });
 
 TEST(GoldenAnswers, MostOfTheListedRequestsExist) { EXPECT_GE(cases().size(), 14u); }
+
+TEST(Run, InterpolatesPositionsWhenAsked) {
+  const Json want = golden_request(kInterpolated, "interpolated");
+  EXPECT_EQ(answer(arguments_of(kInterpolated, want))["tokens"], want["sequences"][0]["tokens"]);
+  const Finished refused = call(ask({}, kInterpolated));
+  EXPECT_EQ(refused.exit_code, 5);
+  EXPECT_EQ(refused.out, "");
+}
 
 TEST(Run, PrintsTheAnswerAlone) {
   const Json want = golden_request(kVicuna, "greedy");
@@ -199,14 +208,20 @@ TEST(Run, AnswersSeveralPicturesInOrder) {
 }
 
 TEST(Run, StopsBeforeAText) {
-  const Json whole = answer(ask({"--max-new-tokens=24"}));
-  const std::string text = whole["text"];
-  ASSERT_GT(text.size(), 8u);
-  const std::string stop = text.substr(4, 3);
-  const Finished finished = call(ask({"--max-new-tokens=24", "--stop", "\u2603", "--stop", stop}));
-  const std::string shorter = text.substr(0, text.find(stop));
-  EXPECT_EQ(finished.out.substr(0, finished.out.find('\n')),
-            shorter.substr(0, shorter.find_last_not_of(' ') + 1));
+  const Arguments long_answer = ask({"--max-new-tokens=40", "--min-new-tokens=40"});
+  const std::string text = answer(long_answer)["text"];
+  ASSERT_GT(text.size(), 12u);
+  ASSERT_TRUE(std::ranges::all_of(text, [](char c) { return c > 0; })) << text;  // may be cut
+  const std::string stop = text.substr(6, 3);
+  const std::string before = text.substr(0, text.find(stop));
+  const std::string stripped = before.substr(0, before.find_last_not_of(" \n") + 1);
+
+  const Arguments stopped = long_answer + Arguments{"--stop", "\u2603", "--stop", stop};
+  EXPECT_EQ(call(stopped).out, stripped + "\n");
+  const Json got = answer(stopped);
+  EXPECT_EQ(got["text"], stripped);
+  EXPECT_EQ(got["finish_reason"], "stop");
+  EXPECT_LT(got["tokens"].size(), 40u);
 }
 
 TEST(Run, SamplingIsReproducibleBySeed) {

@@ -48,7 +48,7 @@ std::string tensor_table(const ModelInfo& info) {
 }  // namespace
 
 ExitCode info_command(Session& session) {
-  const Pipeline pipeline = session.load_pipeline();
+  const Pipeline pipeline = session.load_for_text();
   const ModelInfo& info = pipeline.info();
   const bool with_tensors = session.settings.tensors;
   if (session.settings.json) {

@@ -56,8 +56,13 @@ Session::Session(Settings settings_of_command, Interrupt& interrupt_of_process)
 
 Session::~Session() { set_log_sink({}); }
 
-Pipeline Session::load_pipeline() {
+Pipeline Session::load_for_text() {
   LoadOptions options = settings.load;
+  options.interpolate_pos_encoding = true;
+  return load_pipeline(std::move(options));
+}
+
+Pipeline Session::load_pipeline(LoadOptions options) {
   options.progress = [this](std::int64_t done, std::int64_t total) {
     progress.update(done, total);
   };

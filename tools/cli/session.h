@@ -19,12 +19,17 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   // Throws Failure.
-  Pipeline load_pipeline();
+  Pipeline load_pipeline() { return load_pipeline(settings.load); }
+  // For commands that look at no picture: a picture size that is not the encoder's is no error.
+  Pipeline load_for_text();
 
   const Settings settings;
   Interrupt& interrupt;
   Output output;
   Progress progress;
+
+ private:
+  Pipeline load_pipeline(LoadOptions options);
 };
 
 // `text`, or what stands on standard input where it is "-", without one final line end.
