@@ -1,0 +1,168 @@
+// What the golden data does not show: long texts, streams piece by piece, lookups.
+#include "text/tokenizer.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "support/temp_directory.h"
+#include "text/streaming_detokenizer.h"
+
+namespace instructblip {
+namespace {
+
+using Ids = std::vector<std::int32_t>;
+
+std::unique_ptr<const Tokenizer> load(const std::string& golden, const std::string& target,
+                                      TokenizerKind kind, const std::string& settings = "{}") {
+  const test::TempDirectory directory;
+  const auto files = std::filesystem::path(INSTRUCTBLIP_SOURCE_DIR) / "tests/golden/text/files";
+  std::filesystem::copy_file(files / golden, directory / target);
+  directory.write("tokenizer_config.json", settings);
+  return load_tokenizer(directory.path(), kind);
+}
+
+std::unique_ptr<const Tokenizer> llama(const std::string& settings = "{}") {
+  return load("llama_plain-tokenizer.json", "tokenizer.json", TokenizerKind::llama, settings);
+}
+std::unique_ptr<const Tokenizer> t5() {
+  return load("t5-tokenizer.json", "tokenizer.json", TokenizerKind::t5);
+}
+std::unique_ptr<const Tokenizer> bert() {
+  return load("qformer-vocab.txt", "vocab.txt", TokenizerKind::bert);
+}
+
+std::string repeated(const std::string& part, std::size_t bytes) {
+  std::string text;
+  while (text.size() < bytes) text += part;
+  return text;
+}
+
+// Twenty times quadratic growth of a text of 20 kB would take hours.
+TEST(LongTexts, TakeTimeInProportion) {
+  const std::vector<std::unique_ptr<const Tokenizer>> tokenizers = [] {
+    std::vector<std::unique_ptr<const Tokenizer>> all;
+    all.push_back(llama());
+    all.push_back(t5());
+    all.push_back(bert());
+    return all;
+  }();
+  for (const std::string part :
+       {"a", "imageunusual", " ", "\u2581", "\u6771", "e\u0301", "</s>", "<"}) {
+    const std::string text = repeated(part, 100'000);
+    for (const auto& tokenizer : tokenizers) {
+      const auto start = std::chrono::steady_clock::now();
+      const Ids ids = tokenizer->encode(text);
+      tokenizer->decode(ids, /*skip_special_tokens=*/false);
+      EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20)) << part;
+    }
+  }
+}
+
+// A long text is its words: each may be encoded on its own.
+TEST(LongTexts, AreEncodedLikeTheirWords) {
+  const auto tokenizer = t5();
+  const Ids word = tokenizer->encode("unusual");
+  const Ids words = tokenizer->encode(repeated("unusual ", 20'000));
+  ASSERT_EQ(words.size(), 2500 * (word.size() - 1) + 1);
+  for (std::size_t i = 0; i + 1 < words.size(); ++i) {
+    ASSERT_EQ(words[i], word[i % (word.size() - 1)]);
+  }
+}
+
+Ids byte_ids(const Tokenizer& tokenizer, const std::string& bytes) {
+  Ids ids;
+  for (const char byte : bytes) {
+    constexpr const char* kDigits = "0123456789ABCDEF";
+    const auto value = static_cast<unsigned char>(byte);
+    const std::string name = {'<', '0', 'x', kDigits[value >> 4], kDigits[value & 15], '>'};
+    ids.push_back(tokenizer.id_of(name).value());
+  }
+  return ids;
+}
+
+std::vector<std::string> stream(const Tokenizer& tokenizer, const Ids& ids) {
+  StreamingDetokenizer detokenizer(tokenizer);
+  std::vector<std::string> pieces;
+  for (const std::int32_t id : ids) pieces.push_back(detokenizer.put(id));
+  pieces.push_back(detokenizer.finish());
+  return pieces;
+}
+
+using Pieces = std::vector<std::string>;
+
+TEST(Streaming, EmitsWordsAtOnce) {
+  const auto tokenizer = llama();
+  const Ids ids = {tokenizer->id_of("\u2581the").value(), tokenizer->id_of("\u2581image").value()};
+  EXPECT_EQ(stream(*tokenizer, ids), (Pieces{"the", " image", ""}));
+}
+
+TEST(Streaming, HoldsBytesBackUntilTheirRunIsOver) {
+  const auto tokenizer = llama();
+  Ids ids = byte_ids(*tokenizer, "\xC3\xA9");
+  ids.push_back(tokenizer->id_of("\u2581the").value());
+  EXPECT_EQ(stream(*tokenizer, ids), (Pieces{"", "", "\u00E9 the", ""}));
+  // One byte that fits nowhere spoils the whole run.
+  EXPECT_EQ(stream(*tokenizer, byte_ids(*tokenizer, "\xC3\xA9\xFF")),
+            (Pieces{"", "", "", "\uFFFD\uFFFD\uFFFD"}));
+  // Special tokens do not end a run: they are gone before bytes are put together.
+  ids = byte_ids(*tokenizer, "\xC3");
+  ids.push_back(tokenizer->eos().value());
+  ids.push_back(byte_ids(*tokenizer, "\xA9").front());
+  EXPECT_EQ(stream(*tokenizer, ids), (Pieces{"", "", "", "\u00E9"}));
+}
+
+TEST(Streaming, StripsBothEnds) {
+  const auto tokenizer = llama();
+  const std::int32_t space = tokenizer->id_of("\u2581").value();
+  const std::int32_t the = tokenizer->id_of("\u2581the").value();
+  EXPECT_EQ(stream(*tokenizer, {space, space, the, space, space, the, space}),
+            (Pieces{"", "", "the", "", "", "   the", "", ""}));
+  EXPECT_EQ(stream(*tokenizer, {space, space}), (Pieces{"", "", ""}));
+}
+
+TEST(Streaming, WaitsForWhatCleanUpMayRemove) {
+  const auto tokenizer = llama(R"({"clean_up_tokenization_spaces": true})");
+  const std::int32_t space = tokenizer->id_of("\u2581").value();
+  const std::int32_t the = tokenizer->id_of("\u2581the").value();
+  const std::int32_t stop = tokenizer->id_of(".").value();
+  EXPECT_EQ(stream(*tokenizer, {the, space, stop, the}), (Pieces{"the", "", ".", " the", ""}));
+}
+
+TEST(Lookups, KnowTokensAndTheirIds) {
+  const auto tokenizer = llama();
+  EXPECT_EQ(tokenizer->id_of("<s>"), 1);
+  EXPECT_EQ(tokenizer->id_of("nowhere"), std::nullopt);
+  EXPECT_EQ(tokenizer->bos(), 1);
+  EXPECT_EQ(tokenizer->eos(), 2);
+  EXPECT_EQ(tokenizer->pad(), std::nullopt);
+  EXPECT_TRUE(tokenizer->is_special(1));
+  EXPECT_FALSE(tokenizer->is_special(300));
+  EXPECT_FALSE(tokenizer->is_special(-1));
+  EXPECT_FALSE(tokenizer->is_special(1'000'000));
+  EXPECT_EQ(tokenizer->token(tokenizer->id_of("\u2581the").value()), " the");
+  EXPECT_EQ(tokenizer->token(tokenizer->id_of("<0x0A>").value()), "\n");
+  EXPECT_EQ(tokenizer->token(1), "<s>");
+  EXPECT_EQ(tokenizer->token(-7), "");
+  EXPECT_EQ(tokenizer->size(), 480);
+}
+
+TEST(Decoding, SkipsIdsWithoutAToken) {
+  const auto tokenizer = llama();
+  const std::int32_t the = tokenizer->id_of("\u2581the").value();
+  EXPECT_EQ(tokenizer->decode(Ids{-1, the, 1'000'000, the}, true), "the the");
+}
+
+// A Q-Former's folder may hold nothing but its vocabulary.
+TEST(VocabularyAlone, IsBertsLowerCased) {
+  const auto tokenizer = bert();
+  EXPECT_EQ(tokenizer->decode(tokenizer->encode("A Short IMAGE description:"), true),
+            "a short image description :");
+  EXPECT_EQ(tokenizer->encode("").size(), 2u);
+}
+
+}  // namespace
+}  // namespace instructblip
