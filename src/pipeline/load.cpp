@@ -31,7 +31,7 @@ void check_options(const LoadOptions& options) {
   }
   // The CUDA kernels will come as a library that is opened here; without it there is only the CPU.
   if (options.device.type == DeviceType::cuda) {
-    throw Error(ErrorCode::unsupported,
+    throw Error(ErrorCode::invalid_argument,
                 "device: expected cpu, got cuda: this build has no CUDA kernels",
                 "choose cpu or auto");
   }

@@ -100,6 +100,7 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"Device", ask({"--device", "tpu"}), 2, "auto, cpu, cuda or cuda:N"},
         Row{"DeviceIndex", ask({"--device", "cuda:"}), 2, "auto, cpu, cuda or cuda:N"},
         Row{"DeviceIndexSign", ask({"--device", "cuda:-1"}), 2, "auto, cpu, cuda or cuda:N"},
+        Row{"DeviceThatIsNotThere", ask({"--device", "cuda:99"}), 2, "device: expected"},
         Row{"ControlBytes", ask({"--dtype", "\x1b[31mred"}), 2, "got '\\x1b[31mred'"},
         Row{"NoBeams", ask({"--num-beams", "0"}), 2, "num_beams"},
         Row{"TooManyBeams", ask({"--num-beams", "65"}), 2, "num_beams"},
