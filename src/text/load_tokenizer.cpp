@@ -47,8 +47,8 @@ TokenizerParts convert(const std::filesystem::path& file, Class tokenizer_class,
   return parts;
 }
 
-std::vector<std::pair<std::int64_t, AddedToken>> numbered_tokens(const Json& json) {
-  std::vector<std::pair<std::int64_t, AddedToken>> numbered;
+NumberedTokens numbered_tokens(const Json& json) {
+  NumberedTokens numbered;
   const std::vector<AddedToken> tokens = read_added_tokens(json);
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     numbered.emplace_back(json.at("added_tokens")[i].at("id").integer(), tokens[i]);
@@ -178,9 +178,9 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& dir
   const std::filesystem::path json_file = directory / "tokenizer.json";
   std::optional<Json> json;
   if (is_there(json_file)) json = Json::read(json_file, {.bytes = limits::kTokenizerBytes});
-  TokenizerSettings settings = read_tokenizer_settings(
-      directory, kind, json ? numbered_tokens(*json) : decltype(numbered_tokens(*json))(),
-      json.has_value());
+  std::optional<NumberedTokens> listed;
+  if (json) listed = numbered_tokens(*json);
+  TokenizerSettings settings = read_tokenizer_settings(directory, kind, listed);
   const Class converter = slow_class(settings, kind);
   const std::filesystem::path slow_file = directory / slow_file_name(converter);
   if (!json && !is_there(slow_file)) {

@@ -1,6 +1,5 @@
 #include "text/tokenizer_json.h"
 
-#include <cmath>
 #include <utility>
 
 #include "core/errors.h"

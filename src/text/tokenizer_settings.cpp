@@ -5,7 +5,6 @@
 #include <charconv>
 #include <set>
 
-#include "core/errors.h"
 #include "core/limits.h"
 
 namespace instructblip {
@@ -96,17 +95,16 @@ class SettingsReader {
     }
   }
 
-  TokenizerSettings read(const std::vector<std::pair<std::int64_t, AddedToken>>& json_tokens,
-                         bool has_json) {
+  TokenizerSettings read(const std::optional<NumberedTokens>& json_tokens) {
     if (config_) read_config(*config_);
-    if (!has_decoder_) read_older_files(json_tokens);
+    if (!has_decoder_) read_older_files(json_tokens.value_or(NumberedTokens()));
     // A named token takes the flags with which it is listed.
     for (auto& [key, token] : tokens_) {
       if (!token) continue;
       const auto listed = by_content_.find(token->content);
       if (listed != by_content_.end()) token = listed->second;
     }
-    finish(has_json);
+    finish(json_tokens.has_value());
     return std::move(settings_);
   }
 
@@ -181,7 +179,7 @@ class SettingsReader {
   }
 
   // From before tokenizer_config.json listed the added tokens.
-  void read_older_files(const std::vector<std::pair<std::int64_t, AddedToken>>& json_tokens) {
+  void read_older_files(const NumberedTokens& json_tokens) {
     if (const auto map = read_optional(directory_ / "special_tokens_map.json")) {
       for (const auto& [key, value] : map->members()) {
         if (value.is_object() && value.contains("content")) {
@@ -270,10 +268,10 @@ std::string TokenizerSettings::named_or(std::string_view key, std::string fallba
   return token == nullptr ? fallback : token->content;
 }
 
-TokenizerSettings read_tokenizer_settings(
-    const std::filesystem::path& directory, TokenizerKind kind,
-    const std::vector<std::pair<std::int64_t, AddedToken>>& json_tokens, bool has_json) {
-  return SettingsReader(directory, kind).read(json_tokens, has_json);
+TokenizerSettings read_tokenizer_settings(const std::filesystem::path& directory,
+                                          TokenizerKind kind,
+                                          const std::optional<NumberedTokens>& json_tokens) {
+  return SettingsReader(directory, kind).read(json_tokens);
 }
 
 }  // namespace instructblip

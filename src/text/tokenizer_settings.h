@@ -63,9 +63,12 @@ struct TokenizerSettings {
   std::string named_or(std::string_view key, std::string fallback) const;
 };
 
-// `json_tokens`: the added_tokens of tokenizer.json, with their ids, where there is such a file.
-TokenizerSettings read_tokenizer_settings(
-    const std::filesystem::path& directory, TokenizerKind kind,
-    const std::vector<std::pair<std::int64_t, AddedToken>>& json_tokens, bool has_json);
+// The added_tokens of a tokenizer.json with the ids that it gives them.
+using NumberedTokens = std::vector<std::pair<std::int64_t, AddedToken>>;
+
+// `json_tokens`: none where there is no tokenizer.json. Throws Error(bad_model).
+TokenizerSettings read_tokenizer_settings(const std::filesystem::path& directory,
+                                          TokenizerKind kind,
+                                          const std::optional<NumberedTokens>& json_tokens);
 
 }  // namespace instructblip
