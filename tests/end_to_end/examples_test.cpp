@@ -53,16 +53,14 @@ TEST(Examples, Batch) {
                               answer("rocket.jpg", kQuestion, {"--max-new-tokens=30"}));
 }
 
-#ifdef INSTRUCTBLIP_WITH_OPENCV
 TEST(Examples, OpencvFrame) {
   const Finished finished = example("opencv_frame", {kVicuna, image("coffee.jpg"), kQuestion});
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_EQ(finished.out, answer("coffee.jpg", kQuestion, {"--max-new-tokens=30"}));
 }
-#endif
 
 TEST(Examples, SayWhatTheyNeed) {
-  for (const char* name : {"caption", "ask", "stream", "batch"}) {
+  for (const char* name : {"caption", "ask", "stream", "batch", "opencv_frame"}) {
     EXPECT_EQ(example(name, {}).exit_code, 2) << name;
     const Finished finished = example(name, {"/nonexistent", "a", "b"});
     EXPECT_NE(finished.exit_code, 0) << name;
