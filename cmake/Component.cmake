@@ -29,9 +29,8 @@ function(instructblip_compile_options target)
     target_compile_options(${target} PRIVATE -Wno-restrict)
   endif()
   if(INSTRUCTBLIP_SANITIZE)
-    # Instrumented code makes GCC warn of uninitialised variables inside the standard library.
     target_compile_options(${target} PRIVATE -fsanitize=address,undefined -fno-sanitize-recover=all
-                           -fno-omit-frame-pointer -Wno-maybe-uninitialized)
+                           -fno-omit-frame-pointer)
     target_link_options(${target} PUBLIC -fsanitize=address,undefined)
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
       # Instrumented code confuses this warning; a build without sanitizers gives it where it is due.
