@@ -84,7 +84,7 @@ def write_twin(case, workshop, work):
     layouts.write_2024(twin, reference.model, processor, case["dtype"], case.get("shard_bytes"))
     layouts.drop_files(twin, *case.get("drop_files", ()))
     layouts.sparse_config(twin, case.get("drop_keys", ()))
-    if case.get("text_edits"):
+    if case.get("text_edits") and case["layout"] != "2026":
         layouts.edit_json(twin / "config.json", case["text_edits"], "text_config")
     if case.get("tokenizer_edits"):
         layouts.edit_json(twin / "tokenizer_config.json", case["tokenizer_edits"])
@@ -101,6 +101,8 @@ def write_checkpoint(case, workshop, directory, work):
     twin, lm_dir = write_twin(case, workshop, work)
     if case["layout"] == "2026":
         layouts.write_2026(directory, twin, workshop.python5, case.get("shard_bytes"))
+        if case.get("text_edits"):  # loading and saving would move some of them elsewhere
+            layouts.edit_json(directory / "config.json", case["text_edits"], "text_config")
         return directory, None
     if case["layout"] == "2023":
         rows = layouts.tokenizer_length(lm_dir) if case.get("cut_rows") else None

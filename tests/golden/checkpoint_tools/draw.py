@@ -40,6 +40,8 @@ def draw_case(seed, layouts):
         ([], ["added_tokens.json"], ["spiece.model", "tokenizer.model"], ["generation_config.json"],
          ["spiece.model", "tokenizer.model", "added_tokens.json", "special_tokens_map.json"])
     )  # fmt: skip
+    if rng.random() < 0.3:
+        case["text_edits"] = draw_generation_keys(rng)
     if case["layout"] == "2024":
         draw_2024(rng, case)
     if case["layout"] == "2023":
@@ -63,12 +65,17 @@ def draw_2024(rng, case):
         case["old_vision_bias"] = True
     if rng.random() < 0.15:
         case["pixels"] = rng.choice([s for s in (28, 42, 56, 70, 84) if s != case["vision"]["image_size"]])
-    if rng.random() < 0.2:
-        case["text_edits"] = {
-            "num_beams": rng.choice((1, 2, 3)), "max_new_tokens": rng.randint(3, 20),
-            "repetition_penalty": rng.choice((1.0, 1.2, 0.9)), "length_penalty": rng.choice((1.0, 0.0, -0.5)),
-            "no_repeat_ngram_size": rng.choice((0, 3)), "early_stopping": rng.choice((True, False)),
-        }  # fmt: skip
+
+
+def draw_generation_keys(rng):
+    """What text_config may say about decoding; transformers 5 reads only some of it."""
+    keys = {
+        "max_new_tokens": rng.randint(3, 20), "num_beams": rng.choice((1, 2, 3)),
+        "repetition_penalty": rng.choice((1.0, 1.2, 0.9)), "length_penalty": rng.choice((1.0, 0.0, -0.5)),
+        "no_repeat_ngram_size": rng.choice((0, 3)), "early_stopping": rng.choice((True, False)),
+        "min_new_tokens": rng.choice((0, 2, 5)), "min_length": rng.choice((0, 4, 12, 45)),
+    }  # fmt: skip
+    return {key: value for key, value in keys.items() if key == "max_new_tokens" or rng.random() < 0.6}
 
 
 def draw_tokenizer(rng, decoder_only):
@@ -144,7 +151,7 @@ def draw_text(rng):
     return text.replace("<image>", "")
 
 
-def draw_options(rng, from_config, interpolate):
+def draw_options(rng, from_config, may_be_silent, interpolate):
     options = {"max_new_tokens": rng.choice((1, 2, 6, 12, 20, 30))}
     beams = rng.choice((1, 1, 2, 3, 5))
     if beams > 1 or from_config:
@@ -159,7 +166,7 @@ def draw_options(rng, from_config, interpolate):
         options["no_repeat_ngram_size"] = rng.choice((1, 2, 3))
     if rng.random() < 0.25:
         options["min_new_tokens"] = rng.randint(0, options["max_new_tokens"])
-    if from_config and rng.random() < 0.4:
+    if from_config and may_be_silent and rng.random() < 0.4:
         options = {}
     if interpolate:
         options["interpolate_pos_encoding"] = True
@@ -170,9 +177,10 @@ def draw_requests(seed, case, images, count):
     rng = random.Random(seed + 1)
     interpolate = "pixels" in case
     from_config = bool(case.get("text_edits"))
+    may_be_silent = case["layout"] != "2026"  # transformers 5 does not read every key
     requests = []
     for i in range(count):
-        options = draw_options(rng, from_config, interpolate)
+        options = draw_options(rng, from_config, may_be_silent, interpolate)
         requests.append({"name": f"request-{i}", "image": rng.choice(images), "instruction": draw_text(rng),
                          "options": options})  # fmt: skip
     return requests
