@@ -23,7 +23,7 @@ inline constexpr std::int64_t kImagePixels = 64'000'000;  // width x height afte
 inline constexpr std::int64_t kImageSide = 32'768;        // pixels along one side
 inline constexpr int kImageMetadataBytes = 8 << 20;       // one chunk of metadata, unpacked
 inline constexpr std::int64_t kTiffBlockBytes = 1 << 29;  // one strip or tile, unpacked
-inline constexpr int kJpegScans = 500;                    // of one progressive JPEG: each costs time
+inline constexpr int kJpegScans = 500;  // of one progressive JPEG: each costs time
 
 // --- requests
 inline constexpr std::int64_t kInstructionBytes = 1 << 20;  // UTF-8 bytes of one instruction

@@ -1,4 +1,5 @@
-// Built with what pkg-config says and nothing else; asks the installed library to do something that can fail.
+// Built with what pkg-config says and nothing else; asks the installed library to do something that
+// can fail.
 #include <instructblip/pipeline.h>
 #include <instructblip/version.h>
 
