@@ -225,7 +225,7 @@ void check_size(const ModelConfig& config, const TensorStore& tensors) {
 }  // namespace
 
 double estimated_elements(const ModelConfig& config) {
-  const double text = std::visit([](const auto& text_) { return elements_of(text_); }, config.text);
+  const double text = std::visit([](const auto& part) { return elements_of(part); }, config.text);
   return elements_of(config.vision) + elements_of(config.qformer) + text;
 }
 

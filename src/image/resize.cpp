@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <span>
 
 #include "image/bicubic_filter.h"
 
@@ -96,15 +97,16 @@ void filter_row(const std::int16_t* planes, std::ptrdiff_t plane_size, const Row
   }
 }
 
-// One output row of `size` bytes from `count` input rows.
+// One output row of `size` bytes from as many input rows as there are weights.
 INSTRUCTBLIP_VECTOR_CLONES
-void filter_column(const std::uint8_t* const* rows, const std::int32_t* weights, int count,
+void filter_column(const std::uint8_t* const* rows, std::span<const std::int32_t> weights,
                    int precision, int size, std::uint8_t* out) {
+  const std::size_t count = weights.size();
   constexpr int kBlock = 64;  // sums stay in registers
   int begin = 0;
   for (; begin + kBlock <= size; begin += kBlock) {
     std::uint32_t sums[kBlock] = {};
-    for (int t = 0; t < count; ++t) {
+    for (std::size_t t = 0; t < count; ++t) {
       const std::uint8_t* in = rows[t] + begin;
       const auto weight = static_cast<std::uint32_t>(weights[t]);
       for (int i = 0; i < kBlock; ++i) sums[i] += weight * in[i];
@@ -113,7 +115,9 @@ void filter_column(const std::uint8_t* const* rows, const std::int32_t* weights,
   }
   for (; begin < size; ++begin) {
     std::uint32_t sum = 0;
-    for (int t = 0; t < count; ++t) sum += static_cast<std::uint32_t>(weights[t]) * rows[t][begin];
+    for (std::size_t t = 0; t < count; ++t) {
+      sum += static_cast<std::uint32_t>(weights[t]) * rows[t][begin];
+    }
     out[begin] = rounded(sum, precision);
   }
 }
@@ -144,8 +148,11 @@ std::vector<std::uint8_t> filter_vertically(const Image& image, const BicubicFil
     for (int t = 0; t < count; ++t) {
       rows[static_cast<std::size_t>(t)] = image.row(filter.first[i] + t);
     }
-    filter_column(rows.data(), &filter.weights[i * static_cast<std::size_t>(filter.taps)], count,
-                  filter.precision, row, &out[i * static_cast<std::size_t>(row)]);
+    const auto weights =
+        std::span(filter.weights)
+            .subspan(i * static_cast<std::size_t>(filter.taps), static_cast<std::size_t>(count));
+    filter_column(rows.data(), weights, filter.precision, row,
+                  &out[i * static_cast<std::size_t>(row)]);
   }
   return out;
 }
