@@ -141,10 +141,11 @@ def write_2023(directory, twin, lm_tokenizer_dir, rows=None, processor_config=Fa
     config["transformers_version"] = None
     text = config["text_config"]
     classic = {"max_length": 20, "min_length": 0, "do_sample": False, "num_beams": 1, "temperature": 1.0,
-                 "top_k": 50, "top_p": 1.0, "typical_p": 1.0, "repetition_penalty": 1.0, "length_penalty": 1.0,
-                 "no_repeat_ngram_size": 0, "num_return_sequences": 1, "early_stopping": False,
-                 "bad_words_ids": None, "torchscript": False, "transformers_version": "4.30.0"}  # fmt: skip
+               "top_k": 50, "top_p": 1.0, "typical_p": 1.0, "repetition_penalty": 1.0, "length_penalty": 1.0,
+               "no_repeat_ngram_size": 0, "num_return_sequences": 1, "early_stopping": False,
+               "bad_words_ids": None, "torchscript": False, "transformers_version": "4.30.0"}  # fmt: skip
     text.update({key: value for key, value in classic.items() if key not in text})
+    text.pop("dtype", None)
     if text["model_type"] == "llama":
         text["architectures"] = ["LLaMAForCausalLM"]
         drop_later_keys(text)
@@ -186,7 +187,6 @@ def drop_later_keys(text):
     for key, value in absent.items():
         if key in text and text[key] == value:
             del text[key]
-    text.pop("dtype", None)
 
 
 def write_2026(directory, twin, python5, shard_bytes=None):
