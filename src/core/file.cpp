@@ -76,6 +76,20 @@ void read_exactly(int fd, std::byte* out, std::int64_t size, const std::filesyst
   }
 }
 
+// What a new content of `name` has to replace: the file behind a link, not the link. A rename would
+// also put a file in the place of a device or a pipe.
+std::filesystem::path target_of(const std::filesystem::path& name) {
+  std::error_code error;
+  const auto type = std::filesystem::status(name, error).type();
+  const bool replaceable = type == std::filesystem::file_type::regular ||
+                           type == std::filesystem::file_type::not_found ||
+                           type == std::filesystem::file_type::directory;  // rename() refuses it
+  if (!replaceable)
+    fail(name, ErrorCode::io, "expected a regular file or a new name, got a special file");
+  const std::filesystem::path target = std::filesystem::canonical(name, error);
+  return error ? name : target;
+}
+
 }  // namespace
 
 std::string read_file(const std::filesystem::path& file, std::int64_t max_bytes, ErrorCode code) {
@@ -135,10 +149,11 @@ void MappedFile::release_pages(std::span<const std::byte> range) const {
   if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
-void write_file_atomically(const std::filesystem::path& file,
+void write_file_atomically(const std::filesystem::path& name,
                            const std::function<void(const ByteSink&)>& write) {
+  const std::filesystem::path file = target_of(name);
   const auto fail_write = [&] {
-    throw Error(ErrorCode::io, shown(file) + ": cannot be written: " + std::strerror(errno));
+    throw Error(ErrorCode::io, shown(name) + ": cannot be written: " + std::strerror(errno));
   };
   static std::atomic<unsigned> counter{0};
   const std::string temporary =

@@ -43,10 +43,11 @@ class MappedFile {
 };
 
 // Writes a file whole or not at all: `write` receives a sink for the bytes, which go to a temporary
-// name beside `file`, are flushed to the disk and renamed. Throws Error(io); whatever `write`
-// throws passes through. In both cases an older `file` is left as it was.
+// name beside the file, are flushed to the disk and renamed. Where `name` is a link to a file,
+// that file is replaced and the link stays; devices and pipes are refused. Throws Error(io);
+// whatever `write` throws passes through. In both cases an older file is left as it was.
 using ByteSink = std::function<void(std::span<const std::byte>)>;
-void write_file_atomically(const std::filesystem::path& file,
+void write_file_atomically(const std::filesystem::path& name,
                            const std::function<void(const ByteSink&)>& write);
 
 }  // namespace instructblip

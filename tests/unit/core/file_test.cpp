@@ -153,6 +153,28 @@ TEST(WriteFileAtomically, KeepsTheOldFileWhenTheDiskIsFull) {
   EXPECT_EQ(files_in(directory), 1u);
 }
 
+TEST(WriteFileAtomically, ReplacesTheFileBehindALinkAndKeepsTheLink) {
+  const TempDirectory directory;
+  directory.write("target", "old");
+  std::filesystem::create_symlink("target", directory / "link");
+  write_file_atomically(directory / "link", [](const ByteSink& sink) { sink(bytes_of("new")); });
+  EXPECT_TRUE(std::filesystem::is_symlink(directory / "link"));
+  EXPECT_EQ(content_of(directory / "target"), "new");
+  EXPECT_EQ(files_in(directory), 2u);
+}
+
+TEST(WriteFileAtomically, LeavesDevicesAndPipesAlone) {
+  const TempDirectory directory;
+  directory.make_fifo("fifo");
+  std::filesystem::create_symlink("fifo", directory / "link");
+  for (const char* name : {"fifo", "link"}) {
+    expect_error(ErrorCode::io, "expected a regular file or a new name",
+                 [&] { write_file_atomically(directory / name, [](const ByteSink&) {}); });
+  }
+  EXPECT_TRUE(std::filesystem::is_fifo(directory / "fifo"));
+  EXPECT_EQ(files_in(directory), 2u);
+}
+
 TEST(WriteFileAtomically, FailsWhereItCannotWrite) {
   const TempDirectory directory;
   const auto to = [](const std::filesystem::path& path) {
