@@ -50,7 +50,7 @@ def parse():
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--images", type=int, default=10)
-    parser.add_argument("--instructions", type=int, default=10)
+    parser.add_argument("--instructions", default="10", help="how many, or their names in requests_table.py")
     parser.add_argument("--settings", default=",".join(SETTINGS))
     parser.add_argument("--image-directory", default=str(HERE.parent / "data" / "images"))
     parser.add_argument("--threads", type=int, default=2)
@@ -73,11 +73,15 @@ def checkpoint(kind, options):
 # ------------------------------------------------------------------------------------------------------------- ids
 
 
+def chosen_instructions(text):
+    return list(INSTRUCTIONS)[: int(text)] if text.isdigit() else text.split(",")
+
+
 def compare(kind, path, options):
     reference = Reference(path, options.image_directory)
     binary = Binary(options.binary, options.image_directory, options.threads)
     images = photographs(options.image_directory)[: options.images]
-    instructions = list(INSTRUCTIONS)[: options.instructions]
+    instructions = chosen_instructions(options.instructions)
     equal = near = different = 0
     first = {"image": images[0], "instruction": INSTRUCTIONS[instructions[0]], "options": {}}
     for fault in stage_faults(reference.stages(first), binary.features(path, first)):

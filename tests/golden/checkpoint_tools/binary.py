@@ -101,8 +101,8 @@ def stage_faults(expected, found):
         faults.append("pixel_values differ")
     for stage in STAGES:
         a, b = expected[stage], found[stage]
-        if stage == "logits":  # rows that only a twin has, see Reference
-            a = a[:, : int(a.isfinite().sum())]
+        if stage == "logits" and bool(torch.isneginf(a[:, b.shape[1] :]).all()):  # rows that only a twin has
+            a = a[:, : b.shape[1]]
         if a.shape != b.shape:
             faults.append(f"{stage}: shape {tuple(b.shape)}, expected {tuple(a.shape)}")
         elif (a - b).abs().max() > 1e-4 * a.abs().max():
