@@ -30,6 +30,9 @@ struct LoadOptions {
   /// Resize the vision encoder's position table to the picture size that the preprocessor asks for;
   /// without it, a size other than the encoder's is an error.
   bool interpolate_pos_encoding = false;
+  /// false: check every tensor's name, type and shape, but read no values. Fast and small, and
+  /// enough for info() and tokenize(); every other function throws Error(invalid_argument).
+  bool weights = true;
   /// false: read weights into memory instead of mapping the files.
   bool mmap = true;
   /// Called with bytes done and in all while weights are read; on the loading thread.
@@ -51,7 +54,7 @@ struct ModelInfo {
   std::string device;          ///< "cpu", "cuda:0"
   std::string precision;       ///< how weights are held: "f32", "f16", "bf16"
   std::int64_t parameters = 0;
-  std::int64_t weight_bytes = 0;  ///< in memory
+  std::int64_t weight_bytes = 0;  ///< in memory, once they are read
   int threads = 0;
   int image_size = 0;       ///< pixels along each side of pixel_values
   int image_positions = 0;  ///< vision positions, CLS included

@@ -41,13 +41,25 @@ at::ScalarType scalar_type(HeldAs held_as) {
   return at::kFloat;
 }
 
-bool ends_with(std::string_view text, std::string_view end) {
-  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
-
 // Buffers that older writers stored and that are computed here.
 bool is_known_buffer(std::string_view name) {
-  return ends_with(name, ".position_ids") || ends_with(name, ".rotary_emb.inv_freq");
+  return name.ends_with(".position_ids") || name.ends_with(".rotary_emb.inv_freq");
+}
+
+constexpr double kLargestHalf = 65504.0;
+
+// The values of `entry` where they lie in the map, which stays open as long as the tensor lives.
+at::Tensor lent(const TensorEntry& entry, std::shared_ptr<const TensorStore> store) {
+  const at::ScalarType stored = scalar_type(entry.dtype);
+  void* data = const_cast<std::byte*>(entry.bytes.data());
+  if (reinterpret_cast<std::uintptr_t>(data) % size_of(entry.dtype) == 0) {
+    return at::from_blob(
+        data, entry.shape, [owner = std::move(store)](void*) {}, at::dtype(stored));
+  }
+  // Possible where a writer did not pad its header to eight bytes.
+  at::Tensor copy = at::empty(entry.shape, at::dtype(stored));
+  std::memcpy(copy.data_ptr(), data, entry.bytes.size());
+  return copy;
 }
 
 }  // namespace
@@ -55,12 +67,18 @@ bool is_known_buffer(std::string_view name) {
 struct WeightLoader::Impl {
   std::shared_ptr<const TensorStore> store;
   HeldAs held_as;
+  Values values;
   LoadProgress progress;
   std::set<std::string, std::less<>> known;
   std::vector<std::string> missing, misshapen, untyped;
   std::int64_t parameters = 0;
   std::int64_t bytes = 0;
   std::int64_t bytes_read = 0;
+
+  void count(const at::Tensor& tensor) {
+    parameters += tensor.numel();
+    bytes += static_cast<std::int64_t>(tensor.nbytes());
+  }
 };
 
 Weights Weights::operator/(std::string_view name) const {
@@ -83,11 +101,12 @@ void Weights::ignore(std::string_view name) const {
   loader_->impl_->known.insert(path_ + std::string(name));
 }
 
-WeightLoader::WeightLoader(std::shared_ptr<const TensorStore> store, HeldAs held_as,
+WeightLoader::WeightLoader(std::shared_ptr<const TensorStore> store, HeldAs held_as, Values values,
                            LoadProgress progress)
     : impl_(std::make_unique<Impl>()) {
   impl_->store = std::move(store);
   impl_->held_as = held_as;
+  impl_->values = values;
   impl_->progress = std::move(progress);
 }
 
@@ -96,45 +115,40 @@ WeightLoader::~WeightLoader() = default;
 std::int64_t WeightLoader::parameters() const { return impl_->parameters; }
 std::int64_t WeightLoader::bytes() const { return impl_->bytes; }
 
-at::Tensor WeightLoader::get(const std::string& path, const Shape& expected, HeldAs held_as) {
+const TensorEntry* WeightLoader::accounted(const std::string& path, const Shape& expected) {
   Impl& impl = *impl_;
   impl.known.insert(path);
-  const auto without_data = [&] {
-    return at::empty(expected, at::TensorOptions().dtype(at::kFloat).device(at::kMeta));
-  };
   const TensorEntry* entry = impl.store->find(path);
   if (entry == nullptr) {
     impl.missing.push_back(path + " " + to_string(expected) + " is missing");
-    return without_data();
-  }
-  if (entry->shape != expected) {
+  } else if (entry->shape != expected) {
     impl.misshapen.push_back(printable(entry->file) + ": " + path + " has shape " +
                              to_string(entry->shape) + ", expected " + to_string(expected));
-    return without_data();
-  }
-  if (!is_weight_dtype(entry->dtype)) {
+  } else if (!is_weight_dtype(entry->dtype)) {
     impl.untyped.push_back(printable(entry->file) + ": " + path + " has type " +
                            std::string(name_of(entry->dtype)) + ", expected F32, F16, BF16 or F64");
-    return without_data();
+  } else {
+    return entry;
+  }
+  return nullptr;
+}
+
+at::Tensor WeightLoader::get(const std::string& path, const Shape& expected, HeldAs held_as) {
+  Impl& impl = *impl_;
+  const at::ScalarType wanted = scalar_type(held_as);
+  const TensorEntry* entry = accounted(path, expected);
+  if (entry == nullptr || impl.values == Values::leave) {
+    const at::Tensor empty =
+        at::empty(expected, at::TensorOptions().dtype(wanted).device(at::kMeta));
+    if (entry != nullptr) impl.count(empty);
+    return empty;
   }
 
-  const at::ScalarType stored = scalar_type(entry->dtype);
-  const at::ScalarType wanted = scalar_type(held_as);
-  void* data = const_cast<std::byte*>(entry->bytes.data());
-  const bool aligned = reinterpret_cast<std::uintptr_t>(data) % size_of(entry->dtype) == 0;
-  at::Tensor mapped;
-  if (aligned) {
-    mapped = at::from_blob(
-        data, expected, [owner = impl.store](void*) {}, at::dtype(stored));
-  } else {
-    // Possible where a writer did not pad its header to eight bytes.
-    mapped = at::empty(expected, at::dtype(stored));
-    std::memcpy(mapped.data_ptr(), data, entry->bytes.size());
-  }
+  const at::Tensor mapped = lent(*entry, impl.store);
   at::Tensor tensor = mapped;
-  if (stored != wanted) {
+  if (mapped.scalar_type() != wanted) {
     if (wanted == at::kHalf && mapped.numel() > 0 &&
-        at::abs(mapped).max().item<double>() > 65504.0) {
+        at::abs(mapped).max().item<double>() > kLargestHalf) {
       throw Error(
           ErrorCode::unsupported,
           printable(entry->file) + ": " + path + " holds values beyond 65504, the range of f16",
@@ -142,10 +156,8 @@ at::Tensor WeightLoader::get(const std::string& path, const Shape& expected, Hel
     }
     tensor = mapped.to(wanted);
   }
-  if (tensor.data_ptr() != data) impl.store->release(*entry);
-
-  impl.parameters += tensor.numel();
-  impl.bytes += static_cast<std::int64_t>(tensor.nbytes());
+  if (tensor.data_ptr() != entry->bytes.data()) impl.store->release(*entry);
+  impl.count(tensor);
   impl.bytes_read += static_cast<std::int64_t>(entry->bytes.size());
   if (impl.progress) impl.progress(impl.bytes_read, impl.store->bytes());
   return tensor;

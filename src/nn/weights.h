@@ -17,6 +17,9 @@ namespace instructblip::nn {
 // How matrices are held in memory; vectors and small tables are always float32.
 enum class HeldAs { f32, f16, bf16 };
 
+// Whether tensors get their values, or are looked at and left where they lie.
+enum class Values { read, leave };
+
 using LoadProgress = std::function<void(std::int64_t done, std::int64_t total)>;
 
 class WeightLoader;
@@ -52,8 +55,8 @@ class Weights {
 class WeightLoader {
  public:
   // float32 tensors are used where they lie in the map, so the tensors share ownership of the
-  // store.
-  WeightLoader(std::shared_ptr<const TensorStore> store, HeldAs held_as,
+  // store. Values::leave makes tensors without data: all that is checked stays checked.
+  WeightLoader(std::shared_ptr<const TensorStore> store, HeldAs held_as, Values values,
                LoadProgress progress = {});
   ~WeightLoader();
 
@@ -63,13 +66,15 @@ class WeightLoader {
   // has, or never read.
   void finish() const;
 
-  // Of what has been read: elements, and the bytes that hold them.
+  // Of what has been asked for: elements, and the bytes that hold them or would.
   std::int64_t parameters() const;
   std::int64_t bytes() const;
 
  private:
   friend class Weights;
   at::Tensor get(const std::string& path, const Shape& expected, HeldAs held_as);
+  // The tensor of the checkpoint, if it is one that can be used; else null, and remembered.
+  const TensorEntry* accounted(const std::string& path, const Shape& expected);
 
   struct Impl;
   std::unique_ptr<Impl> impl_;

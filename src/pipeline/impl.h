@@ -29,7 +29,10 @@ struct Pipeline::Impl {
   ImageProcessor image_processor;
   PromptBuilder prompts;
   std::unique_ptr<nn::ComputeThread> compute;
-  std::unique_ptr<const Stages> stages;
+  std::unique_ptr<const Stages> stages;  // null where load() left the weights alone
+
+  // Throws Error(invalid_argument) where there are none.
+  const Stages& model() const;
 
   at::Tensor pixels(const Image& image) const;           // [1, 3, H, W]
   ImageFeatures::Impl encode(const Image& image) const;  // pixels and vision, timed

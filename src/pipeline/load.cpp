@@ -132,7 +132,9 @@ Pipeline Pipeline::load(const std::filesystem::path& checkpoint_dir, const LoadO
     info.precision = name_of(held_as(options.precision));
 
     auto compute = std::make_unique<nn::ComputeThread>(info.threads);
-    nn::WeightLoader loader(store, held_as(options.precision), options.progress);
+    nn::WeightLoader loader(store, held_as(options.precision),
+                            options.weights ? nn::Values::read : nn::Values::leave,
+                            options.progress);
     auto stages = compute->run([&] {
       return std::make_unique<const Stages>(
           loader.root(), config,
@@ -143,6 +145,7 @@ Pipeline Pipeline::load(const std::filesystem::path& checkpoint_dir, const LoadO
     info.parameters = loader.parameters();
     info.weight_bytes = loader.bytes();
     info.image_positions = static_cast<int>(stages->vision.positions());
+    if (!options.weights) stages.reset();
     info.load_ms = watch.lap_ms();
     return Pipeline(std::make_unique<const Impl>(
         Impl{std::move(info), config.generation, ImageProcessor(image_config, options.resize),

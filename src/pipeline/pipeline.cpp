@@ -72,6 +72,14 @@ std::string_view to_string(FinishReason reason) noexcept {
   return "length";
 }
 
+const Stages& Pipeline::Impl::model() const {
+  if (stages) return *stages;
+  throw Error(ErrorCode::invalid_argument,
+              "the pipeline was loaded without weights, expected them for all but info() and "
+              "tokenize()",
+              "load it with LoadOptions::weights set");
+}
+
 // --- the stages, in the order of the data
 
 at::Tensor Pipeline::Impl::pixels(const Image& image) const {
@@ -88,7 +96,7 @@ ImageFeatures::Impl Pipeline::Impl::encode(const Image& image) const {
   ImageFeatures::Impl features;
   features.image_ms = watch.lap_ms();
   features.visual =
-      compute->run([&] { return finite(stages->vision.forward(values), "vision encoder"); });
+      compute->run([&] { return finite(model().vision.forward(values), "vision encoder"); });
   features.vision_ms = watch.lap_ms();
   return features;
 }
@@ -96,16 +104,16 @@ ImageFeatures::Impl Pipeline::Impl::encode(const Image& image) const {
 at::Tensor Pipeline::Impl::read_image(const Instruction& instruction,
                                       const at::Tensor& visual) const {
   return compute->run(
-      [&] { return finite(stages->qformer.forward(instruction.qformer, visual), "Q-Former"); });
+      [&] { return finite(model().qformer.forward(instruction.qformer, visual), "Q-Former"); });
 }
 
 at::Tensor Pipeline::Impl::project(const at::Tensor& queries) const {
-  return compute->run([&] { return stages->projection.forward(queries); });
+  return compute->run([&] { return model().projection.forward(queries); });
 }
 
 at::Tensor Pipeline::Impl::prompt(const at::Tensor& prefix, const Instruction& instruction) const {
   return compute->run([&] {
-    return at::cat({prefix, stages->language->embed(instruction.language)}, 1);
+    return at::cat({prefix, model().language->embed(instruction.language)}, 1);
   });
 }
 
@@ -115,7 +123,7 @@ Pipeline::Impl::Question Pipeline::Impl::question(std::string_view instruction,
   Question question;
   question.instruction = prompts.read(instruction);
   question.prompt_ids = prompts.prompt_ids(question.instruction);
-  question.history = stages->language->history(question.prompt_ids);
+  question.history = model().language->history(question.prompt_ids);
   question.options = resolve_options(asked, generation_defaults,
                                      static_cast<std::int64_t>(question.history.size()));
   return question;
@@ -136,7 +144,7 @@ Generation Pipeline::Impl::answer(const ImageFeatures::Impl& features, const Que
   const at::Tensor prefix = project(queries);                           // [1, Q, L]
   generation.timings.qformer = watch.lap_ms();
 
-  LanguageAdapter session(*compute, *stages->language, prompt(prefix, instruction));
+  LanguageAdapter session(*compute, *model().language, prompt(prefix, instruction));
 
   const Tokenizer& tokenizer = prompts.tokenizer();
   const bool one_row = *options.num_beams == 1 && *options.num_return_sequences == 1;
@@ -197,10 +205,10 @@ Generation Pipeline::generate(const ImageFeatures& features, std::string_view in
   return guarded([&] {
     Stopwatch watch;
     const ImageFeatures::Impl& given = *features.impl_;
-    if (given.visual.size(2) != impl_->stages->vision.width()) {
+    if (given.visual.size(2) != impl_->model().vision.width()) {
       throw Error(ErrorCode::invalid_argument,
                   "the features are " + std::to_string(given.visual.size(2)) + " wide, expected " +
-                      std::to_string(impl_->stages->vision.width()),
+                      std::to_string(impl_->model().vision.width()),
                   "they were encoded by another model");
     }
     const Impl::Question question = impl_->question(instruction, config);
@@ -239,7 +247,7 @@ std::vector<NamedTensor> Pipeline::features(const Image& image,
     if (instruction) asked = impl_->prompts.read(*instruction);
     const at::Tensor pixels = impl_->pixels(image);
     const at::Tensor visual =
-        impl_->compute->run([&] { return impl_->stages->vision.forward(pixels); });
+        impl_->compute->run([&] { return impl_->model().vision.forward(pixels); });
     std::vector<NamedTensor> tensors;
     tensors.push_back(to_named("pixel_values", pixels));
     tensors.push_back(to_named("vision", visual));
@@ -249,7 +257,7 @@ std::vector<NamedTensor> Pipeline::features(const Image& image,
     const at::Tensor prefix = impl_->project(queries);
     const at::Tensor prompt = impl_->prompt(prefix, *asked);
     const at::Tensor logits =
-        impl_->compute->run([&] { return impl_->stages->language->start(prompt)->prefill(); });
+        impl_->compute->run([&] { return impl_->model().language->start(prompt)->prefill(); });
     tensors.push_back(to_named("qformer", queries));
     tensors.push_back(to_named("projection", prefix));
     tensors.push_back(to_named("logits", logits));

@@ -23,6 +23,8 @@ nn::Linear read_qkv(const nn::Weights& weights, const VisionConfig& config) {
     // The first BLIP-2 converters stored no key bias: it is zero.
     const at::Tensor query = weights.vector("q_bias", {hidden});
     const at::Tensor value = weights.vector("v_bias", {hidden});
+    // One of them is missing or misshapen, which the loader will say.
+    if (query.is_meta() != value.is_meta()) return nn::Linear(std::move(weight), {});
     return nn::Linear(std::move(weight),
                       at::cat({query, at::zeros({hidden}, query.options()), value}));
   }
@@ -95,7 +97,6 @@ VisionEncoder::VisionEncoder(const nn::Weights& weights, const VisionConfig& con
                     " (config.json: vision_config.image_size)",
                 "turn on the interpolation of position encodings to use another size");
   }
-  if (position_table_.is_meta()) return;
   position_table_ = resized_table(position_table_, config.patches_per_side(),
                                   size.height / patch_size_, size.width / patch_size_);
 }

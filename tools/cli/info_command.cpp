@@ -48,7 +48,7 @@ std::string tensor_table(const ModelInfo& info) {
 }  // namespace
 
 ExitCode info_command(Session& session) {
-  const Pipeline pipeline = session.load_for_text();
+  const Pipeline pipeline = session.load_description();
   const ModelInfo& info = pipeline.info();
   const bool with_tensors = session.settings.tensors;
   if (session.settings.json) {

@@ -56,8 +56,9 @@ Session::Session(Settings settings_of_command, Interrupt& interrupt_of_process)
 
 Session::~Session() { set_log_sink({}); }
 
-Pipeline Session::load_for_text() {
+Pipeline Session::load_description() {
   LoadOptions options = settings.load;
+  options.weights = false;
   options.interpolate_pos_encoding = true;
   return load_pipeline(std::move(options));
 }

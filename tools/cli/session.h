@@ -20,8 +20,9 @@ class Session {
 
   // Throws Failure.
   Pipeline load_pipeline() { return load_pipeline(settings.load); }
-  // For commands that look at no picture: a picture size that is not the encoder's is no error.
-  Pipeline load_for_text();
+  // For commands that compute nothing: no weights are read, and a picture size that is not the
+  // encoder's is no error.
+  Pipeline load_description();
 
   const Settings settings;
   Interrupt& interrupt;

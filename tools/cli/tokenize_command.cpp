@@ -15,7 +15,7 @@ std::string line(const std::string& name, const std::vector<std::int32_t>& ids) 
 
 ExitCode tokenize_command(Session& session) {
   const std::string text = text_or_input(*session.settings.text);
-  const Pipeline pipeline = session.load_for_text();
+  const Pipeline pipeline = session.load_description();
   const TokenizedText tokens = during(Stage::request, [&] { return pipeline.tokenize(text); });
   session.output.write(session.settings.json
                            ? to_json(tokens) + "\n"

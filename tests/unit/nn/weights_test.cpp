@@ -40,11 +40,14 @@ class WeightsTest : public testing::Test {
   std::span<const std::byte> bytes_ = std::as_bytes(std::span(values_));
 };
 
-TEST_F(WeightsTest, OneErrorNamesEveryTensorThatDoesNotFit) {
+// With values or without.
+class AccountingTest : public WeightsTest, public testing::WithParamInterface<nn::Values> {};
+
+TEST_P(AccountingTest, OneErrorNamesEveryTensorThatDoesNotFit) {
   nn::WeightLoader loader(store({{"a.weight", DType::f32, {2, 3}, bytes_},
                                  {"b.bias", DType::i32, {6}, bytes_},
                                  {"left.over", DType::f32, {6}, bytes_}}),
-                          nn::HeldAs::f32);
+                          nn::HeldAs::f32, GetParam());
   const nn::Weights root = loader.root();
   (root / "a").matrix("weight", {3, 2});
   (root / "b").vector("bias", {6});
@@ -57,34 +60,52 @@ TEST_F(WeightsTest, OneErrorNamesEveryTensorThatDoesNotFit) {
   }
 }
 
+INSTANTIATE_TEST_SUITE_P(Values, AccountingTest,
+                         testing::Values(nn::Values::read, nn::Values::leave));
+
 TEST_F(WeightsTest, BuffersAndIgnoredTensorsAreAccountedFor) {
   nn::WeightLoader loader(store({{"x.position_ids", DType::i64, {3}, bytes_},
                                  {"y.rotary_emb.inv_freq", DType::f32, {6}, bytes_},
                                  {"copy.weight", DType::f32, {6}, bytes_}}),
-                          nn::HeldAs::f32);
+                          nn::HeldAs::f32, nn::Values::read);
   (loader.root() / "copy").ignore("weight");
   EXPECT_EQ(message_of(loader), "");
 }
 
 TEST_F(WeightsTest, HoldsMatricesAsAskedAndVectorsAsFloat) {
   nn::WeightLoader loader(
-      store({{"m", DType::f32, {2, 3}, bytes_}, {"v", DType::f32, {6}, bytes_}}), nn::HeldAs::f16);
+      store({{"m", DType::f32, {2, 3}, bytes_}, {"v", DType::f32, {6}, bytes_}}), nn::HeldAs::f16,
+      nn::Values::read);
   EXPECT_EQ(loader.root().matrix("m", {2, 3}).scalar_type(), at::kHalf);
   EXPECT_EQ(loader.root().vector("v", {6}).scalar_type(), at::kFloat);
   EXPECT_EQ(loader.parameters(), 12);
   EXPECT_EQ(loader.bytes(), 6 * 2 + 6 * 4);
 }
 
+TEST_F(WeightsTest, LeftAloneTensorsAreCountedAndHaveNoData) {
+  int calls = 0;
+  nn::WeightLoader loader(
+      store({{"m", DType::f32, {2, 3}, bytes_}, {"v", DType::f32, {6}, bytes_}}), nn::HeldAs::f16,
+      nn::Values::leave, [&](std::int64_t, std::int64_t) { ++calls; });
+  EXPECT_TRUE(loader.root().matrix("m", {2, 3}).is_meta());
+  EXPECT_TRUE(loader.root().vector("v", {6}).is_meta());
+  EXPECT_EQ(loader.parameters(), 12);
+  EXPECT_EQ(loader.bytes(), 6 * 2 + 6 * 4);
+  EXPECT_EQ(message_of(loader), "");
+  EXPECT_EQ(calls, 0) << "progress of reading was told";
+}
+
 TEST_F(WeightsTest, FloatWeightsAreUsedWhereTheyLie) {
   const auto opened = store({{"m", DType::f32, {2, 3}, bytes_}});
-  nn::WeightLoader loader(opened, nn::HeldAs::f32);
+  nn::WeightLoader loader(opened, nn::HeldAs::f32, nn::Values::read);
   const at::Tensor matrix = loader.root().matrix("m", {2, 3});
   EXPECT_EQ(matrix.data_ptr(), opened->find("m")->bytes.data());
 }
 
 TEST_F(WeightsTest, RefusesF16ForValuesBeyondItsRange) {
   values_[3] = 70000;
-  nn::WeightLoader loader(store({{"m", DType::f32, {2, 3}, bytes_}}), nn::HeldAs::f16);
+  nn::WeightLoader loader(store({{"m", DType::f32, {2, 3}, bytes_}}), nn::HeldAs::f16,
+                          nn::Values::read);
   EXPECT_THROW(loader.root().matrix("m", {2, 3}), Error);
 }
 

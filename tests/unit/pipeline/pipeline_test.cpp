@@ -267,6 +267,24 @@ TEST_P(PipelineTest, ReadIntoMemoryItAnswersAsWhenMapped) {
             pipeline().generate(picture(), kInstruction, tokens(8)).tokens());
 }
 
+TEST_P(PipelineTest, WithoutWeightsItDescribesAndTokenizesAndRefusesTheRest) {
+  const Pipeline light = Pipeline::load(checkpoint(GetParam()), {.weights = false});
+  EXPECT_EQ(light.info().parameters, pipeline().info().parameters);
+  EXPECT_EQ(light.info().weight_bytes, pipeline().info().weight_bytes);
+  EXPECT_EQ(light.info().image_positions, pipeline().info().image_positions);
+  EXPECT_EQ(light.info().tensors.size(), pipeline().info().tensors.size());
+  EXPECT_EQ(light.tokenize(kInstruction).language, pipeline().tokenize(kInstruction).language);
+  EXPECT_EQ(light.tokenize(kInstruction).qformer, pipeline().tokenize(kInstruction).qformer);
+
+  const ImageFeatures features = pipeline().encode(picture());
+  for (const std::function<void()>& call : std::vector<std::function<void()>>{
+           [&] { light.generate(picture(), kInstruction); },
+           [&] { light.generate(features, kInstruction); }, [&] { light.encode(picture()); },
+           [&] { light.features(picture()); }, [&] { light.features(picture(), kInstruction); }}) {
+    EXPECT_EQ(code_of(call), ErrorCode::invalid_argument);
+  }
+}
+
 TEST_P(PipelineTest, ThreadsDoNotChangeTheAnswer) {
   const Pipeline one = Pipeline::load(checkpoint(GetParam()), {.threads = 1});
   EXPECT_EQ(one.info().threads, 1);
@@ -302,6 +320,15 @@ TEST_P(PipelineTest, GenerationConfigJsonIsNotRead) {
 
 INSTANTIATE_TEST_SUITE_P(Families, PipelineTest, testing::Values("t5_2024", "vicuna_2024"),
                          [](const auto& test) { return test.param; });
+
+// The position table gets its new size without its values.
+TEST(PipelineInfo, WithoutWeightsCountsInterpolatedPositions) {
+  const auto load = [](bool weights) {
+    return Pipeline::load(checkpoint("vicuna_interpolated"),
+                          {.interpolate_pos_encoding = true, .weights = weights});
+  };
+  EXPECT_EQ(load(false).info().image_positions, load(true).info().image_positions);
+}
 
 TEST(PipelineFeatures, OfAnotherModelAreRefused) {
   const Pipeline t5 = Pipeline::load(checkpoint("t5_2024"));
