@@ -86,7 +86,7 @@ const std::vector<Door>& doors() {
       {std::regex("^(jpeglib|jerror|png|tiff|tiffio)\\.h$"), "an image codec", {"src/image"}},
       {std::regex("^nlohmann/"),
        "nlohmann_json",
-       {"src/core/json.h", "src/core/json.cpp", "tools", "tests"}},
+       {"src/core/json.h", "src/core/json.cpp", "tools", "examples", "tests"}},
       // Our own sources quote them.
       {std::regex("^instructblip/"), "a public header in <>", {"tools", "examples", "tests"}},
       {std::regex("^(gtest|gmock)/"), "GoogleTest", {"tests"}},

@@ -1,0 +1,297 @@
+#!/usr/bin/env python3
+"""Trains the embedded model of models/TASK.md in the paper's way: each part alone, then the Q-Former between them.
+
+    python train.py encoder  WORK --world build/bin/instructblip_world     the image encoder, on labels; then frozen
+    python train.py language WORK --world ...                              the language model, on text; may run beside it
+    python train.py instruct WORK --world ...                              Q-Former and projection, on instructions
+    python train.py export   WORK --world ... --to models/tiny-t5          F16, as transformers saves it
+
+Seeded; a stage that was interrupted goes on where it last saved (every 250 steps). Versions: transformers 4.57.3,
+torch 2.11.0. `instruct --blind` takes the instruction away from the Q-Former (BLIP-2's way), for comparison.
+"""
+
+import argparse
+import math
+import pathlib
+import time
+
+import torch
+import torch.nn.functional as F
+from transformers import InstructBlipForConditionalGeneration
+
+import parts
+import scenes
+
+SEEDS = {"encoder": 1_000_001, "language": 1_000_002, "instruct": 1_000_003}
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("stage", choices=(*SEEDS, "export"))
+    parser.add_argument("work", type=pathlib.Path)
+    parser.add_argument("--world", required=True, help="the instructblip_world binary")
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--scenes", type=int, default=64, help="per step")
+    parser.add_argument("--samples", type=int, default=6, help="instructions per scene")
+    parser.add_argument("--rate", type=float, default=1.5e-3, help="highest learning rate")
+    parser.add_argument("--language-rate", type=float, default=0.2, help="share of it for the language model")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--blind", action="store_true", help="the Q-Former does not read the instruction")
+    parser.add_argument("--to", type=pathlib.Path)
+    return parser.parse_args()
+
+
+class Run:
+    """One stage: parameters, optimizer, schedule, and where it stands."""
+
+    def __init__(self, options, name, module, groups):
+        self.options, self.module = options, module
+        self.path = options.work / f"{name}.pt"
+        self.optimizer = torch.optim.AdamW(
+            [{"params": list(p), "share": share} for p, share in groups], lr=options.rate, betas=(0.9, 0.98),
+            weight_decay=0.05,
+        )  # fmt: skip
+        self.step, self.started, self.totals = 0, time.time(), {}
+        if self.path.exists():
+            state = torch.load(self.path)
+            module.load_state_dict(state["module"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step = state["step"]
+
+    def batches(self, make, samples):
+        options = self.options
+        return scenes.batches(options.world, SEEDS[options.stage], self.step * options.scenes,
+                              options.steps - self.step, options.scenes, samples, make)  # fmt: skip
+
+    def learn(self, loss, **shown):
+        """One step down; linear warm-up of 150 steps, then a cosine to nothing."""
+        progress = self.step / self.options.steps
+        rate = self.options.rate * min(1, (self.step + 1) / 150) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["share"]
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0)
+        self.optimizer.step()
+        self.step += 1
+        for name, value in {"loss": loss.item(), **shown}.items():
+            if value == value:
+                total = self.totals.setdefault(name, [0.0, 0])
+                total[0], total[1] = total[0] + value, total[1] + 1
+        if self.step % 50 == 0 or self.step == self.options.steps:
+            means = "  ".join(f"{name} {total / count:.3f}" for name, (total, count) in self.totals.items())
+            print(f"{self.step:6} {time.time() - self.started:7.0f} s  {means}", flush=True)
+            self.totals = {}
+        if self.step % 250 == 0 or self.step == self.options.steps:
+            temporary = self.path.with_suffix(".new")
+            torch.save({"module": self.module.state_dict(), "optimizer": self.optimizer.state_dict(),
+                        "step": self.step}, temporary)  # fmt: skip
+            temporary.rename(self.path)
+
+
+def make_model(options):
+    """The untrained model and its processor; the same for every stage."""
+    options.work.mkdir(parents=True, exist_ok=True)
+    directory = options.work / f"processor-{options.stage}"
+    directory.mkdir(exist_ok=True)
+    processor = parts.processor(options.world, directory)
+    torch.manual_seed(1)
+    return InstructBlipForConditionalGeneration(parts.configuration(processor)), processor
+
+
+# ------------------------------------------------------------------------------------------------------- the encoder
+
+
+class Labelled(torch.nn.Module):
+    """The image encoder with a linear head per label, of each patch and of the whole picture."""
+
+    def __init__(self, vision):
+        super().__init__()
+        self.vision = vision
+        self.patch = torch.nn.Linear(parts.WIDTH, sum(scenes.PATCH_CLASSES.values()))
+        self.scene = torch.nn.Linear(parts.WIDTH, sum(scenes.SCENE_CLASSES.values()))
+
+    def forward(self, pixel_values):
+        states = self.vision(pixel_values).last_hidden_state
+        return (self.patch(states[:, 1:]).split(list(scenes.PATCH_CLASSES.values()), -1),
+                self.scene(states[:, 0]).split(list(scenes.SCENE_CLASSES.values()), -1))  # fmt: skip
+
+
+WEIGHTS = {"tens": 2.0, "ones": 2.0, "word": 2.0, "row": 0.3, "column": 0.3, "dx": 0.3, "dy": 0.3}
+
+
+def train_encoder(options):
+    model, _ = make_model(options)
+    module = Labelled(model.vision_model)
+    run = Run(options, "encoder", module, [(module.parameters(), 1.0)])
+    for pixel_values, patch, scene in run.batches(scenes.encoder_batch, 0):
+        loss, shown = 0.0, {}
+        for kind, names, outputs, labels in zip(
+            ("patch", "scene"), (scenes.PATCH_CLASSES, scenes.SCENE_CLASSES), module(pixel_values), (patch, scene)
+        ):
+            for i, (name, logits) in enumerate(zip(names, outputs)):
+                wanted = labels[..., i]
+                known = wanted != scenes.IGNORE
+                if not known.any():
+                    continue
+                one = F.cross_entropy(logits[known], wanted[known])
+                loss = loss + WEIGHTS.get(name, 1.0) * (one if kind == "patch" else 0.3 * one)
+                seen = known & (wanted < 8) if name in ("colour", "shape") and kind == "patch" else known
+                if kind == "patch" or name in ("objects", "tens", "word"):
+                    shown[f"{name}{'' if kind == 'patch' else '*'}"] = (
+                        (logits.argmax(-1) == wanted)[seen].float().mean().item()
+                    )
+        run.learn(loss, **shown)
+
+
+# ------------------------------------------------------------------------------------------------- the language model
+
+
+def labels_of(processor, answers):
+    ids = processor.tokenizer(answers, padding=True, return_tensors="pt").input_ids
+    return ids.masked_fill(ids == 0, scenes.IGNORE)
+
+
+def answer_loss(output, labels):
+    right = ((output.logits.argmax(-1) == labels) | (labels == scenes.IGNORE)).all(-1)
+    return output.loss, right
+
+
+def language_batch(processor, noise):
+    def make(group):
+        things, texts, answers = [], [], []
+        for scene in group:
+            for sample in scene["samples"]:
+                order = scenes.facts(scene)
+                noise.random.shuffle(order)
+                things.append(order)
+                texts.append(noise(sample))
+                answers.append(sample["answer"])
+        most = max(map(len, things))
+        words = processor.tokenizer([t for row in things for t in row + [""] * (most - len(row))], padding=True,
+                                    add_special_tokens=False, return_tensors="pt")  # fmt: skip
+        shape = (len(things), most, -1)
+        text = processor.tokenizer(texts, padding=True, return_tensors="pt")
+        return (words.input_ids.view(shape), words.attention_mask.view(shape), text, labels_of(processor, answers))
+
+    return make
+
+
+def train_language(options):
+    model, processor = make_model(options)
+    language = model.language_model
+    run = Run(options, "language", language, [(language.parameters(), 1.0)])
+    noise = scenes.Noise(run.step, template_words())
+    table = language.get_input_embeddings()
+    for words, mask, text, labels in run.batches(language_batch(processor, noise), options.samples):
+        vectors = table(words) * mask[..., None]
+        if run.step % 3:  # a thing as one vector, the sum of its words: what a query is to say later
+            seen, known = vectors.sum(2), mask.any(-1).long()
+            seen = seen + 0.1 * torch.randn_like(seen) * seen.detach().std()
+        else:
+            seen, known = vectors.flatten(1, 2), mask.flatten(1)
+        output = language(
+            inputs_embeds=torch.cat([seen, table(text.input_ids)], 1),
+            attention_mask=torch.cat([known, text.attention_mask], 1), labels=labels,
+        )  # fmt: skip
+        loss, right = answer_loss(output, labels)
+        run.learn(loss, exact=right.float().mean().item())
+
+
+def template_words():
+    return ("a an the of in is to image photo picture short answer question following respond based using given provide "
+            "describe description caption content account briefly language write use few words see next dialog reply "
+            "craft leads from what whose visual it and can you please this with no more than : . ?").split()  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------- instruction tuning
+
+
+def instruct_batch(processor, noise):
+    def make(group):
+        samples = [sample for scene in group for sample in scene["samples"]]
+        texts = [noise(sample) for sample in samples]
+        return (pixels_once(group), processor.qformer_tokenizer(texts, padding=True, return_tensors="pt"),
+                processor.tokenizer(texts, padding=True, return_tensors="pt"),
+                labels_of(processor, [s["answer"] for s in samples]), [s["type"] for s in samples])  # fmt: skip
+
+    return make
+
+
+def pixels_once(group):
+    """One encoded picture serves all its questions."""
+    return scenes.pixels(group)
+
+
+def see(model, states, query_text, blind):
+    """[n, queries, language width] from the encoder's states [n, positions, width] and the instruction."""
+    queries = model.query_tokens.expand(len(states), -1, -1)
+    ones = torch.ones(queries.shape[:2], dtype=torch.long)
+    ids, mask = query_text.input_ids, query_text.attention_mask
+    if blind:
+        ids, mask = ids[:, :1], mask[:, :1]  # [CLS] alone
+    output = model.qformer(
+        input_ids=ids, attention_mask=torch.cat([ones, mask], 1), query_embeds=queries, encoder_hidden_states=states,
+        encoder_attention_mask=torch.ones(states.shape[:2], dtype=torch.long),
+    )  # fmt: skip
+    return model.language_projection(output.last_hidden_state[:, : queries.shape[1]])
+
+
+def load_parts(options, model):
+    encoder = torch.load(options.work / "encoder.pt")["module"]
+    model.vision_model.load_state_dict({k[7:]: v for k, v in encoder.items() if k.startswith("vision.")})
+    model.language_model.load_state_dict(torch.load(options.work / "language.pt")["module"])
+
+
+def train_instruct(options):
+    model, processor = make_model(options)
+    load_parts(options, model)
+    model.vision_model.eval().requires_grad_(False)
+    language = model.language_model
+    bridge = [*model.qformer.parameters(), *model.language_projection.parameters(), model.query_tokens]
+    groups = [(bridge, 1.0)]
+    if options.language_rate:
+        groups.append((language.parameters(), options.language_rate))
+    else:
+        language.requires_grad_(False)
+    run = Run(options, "blind" if options.blind else "instruct", model, groups)
+    noise = scenes.Noise(run.step, template_words())
+    for pixel_values, query_text, text, labels, types in run.batches(instruct_batch(processor, noise), options.samples):
+        with torch.no_grad():
+            states = model.vision_model(pixel_values).last_hidden_state
+        states = states.repeat_interleave(len(types) // len(states), 0)
+        seen = see(model, states, query_text, options.blind)
+        output = language(
+            inputs_embeds=torch.cat([seen, language.get_input_embeddings()(text.input_ids)], 1),
+            attention_mask=torch.cat([torch.ones(seen.shape[:2], dtype=torch.long), text.attention_mask], 1),
+            labels=labels,
+        )  # fmt: skip
+        loss, right = answer_loss(output, labels)
+        shown = {}
+        for name in sorted(set(types)):
+            mine = torch.tensor([kind == name for kind in types])
+            shown[name] = right[mine].float().mean().item()
+        run.learn(loss, exact=right.float().mean().item(), **shown)
+
+
+# -------------------------------------------------------------------------------------------------------------- export
+
+
+def export(options):
+    model, processor = make_model(options)
+    name = "blind" if options.blind else "instruct"
+    model.load_state_dict(torch.load(options.work / f"{name}.pt")["module"])
+    model.to(torch.float16).save_pretrained(options.to)
+    processor.save_pretrained(options.to)
+
+
+def main():
+    options = parse()
+    torch.set_num_threads(options.threads)
+    {"encoder": train_encoder, "language": train_language, "instruct": train_instruct, "export": export}[options.stage](
+        options
+    )
+
+
+if __name__ == "__main__":
+    main()
