@@ -77,7 +77,7 @@ def configuration(made):
         qformer_config=dict(hidden_size=WIDTH, intermediate_size=256, num_hidden_layers=4, num_attention_heads=4,
                             encoder_hidden_size=WIDTH, cross_attention_frequency=1, max_position_embeddings=128,
                             vocab_size=len(made.qformer_tokenizer), pad_token_id=0, hidden_dropout_prob=0.0,
-                            attention_probs_dropout_prob=0.0, initializer_range=0.02),
+                            attention_probs_dropout_prob=0.0, initializer_range=0.05),
         text_config=dict(model_type="t5", d_model=WIDTH, d_kv=24, d_ff=256, num_layers=3, num_decoder_layers=2,
                          num_heads=4, vocab_size=language, feed_forward_proj="gated-gelu", tie_word_embeddings=False,
                          relative_attention_num_buckets=32, relative_attention_max_distance=128, dropout_rate=0.0,

@@ -72,11 +72,15 @@ SCENE_CLASSES = {"objects": 5, **{f"{c} objects": 5 for c in COLOURS}, **{f"{s}s
                  "small objects": 5, "sign": 10, "tens": 10, "ones": 10, "word": 12}  # fmt: skip
 
 
+def patches(plane):
+    """[81, 64] from the pixels of a plane."""
+    return plane.reshape(GRID, PATCH, GRID, PATCH).transpose(0, 2, 1, 3).reshape(GRID * GRID, PATCH * PATCH)
+
+
 def patch_labels(scene):
     """[81, labels]: of what covers most of each patch everything there is to say, so that any one of its patches will
     do later; and the patch's own row and column, so that the place is not lost."""
-    owners = np.frombuffer(base64.b64decode(scene["owners"]), np.uint8)
-    owners = owners.reshape(GRID, PATCH, GRID, PATCH).transpose(0, 2, 1, 3).reshape(GRID * GRID, PATCH * PATCH)
+    owners = patches(np.frombuffer(base64.b64decode(scene["owners"]), np.uint8))
     things = [*range(len(scene["objects"])), SIGN]
     covered = np.stack([(owners == thing).sum(1) for thing in things], 1)
     names = list(PATCH_CLASSES)
@@ -108,8 +112,14 @@ def scene_labels(scene):
             sign["cell"] if sign else 9, *sign_labels(sign and sign["text"])]  # fmt: skip
 
 
+def outlines(scene):
+    """[81, 64]: which pixels of a patch an object or the sign covers."""
+    return patches(np.frombuffer(base64.b64decode(scene["owners"]), np.uint8)) != 255
+
+
 def encoder_batch(scenes):
-    return (pixels(scenes), torch.from_numpy(np.stack([patch_labels(s) for s in scenes])),
+    return (pixels(scenes), torch.from_numpy(np.stack([outlines(s) for s in scenes])).float(),
+            torch.from_numpy(np.stack([patch_labels(s) for s in scenes])),
             torch.tensor([scene_labels(s) for s in scenes]))  # fmt: skip
 
 

@@ -96,38 +96,53 @@ def make_model(options):
     directory.mkdir(exist_ok=True)
     processor = parts.processor(options.world, directory)
     torch.manual_seed(1)
-    return InstructBlipForConditionalGeneration(parts.configuration(processor)), processor
+    model = InstructBlipForConditionalGeneration(parts.configuration(processor))
+    # transformers starts all queries at zero, where they would stay alike for ever.
+    torch.nn.init.normal_(model.query_tokens, std=0.5)
+    return model, processor
 
 
 # ------------------------------------------------------------------------------------------------------- the encoder
 
 
 class Labelled(torch.nn.Module):
-    """The image encoder with a linear head per label, of each patch and of the whole picture."""
+    """The image encoder with a linear head per label, of each patch and of the whole picture.
+
+    A head in the middle draws which pixels of its patch an object covers: outlines whatever the colours, which the
+    layers above put together to shapes. Without it shapes were at 29 % after 1,250 steps, colours at 98 %.
+    """
+
+    MIDDLE = 2
 
     def __init__(self, vision):
         super().__init__()
         self.vision = vision
         self.patch = torch.nn.Linear(parts.WIDTH, sum(scenes.PATCH_CLASSES.values()))
         self.scene = torch.nn.Linear(parts.WIDTH, sum(scenes.SCENE_CLASSES.values()))
+        self.outline = torch.nn.Linear(parts.WIDTH, scenes.PATCH**2)
 
     def forward(self, pixel_values):
-        states = self.vision(pixel_values).last_hidden_state
-        return (self.patch(states[:, 1:]).split(list(scenes.PATCH_CLASSES.values()), -1),
+        output = self.vision(pixel_values, output_hidden_states=True)
+        states = output.last_hidden_state
+        return (self.outline(output.hidden_states[self.MIDDLE][:, 1:]),
+                self.patch(states[:, 1:]).split(list(scenes.PATCH_CLASSES.values()), -1),
                 self.scene(states[:, 0]).split(list(scenes.SCENE_CLASSES.values()), -1))  # fmt: skip
 
 
-WEIGHTS = {"tens": 2.0, "ones": 2.0, "word": 2.0, "row": 0.3, "column": 0.3, "dx": 0.3, "dy": 0.3}
+THINGS = {"colour": len(scenes.COLOURS), "shape": len(scenes.SHAPES)}  # the classes that are objects
+WEIGHTS = {"shape": 3.0, "row": 0.3, "column": 0.3, "dx": 0.3, "dy": 0.3}
 
 
 def train_encoder(options):
     model, _ = make_model(options)
     module = Labelled(model.vision_model)
     run = Run(options, "encoder", module, [(module.parameters(), 1.0)])
-    for pixel_values, patch, scene in run.batches(scenes.encoder_batch, 0):
-        loss, shown = 0.0, {}
+    for pixel_values, outlines, patch, scene in run.batches(scenes.encoder_batch, 0):
+        outline, *labelled = module(pixel_values)
+        loss, shown = 3.0 * F.binary_cross_entropy_with_logits(outline, outlines), {}
+        shown["outline"] = loss.item()
         for kind, names, outputs, labels in zip(
-            ("patch", "scene"), (scenes.PATCH_CLASSES, scenes.SCENE_CLASSES), module(pixel_values), (patch, scene)
+            ("patch", "scene"), (scenes.PATCH_CLASSES, scenes.SCENE_CLASSES), labelled, (patch, scene)
         ):
             for i, (name, logits) in enumerate(zip(names, outputs)):
                 wanted = labels[..., i]
@@ -136,7 +151,9 @@ def train_encoder(options):
                     continue
                 one = F.cross_entropy(logits[known], wanted[known])
                 loss = loss + WEIGHTS.get(name, 1.0) * (one if kind == "patch" else 0.3 * one)
-                seen = known & (wanted < 8) if name in ("colour", "shape") and kind == "patch" else known
+                seen = known
+                if kind == "patch" and name in THINGS:
+                    seen = known & (wanted < THINGS[name])
                 if kind == "patch" or name in ("objects", "tens", "word"):
                     shown[f"{name}{'' if kind == 'patch' else '*'}"] = (
                         (logits.argmax(-1) == wanted)[seen].float().mean().item()
