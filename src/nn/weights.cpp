@@ -5,6 +5,8 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/max.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <set>
@@ -48,18 +50,54 @@ bool is_known_buffer(std::string_view name) {
 
 constexpr double kLargestHalf = 65504.0;
 
+// Bytes of the file that are converted at a time: then even where one table is a large part of the
+// checkpoint, loading takes little more memory than the result.
+constexpr std::size_t kPieceBytes = 8 << 20;
+
+// Not so where a writer did not pad its header to eight bytes.
+bool is_aligned(const TensorEntry& entry) {
+  return reinterpret_cast<std::uintptr_t>(entry.bytes.data()) % size_of(entry.dtype) == 0;
+}
+
 // The values of `entry` where they lie in the map, which stays open as long as the tensor lives.
 at::Tensor lent(const TensorEntry& entry, std::shared_ptr<const TensorStore> store) {
+  return at::from_blob(
+      const_cast<std::byte*>(entry.bytes.data()), entry.shape, [owner = std::move(store)](void*) {},
+      at::dtype(scalar_type(entry.dtype)));
+}
+
+void check_range_of_f16(const TensorEntry& entry, const at::Tensor& values) {
+  if (at::abs(values).max().item<double>() <= kLargestHalf) return;
+  throw Error(
+      ErrorCode::unsupported,
+      printable(entry.file) + ": " + entry.name + " holds values beyond 65504, the range of f16",
+      "hold the weights as bf16 or f32");
+}
+
+// The values of `entry` in memory of their own. The file's pages are given back as it goes.
+at::Tensor copied(const TensorEntry& entry, const std::shared_ptr<const TensorStore>& store,
+                  at::ScalarType wanted) {
+  const at::Tensor result = at::empty(entry.shape, at::dtype(wanted));
   const at::ScalarType stored = scalar_type(entry.dtype);
-  void* data = const_cast<std::byte*>(entry.bytes.data());
-  if (reinterpret_cast<std::uintptr_t>(data) % size_of(entry.dtype) == 0) {
-    return at::from_blob(
-        data, entry.shape, [owner = std::move(store)](void*) {}, at::dtype(stored));
+  TensorEntry piece = entry;
+  std::int64_t done = 0;  // elements
+  for (std::size_t begin = 0; begin < entry.bytes.size(); begin += kPieceBytes) {
+    piece.bytes = entry.bytes.subspan(begin, std::min(kPieceBytes, entry.bytes.size() - begin));
+    piece.shape = {static_cast<std::int64_t>(piece.bytes.size() / size_of(entry.dtype))};
+    at::Tensor values;
+    if (is_aligned(piece)) {
+      values = lent(piece, store);
+    } else {
+      values = at::empty(piece.shape, at::dtype(stored));
+      std::memcpy(values.data_ptr(), piece.bytes.data(), piece.bytes.size());
+    }
+    if (wanted == at::kHalf && stored != at::kHalf) check_range_of_f16(entry, values);
+    result.view({-1}).narrow(0, done, values.numel()).copy_(values);
+    done += values.numel();
+    store->release(piece);
   }
-  // Possible where a writer did not pad its header to eight bytes.
-  at::Tensor copy = at::empty(entry.shape, at::dtype(stored));
-  std::memcpy(copy.data_ptr(), data, entry.bytes.size());
-  return copy;
+  store->release(entry);  // the pages on which two pieces meet
+  return result;
 }
 
 }  // namespace
@@ -144,19 +182,8 @@ at::Tensor WeightLoader::get(const std::string& path, const Shape& expected, Hel
     return empty;
   }
 
-  const at::Tensor mapped = lent(*entry, impl.store);
-  at::Tensor tensor = mapped;
-  if (mapped.scalar_type() != wanted) {
-    if (wanted == at::kHalf && mapped.numel() > 0 &&
-        at::abs(mapped).max().item<double>() > kLargestHalf) {
-      throw Error(
-          ErrorCode::unsupported,
-          printable(entry->file) + ": " + path + " holds values beyond 65504, the range of f16",
-          "hold the weights as bf16 or f32");
-    }
-    tensor = mapped.to(wanted);
-  }
-  if (tensor.data_ptr() != entry->bytes.data()) impl.store->release(*entry);
+  const bool fits = scalar_type(entry->dtype) == wanted && is_aligned(*entry);
+  const at::Tensor tensor = fits ? lent(*entry, impl.store) : copied(*entry, impl.store, wanted);
   impl.count(tensor);
   impl.bytes_read += static_cast<std::int64_t>(entry->bytes.size());
   if (impl.progress) impl.progress(impl.bytes_read, impl.store->bytes());

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <filesystem>
+#include <fstream>
+#include <string>
 #include <vector>
 
 #include "checkpoint/safetensors_writer.h"
@@ -108,6 +111,70 @@ TEST_F(WeightsTest, RefusesF16ForValuesBeyondItsRange) {
                           nn::Values::read);
   EXPECT_THROW(loader.root().matrix("m", {2, 3}), Error);
 }
+
+// A table of 24 MB, more than is converted at a time.
+class LargeTableTest : public WeightsTest, public testing::WithParamInterface<bool> {
+ protected:
+  static constexpr std::int64_t kRows = 3 << 10, kColumns = 2 << 10;
+
+  static float value(std::int64_t i) { return static_cast<float>(i % 2039); }  // exact as f16
+
+  // As safetensors, with the values at a multiple of eight bytes or one byte further.
+  std::shared_ptr<const TensorStore> store_of_table(bool aligned) {
+    const std::int64_t count = kRows * kColumns;
+    std::vector<float> values(static_cast<std::size_t>(count));
+    for (std::int64_t i = 0; i < count; ++i) values[static_cast<std::size_t>(i)] = value(i);
+    std::string header = R"({"m":{"dtype":"F32","shape":[3072,2048],"data_offsets":[0,25165824]}})";
+    while (header.size() % 8 != (aligned ? 0 : 1)) header += ' ';
+    const std::uint64_t length = header.size();
+    std::ofstream file(directory_ / "model.safetensors", std::ios::binary);
+    file.write(reinterpret_cast<const char*>(&length), sizeof length);
+    file << header;
+    file.write(reinterpret_cast<const char*>(values.data()), count * 4);
+    file.close();
+    return std::make_shared<const TensorStore>(TensorStore::open(directory_));
+  }
+
+  // Resets and reads the high-water mark of resident memory; false where the kernel cannot.
+  static bool forget_peak() {
+    std::ofstream file("/proc/self/clear_refs");
+    return static_cast<bool>(file << 5 << std::flush);
+  }
+  static std::int64_t kilobytes(const std::string& key) {
+    std::ifstream status("/proc/self/status");
+    for (std::string word; status >> word;) {
+      if (std::int64_t value = 0; word == key && status >> value) return value;
+    }
+    return -1;
+  }
+};
+
+TEST_P(LargeTableTest, KeepsItsValuesInEveryType) {
+  const auto opened = store_of_table(GetParam());
+  for (const nn::HeldAs held : {nn::HeldAs::f32, nn::HeldAs::f16}) {
+    nn::WeightLoader loader(opened, held, nn::Values::read);
+    const at::Tensor wide = loader.root().matrix("m", {kRows, kColumns}).to(at::kFloat);
+    const float* got = wide.const_data_ptr<float>();
+    std::int64_t wrong = 0;
+    for (std::int64_t i = 0; i < kRows * kColumns; ++i) wrong += got[i] != value(i);
+    EXPECT_EQ(wrong, 0);
+  }
+}
+
+TEST_P(LargeTableTest, IsConvertedWithoutBeingInMemoryTwice) {
+  const auto opened = store_of_table(GetParam());
+  nn::WeightLoader loader(opened, nn::HeldAs::f16, nn::Values::read);
+  loader.root().matrix("m", {kRows, kColumns});  // what the first time alone needs
+  if (!forget_peak()) GTEST_SKIP() << "the peak of resident memory cannot be reset";
+  const std::int64_t before = kilobytes("VmRSS:");
+  const at::Tensor table = loader.root().matrix("m", {kRows, kColumns});
+  const std::int64_t result = 12 << 10;
+  const std::int64_t pieces = 20 << 10;  // one of the file, its absolute values, and some air
+  EXPECT_LE(kilobytes("VmHWM:") - before, result + pieces);
+  EXPECT_LE(kilobytes("VmRSS:") - before, result + (4 << 10)) << "pages of the file are kept";
+}
+
+INSTANTIATE_TEST_SUITE_P(Aligned, LargeTableTest, testing::Bool());
 
 }  // namespace
 }  // namespace instructblip
