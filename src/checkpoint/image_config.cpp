@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "core/errors.h"
+#include "core/file.h"
 #include "core/json.h"
 #include "core/limits.h"
 
@@ -14,11 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kBicubic = 3;  // PIL.Image.Resampling.BICUBIC
-
-bool is_present(const fs::path& path) {
-  std::error_code error;
-  return fs::symlink_status(path, error).type() != fs::file_type::not_found && !error;
-}
 
 // A number for both sides (old files), [height, width], or {"height": h, "width": w}.
 void read_size(const Json& settings, ImageConfig& config) {

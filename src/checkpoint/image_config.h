@@ -10,7 +10,7 @@ namespace instructblip {
 // How a picture becomes pixel_values. Defaults are those of the reference's BlipImageProcessor for
 // keys that a file leaves out; the mean and deviation are CLIP's.
 struct ImageConfig {
-  bool convert_rgb = true;
+  bool convert_rgb = true;  // changes nothing here: pictures are RGB once they are decoded
   bool resize = true;
   std::int64_t height = 384;
   std::int64_t width = 384;

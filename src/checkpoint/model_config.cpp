@@ -6,6 +6,7 @@
 #include "checkpoint/config_section.h"
 #include "checkpoint/text_config.h"
 #include "core/errors.h"
+#include "core/file.h"
 #include "core/json.h"
 
 namespace instructblip {
@@ -103,10 +104,18 @@ std::string hint_for(const std::string& model_type) {
 }  // namespace
 
 ModelConfig read_model_config(const std::filesystem::path& directory) {
+  const std::string shown = printable(directory.string());
+  const std::string hint =
+      "give the directory of a Hugging Face checkpoint: config.json, *.safetensors, tokenizers";
   std::error_code ignored;
   if (!std::filesystem::is_directory(directory, ignored)) {
-    throw Error(ErrorCode::not_found, printable(directory.string()) + ": not a directory",
-                "give the directory of a Hugging Face checkpoint, which holds config.json");
+    if (!is_present(directory)) {
+      throw Error(ErrorCode::not_found, shown + ": no such directory", hint);
+    }
+    throw Error(ErrorCode::bad_model, shown + ": expected a directory, got a file", hint);
+  }
+  if (!is_present(directory / "config.json")) {
+    throw Error(ErrorCode::not_found, shown + ": no config.json in this directory", hint);
   }
   const Json root = Json::read(directory / "config.json");
   const ConfigSection top(root);

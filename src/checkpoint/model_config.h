@@ -26,9 +26,8 @@ struct VisionConfig {
   bool qkv_bias = true;
 
   std::int64_t patches_per_side() const { return image_size / patch_size; }
-  std::int64_t positions() const {
-    return patches_per_side() * patches_per_side() + 1;
-  }  // with CLS
+  // With CLS.
+  std::int64_t positions() const { return patches_per_side() * patches_per_side() + 1; }
 };
 
 // qformer_config: a post-LN BERT whose queries cross-attend to the image in every n-th layer.
@@ -99,11 +98,14 @@ struct TextGenerationDefaults {
   std::optional<std::string> early_stopping;  // "false", "true", "never"
 };
 
+// The language models that can be run: a struct each.
+using LanguageConfig = std::variant<T5Config, LlamaConfig>;
+
 struct ModelConfig {
   std::string model_type;  // "instructblip"
   VisionConfig vision;
   QFormerConfig qformer;
-  std::variant<T5Config, LlamaConfig> text;
+  LanguageConfig text;
   TextGenerationDefaults generation;
   std::optional<std::int32_t> image_token;  // none in directories written before late 2024
 };

@@ -17,12 +17,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view kSingle = "model.safetensors";
 constexpr std::string_view kIndex = "model.safetensors.index.json";
 
-// True for a dangling link too: opening it then says what is wrong, instead of "no weights here".
-bool is_present(const fs::path& path) {
-  std::error_code error;
-  return fs::symlink_status(path, error).type() != fs::file_type::not_found && !error;
-}
-
 std::vector<std::string> names_ending_in(const fs::path& directory, std::string_view suffix) {
   std::vector<std::string> names;
   std::error_code error;
@@ -48,6 +42,13 @@ std::vector<std::string> names_ending_in(const fs::path& directory, std::string_
   }
   throw Error(ErrorCode::not_found, shown + ": no weights; expected " + std::string(kSingle) +
                                         " or " + std::string(kIndex));
+}
+
+[[noreturn]] void fail_without_shard(const fs::path& directory, const std::string& shard) {
+  throw Error(ErrorCode::not_found,
+              printable((directory / shard).string()) + ": no such file, expected by " +
+                  std::string(kIndex),
+              "copy or download every shard that the index names");
 }
 
 std::string only_weights_file(const fs::path& directory) {
@@ -93,7 +94,10 @@ TensorStore TensorStore::open(const fs::path& directory, MappedFile::Access acce
   };
   if (!is_present(directory / kSingle) && is_present(directory / kIndex)) {
     const ShardIndex index = read_shard_index(directory / kIndex);
-    for (const std::string& shard : index.shards()) impl->add(directory, shard, access);
+    for (const std::string& shard : index.shards()) {
+      if (!is_present(directory / shard)) fail_without_shard(directory, shard);
+      impl->add(directory, shard, access);
+    }
     std::sort(impl->entries.begin(), impl->entries.end(), by_name);
     check_against_index(impl->entries, index);
   } else {

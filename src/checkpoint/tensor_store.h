@@ -29,7 +29,7 @@ class TensorStore {
  public:
   // Opens model.safetensors, or model.safetensors.index.json with its shards (in this order, as the
   // reference does), or, where neither exists, the only *.safetensors file of `directory`. Checks
-  // every header (see docs/reliability.md); the weights themselves are not read. Access::copy reads
+  // every header; the weights themselves are not read. Access::copy reads
   // into memory instead of mapping. Throws Error: not_found where there are no weights, bad_model
   // where a file is damaged or contradicts another, unsupported for element types unknown here and
   // for pickled weights.

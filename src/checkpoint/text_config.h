@@ -10,7 +10,7 @@ namespace instructblip {
 enum class Writer { transformers_4, transformers_5 };
 
 struct TextConfig {
-  std::variant<T5Config, LlamaConfig> model;
+  LanguageConfig model;
   TextGenerationDefaults generation;
   std::int64_t vocabulary;
 };

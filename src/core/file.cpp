@@ -92,6 +92,12 @@ std::filesystem::path target_of(const std::filesystem::path& name) {
 
 }  // namespace
 
+bool is_present(const std::filesystem::path& file) {
+  std::error_code ignored;
+  return std::filesystem::symlink_status(file, ignored).type() !=
+         std::filesystem::file_type::not_found;
+}
+
 std::string read_file(const std::filesystem::path& file, std::int64_t max_bytes, ErrorCode code) {
   std::int64_t size = 0;
   const Descriptor descriptor = open_regular(file, code, size);

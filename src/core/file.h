@@ -12,6 +12,10 @@
 
 namespace instructblip {
 
+// False only where there is nothing of this name. A link that leads nowhere or a name that cannot
+// be looked at counts as present: opening it then says what is wrong.
+bool is_present(const std::filesystem::path& file);
+
 // The whole file. Throws Error: not_found where it does not exist, `code` where it is not a regular
 // file, is larger than `max_bytes` or cannot be read whole.
 std::string read_file(const std::filesystem::path& file, std::int64_t max_bytes, ErrorCode code);

@@ -49,7 +49,8 @@ struct DecodeResult {
 DecodeResult decode(LanguageSession& session, const DecodeRequest& request);
 
 // The probabilities, [vocabulary], that the next token is drawn from after `new_tokens`: softmax of
-// the processed logits (with beams: of the processed log probabilities of one hypothesis).
+// the processed logits (with beams: of the processed log probabilities of one hypothesis). For
+// comparing them with the reference's, whose draws are of another generator.
 std::vector<double> next_token_distribution(std::span<const float> logits,
                                             const DecodeRequest& request,
                                             std::span<const std::int32_t> new_tokens);

@@ -19,8 +19,8 @@ struct Factory {
 
 }  // namespace
 
-std::unique_ptr<const LanguageModel> make_language_model(
-    const nn::Weights& weights, const std::variant<T5Config, LlamaConfig>& config) {
+std::unique_ptr<const LanguageModel> make_language_model(const nn::Weights& weights,
+                                                         const LanguageConfig& config) {
   return std::visit(Factory{weights}, config);
 }
 

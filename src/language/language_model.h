@@ -14,7 +14,6 @@
 namespace instructblip {
 
 // P prompt positions, image tokens included | R hypotheses | L hidden | N rows of the head
-// (vocabulary)
 
 // A prompt being continued. Owns its caches; refers to its model, which must outlive it.
 class LanguageModelSession {
@@ -46,7 +45,7 @@ class LanguageModel {
 };
 
 // The language model that the config describes; `weights` at the checkpoint's `language_model`.
-std::unique_ptr<const LanguageModel> make_language_model(
-    const nn::Weights& weights, const std::variant<T5Config, LlamaConfig>& config);
+std::unique_ptr<const LanguageModel> make_language_model(const nn::Weights& weights,
+                                                         const LanguageConfig& config);
 
 }  // namespace instructblip

@@ -1,4 +1,4 @@
-// The thread on which all tensor work of a process runs.
+// The thread on which all tensor work of a pipeline runs.
 #pragma once
 
 #include <condition_variable>

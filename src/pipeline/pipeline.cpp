@@ -5,6 +5,7 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/isfinite.h>
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -41,6 +42,10 @@ NamedTensor to_named(std::string name, const at::Tensor& tensor) {
   const at::Tensor flat = tensor.contiguous();
   const float* data = flat.const_data_ptr<float>();
   return {std::move(name), tensor.sizes().vec(), {data, data + flat.numel()}};
+}
+
+void add_once(std::vector<std::int32_t>& ids, std::optional<std::int32_t> id) {
+  if (id && std::ranges::find(ids, *id) == ids.end()) ids.push_back(*id);
 }
 
 Sequence to_sequence(DecodedSequence decoded, const Tokenizer& tokenizer,
@@ -154,8 +159,7 @@ Generation Pipeline::Impl::answer(const ImageFeatures::Impl& features, const Que
   });
 
   DecodeRequest request{.options = options, .stop_ids = info.stop_tokens, .prompt_ids = history};
-  if (options.stop_at_tokenizer_eos && tokenizer.eos())
-    request.stop_ids.push_back(*tokenizer.eos());
+  if (options.stop_at_tokenizer_eos) add_once(request.stop_ids, tokenizer.eos());
   if (!options.stop.empty()) request.stops = &stops;
   request.deadline = control.deadline;
   request.stop = control.stop;

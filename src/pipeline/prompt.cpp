@@ -13,8 +13,15 @@ namespace {
 
 constexpr std::string_view kImageToken = "<image>";
 
-TokenizerKind kind_of(const std::variant<T5Config, LlamaConfig>& text) {
-  return std::holds_alternative<T5Config>(text) ? TokenizerKind::t5 : TokenizerKind::llama;
+// Tokens that have an id beyond the embedding without harm: the image token of old directories, the
+// padding of a tokenizer. Ids that a text really uses are checked when they are embedded.
+constexpr std::int64_t kTokensWithoutRow = 64;
+
+// What the tokenizer's files leave open follows from the language model.
+TokenizerKind kind_of(const T5Config&) { return TokenizerKind::t5; }
+TokenizerKind kind_of(const LlamaConfig&) { return TokenizerKind::llama; }
+TokenizerKind kind_of(const LanguageConfig& text) {
+  return std::visit([](const auto& config) { return kind_of(config); }, text);
 }
 
 // The id that today's processor gives the token when it adds it to an old tokenizer. Its row may be
@@ -24,9 +31,7 @@ std::int32_t added_image_token(const Tokenizer& tokenizer) {
 }
 
 void check_rows(const Tokenizer& tokenizer, std::int64_t rows, const std::string& which) {
-  // Added tokens may lie beyond the table: the image token of old directories has no row. Ids that
-  // a text really uses are checked when they are embedded.
-  if (tokenizer.size() - 64 <= rows) return;
+  if (tokenizer.size() - kTokensWithoutRow <= rows) return;
   throw Error(ErrorCode::bad_model,
               which + " has " + std::to_string(tokenizer.size()) + " tokens, expected at most " +
                   std::to_string(rows) + ", the rows of the embedding",

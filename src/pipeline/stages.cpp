@@ -3,7 +3,7 @@
 namespace instructblip {
 namespace {
 
-std::int64_t language_width(const std::variant<T5Config, LlamaConfig>& text) {
+std::int64_t language_width(const LanguageConfig& text) {
   return std::visit([](const auto& config) { return config.hidden; }, text);
 }
 

@@ -26,8 +26,6 @@ class QFormer {
   // `instruction` [T], at most max_positions ids; `visual` [1, P, V] -> the queries [1, Q, D].
   at::Tensor forward(std::span<const std::int32_t> instruction, const at::Tensor& visual) const;
 
-  std::int64_t max_positions() const { return positions_.rows(); }
-
  private:
   at::Tensor embed(std::span<const std::int32_t> instruction) const;
 

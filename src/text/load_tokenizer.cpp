@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/errors.h"
+#include "core/file.h"
 #include "core/json.h"
 #include "core/limits.h"
 #include "text/slow_conversion.h"
@@ -13,11 +14,6 @@ namespace instructblip {
 namespace {
 
 using Class = TokenizerSettings::Class;
-
-bool is_there(const std::filesystem::path& file) {
-  std::error_code ignored;
-  return std::filesystem::exists(std::filesystem::symlink_status(file, ignored));
-}
 
 // The class that reads a slow file where none is named.
 Class slow_class(const TokenizerSettings& settings, TokenizerKind kind) {
@@ -177,13 +173,13 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& dir
                                                 TokenizerKind kind) {
   const std::filesystem::path json_file = directory / "tokenizer.json";
   std::optional<Json> json;
-  if (is_there(json_file)) json = Json::read(json_file, {.bytes = limits::kTokenizerBytes});
+  if (is_present(json_file)) json = Json::read(json_file, {.bytes = limits::kTokenizerBytes});
   std::optional<NumberedTokens> listed;
   if (json) listed = numbered_tokens(*json);
   TokenizerSettings settings = read_tokenizer_settings(directory, kind, listed);
   const Class converter = slow_class(settings, kind);
   const std::filesystem::path slow_file = directory / slow_file_name(converter);
-  if (!json && !is_there(slow_file)) {
+  if (!json && !is_present(slow_file)) {
     throw Error(ErrorCode::not_found, printable(directory.string()) +
                                           ": expected a tokenizer.json or a " +
                                           printable(slow_file.filename().string()));
@@ -191,7 +187,7 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& dir
   const bool has_slow_class =
       settings.tokenizer_class == Class::t5 || settings.tokenizer_class == Class::llama;
   const bool from_slow = settings.add_prefix_space_is_set && has_slow_class && !settings.version5 &&
-                         is_there(slow_file);
+                         is_present(slow_file);
   TokenizerParts parts = !json || from_slow  ? convert(slow_file, converter, settings)
                          : settings.version5 ? read_version5(*json, settings)
                                              : read_tokenizer_json(*json);
@@ -203,13 +199,7 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& dir
     finish_version4(settings, parts, directory);
   }
   parts.clean_up_spaces = settings.clean_up_spaces;
-  const auto named_id = [&](std::string_view key) {
-    const TokenSpec* token = settings.find_named(key);
-    return token == nullptr ? std::nullopt : parts.find(token->content);
-  };
-  parts.bos = named_id("bos_token");
-  parts.eos = named_id("eos_token");
-  parts.pad = named_id("pad_token");
+  if (const TokenSpec* eos = settings.find_named("eos_token")) parts.eos = parts.find(eos->content);
   return make_tokenizer(std::move(parts));
 }
 

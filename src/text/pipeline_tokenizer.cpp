@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "core/utf8.h"
-#include "text/byte_tokens.h"
 #include "text/tokenizer_parts.h"
 
 namespace instructblip {
@@ -12,7 +11,7 @@ class PipelineTokenizer final : public Tokenizer {
  public:
   explicit PipelineTokenizer(TokenizerParts parts) : parts_(std::move(parts)) {
     if (parts_.clean_up_spaces) {
-      for (DecodeStepMaker& step : cleanup_steps()) parts_.decoder.steps.push_back(std::move(step));
+      for (DecodeStepMaker& step : cleanup_steps()) parts_.decoder.push_back(std::move(step));
     }
   }
 
@@ -41,43 +40,20 @@ class PipelineTokenizer final : public Tokenizer {
     return std::make_unique<Stream>(*this, skip_special_tokens);
   }
 
-  std::string token(std::int32_t id) const override {
-    if (const AddedToken* added = parts_.added.token(id)) return added->content;
-    const std::string* token = parts_.model->vocabulary().token(id);
-    if (token == nullptr) return {};
-    if (parts_.decoder.byte_tokens) {
-      if (const auto byte = token_byte(*token)) return {static_cast<char>(*byte)};
-    }
-    std::u32string codes = utf8::to_utf32(*token);
-    if (parts_.decoder.visible_space) {
-      std::ranges::replace(codes, *parts_.decoder.visible_space, U' ');
-    }
-    return utf8::from_utf32(codes);
-  }
-
   std::optional<std::int32_t> id_of(std::string_view token) const override {
     return parts_.find(token);
-  }
-
-  bool is_special(std::int32_t id) const override {
-    const std::string* token = text_of(id);
-    return token != nullptr && parts_.added.is_special(*token);
   }
 
   std::int32_t size() const override {
     return std::max(parts_.model->vocabulary().end(), parts_.added.end());
   }
   std::optional<std::int32_t> eos() const override { return parts_.eos; }
-  std::optional<std::int32_t> bos() const override { return parts_.bos; }
-  std::optional<std::int32_t> pad() const override { return parts_.pad; }
 
  private:
   class Stream final : public TokenStream {
    public:
     Stream(const PipelineTokenizer& tokenizer, bool skip_special)
-        : tokenizer_(tokenizer),
-          skip_special_(skip_special),
-          chain_(tokenizer.parts_.decoder.steps) {}
+        : tokenizer_(tokenizer), skip_special_(skip_special), chain_(tokenizer.parts_.decoder) {}
     std::string put(std::int32_t id) override {
       const std::string* token = tokenizer_.text_of(id);
       const bool skipped =

@@ -150,27 +150,19 @@ PostProcessor wrap(const std::vector<std::int32_t>& before,
            {.is_text = false, .ids = after}}};
 }
 
-DecoderParts metaspace_decoder(PrependScheme scheme) {
-  return {.steps = {metaspace_step(kVisibleSpace, scheme)},
-          .visible_space = kVisibleSpace,
-          .byte_tokens = false};
+std::vector<DecodeStepMaker> metaspace_decoder(PrependScheme scheme) {
+  return {metaspace_step(kVisibleSpace, scheme)};
 }
 
-DecoderParts llama_decoder(bool strips_first_space) {
+std::vector<DecodeStepMaker> llama_decoder(bool strips_first_space) {
   std::string space;
   utf8::append(space, kVisibleSpace);
-  DecoderParts decoder{.steps = {replace_step({space, " "}), byte_fallback_step()},
-                       .visible_space = kVisibleSpace,
-                       .byte_tokens = true};
-  if (strips_first_space) decoder.steps.push_back(strip_text_start_step(U' ', 1));
-  return decoder;
+  std::vector<DecodeStepMaker> steps = {replace_step({space, " "}), byte_fallback_step()};
+  if (strips_first_space) steps.push_back(strip_text_start_step(U' ', 1));
+  return steps;
 }
 
-DecoderParts bert_decoder() {
-  return {.steps = {word_piece_step("##", /*cleanup=*/true)},
-          .visible_space = {},
-          .byte_tokens = false};
-}
+std::vector<DecodeStepMaker> bert_decoder() { return {word_piece_step("##", /*cleanup=*/true)}; }
 
 TokenizerParts convert_t5(const std::filesystem::path& path, TokenizerSettings& settings) {
   const File file = read_sentencepiece_file(path);

@@ -18,9 +18,9 @@ TokenizerParts convert_bert(const std::filesystem::path& file, TokenizerSettings
 // Stages that files of version 5 leave to the code as well.
 constexpr char32_t kVisibleSpace = 0x2581;
 PrependScheme prepend_scheme_of(const TokenizerSettings& settings);
-DecoderParts llama_decoder(bool strips_first_space);
-DecoderParts metaspace_decoder(PrependScheme scheme);
-DecoderParts bert_decoder();
+std::vector<DecodeStepMaker> llama_decoder(bool strips_first_space);
+std::vector<DecodeStepMaker> metaspace_decoder(PrependScheme scheme);
+std::vector<DecodeStepMaker> bert_decoder();
 PostProcessor wrap(const std::vector<std::int32_t>& before, const std::vector<std::int32_t>& after);
 
 }  // namespace instructblip

@@ -47,16 +47,11 @@ class Tokenizer {
   // ids.
   virtual std::unique_ptr<TokenStream> decode_stream(bool skip_special_tokens) const = 0;
 
-  // The text of one token in isolation, its raw bytes: for logprob listings and bad-word checks.
-  virtual std::string token(std::int32_t id) const = 0;
   virtual std::optional<std::int32_t> id_of(std::string_view token) const = 0;
-  virtual bool is_special(std::int32_t id) const = 0;
 
   // One more than the largest id in use, added tokens included.
   virtual std::int32_t size() const = 0;
   virtual std::optional<std::int32_t> eos() const = 0;
-  virtual std::optional<std::int32_t> bos() const = 0;
-  virtual std::optional<std::int32_t> pad() const = 0;
 };
 
 // Reads the tokenizer of `directory`. tokenizer.json is authoritative where present; else

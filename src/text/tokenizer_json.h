@@ -24,7 +24,7 @@ PostProcessor read_post_processor(const Json& file);
 // A null or missing stage: null, or no steps but joining with spaces.
 NormalizerPtr read_normalizer(const Json& file, TokenizerParts& parts);
 PreTokenizerPtr read_pre_tokenizer(const Json& file);
-DecoderParts read_decoder(const Json& file);
+std::vector<DecodeStepMaker> read_decoder(const Json& file);
 
 // The rules of the first Precompiled normalizer that is not nested deeper than one sequence.
 std::optional<Charsmap> find_charsmap(const Json& file);

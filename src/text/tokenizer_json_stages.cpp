@@ -139,27 +139,23 @@ class DecoderReader {
       read_token_step(stage, type);
     }
   }
-  DecoderParts take() { return std::move(parts_); }
+  std::vector<DecodeStepMaker> take() { return std::move(steps_); }
 
  private:
   void read_token_step(const Json& stage, const std::string& type) {
-    auto& steps = parts_.steps;
     if (type == "Replace") {
       // Expressions occur in normalizers only.
       const Json pattern = stage.at("pattern").at("String");
       const ReplaceRule rule{pattern.string(), stage.at("content").string()};
       if (rule.pattern.empty()) pattern.fail("a text that is not empty");
-      const std::u32string space = utf8::to_utf32(rule.pattern);
-      if (rule.content == " " && space.size() == 1) parts_.visible_space = space.front();
-      steps.push_back(replace_step(rule));
+      steps_.push_back(replace_step(rule));
     } else if (type == "ByteFallback") {
-      parts_.byte_tokens = true;
-      steps.push_back(byte_fallback_step());
+      steps_.push_back(byte_fallback_step());
     } else if (type == "Metaspace") {
-      parts_.visible_space = single_code(stage.at("replacement"));
-      steps.push_back(metaspace_step(*parts_.visible_space, prepend_scheme(stage)));
+      const char32_t space = single_code(stage.at("replacement"));
+      steps_.push_back(metaspace_step(space, prepend_scheme(stage)));
     } else if (type == "WordPiece") {
-      steps.push_back(
+      steps_.push_back(
           word_piece_step(stage.at("prefix").string(), stage.boolean_or("cleanup", true)));
     } else {
       refuse_stage(stage, "decoder");
@@ -172,21 +168,21 @@ class DecoderReader {
     };
     const char32_t code = single_code(stage.at("content"));
     if (fused_ && !gathered_ && count("stop") == 0) {
-      parts_.steps.push_back(strip_text_start_step(code, count("start")));
+      steps_.push_back(strip_text_start_step(code, count("start")));
       return;
     }
     gather();
-    parts_.steps.push_back(strip_step(code, count("start"), count("stop")));
+    steps_.push_back(strip_step(code, count("start"), count("stop")));
   }
 
   // What follows needs the fused text whole, and so cannot be streamed.
   void gather() {
     if (!fused_ || gathered_) return;
-    parts_.steps.push_back(gather_step());
+    steps_.push_back(gather_step());
     gathered_ = true;
   }
 
-  DecoderParts parts_;
+  std::vector<DecodeStepMaker> steps_;
   bool fused_ = false, gathered_ = false;
 };
 
@@ -214,9 +210,9 @@ PreTokenizerPtr read_pre_tokenizer(const Json& file) {
   return stage ? read_pre_tokenizer_stage(*stage) : nullptr;
 }
 
-DecoderParts read_decoder(const Json& file) {
+std::vector<DecodeStepMaker> read_decoder(const Json& file) {
   const auto stage = file.find("decoder");
-  if (!stage) return {.steps = {join_step(" ")}, .visible_space = {}, .byte_tokens = false};
+  if (!stage) return {join_step(" ")};
   DecoderReader reader;
   reader.read(*stage);
   return reader.take();

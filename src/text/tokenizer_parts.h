@@ -17,21 +17,15 @@
 
 namespace instructblip {
 
-struct DecoderParts {
-  std::vector<DecodeStepMaker> steps;
-  std::optional<char32_t> visible_space;  // what stands for a space inside tokens
-  bool byte_tokens = false;               // <0xHH> tokens are bytes
-};
-
 struct TokenizerParts {
   AddedTokens added;
   NormalizerPtr normalizer;       // null: none
   PreTokenizerPtr pre_tokenizer;  // null: none
   TokenModelPtr model;
   PostProcessor post_processor;
-  DecoderParts decoder;
+  std::vector<DecodeStepMaker> decoder;
   bool clean_up_spaces = false;
-  std::optional<std::int32_t> bos, eos, pad;
+  std::optional<std::int32_t> eos;
 
   // Where options of tokenizer_config.json have to be compared with the file's.
   std::optional<BertNormalizerOptions> bert_options;

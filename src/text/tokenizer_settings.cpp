@@ -5,6 +5,7 @@
 #include <charconv>
 #include <set>
 
+#include "core/file.h"
 #include "core/limits.h"
 
 namespace instructblip {
@@ -17,8 +18,7 @@ constexpr std::array<std::string_view, 7> kNamedTokens = {
     "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
 
 std::optional<Json> read_optional(const std::filesystem::path& file) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(std::filesystem::symlink_status(file, ignored))) return {};
+  if (!is_present(file)) return {};
   Json json = Json::read(file);
   if (!json.is_object()) json.fail("an object");
   return json;

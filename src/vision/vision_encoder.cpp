@@ -91,11 +91,11 @@ VisionEncoder::VisionEncoder(const nn::Weights& weights, const VisionConfig& con
   if (size.height == config.image_size && size.width == config.image_size) return;
   if (!size.interpolate) {
     throw Error(ErrorCode::bad_model,
-                "preprocessor_config.json makes pictures of " + std::to_string(size.height) +
+                "the preprocessor's settings make pictures of " + std::to_string(size.height) +
                     " x " + std::to_string(size.width) + " pixels, expected " +
                     std::to_string(config.image_size) + " x " + std::to_string(config.image_size) +
                     " (config.json: vision_config.image_size)",
-                "turn on the interpolation of position encodings to use another size");
+                "interpolate_pos_encoding allows another size");
   }
   position_table_ = resized_table(position_table_, config.patches_per_side(),
                                   size.height / patch_size_, size.width / patch_size_);

@@ -44,7 +44,8 @@ std::function<void(const TempDirectory&)> t5(const std::string& keys) {
 }
 
 const MalformedRow kFileRows[] = {
-    {"Missing", ErrorCode::not_found, "config.json: cannot be opened", [](const TempDirectory&) {}},
+    {"Missing", ErrorCode::not_found, "no config.json in this directory",
+     [](const TempDirectory&) {}},
     {"Fifo", kBad, "got a special file",
      [](const TempDirectory& d) { d.make_fifo("config.json"); }},
     {"Directory", kBad, "got a directory",
@@ -244,11 +245,13 @@ TEST(MalformedConfigCut, IsRefusedAtEveryLength) {
 }
 
 TEST(MalformedConfigPath, NamesADirectoryThatIsNone) {
-  const MalformedRow row = {"File", ErrorCode::not_found, "not a directory",
+  const MalformedRow row = {"File", ErrorCode::bad_model, "expected a directory, got a file",
                             [](const TempDirectory& d) { d.write("file", ""); }};
   test::expect_malformed(row,
                          [](const std::filesystem::path& d) { read_model_config(d / "file"); });
-  test::expect_malformed(row,
+  const MalformedRow absent = {"Absent", ErrorCode::not_found, "no such directory",
+                               [](const TempDirectory&) {}};
+  test::expect_malformed(absent,
                          [](const std::filesystem::path& d) { read_model_config(d / "absent"); });
 }
 

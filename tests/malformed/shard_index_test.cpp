@@ -53,7 +53,7 @@ const MalformedRow kRows[] = {
     {"ShardWithNul", kBad, "expected the name of a file",
      shard_named(std::string("one.safetensors\0x", 17))},
     {"ShardBelow", kBad, "expected the name of a file", shard_named("sub/one.safetensors")},
-    {"ShardMissing", ErrorCode::not_found, "gone.safetensors: cannot be opened",
+    {"ShardMissing", ErrorCode::not_found, "gone.safetensors: no such file, expected by",
      shard_named("gone.safetensors")},
     {"ShardNameTooLong", kBad, "cannot be opened", shard_named(std::string(300, 'n'))},
     {"ShardIsTheIndex", kBad, "header", shard_named(kIndex)},

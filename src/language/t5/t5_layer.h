@@ -15,8 +15,8 @@
 
 namespace instructblip {
 
-// R hypotheses | P encoder positions, image tokens included | L hidden (2048) | F feed-forward
-// (5120) H heads | d width of a head; H * d need not equal L
+// R hypotheses | P encoder positions, image tokens included | L hidden (2048)
+// F feed-forward (5120) | H heads | d width of a head; H * d need not equal L
 
 // Scores are not divided by sqrt(d), and no projection has a bias.
 class T5Attention {

@@ -20,15 +20,10 @@ class PieceTokenizer : public Tokenizer {
   std::unique_ptr<TokenStream> decode_stream(bool) const override {
     return std::make_unique<Stream>(*this);
   }
-  std::string token(std::int32_t id) const override {
-    return pieces_[static_cast<std::size_t>(id)];
-  }
+  std::string token(std::int32_t id) const { return pieces_[static_cast<std::size_t>(id)]; }
   std::optional<std::int32_t> id_of(std::string_view) const override { return {}; }
-  bool is_special(std::int32_t) const override { return false; }
   std::int32_t size() const override { return static_cast<std::int32_t>(pieces_.size()); }
   std::optional<std::int32_t> eos() const override { return {}; }
-  std::optional<std::int32_t> bos() const override { return {}; }
-  std::optional<std::int32_t> pad() const override { return {}; }
 
  private:
   class Stream : public TokenStream {
