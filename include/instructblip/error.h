@@ -27,7 +27,8 @@ enum class ErrorCode {
 /// The enumerator's name, "bad_model" for ErrorCode::bad_model.
 INSTRUCTBLIP_API std::string_view to_string(ErrorCode code) noexcept;
 
-/// Thrown by every public function that fails; no other type leaves the library.
+/// Thrown by every public function that fails; no other type leaves the library, except what a
+/// caller's own callback throws.
 ///
 /// what() is the whole message: a headline that names the file, tensor, key or option, what was
 /// expected and what was found; at most eight findings, one a line; and, where one is known, a last

@@ -72,8 +72,8 @@ struct Sequence {
   /// Beam search: the sum of (processed) log probabilities over length^length_penalty, the
   /// reference's sequences_scores. Else: the sum of the log-softmax of the raw logits of `tokens`.
   double score = 0;
-  std::vector<float>
-      logprobs;  ///< log-softmax of the raw logits, one per token; empty unless asked for
+  /// Log-softmax of the raw logits, one per token; empty unless asked for.
+  std::vector<float> logprobs;
 };
 
 /// Milliseconds of wall time.
@@ -110,9 +110,10 @@ enum class Flow {
 
 /// A step of the decoding loop.
 struct TokenEvent {
-  std::int32_t id;  ///< the new token; -1 for a step of beam search, which has settled on none yet
-  std::string_view
-      text;  ///< the whole UTF-8 characters that it completes, often empty; valid in the call
+  /// The new token; -1 for a step of beam search, which has settled on none yet.
+  std::int32_t id;
+  /// The whole UTF-8 characters that it completes, often empty; valid in the call.
+  std::string_view text;
 };
 
 /// Called on the thread of generate() after each step, and once more with id -1 for text that was

@@ -56,8 +56,8 @@ struct ModelInfo {
   std::int64_t parameters = 0;
   std::int64_t weight_bytes = 0;  ///< in memory, once they are read
   int threads = 0;
-  int image_size = 0;       ///< pixels along each side of pixel_values
-  int image_positions = 0;  ///< vision positions, CLS included
+  int image_height = 0, image_width = 0;  ///< pixels of pixel_values
+  int image_positions = 0;                ///< vision positions, CLS included
   int vision_layers = 0, vision_width = 0;
   int query_tokens = 0, qformer_layers = 0, qformer_width = 0;
   int language_layers = 0, language_width = 0;  ///< layers of the decoder
@@ -87,8 +87,8 @@ INSTRUCTBLIP_API void save_tensors(const std::filesystem::path& file,
                                    std::span<const NamedTensor> tensors);
 
 /// An encoded picture: what the vision encoder made of it. Independent of any instruction, so it
-/// can be asked any number of questions. A cheap handle; valid with the pipeline that made it,
-/// alive or not.
+/// can be asked any number of questions. A cheap handle that may outlive its pipeline; meant for a
+/// pipeline of the same weights. Threads: may be used from any thread at once.
 class INSTRUCTBLIP_API ImageFeatures {
  public:
   /// Rows of the encoder's output, CLS included, and their width.
@@ -118,43 +118,46 @@ struct Response {
 /// Answers instructions about pictures. Owns the weights; movable, not copyable.
 ///
 /// Threads: every const function may be called from any thread at once. Calls share one pool of
-/// threads
-///          and take turns step by step; each owns its caches.
+///          threads and take turns step by step; each owns its caches.
 /// Errors:  only instructblip::Error leaves this class (and what a caller's callback throws); a
-/// failed
-///          call changes nothing.
+///          failed call changes nothing.
 class INSTRUCTBLIP_API Pipeline {
  public:
   /// Reads config.json, *.safetensors, the image settings and both tokenizers from
-  /// `checkpoint_dir`, a directory in Hugging Face's layout. Errors: not_found, bad_model,
-  /// unsupported, out_of_memory, invalid_argument.
+  /// `checkpoint_dir`, a directory in Hugging Face's layout.
+  /// Errors: not_found, bad_model, unsupported, out_of_memory; invalid_argument (LoadOptions).
   static Pipeline load(const std::filesystem::path& checkpoint_dir,
                        const LoadOptions& options = {});
 
   /// @param image        any size; resized inside; borrowed for the call
   /// @param instruction  UTF-8; the Q-Former and the language model both read it. May be empty.
-  /// Errors: invalid_argument (options, text too long, not UTF-8, a literal image token), deadline.
+  /// Errors: invalid_argument (options; text too long, not UTF-8 or with a literal image token; an
+  /// empty image), bad_image (a size that a checkpoint without resizing cannot take), bad_model
+  /// (weights that yield NaN or infinities), out_of_memory, deadline.
   Generation generate(const Image& image, std::string_view instruction,
                       const GenerationConfig& config = {}, const Control& control = {}) const;
 
   /// The same about a picture that was encoded before: the vision encoder is not run.
+  /// Errors: as above; invalid_argument for features of another width.
   Generation generate(const ImageFeatures& features, std::string_view instruction,
                       const GenerationConfig& config = {}, const Control& control = {}) const;
 
-  /// Every request as if it were alone, in order; one that fails does not touch the others.
+  /// Every request as if it were alone, one after the other; one that fails does not touch the
+  /// others. `control` is for all of them: its callback hears the steps of each in turn.
   std::vector<Response> generate(std::span<const Request> requests,
                                  const Control& control = {}) const;
 
-  /// Runs the vision encoder alone.
+  /// Runs the vision encoder alone. Errors: as generate() for the image.
   ImageFeatures encode(const Image& image) const;
 
   /// What the stages compute, for comparisons: `pixel_values` [1, 3, H, W], `vision` [1, positions,
   /// width] and, with an instruction, `qformer` [1, queries, width], `projection` [1, queries,
   /// language width] and `logits` [1, vocabulary], the unprocessed logits of the first new token.
+  /// Errors: as generate().
   std::vector<NamedTensor> features(const Image& image,
                                     std::optional<std::string_view> instruction = {}) const;
 
-  /// The ids that `text` becomes. Errors: invalid_argument.
+  /// The ids that `text` becomes. Errors: invalid_argument, as generate() for an instruction.
   TokenizedText tokenize(std::string_view text) const;
 
   const ModelInfo& info() const noexcept;

@@ -112,12 +112,6 @@ Pipeline Pipeline::load(const std::filesystem::path& checkpoint_dir, const LoadO
   Stopwatch watch;
   try {
     check_options(options);
-    if (!std::filesystem::is_directory(checkpoint_dir)) {
-      throw Error(
-          std::filesystem::exists(checkpoint_dir) ? ErrorCode::bad_model : ErrorCode::not_found,
-          printable(checkpoint_dir.string()) +
-              ": expected a directory that holds config.json and *.safetensors");
-    }
     const ModelConfig config = read_model_config(checkpoint_dir);
     const ImageConfig image_config = read_image_config(checkpoint_dir);
     auto store = std::make_shared<const TensorStore>(TensorStore::open(
@@ -127,7 +121,8 @@ Pipeline Pipeline::load(const std::filesystem::path& checkpoint_dir, const LoadO
     warn_of_other_stop(prompts.tokenizer(), config.generation.eos);
 
     ModelInfo info = describe(config, *store);
-    info.image_size = static_cast<int>(image_config.height);
+    info.image_height = static_cast<int>(image_config.height);
+    info.image_width = static_cast<int>(image_config.width);
     info.threads = threads_for(options, *store);
     info.precision = name_of(held_as(options.precision));
 
@@ -146,13 +141,13 @@ Pipeline Pipeline::load(const std::filesystem::path& checkpoint_dir, const LoadO
     info.weight_bytes = loader.bytes();
     info.image_positions = static_cast<int>(stages->vision.positions());
     if (!options.weights) stages.reset();
+    log_info(printable(checkpoint_dir.string()) + ": " + info.family + " with " +
+             info.language_model + ", weights held as " + info.precision + " on " + info.device +
+             ", threads: " + std::to_string(info.threads));
     info.load_ms = watch.lap_ms();
     return Pipeline(std::make_unique<const Impl>(
         Impl{std::move(info), config.generation, ImageProcessor(image_config, options.resize),
              std::move(prompts), std::move(compute), std::move(stages)}));
-  } catch (const std::filesystem::filesystem_error& error) {
-    throw Error(ErrorCode::bad_model,
-                printable(checkpoint_dir.string()) + ": " + printable(error.code().message()));
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory,
                 printable(checkpoint_dir.string()) + ": out of memory while loading");

@@ -105,7 +105,8 @@ TEST(Info, DescribesTheCheckpoint) {
   const Json info = objects(call({"info", "--model", kT5, "--json"}).out).at(0);
   EXPECT_EQ(info["family"], "instructblip");
   EXPECT_EQ(info["language_model"], "t5");
-  EXPECT_EQ(info["image_size"], 45);
+  EXPECT_EQ(info["image_height"], 45);
+  EXPECT_EQ(info["image_width"], 45);
   EXPECT_EQ(info["query_tokens"], 5);
   EXPECT_EQ(info["stop_tokens"], Json::array({1}));
   EXPECT_FALSE(info.contains("tensors"));

@@ -21,7 +21,7 @@ enum class ExitCode {
   interrupted = 130,  // Ctrl-C, after the partial text
 };
 
-// Ends the command with a message on stderr; one without a message ends it quietly.
+// Ends the command with a message on stderr.
 class Failure : public std::runtime_error {
  public:
   Failure(ExitCode code, const std::string& message) : std::runtime_error(message), code_(code) {}

@@ -18,22 +18,20 @@ std::string layers(int count, int width) {
 }
 
 std::string description(const ModelInfo& info) {
-  const std::string image = std::to_string(info.image_size);
   return table({
       {"family", info.family + ", " + info.language_model},
       {"parameters", fixed(static_cast<double>(info.parameters) / 1e6, 1) + " million"},
       {"weights", fixed(static_cast<double>(info.weight_bytes) / 1e6, 1) + " MB as " +
                       info.precision + " on " + info.device},
-      {"picture",
-       image + " x " + image + " pixels, " + std::to_string(info.image_positions) + " positions"},
+      {"picture", std::to_string(info.image_width) + " x " + std::to_string(info.image_height) +
+                      " pixels, " + std::to_string(info.image_positions) + " positions"},
       {"vision", layers(info.vision_layers, info.vision_width)},
       {"Q-Former", layers(info.qformer_layers, info.qformer_width) + ", " +
                        std::to_string(info.query_tokens) + " queries, instructions of at most " +
                        std::to_string(info.max_instruction_tokens) + " tokens"},
       {"language", layers(info.language_layers, info.language_width) + ", vocabulary of " +
                        std::to_string(info.vocabulary) + ", stops at " + joined(info.stop_tokens)},
-      {"loaded",
-       "in " + fixed(info.load_ms, 1) + " ms, " + std::to_string(info.threads) + " threads"},
+      {"threads", std::to_string(info.threads)},
   });
 }
 

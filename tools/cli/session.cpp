@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kInputBytes = 1 << 20;  // what the library takes for a text at most
 
 std::string_view prefix(LogLevel level) {
-  return level == LogLevel::warning ? "warning: " : level == LogLevel::info ? "info: " : "debug: ";
+  return level == LogLevel::warning ? "warning: " : "info: ";
 }
 
 std::string read_input() {
