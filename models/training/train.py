@@ -30,6 +30,7 @@ def parse():
     parser.add_argument("stage", choices=(*SEEDS, "export"))
     parser.add_argument("work", type=pathlib.Path)
     parser.add_argument("--world", required=True, help="the instructblip_world binary")
+    parser.add_argument("--language", default="t5", choices=("t5", "llama"))
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--scenes", type=int, default=64, help="per step")
     parser.add_argument("--samples", type=int, default=6, help="instructions per scene")
@@ -55,7 +56,10 @@ class Run:
         if self.path.exists():
             state = torch.load(self.path)
             module.load_state_dict(state["module"])
+            shares = [group["share"] for group in self.optimizer.param_groups]
             self.optimizer.load_state_dict(state["optimizer"])
+            for group, share in zip(self.optimizer.param_groups, shares):
+                group["share"] = share
             self.step = state["step"]
 
     def batches(self, make, samples):
@@ -94,9 +98,9 @@ def make_model(options):
     options.work.mkdir(parents=True, exist_ok=True)
     directory = options.work / f"processor-{options.stage}"
     directory.mkdir(exist_ok=True)
-    processor = parts.processor(options.world, directory)
+    processor = parts.processor(options.language, options.world, directory)
     torch.manual_seed(1)
-    model = InstructBlipForConditionalGeneration(parts.configuration(processor))
+    model = InstructBlipForConditionalGeneration(parts.configuration(options.language, processor))
     # transformers starts all queries at zero, where they would stay alike for ever.
     torch.nn.init.normal_(model.query_tokens, std=0.5)
     return model, processor
@@ -164,17 +168,61 @@ def train_encoder(options):
 # ------------------------------------------------------------------------------------------------- the language model
 
 
-def labels_of(processor, answers):
-    ids = processor.tokenizer(answers, padding=True, return_tensors="pt").input_ids
-    return ids.masked_fill(ids == 0, scenes.IGNORE)
+class T5Talk:
+    """Instructions go into the encoder, answers come out of the decoder."""
+
+    def __init__(self, processor):
+        self.tokenizer = processor.tokenizer
+
+    def batch(self, texts, answers):
+        text = self.tokenizer(texts, padding=True, return_tensors="pt")
+        labels = self.tokenizer(answers, padding=True, return_tensors="pt").input_ids
+        return text.input_ids, text.attention_mask, labels.masked_fill(labels == 0, scenes.IGNORE)
+
+    def answer(self, language, seen, known, batch):
+        """The loss, and which answers are right to the last token, after `seen` [n, positions, width] and the text."""
+        ids, mask, labels = batch
+        output = language(inputs_embeds=torch.cat([seen, language.get_input_embeddings()(ids)], 1),
+                          attention_mask=torch.cat([known, mask], 1), labels=labels)  # fmt: skip
+        return output.loss, ((output.logits.argmax(-1) == labels) | (labels == scenes.IGNORE)).all(-1)
 
 
-def answer_loss(output, labels):
-    right = ((output.logits.argmax(-1) == labels) | (labels == scenes.IGNORE)).all(-1)
-    return output.loss, right
+class LlamaTalk:
+    """The answer, its end token included, follows the instruction."""
+
+    def __init__(self, processor):
+        self.tokenizer = processor.tokenizer
+
+    def batch(self, texts, answers):
+        end = self.tokenizer.eos_token_id
+        rows = [(text, answer[1:] + [end]) for text, answer in
+                zip(self.tokenizer(texts).input_ids, self.tokenizer(answers).input_ids)]  # fmt: skip
+        most = max(len(a) + len(b) for a, b in rows)
+        fill = lambda row, value: row + [value] * (most - len(row))
+        ids = torch.tensor([fill(a + b, end) for a, b in rows])
+        mask = torch.tensor([fill([1] * len(a + b), 0) for a, b in rows])
+        labels = torch.tensor([fill([scenes.IGNORE] * len(a) + b, scenes.IGNORE) for a, b in rows])
+        return ids, mask, labels
+
+    def answer(self, language, seen, known, batch):
+        ids, mask, labels = batch
+        mask = torch.cat([known, mask], 1)
+        hidden = language.model(
+            inputs_embeds=torch.cat([seen, language.get_input_embeddings()(ids)], 1), attention_mask=mask,
+            position_ids=(mask.cumsum(1) - 1).clamp_min(0),
+        ).last_hidden_state[:, seen.shape[1] : -1]  # fmt: skip
+        labels = labels[:, 1:]
+        asked = labels != scenes.IGNORE
+        logits = language.lm_head(hidden[asked])
+        right = torch.ones_like(asked)
+        right[asked] = logits.argmax(-1) == labels[asked]
+        return F.cross_entropy(logits, labels[asked]), right.all(-1)
 
 
-def language_batch(processor, noise):
+TALK = {"t5": T5Talk, "llama": LlamaTalk}
+
+
+def language_batch(processor, talk, noise):
     def make(group):
         things, texts, answers = [], [], []
         for scene in group:
@@ -188,8 +236,7 @@ def language_batch(processor, noise):
         words = processor.tokenizer([t for row in things for t in row + [""] * (most - len(row))], padding=True,
                                     add_special_tokens=False, return_tensors="pt")  # fmt: skip
         shape = (len(things), most, -1)
-        text = processor.tokenizer(texts, padding=True, return_tensors="pt")
-        return (words.input_ids.view(shape), words.attention_mask.view(shape), text, labels_of(processor, answers))
+        return words.input_ids.view(shape), words.attention_mask.view(shape), talk.batch(texts, answers)
 
     return make
 
@@ -199,19 +246,15 @@ def train_language(options):
     language = model.language_model
     run = Run(options, "language", language, [(language.parameters(), 1.0)])
     noise = scenes.Noise(run.step, template_words())
-    table = language.get_input_embeddings()
-    for words, mask, text, labels in run.batches(language_batch(processor, noise), options.samples):
+    table, talk = language.get_input_embeddings(), TALK[options.language](processor)
+    for words, mask, batch in run.batches(language_batch(processor, talk, noise), options.samples):
         vectors = table(words) * mask[..., None]
         if run.step % 3:  # a thing as one vector, the sum of its words: what a query is to say later
             seen, known = vectors.sum(2), mask.any(-1).long()
             seen = seen + 0.1 * torch.randn_like(seen) * seen.detach().std()
         else:
             seen, known = vectors.flatten(1, 2), mask.flatten(1)
-        output = language(
-            inputs_embeds=torch.cat([seen, table(text.input_ids)], 1),
-            attention_mask=torch.cat([known, text.attention_mask], 1), labels=labels,
-        )  # fmt: skip
-        loss, right = answer_loss(output, labels)
+        loss, right = talk.answer(language, seen, known, batch)
         run.learn(loss, exact=right.float().mean().item())
 
 
@@ -224,20 +267,14 @@ def template_words():
 # ------------------------------------------------------------------------------------------------- instruction tuning
 
 
-def instruct_batch(processor, noise):
+def instruct_batch(processor, talk, noise):
     def make(group):
         samples = [sample for scene in group for sample in scene["samples"]]
         texts = [noise(sample) for sample in samples]
-        return (pixels_once(group), processor.qformer_tokenizer(texts, padding=True, return_tensors="pt"),
-                processor.tokenizer(texts, padding=True, return_tensors="pt"),
-                labels_of(processor, [s["answer"] for s in samples]), [s["type"] for s in samples])  # fmt: skip
+        return (scenes.pixels(group), processor.qformer_tokenizer(texts, padding=True, return_tensors="pt"),
+                talk.batch(texts, [s["answer"] for s in samples]), [s["type"] for s in samples])  # fmt: skip
 
     return make
-
-
-def pixels_once(group):
-    """One encoded picture serves all its questions."""
-    return scenes.pixels(group)
 
 
 def see(model, states, query_text, blind):
@@ -272,18 +309,13 @@ def train_instruct(options):
     else:
         language.requires_grad_(False)
     run = Run(options, "blind" if options.blind else "instruct", model, groups)
-    noise = scenes.Noise(run.step, template_words())
-    for pixel_values, query_text, text, labels, types in run.batches(instruct_batch(processor, noise), options.samples):
+    noise, talk = scenes.Noise(run.step, template_words()), TALK[options.language](processor)
+    for pixel_values, query_text, batch, types in run.batches(instruct_batch(processor, talk, noise), options.samples):
         with torch.no_grad():
             states = model.vision_model(pixel_values).last_hidden_state
-        states = states.repeat_interleave(len(types) // len(states), 0)
+        states = states.repeat_interleave(len(types) // len(states), 0)  # one encoded picture serves all its questions
         seen = see(model, states, query_text, options.blind)
-        output = language(
-            inputs_embeds=torch.cat([seen, language.get_input_embeddings()(text.input_ids)], 1),
-            attention_mask=torch.cat([torch.ones(seen.shape[:2], dtype=torch.long), text.attention_mask], 1),
-            labels=labels,
-        )  # fmt: skip
-        loss, right = answer_loss(output, labels)
+        loss, right = talk.answer(language, seen, torch.ones(seen.shape[:2], dtype=torch.long), batch)
         shown = {}
         for name in sorted(set(types)):
             mine = torch.tensor([kind == name for kind in types])
