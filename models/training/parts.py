@@ -45,7 +45,6 @@ def t5_tokenizer(words):
     pieces += [("▁" + w, -6.0) for w in words] + [("▁", -4.0), ("▁a", -6.0), ("▁A", -6.0), ("▁Q", -6.0)]
     pieces += [(c, -8.0) for c in MARKS + LETTERS + [c.upper() for c in LETTERS]]
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2, byte_fallback=False))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace("\n", " ")])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]
     )

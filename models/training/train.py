@@ -34,6 +34,7 @@ def parse():
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--scenes", type=int, default=64, help="per step")
     parser.add_argument("--samples", type=int, default=6, help="instructions per scene")
+    parser.add_argument("--favour", default="", help="question types, by commas, to take twice as often")
     parser.add_argument("--rate", type=float, default=1.5e-3, help="highest learning rate")
     parser.add_argument("--language-rate", type=float, default=0.2, help="share of it for the language model")
     parser.add_argument("--threads", type=int, default=1)
@@ -64,8 +65,15 @@ class Run:
 
     def batches(self, make, samples):
         options = self.options
-        return scenes.batches(options.world, SEEDS[options.stage], self.step * options.scenes,
-                              options.steps - self.step, options.scenes, samples, make)  # fmt: skip
+        favour = set(options.favour.split(",")) - {""}
+
+        def prepare(group):
+            for scene in group if favour else ():  # of twice the samples, these first
+                scene["samples"] = sorted(scene["samples"], key=lambda s: s["type"] not in favour)[:samples]
+            return make(group)
+
+        return scenes.batches(options.world, SEEDS[options.stage], self.step * options.scenes, options.steps - self.step,
+                              options.scenes, samples * 2 if favour else samples, prepare)  # fmt: skip
 
     def learn(self, loss, **shown):
         """One step down; linear warm-up of 150 steps, then a cosine to nothing."""
