@@ -67,11 +67,14 @@ CASES = [
         "tokenizer_edits": {"add_prefix_space": True},  # as the slow tokenizer that leaves only a .model writes it
         "staged": ["greedy", "greedy-special"],
     },
-    # tokenizer.json and spiece.model that disagree: the former counts.
+    # tokenizer.json and spiece.model that disagree: the former counts. Distances and a Q-Former epsilon of its own, the
+    # epsilon so large that it counts behind a residual.
     {
         "name": "t5_disagree", "seed": 5, "layout": "2024", "dtype": "BF16", "queries": 4,
-        "vision": vision(32, 4, 1, 28, 14, 32), "qformer": qformer(24, 2, 2, 2, 32, positions=640),
-        "text": t5(32, 4, 8, 32, 1, 1, dense_act_fn="gelu", tie_word_embeddings=False), "spare_rows": 7,
+        "vision": vision(32, 4, 1, 28, 14, 32),
+        "qformer": qformer(24, 2, 2, 2, 32, positions=640, layer_norm_eps=0.02),
+        "text": t5(32, 4, 8, 32, 1, 1, dense_act_fn="gelu", tie_word_embeddings=False,
+                   relative_attention_num_buckets=16, relative_attention_max_distance=20), "spare_rows": 7,
         "disagreeing_tokenizer": True, "wanted": 12,
     },
     # The layout of 2023; the language model's vocabulary has spare rows, as Flan-T5's 32128 have.

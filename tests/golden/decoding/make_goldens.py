@@ -169,6 +169,32 @@ def search_cases(rng, count):
     return cases
 
 
+def never_cases(rng, count):
+    """early_stopping "never" and a length penalty below 0, answered otherwise if running hypotheses were judged at
+    their full length, as they are with a penalty above 0."""
+    plain = GenerationMixin._check_early_stop_heuristic
+
+    def at_full_length(*args, **named):
+        return plain(*args, **{**named, "cur_len": named["max_length"]})
+
+    cases = []
+    while len(cases) < count:
+        case = random_case(rng)
+        beams = rng.randint(2, 5)
+        case["options"].update(num_beams=beams, early_stopping="never", num_return_sequences=beams,
+                               length_penalty=rng.choice([-1.0, -0.5, -2.0]), max_new_tokens=12)
+        if not usable(case) or case["vocabulary"] > 500 or not case["stop_ids"]:
+            continue
+        case["answers"] = answers(case, generate(case))
+        FakeModel._check_early_stop_heuristic = staticmethod(at_full_length)
+        try:
+            if answers(case, generate(case)) != case["answers"]:
+                cases.append(case)
+        finally:
+            del FakeModel._check_early_stop_heuristic
+    return cases
+
+
 def stop_cases(rng, count):
     """Stop strings, against the reference's StopStringCriteria and a tokenizer of short pieces."""
     cases = []
@@ -271,7 +297,8 @@ def main():
     warnings.simplefilter("ignore")
     args.output.mkdir(parents=True, exist_ok=True)
     rng = random.Random(args.seed)
-    write(args.output / "search.json", search_cases(rng, args.cases))
+    never = never_cases(random.Random(args.seed + 1), max(1, args.cases // 50))
+    write(args.output / "search.json", search_cases(rng, args.cases) + never)
     write(args.output / "stops.json", stop_cases(rng, max(1, args.cases // 5)))
     write(args.output / "warped.json", warped_cases(rng, max(1, args.cases // 5)))
     write(args.output / "rows.json", row_cases(rng, max(1, args.cases // 3)))
