@@ -1,23 +1,32 @@
 #!/usr/bin/env bash
-# Sets the machine up, builds, and answers an instruction about a photograph.
+# Sets the machine up, builds, and asks the embedded model about a picture.
 # Arguments are further options of `instructblip run`: scripts/demo.sh --num-beams 4 --json
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/setup.sh
 scripts/build.sh
 
-readonly model=tests/golden/checkpoints/t5_2024
-readonly image=tests/data/images/astronaut.jpg
-readonly instruction="What is unusual about this image?"
-cat <<EOF
+readonly model=models/tiny-t5
+readonly image=models/scene.png
+cat <<EOT
 
-A photograph   $image
-An instruction $instruction
-A model        $model, a tiny Flan-T5 one
+A model    $model: an InstructBLIP of 1.9 million parameters, trained on pictures like the one below
+A picture  $image
 
-The weights of this model are random numbers: every stage runs as it does in a trained one, but the words of the
-answer mean nothing. Point --model at a trained InstructBLIP checkpoint for an answer that does.
-
-EOF
-set -x
-build/bin/instructblip run --model "$model" --image "$image" --instruction "$instruction" --max-new-tokens 24 "$@"
+EOT
+ask() {
+  printf '%s\n  ' "$1"
+  build/bin/instructblip run --model "$model" --image "$image" --instruction "$1" "${@:2}"
+  echo
+}
+ask "A short image description:" "$@"
+ask "What color is the cross?" "$@"
+ask "How many rings are there?" "$@"
+ask "Where is the red circle?" "$@"
+ask "Is the red ring left of the yellow ring?" "$@"
+ask "What does the sign say?" "$@"
+ask "Question: What size is the cross? Answer: large. Question: Where is it? Answer:" "$@"
+cat <<EOT
+Ask it yourself:
+  build/bin/instructblip run --model $model --image $image --instruction "Is there a blue square?"
+EOT

@@ -140,7 +140,8 @@ class Noise:
 
     def __call__(self, sample):
         text, draw = sample["instruction"], self.random
-        if draw.random() < self.share:
+        # A caption's template is all there is of its instruction, and there are few: twice as often.
+        if draw.random() < self.share * (1 if sample["parts"] else 2):
             pieces, rest = [], text
             for part in reversed(sample["parts"]):  # from the back: "Considering" has a ring in it
                 rest, after = rest.rsplit(part, 1)

@@ -35,6 +35,7 @@ def parse():
     parser.add_argument("--scenes", type=int, default=64, help="per step")
     parser.add_argument("--samples", type=int, default=6, help="instructions per scene")
     parser.add_argument("--favour", default="", help="question types, by commas, to take twice as often")
+    parser.add_argument("--noise", type=float, default=0.3, help="share of instructions with a disturbed template")
     parser.add_argument("--rate", type=float, default=1.5e-3, help="highest learning rate")
     parser.add_argument("--language-rate", type=float, default=0.2, help="share of it for the language model")
     parser.add_argument("--threads", type=int, default=1)
@@ -253,7 +254,7 @@ def train_language(options):
     model, processor = make_model(options)
     language = model.language_model
     run = Run(options, "language", language, [(language.parameters(), 1.0)])
-    noise = scenes.Noise(run.step, template_words())
+    noise = scenes.Noise(run.step, template_words(), options.noise)
     table, talk = language.get_input_embeddings(), TALK[options.language](processor)
     for words, mask, batch in run.batches(language_batch(processor, talk, noise), options.samples):
         vectors = table(words) * mask[..., None]
@@ -317,7 +318,7 @@ def train_instruct(options):
     else:
         language.requires_grad_(False)
     run = Run(options, "blind" if options.blind else "instruct", model, groups)
-    noise, talk = scenes.Noise(run.step, template_words()), TALK[options.language](processor)
+    noise, talk = scenes.Noise(run.step, template_words(), options.noise), TALK[options.language](processor)
     for pixel_values, query_text, batch, types in run.batches(instruct_batch(processor, talk, noise), options.samples):
         with torch.no_grad():
             states = model.vision_model(pixel_values).last_hidden_state
