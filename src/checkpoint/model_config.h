@@ -13,8 +13,8 @@ namespace instructblip {
 // The activation functions that hub configs name; formulas in nn/activation.h.
 enum class Activation { gelu, gelu_new, quick_gelu, relu, silu };
 
-// vision_config: a pre-LN ViT (EVA-CLIP's ViT-g/14 in the published checkpoints).
-struct VisionConfig {
+// vision_config of the BLIP families: a pre-LN ViT (EVA-CLIP's ViT-g/14 in the published ones).
+struct VitConfig {
   std::int64_t hidden = 1408;
   std::int64_t feed_forward = 6144;
   std::int64_t layers = 39;
@@ -30,6 +30,31 @@ struct VisionConfig {
   std::int64_t positions() const { return patches_per_side() * patches_per_side() + 1; }
 };
 
+// The vision encoders that can be run: a struct each.
+using VisionConfig = std::variant<VitConfig>;
+
+// vision_config of LLaVA: CLIP's pre-LN ViT, and which of its hidden states are the features.
+struct ClipVisionConfig {
+  std::int64_t hidden = 768;
+  std::int64_t feed_forward = 3072;
+  std::int64_t layers = 12;
+  std::int64_t heads = 12;
+  std::int64_t image_size = 224;
+  std::int64_t patch_size = 32;
+  Activation activation = Activation::quick_gelu;
+  double layer_norm_eps = 1e-5;
+  // vision_feature_layer, counted from the front: 0 is the normed embedding, k the output of layer
+  // k of `layers`. Several are put side by side on the channel axis.
+  std::vector<std::int64_t> feature_layers = {11};
+  bool class_row = false;  // vision_feature_select_strategy "full" keeps it, "default" drops it
+
+  std::int64_t patches_per_side() const { return image_size / patch_size; }
+  // Rows of the position table, CLS included.
+  std::int64_t positions() const { return patches_per_side() * patches_per_side() + 1; }
+  // Of the features.
+  std::int64_t width() const { return hidden * static_cast<std::int64_t>(feature_layers.size()); }
+};
+
 // qformer_config: a post-LN BERT whose queries cross-attend to the image in every n-th layer.
 struct QFormerConfig {
   std::int64_t vocabulary = 30522;
@@ -43,7 +68,16 @@ struct QFormerConfig {
   std::int64_t queries = 32;           // num_query_tokens of the top level
   Activation activation = Activation::gelu;
   double layer_norm_eps = 1e-12;
+  // Whether the instruction goes in beside the queries, as in InstructBLIP. BLIP-2's queries are
+  // alone.
+  bool reads_instruction = true;
 };
+
+// One linear layer from the Q-Former to the language model: the BLIP families.
+struct LinearProjectionConfig {};
+
+// What brings visual rows to the language model's width: a struct each.
+using ProjectionConfig = std::variant<LinearProjectionConfig>;
 
 // text_config of an encoder-decoder language model (Flan-T5).
 struct T5Config {
@@ -101,13 +135,26 @@ struct TextGenerationDefaults {
 // The language models that can be run: a struct each.
 using LanguageConfig = std::variant<T5Config, LlamaConfig>;
 
+// What a prompt is made of.
+struct PromptConfig {
+  // The text that stands for a picture, and its id; no id in directories written before late 2024.
+  std::string image_marker = "<image>";
+  std::optional<std::int32_t> image_token;
+  // A request's pictures are the frames of one video, in the order of time, any number of them;
+  // else it has one picture.
+  bool pictures_are_frames = false;
+  // Where there is no instruction: the language model's bos, if it has one, stands in its place.
+  bool bos_alone = false;
+};
+
 struct ModelConfig {
-  std::string model_type;  // "instructblip"
+  std::string model_type;  // "instructblip", "instructblipvideo", "blip-2"
   VisionConfig vision;
-  QFormerConfig qformer;
+  std::optional<QFormerConfig> qformer;  // none: visual rows go to the projection as they are
+  ProjectionConfig projection;
   LanguageConfig text;
   TextGenerationDefaults generation;
-  std::optional<std::int32_t> image_token;  // none in directories written before late 2024
+  PromptConfig prompt;
 };
 
 // Reads and checks config.json of `directory`. Missing keys take the defaults of
