@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Trains the toy tokenizers of the golden data and writes them as transformers 4.57.3 saves them.
 
-    python tokenizers.py t5|llama|qformer DIRECTORY
+    python tokenizers.py t5|llama|llava|opt|qformer DIRECTORY
 
 Deterministic: the text stands below, training runs on one thread. Versions: transformers 4.57.3, tokenizers 0.22.2,
 sentencepiece 0.2.3. Every directory holds tokenizer.json, tokenizer_config.json, special_tokens_map.json and the slow
-file (spiece.model, tokenizer.model, vocab.txt); callers delete what their case leaves out.
+files (spiece.model, tokenizer.model, vocab.txt, vocab.json and merges.txt); callers delete what their case leaves out.
 """
 
 import io

@@ -1,13 +1,14 @@
-"""Random InstructBLIP models of any size: configuration from a plain dict, weights in which every tensor matters.
+"""Random models of any family and size: configuration from a plain dict, weights in which every tensor matters.
 
-An architecture is a dict {"vision": {...}, "qformer": {...}, "text": {...}, "queries": int, "head_spread": float,
-"quiet": float}; the three inner dicts hold keys of the Hugging Face configs.
+An architecture is a dict {"family": name, "vision": {...}, "qformer": {...}, "text": {...}, "queries": int,
+"head_spread": float, "quiet": float}; the three inner dicts hold keys of the Hugging Face configs.
 """
 
 import math
 
 import torch
-from transformers import InstructBlipConfig, InstructBlipForConditionalGeneration
+
+import families
 
 # Deviations of a Linear from the 1/sqrt(fan_in) rule. With these, one grey level on 0.3 % of the pixels changes a third
 # of the answers, while float64 changes next to none: close is not enough, and rounding does not decide.
@@ -17,16 +18,8 @@ GAINS = {
 }  # fmt: skip
 
 
-def configuration(architecture, image_token, stored_dtype="float32"):
-    text = dict(architecture["text"])
-    config = InstructBlipConfig(
-        vision_config=dict(architecture["vision"]),
-        qformer_config=dict(architecture["qformer"]),
-        text_config=text,
-        num_query_tokens=architecture["queries"],
-        image_token_index=image_token,
-        tie_word_embeddings=text.get("tie_word_embeddings", text["model_type"] == "t5"),
-    )
+def configuration(architecture, placeholder, stored_dtype="float32"):
+    config = families.of_case(architecture).configuration(architecture, placeholder)
     config.torch_dtype = stored_dtype
     return config
 
@@ -36,7 +29,7 @@ def random_model(architecture, image_token, seed):
     config = configuration(architecture, image_token)
     torch.manual_seed(seed)
     with torch.device("cpu"):
-        model = InstructBlipForConditionalGeneration._from_config(config, torch_dtype=torch.float32).eval()
+        model = families.of_case(architecture).new_model(config)
     generator = torch.Generator().manual_seed(seed)
     spread = architecture.get("head_spread", 4.0)
     tied = config.text_config.tie_word_embeddings
@@ -102,7 +95,7 @@ def season_with_ends(model, stop_ids, samples, share):
     Without it a random head with hundreds of rows would hardly ever end an answer.
     """
     states, firsts = [], []
-    head = model.language_model.get_output_embeddings()
+    head = model.get_output_embeddings()
     hook = head.register_forward_pre_hook(lambda _m, args: states.append(args[0][:, -1].detach().clone()))
     stop = torch.tensor(stop_ids)
     with torch.no_grad():

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 
 import architectures
+import families
 import golden_file
 import layouts
 import requests_table
@@ -28,19 +29,25 @@ class Workshop:
 
 def complete(case, processor):
     """The architecture of a case with the ids and rows that follow from its tokenizers."""
+    family = families.of_case(case)
     lm = processor.tokenizer
     text = dict(case["text"])
-    image_token = lm.convert_tokens_to_ids("<image>")
+    placeholder = lm.convert_tokens_to_ids(family.placeholder)
     text.setdefault("vocab_size", len(lm) + case.get("spare_rows", 0))
     if text["model_type"] == "llama":
         text.setdefault("pad_token_id", lm.pad_token_id)
-    qformer = dict(case["qformer"])
-    qformer["vocab_size"] = len(processor.qformer_tokenizer) + qformer.pop("spare_words", 0)
+    if text["model_type"] == "opt":  # a new line ends an answer, as in the published checkpoints
+        text.setdefault("eos_token_id", lm.convert_tokens_to_ids("\u010a"))
     architecture = {
-        "vision": dict(case["vision"]), "qformer": qformer, "text": text, "queries": case["queries"],
-        "quiet": case.get("quiet", 1.0),
+        "family": family.model_type, "vision": dict(case["vision"]), "text": text, "quiet": case.get("quiet", 1.0),
     }  # fmt: skip
-    return architecture, image_token
+    if "qformer" in case:
+        qformer = dict(case["qformer"])
+        spare = qformer.pop("spare_words", 0)
+        if family.reads_text:
+            qformer["vocab_size"] = len(processor.qformer_tokenizer) + spare
+        architecture |= {"qformer": qformer, "queries": case["queries"]}
+    return architecture, placeholder
 
 
 def stop_ids(architecture):
@@ -59,6 +66,8 @@ def entries_of(case):
         return requests_table.INTERPOLATED
     if case.get("loud_image_row"):
         return requests_table.PENALISED + requests_table.GREEDY + requests_table.BEAMS
+    if families.of_case(case).pictures > 1:
+        return requests_table.VIDEO + requests_table.GREEDY + requests_table.BEAMS
     extra = requests_table.FROM_CONFIG if "max_new_tokens" in case.get("text_edits", {}) else []
     return extra + requests_table.GREEDY + requests_table.BEAMS
 
@@ -66,18 +75,18 @@ def entries_of(case):
 def write_twin(case, workshop, work):
     """The checkpoint in the 2024 layout, which 4.57.3 can run whatever the layout asked for."""
     lm_dir, qformer_dir = workshop.make_tokenizers(case, work)
-    pixels = case.get("pixels", case["vision"]["image_size"])
-    processor = layouts.make_processor(lm_dir, qformer_dir, case["queries"], pixels)
+    family = families.of_case(case)
+    processor = family.make_processor(case, lm_dir, qformer_dir)
     architecture, image_token = complete(case, processor)
     model = architectures.random_model(architecture, image_token, case["seed"])
     if case.get("old_vision_bias"):
         layouts.zero_key_bias(model)
     if case.get("loud_image_row"):
-        model.language_model.get_output_embeddings().weight.data[image_token] *= 3
+        model.get_output_embeddings().weight.data[image_token] *= 3
     layouts.write_2024(work / "plain", model, processor)
     reference = Reference(work / "plain", workshop.image_directory)
     more = {"interpolate_pos_encoding": True} if interpolates(case) else {}
-    samples = requests_table.deal(requests_table.GREEDY[:10], workshop.images)
+    samples = requests_table.deal(requests_table.GREEDY[:10], workshop.images, count=family.pictures)
     samples = [reference.inputs(sample) | more for sample in samples]
     architectures.season_with_ends(reference.model, stop_ids(architecture), samples, case.get("eos_share", 0.05))
     twin = work / "twin"
@@ -112,16 +121,19 @@ def write_checkpoint(case, workshop, directory, work):
     shutil.copytree(twin, directory)
     if case.get("old_vision_bias"):
         layouts.rewrite_tensors(directory, layouts.split_qkv_bias)
+    if case.get("old_video_files"):
+        layouts.older_video_files(directory)
     layouts.drop_files(directory, *case.get("drop_after", ()))
     return twin, None
 
 
 def write_golden(case, directory, source, hidden, workshop):
     reference = Reference(source, workshop.image_directory, hidden)
-    requests = requests_table.deal(entries_of(case), workshop.images, case["seed"])
+    count = reference.family.pictures
+    requests = requests_table.deal(entries_of(case), workshop.images, case["seed"], count)
     kept, dropped = golden_file.answer(reference, requests, case.get("wanted", 99))
     staged = [r["name"] for r in kept if r["name"] in case["staged"]] if "staged" in case else []
-    sampling = requests_table.deal(requests_table.SAMPLING[: case.get("sampling", 0)], workshop.images)
+    sampling = requests_table.deal(requests_table.SAMPLING[: case.get("sampling", 0)], workshop.images, count=count)
     batches = [[i for i in range(len(kept)) if i % 3 == k and "num_beams" not in kept[i]["options"]] for k in range(3)]
     header = {"seed": case["seed"], "layout": case["layout"], "stored": case["dtype"]}
     golden_file.write(directory, case["name"], reference, header, kept, staged, sampling, batches)

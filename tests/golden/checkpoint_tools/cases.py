@@ -171,4 +171,20 @@ CASES = [
         "text": llama(32, 2, 2, 40, 2, bos_token_id=2, eos_token_id=2), "spare_rows": 5,
         "drop_files": ["tokenizer.model"], "staged": ["interpolated"],
     },
+    # BLIP-2: no text in the Q-Former; requests without an instruction. F16, shards, ids and head as in Flan-T5.
+    {
+        "name": "blip2_t5", "family": "blip-2", "seed": 21, "layout": "2024", "dtype": "F16", "shard_bytes": 120_000,
+        "queries": 6, "vision": vision(33, 3, 2, 45, 14, 48), "qformer": qformer(24, 3, 3, 2, 40),
+        "text": t5(32, 3, 10, 40, 2, 2, dense_act_fn="gelu", tie_word_embeddings=False), "spare_rows": 6,
+        "drop_files": ["spiece.model", "added_tokens.json"],
+        "staged": ["greedy", "greedy-empty"], "sampling": 1, "wanted": 20,
+    },
+    # Video with the pixel settings in preprocessor_config.json, as the hub has them; one to seven frames.
+    {
+        "name": "video_t5", "family": "instructblipvideo", "seed": 22, "layout": "2024", "dtype": "BF16", "queries": 5,
+        "vision": vision(32, 4, 2, 28, 14, 40), "qformer": qformer(24, 3, 2, 2, 40, words=2, positions=640),
+        "text": t5(32, 2, 14, 40, 2, 1, dense_act_fn="gelu", tie_word_embeddings=False), "spare_rows": 4,
+        "drop_files": ["spiece.model", "added_tokens.json"], "old_video_files": True,
+        "staged": ["greedy", "three-frames"], "sampling": 1, "wanted": 18,
+    },
 ]  # fmt: skip

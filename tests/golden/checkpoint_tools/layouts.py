@@ -9,10 +9,9 @@ import subprocess
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer, BlipImageProcessor, InstructBlipProcessor
+from transformers import AutoTokenizer
 
 DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-MEAN, STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
 
 
 def read_json(path):
@@ -21,17 +20,6 @@ def read_json(path):
 
 def write_json(path, value):
     pathlib.Path(path).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def make_processor(lm_tokenizer_dir, qformer_tokenizer_dir, queries, pixels):
-    height, width = pixels if isinstance(pixels, tuple) else (pixels, pixels)
-    image_processor = BlipImageProcessor(size={"height": height, "width": width}, image_mean=MEAN, image_std=STD)
-    return InstructBlipProcessor(
-        image_processor,
-        AutoTokenizer.from_pretrained(lm_tokenizer_dir),
-        AutoTokenizer.from_pretrained(qformer_tokenizer_dir),
-        num_query_tokens=queries,
-    )
 
 
 def stored(model, dtype):
@@ -177,6 +165,17 @@ def write_2023(directory, twin, lm_tokenizer_dir, rows=None, processor_config=Fa
         return tensors
 
     rewrite_tensors(directory, older)
+
+
+def older_video_files(directory):
+    """Pixel settings of a video checkpoint as transformers wrote them before 4.52: in preprocessor_config.json."""
+    path = pathlib.Path(directory) / "video_preprocessor_config.json"
+    settings = read_json(path)
+    path.unlink()
+    keys = ("do_convert_rgb", "do_normalize", "do_rescale", "do_resize", "image_mean", "image_std", "processor_class",
+            "resample", "rescale_factor", "size")  # fmt: skip
+    older = {key: settings[key] for key in keys} | {"image_processor_type": "InstructBlipVideoImageProcessor"}
+    write_json(path.with_name("preprocessor_config.json"), older)
 
 
 def drop_later_keys(text):

@@ -6,15 +6,11 @@ with Pillow pixels. See README.md for the meaning of every field that ends up in
 
 import copy
 import os
-import warnings
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-warnings.filterwarnings("ignore")
-
+import families  # first: it quietens transformers
 import torch
 import transformers
-from transformers import InstructBlipForConditionalGeneration, InstructBlipProcessor
+from requests_table import pictures
 from transformers.image_utils import load_image
 
 GENERATE_OPTIONS = (
@@ -36,41 +32,15 @@ def versions():
     }
 
 
-def load_processor(directory):
-    """The processor with the Pillow ("slow") image back end and, as always by default, fast tokenizers.
-
-    `use_fast=False` for the whole processor would also choose slow tokenizers, which do not read tokenizer.json.
-    """
-    processor = InstructBlipProcessor.from_pretrained(directory)
-    if transformers.__version__.startswith("4."):
-        from transformers import BlipImageProcessor as PillowProcessor
-    else:
-        from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil as PillowProcessor
-    processor.image_processor = PillowProcessor.from_pretrained(directory)
-    assert processor.tokenizer.is_fast and processor.qformer_tokenizer.is_fast
-    return processor
-
-
-def load_model(directory):
-    """The model in float32 whatever the stored dtype; every tensor of the file must have found its place."""
-    key = "torch_dtype" if transformers.__version__.startswith("4.") else "dtype"
-    model, info = InstructBlipForConditionalGeneration.from_pretrained(
-        directory, output_loading_info=True, **{key: torch.float32}
-    )
-    assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"], info
-    return model.eval()
-
-
 class Reference:
-    """A loaded checkpoint directory that answers requests (dicts with image, instruction, options)."""
+    """A loaded checkpoint directory that answers requests (dicts with image or images, instruction, options)."""
 
     def __init__(self, directory, image_directory, hide_rows_from=None):
-        self.processor = load_processor(directory)
-        self.model = load_model(directory)
+        self.family = families.of_directory(directory)
+        self.processor = self.family.load_processor(directory)
+        self.model = self.family.load_model(directory)
         self.image_directory = image_directory
-        self.image_token = self.model.config.image_token_index if hasattr(
-            self.model.config, "image_token_index"
-        ) else self.model.config.image_token_id
+        self.image_token = self.family.placeholder_id(self.model.config)
         self.decoder_only = not self.model.language_model.config.is_encoder_decoder
         self._pixels = {}
         self._twins = {}
@@ -85,33 +55,36 @@ class Reference:
             output[..., first:] = float("-inf")
             return output
 
-        model.language_model.get_output_embeddings().register_forward_hook(hook)
+        model.get_output_embeddings().register_forward_hook(hook)
 
     def image(self, name):
         return load_image(os.path.join(self.image_directory, name))
 
+    def _picture(self, name):
+        if name not in self._pixels:
+            self._pixels[name] = self.family.pixels(self.processor, self.image(name))
+        return self._pixels[name]
+
     def inputs(self, request):
-        encoded = self.processor(text=request["instruction"], return_tensors="pt")
-        if request["image"] not in self._pixels:
-            whole = self.processor(images=self.image(request["image"]), text="", return_tensors="pt")
-            self._pixels[request["image"]] = whole["pixel_values"]
-        queries = self.model.config.num_query_tokens
-        # The processor puts the block of image tokens in front of everything, before any BOS.
-        block = torch.full((1, queries), self.image_token, dtype=torch.long)
-        encoded["input_ids"] = torch.cat([block, encoded["input_ids"].long()], dim=1)
-        encoded["attention_mask"] = torch.ones_like(encoded["input_ids"])
-        encoded["qformer_input_ids"] = encoded["qformer_input_ids"].long()
-        encoded["pixel_values"] = self._pixels[request["image"]]
-        return dict(encoded)
+        found = [self._picture(name) for name in pictures(request)]
+        pixels = torch.cat(found) if found[1:] else found[0]
+        return self.family.inputs(self.processor, self.model.config, request["instruction"], pixels)
 
     def check_inputs(self, request):
-        """The shortcut of `inputs` against the processor called once with image and text together."""
-        whole = self.processor(images=self.image(request["image"]), text=request["instruction"], return_tensors="pt")
-        for key, value in self.inputs(request).items():
-            assert torch.equal(whole[key], value), (key, request)
+        """The shortcuts of `inputs` against the processor called once with pictures and text together."""
+        images = [self.image(name) for name in pictures(request)]
+        inputs = self.inputs(request)
+        self.family.check(self.processor, self.model, request["instruction"], images, inputs)
+
+    def prompt_tokens(self, request):
+        """Ids of the instruction as they are fed, the visual rows left out."""
+        inputs = self.inputs(request)
+        lm = inputs["input_ids"][0]
+        qformer = inputs["qformer_input_ids"][0].tolist() if "qformer_input_ids" in inputs else []
+        return {"lm": lm[lm != self.image_token].tolist(), "qformer": qformer}
 
     def stop_ids(self):
-        stop = self.model.language_model.generation_config.eos_token_id
+        stop = self.family.generation_config(self.model).eos_token_id
         return stop if isinstance(stop, list) else [stop]
 
     def _generate(self, model, request, **extra):
@@ -152,9 +125,7 @@ class Reference:
                 margin = min(((b[0] - b[1]).item() for b in best), default=None)
             text = self.processor.tokenizer.decode(kept, skip_special_tokens=True).strip()
             sequences.append({"tokens": kept, "text": text, "score": score, "finish_reason": reason})
-        lm = self.inputs(request)["input_ids"][0, self.model.config.num_query_tokens :].tolist()
-        qformer = self.inputs(request)["qformer_input_ids"][0].tolist()
-        return {"prompt_tokens": {"lm": lm, "qformer": qformer}, "sequences": sequences}, margin
+        return {"prompt_tokens": self.prompt_tokens(request), "sequences": sequences}, margin
 
     def _twin(self, index):
         """The same model in float64 (0) or with weights shaken by 3e-6 relative: what rounding may do elsewhere."""
@@ -183,27 +154,13 @@ class Reference:
         inputs = self.inputs(request)
         interpolate = request["options"].get("interpolate_pos_encoding", False)
         with torch.no_grad():
-            vision = self.model.vision_model(
-                pixel_values=inputs["pixel_values"], interpolate_pos_encoding=interpolate
-            ).last_hidden_state
-            queries = self.model.query_tokens
-            ones = torch.ones(1, queries.shape[1], dtype=torch.long)
-            qformer = self.model.qformer(
-                input_ids=inputs["qformer_input_ids"],
-                attention_mask=torch.cat([ones, inputs["qformer_attention_mask"].long()], dim=1),
-                query_embeds=queries,
-                encoder_hidden_states=vision,
-                encoder_attention_mask=torch.ones(vision.shape[:-1], dtype=torch.long),
-            ).last_hidden_state[:, : queries.shape[1]]
-            projection = self.model.language_projection(qformer)
+            between = self.family.stages(self.model, inputs, interpolate)
             out, _ = self._generate(
                 self.model, {**request, "options": {"max_new_tokens": 1, "num_beams": 1, "interpolate_pos_encoding": interpolate}},
                 output_logits=True, do_sample=False,
             )  # fmt: skip
-        tensors = {
-            "pixel_values": inputs["pixel_values"], "vision": vision, "qformer": qformer, "projection": projection,
-            "logits": out.logits[0].reshape(1, -1),
-        }  # fmt: skip
+        pixels = inputs["pixel_values"].flatten(0, -4)
+        tensors = {"pixel_values": pixels, **between, "logits": out.logits[0].reshape(1, -1)}
         return {name: tensor.float().contiguous().clone() for name, tensor in tensors.items()}
 
     def warped(self, request, prefix):

@@ -21,7 +21,9 @@ INSTRUCTIONS = {
     "long": (LONG * 9)[: LONG.__len__() * 2 + 60],
 }
 
-# name, instruction, options. Images are dealt round.
+TEXTS = INSTRUCTIONS
+
+# name, instruction, options, and the number of pictures where it is not the family's own.
 GREEDY = [
     ("greedy", "unusual", {"max_new_tokens": 24}),
     ("greedy-caption", "caption", {"max_new_tokens": 40}),
@@ -78,6 +80,13 @@ FROM_CONFIG = [  # options that the checkpoint's own text_config supplies, and c
     ("config-overridden-penalty", "vqa", {"repetition_penalty": 1.0, "max_new_tokens": 9}),
     ("config-overridden-beams", "emoji", {"num_beams": 2, "early_stopping": False, "length_penalty": 1.0}),
 ]
+VIDEO = [  # any number of frames, not the four alone that the reference's processor counts on
+    ("one-frame", "unusual", {"max_new_tokens": 16}, 1),
+    ("two-frames", "caption", {"max_new_tokens": 16}, 2),
+    ("three-frames", "newline", {"max_new_tokens": 12, "repetition_penalty": 1.2}, 3),
+    ("three-frames-beams", "vqa", {"max_new_tokens": 12, "num_beams": 3, "num_return_sequences": 2}, 3),
+    ("seven-frames", "special", {"max_new_tokens": 16}, 7),
+]
 SAMPLING = [
     ("temperature", "unusual", {"temperature": 0.7, "top_k": 0, "top_p": 1.0}),
     ("defaults", "caption", {}),
@@ -87,8 +96,16 @@ SAMPLING = [
 ]
 
 
-def deal(entries, images, first=0):
-    return [
-        {"name": name, "image": images[(first + i) % len(images)], "instruction": INSTRUCTIONS[text], "options": options}
-        for i, (name, text, options) in enumerate(entries)
-    ]
+def deal(entries, images, first=0, count=1):
+    """Requests with `count` pictures each, or as many as a fourth item of the entry says; pictures are dealt round."""
+    requests = []
+    for i, (name, text, options, *own) in enumerate(entries):
+        wanted = own[0] if own else count
+        names = [images[(first + i + k) % len(images)] for k in range(wanted)]
+        asked = {"image": names[0]} if count == wanted == 1 else {"images": names}
+        requests.append({"name": name, **asked, "instruction": TEXTS[text], "options": options})
+    return requests
+
+
+def pictures(request):
+    return request["images"] if "images" in request else [request["image"]]

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import pathlib
 
+import families
 import layouts
 
 
@@ -17,11 +18,12 @@ def toy_tokenizers(path):
         lm, qformer = pathlib.Path(directory) / "lm", pathlib.Path(directory) / "qformer"
         wish = case.get("tokenizer", {})
         arguments = {key: wish[key] for key in ("pieces", "rule") if key in wish} | wish.get("options", {})
-        maker = module.make_t5_tokenizer if case["text"]["model_type"] == "t5" else module.make_llama_tokenizer
-        maker(str(lm), **arguments)
-        module.make_qformer_tokenizer(str(qformer))
+        module.MAKERS[families.of_case(case).tokenizer(case["text"]["model_type"])](str(lm), **arguments)
+        if families.of_case(case).reads_text:
+            module.make_qformer_tokenizer(str(qformer))
         # With this key transformers 4.57.3 rebuilds the tokenizer from the .model and ignores tokenizer.json.
-        layouts.drop_key(lm / "tokenizer_config.json", "add_prefix_space")
+        if case["text"]["model_type"] != "opt":
+            layouts.drop_key(lm / "tokenizer_config.json", "add_prefix_space")
         return lm, qformer
 
     return make

@@ -1,0 +1,270 @@
+"""What differs between the model families: their classes, what is drawn, what is fed, and where the stages are.
+
+Everything else in this folder asks the `Family` of a case (its key "family") or of a directory (its "model_type").
+"""
+
+import json
+import os
+import pathlib
+import warnings
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+warnings.filterwarnings("ignore")
+
+import torch
+import transformers
+from transformers import AutoTokenizer
+
+V4 = transformers.__version__.startswith("4.")
+MEAN, STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
+
+
+def pillow_class(name, module):
+    """The image processor that computes with Pillow: "slow" in transformers 4, a class of its own in 5."""
+    if V4:
+        return getattr(transformers, name)
+    return getattr(__import__(f"transformers.models.{module}", fromlist=[name]), name + "Pil")
+
+
+def repeated(token, count):
+    return torch.full((1, count), token, dtype=torch.long)
+
+
+class Family:
+    """One model family. `names`: configuration, model and processor class in transformers."""
+
+    model_type = ""
+    names = ("", "", "")
+    placeholder = "<image>"  # the token that visual rows replace
+    reads_text = False  # whether there is a Q-Former that reads the instruction
+    pictures = 1  # of an ordinary request
+
+    @property
+    def config_class(self):
+        return getattr(transformers, self.names[0])
+
+    @property
+    def model_class(self):
+        return getattr(transformers, self.names[1])
+
+    @property
+    def processor_class(self):
+        return getattr(transformers, self.names[2])
+
+    def tokenizer(self, text_model):
+        """Which of the toy tokenizers goes with a language model."""
+        return text_model
+
+    # ------------------------------------------------------------------------------------------------ what is drawn
+
+    def configuration(self, architecture, placeholder):
+        raise NotImplementedError
+
+    def new_model(self, config):
+        return self.model_class._from_config(config, torch_dtype=torch.float32).eval()
+
+    def make_processor(self, case, lm_directory, qformer_directory):
+        raise NotImplementedError
+
+    # ----------------------------------------------------------------------------------------------- what is loaded
+
+    def load_processor(self, directory):
+        """With Pillow pixels and, as always by default, fast tokenizers.
+
+        `use_fast=False` for the whole processor would also choose slow tokenizers, which do not read tokenizer.json.
+        """
+        processor = self.processor_class.from_pretrained(directory)
+        processor.image_processor = self.pixel_processor(directory)
+        assert processor.tokenizer.is_fast
+        return processor
+
+    def load_model(self, directory):
+        """In float32 whatever the stored dtype; every tensor of the file must have found its place."""
+        model, info = self.model_class.from_pretrained(
+            directory, output_loading_info=True, **{"torch_dtype" if V4 else "dtype": torch.float32}
+        )
+        assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"], info
+        return model.eval()
+
+    def placeholder_id(self, config):
+        for name in ("image_token_index", "image_token_id", "video_token_index", "video_token_id"):
+            if getattr(config, name, None) is not None:
+                return getattr(config, name)
+        raise KeyError("no placeholder token in the configuration")
+
+    def generation_config(self, model):
+        """Where the settings come from that a call leaves open."""
+        return model.language_model.generation_config
+
+    # -------------------------------------------------------------------------------------------------- what is fed
+
+    def pixels(self, processor, image):
+        return processor.image_processor(images=image, return_tensors="pt")["pixel_values"]  # [1, 3, H, W]
+
+    def inputs(self, processor, config, instruction, pixels):
+        """Arguments of generate() for an instruction and pixels [pictures, 3, H, W]."""
+        raise NotImplementedError
+
+    def stages(self, model, inputs, interpolate):
+        """vision, qformer (if there is one) and projection of these inputs."""
+        raise NotImplementedError
+
+
+class InstructBlip(Family):
+    """ViT, a Q-Former that reads the instruction, T5 or LLaMA; a block of placeholders in front of everything."""
+
+    model_type = "instructblip"
+    names = ("InstructBlipConfig", "InstructBlipForConditionalGeneration", "InstructBlipProcessor")
+    reads_text = True
+    placeholder_key = "image_token_index"
+
+    def configuration(self, architecture, placeholder):
+        text = dict(architecture["text"])
+        return self.config_class(
+            vision_config=dict(architecture["vision"]),
+            qformer_config=dict(architecture["qformer"]),
+            text_config=text,
+            num_query_tokens=architecture["queries"],
+            tie_word_embeddings=text.get("tie_word_embeddings", text["model_type"] != "llama"),
+            **{self.placeholder_key: placeholder},
+        )
+
+    def make_processor(self, case, lm_directory, qformer_directory):
+        pixels = case.get("pixels", case["vision"]["image_size"])
+        height, width = pixels if isinstance(pixels, tuple) else (pixels, pixels)
+        size = {"height": height, "width": width}
+        tokenizers = [AutoTokenizer.from_pretrained(lm_directory)]
+        if self.reads_text:
+            tokenizers.append(AutoTokenizer.from_pretrained(qformer_directory))
+        return self.processor_class(self.new_pixel_processor(size), *tokenizers, num_query_tokens=case["queries"])
+
+    def new_pixel_processor(self, size):
+        return transformers.BlipImageProcessor(size=size, image_mean=MEAN, image_std=STD)
+
+    def pixel_processor(self, directory):
+        return pillow_class("BlipImageProcessor", "blip.image_processing_pil_blip").from_pretrained(directory)
+
+    def inputs(self, processor, config, instruction, pixels):
+        encoded = dict(self.tokens(processor, config, instruction))
+        # The processor puts the block of placeholders in front of everything, before any BOS.
+        block = repeated(self.placeholder_id(config), config.num_query_tokens * len(pixels))
+        encoded["input_ids"] = torch.cat([block, encoded["input_ids"].long()], dim=1)
+        encoded["attention_mask"] = torch.ones_like(encoded["input_ids"])
+        encoded["pixel_values"] = pixels
+        return encoded
+
+    def tokens(self, processor, config, instruction):
+        encoded = processor(text=instruction, return_tensors="pt")
+        encoded["qformer_input_ids"] = encoded["qformer_input_ids"].long()
+        return encoded
+
+    def check(self, processor, model, instruction, images, inputs):
+        """The inputs above against the processor called once with images and text together."""
+        whole = processor(images=images[0], text=instruction, return_tensors="pt")
+        for key, value in inputs.items():
+            assert torch.equal(whole[key], value), (key, instruction)
+
+    def stages(self, model, inputs, interpolate):
+        pixels = inputs["pixel_values"].flatten(0, -4)  # [frames, 3, H, W]
+        vision = model.vision_model(pixel_values=pixels, interpolate_pos_encoding=interpolate).last_hidden_state
+        queries = model.query_tokens.expand(len(pixels), -1, -1)
+        qformer = model.qformer(
+            query_embeds=queries,
+            encoder_hidden_states=vision,
+            encoder_attention_mask=torch.ones(vision.shape[:-1], dtype=torch.long),
+            **self.qformer_text(inputs, queries),
+        ).last_hidden_state[:, : queries.shape[1]]
+        projection = model.language_projection(qformer).flatten(0, 1)[None]
+        return {"vision": vision, "qformer": qformer, "projection": projection}
+
+    def qformer_text(self, inputs, queries):
+        frames = len(queries)
+        ones = torch.ones(queries.shape[:-1], dtype=torch.long)
+        return {
+            "input_ids": inputs["qformer_input_ids"].expand(frames, -1),
+            "attention_mask": torch.cat([ones, inputs["qformer_attention_mask"].long().expand(frames, -1)], dim=1),
+        }
+
+
+class InstructBlipVideo(InstructBlip):
+    """InstructBLIP on every frame, the projected queries of all frames one after the other.
+
+    The processor of the reference writes placeholders for four frames whatever it is given; here they are as many as
+    there are rows, so that any number of frames has an answer.
+    """
+
+    model_type = "instructblipvideo"
+    names = ("InstructBlipVideoConfig", "InstructBlipVideoForConditionalGeneration", "InstructBlipVideoProcessor")
+    placeholder = "<video>"
+    placeholder_key = "video_token_index"
+    pictures = 4
+
+    def new_pixel_processor(self, size):
+        return transformers.InstructBlipVideoVideoProcessor(size=size, image_mean=MEAN, image_std=STD)
+
+    def load_processor(self, directory):
+        processor = self.processor_class.from_pretrained(directory)
+        processor.image_processor = self.pixel_processor(directory)
+        assert processor.tokenizer.is_fast and processor.qformer_tokenizer.is_fast
+        return processor
+
+    def pixel_processor(self, directory):
+        """The video processor of 4.57.3 and 5 computes with torchvision: its settings, with Pillow."""
+        found = [pathlib.Path(directory) / name for name in ("video_preprocessor_config.json", "preprocessor_config.json")]
+        found = [path for path in found if path.exists()]
+        if found:
+            settings = json.loads(found[0].read_text())
+        else:
+            settings = json.loads((pathlib.Path(directory) / "processor_config.json").read_text())["video_processor"]
+        keys = ("size", "do_resize", "resample", "do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std",
+                "do_convert_rgb")  # fmt: skip
+        known = {key: settings[key] for key in keys if settings.get(key) is not None}
+        return pillow_class("BlipImageProcessor", "blip.image_processing_pil_blip")(**known)
+
+    def inputs(self, processor, config, instruction, pixels):
+        return {**super().inputs(processor, config, instruction, pixels), "pixel_values": pixels[None]}
+
+    def check(self, processor, model, instruction, images, inputs):
+        if len(images) != 4:
+            return
+        whole = processor(images=[image.convert("RGB").resize((64, 64)) for image in images], text=instruction,
+                          return_tensors="pt")  # fmt: skip
+        assert whole["pixel_values"].shape == inputs["pixel_values"].shape
+        for key in inputs.keys() - {"pixel_values"}:
+            assert torch.equal(whole[key], inputs[key]), (key, instruction)
+
+
+class Blip2(InstructBlip):
+    """BLIP-2: the Q-Former reads no text, and the language model need not be given any."""
+
+    model_type = "blip-2"
+    names = ("Blip2Config", "Blip2ForConditionalGeneration", "Blip2Processor")
+    reads_text = False
+
+    def tokens(self, processor, config, instruction):
+        if instruction == "":  # what generate() does without input_ids
+            return {"input_ids": torch.tensor([[config.text_config.bos_token_id]])}
+        return processor(text=instruction, return_tensors="pt")
+
+    def check(self, processor, model, instruction, images, inputs):
+        if instruction:
+            super().check(processor, model, instruction, images, inputs)
+            return
+        options = {"max_new_tokens": 4, "do_sample": False, "num_beams": 1}
+        silent = model.generate(pixel_values=processor(images=images[0], return_tensors="pt")["pixel_values"], **options)
+        assert torch.equal(silent, model.generate(**inputs, **options))
+
+    def qformer_text(self, inputs, queries):
+        return {}
+
+
+FAMILIES = {family.model_type: family for family in (InstructBlip(), InstructBlipVideo(), Blip2())}
+
+
+def of_case(case):
+    return FAMILIES[case.get("family", "instructblip")]
+
+
+def of_directory(directory):
+    return FAMILIES[json.loads((pathlib.Path(directory) / "config.json").read_text())["model_type"]]
