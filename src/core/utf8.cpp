@@ -98,6 +98,27 @@ std::string from_utf32(std::u32string_view text) {
   return out;
 }
 
+std::string replace_invalid(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const Decoded decoded = decode(text);
+    std::size_t length = decoded.length;
+    if (!decoded.valid && text.size() > 1 && announced_length(byte_at(text, 0)) > 1 &&
+        is_second_byte(byte_at(text, 0), byte_at(text, 1))) {
+      // A sequence that breaks off behind its second byte, of at most four.
+      length = 2;
+      if (announced_length(byte_at(text, 0)) == 4 && text.size() > 2 &&
+          (byte_at(text, 2) & 0xC0) == 0x80) {
+        length = 3;
+      }
+    }
+    append(out, decoded.code_point);
+    text.remove_prefix(length);
+  }
+  return out;
+}
+
 std::size_t complete_prefix(std::string_view text) {
   for (std::size_t back = 1; back <= std::min<std::size_t>(3, text.size()); ++back) {
     const std::size_t at = text.size() - back;

@@ -27,6 +27,10 @@ std::optional<std::size_t> find_invalid(std::string_view text);
 std::u32string to_utf32(std::string_view text);
 std::string from_utf32(std::u32string_view text);
 
+// Every longest start of a sequence that nothing completes, and every byte that starts none,
+// becomes U+FFFD: Unicode 16, section 3.9, as Python and Rust decode.
+std::string replace_invalid(std::string_view text);
+
 // The length of the longest prefix that does not end inside a sequence that more bytes could
 // complete.
 std::size_t complete_prefix(std::string_view text);

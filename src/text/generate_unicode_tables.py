@@ -12,7 +12,7 @@ import re
 import sys
 import textwrap
 
-from tokenizers import normalizers, pre_tokenizers
+from tokenizers import Regex, normalizers, pre_tokenizers
 
 CODES = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 CATEGORIES = [
@@ -71,11 +71,15 @@ def bert(**options):
 def character_classes():
     white, word = pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Whitespace()
     digits, punctuation = pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.Punctuation()
+    expression = lambda text: pre_tokenizers.Split(Regex(text), behavior="isolated")
+    letter, number = expression(r"\p{L}"), expression(r"\p{N}")
     clean, accents, marks = bert(clean_text=True), bert(strip_accents=True), normalizers.StripAccents()
     tests = {
         "kWhiteSpace": ("char::is_whitespace, and \\s of a regular expression", lambda t: splits(white, t) == 2),
         "kWord": ("\\w of a regular expression", lambda t: splits(word, t) == 1),
         "kNumeric": ("char::is_numeric", lambda t: splits(digits, t) == 3),
+        "kLetter": ("\\p{L} of a regular expression", lambda t: splits(letter, "1" + t[1] + "1") == 3),
+        "kNumber": ("\\p{N} of a regular expression", lambda t: splits(number, t) == 3),
         "kPunctuation": ("ASCII symbols and category P", lambda t: splits(punctuation, t) == 3),
         "kBertDropped": ("what BertNormalizer's clean_text removes", lambda t: clean.normalize_str(t) == "ab"),
         "kNonSpacingMark": ("category Mn, as strip_accents knows it", lambda t: accents.normalize_str(t) == "ab"),

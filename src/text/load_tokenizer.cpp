@@ -18,22 +18,42 @@ using Class = TokenizerSettings::Class;
 // The class that reads a slow file where none is named.
 Class slow_class(const TokenizerSettings& settings, TokenizerKind kind) {
   if (settings.tokenizer_class != Class::plain) return settings.tokenizer_class;
-  return kind == TokenizerKind::t5      ? Class::t5
-         : kind == TokenizerKind::llama ? Class::llama
-                                        : Class::bert;
+  switch (kind) {
+    case TokenizerKind::t5:
+      return Class::t5;
+    case TokenizerKind::llama:
+      return Class::llama;
+    case TokenizerKind::bert:
+      return Class::bert;
+    case TokenizerKind::gpt2:
+      return Class::gpt2;
+  }
+  return Class::bert;
 }
 
-std::string slow_file_name(Class tokenizer_class) {
-  return tokenizer_class == Class::t5      ? "spiece.model"
-         : tokenizer_class == Class::llama ? "tokenizer.model"
-                                           : "vocab.txt";
+struct SlowClass {
+  const char* file;
+  TokenizerParts (*convert)(const std::filesystem::path& file, TokenizerSettings& settings);
+};
+
+SlowClass slow_class_of(Class tokenizer_class) {
+  switch (tokenizer_class) {
+    case Class::t5:
+      return {"spiece.model", convert_t5};
+    case Class::llama:
+      return {"tokenizer.model", convert_llama};
+    case Class::gpt2:
+      return {"vocab.json", convert_gpt2};
+    case Class::bert:
+    case Class::plain:
+      break;
+  }
+  return {"vocab.txt", convert_bert};
 }
 
-TokenizerParts convert(const std::filesystem::path& file, Class tokenizer_class,
+TokenizerParts convert(const std::filesystem::path& file, const SlowClass& slow,
                        TokenizerSettings& settings) {
-  TokenizerParts parts = tokenizer_class == Class::t5      ? convert_t5(file, settings)
-                         : tokenizer_class == Class::llama ? convert_llama(file, settings)
-                                                           : convert_bert(file, settings);
+  TokenizerParts parts = slow.convert(file, settings);
   // The slow class copies its tokens, and a copy has every flag set.
   const auto copy = [](TokenSpec& token) {
     if (!token.is_string) token.normalized = token.normalized.value_or(!token.special);
@@ -118,6 +138,11 @@ void finish_version4(const TokenizerSettings& settings, TokenizerParts& parts,
     options.clean_text = parts.bert_options->clean_text;
     if (options != *parts.bert_options) parts.normalizer = bert_normalizer(options);
   }
+  if (parts.byte_level && !settings.add_prefix_space_is_null) {
+    parts.byte_level->add_prefix_space =
+        settings.add_prefix_space_is_set && settings.add_prefix_space;
+    parts.pre_tokenizer = byte_level_pre_tokenizer(*parts.byte_level);
+  }
 }
 
 // Version 5's classes take vocabulary, merges, rules and post-processor from the file and build the
@@ -151,6 +176,12 @@ TokenizerParts read_version5(const Json& json, const TokenizerSettings& settings
     parts.normalizer = bert_normalizer(settings.bert);
     parts.pre_tokenizer = bert_pre_tokenizer();
     parts.decoder = bert_decoder();
+  } else if (settings.tokenizer_class == Class::gpt2 && type == "BPE") {
+    parts.model = bpe_model(read_vocabulary(model.at("vocab")), read_merges(model.at("merges")), {},
+                            model.where());
+    parts.pre_tokenizer = byte_level_pre_tokenizer({.add_prefix_space = settings.add_prefix_space});
+    parts.decoder = {byte_level_step()};
+    parts.post_processor = read_post_processor(json);
   } else {
     return read_tokenizer_json(json);
   }
@@ -177,8 +208,8 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& dir
   std::optional<NumberedTokens> listed;
   if (json) listed = numbered_tokens(*json);
   TokenizerSettings settings = read_tokenizer_settings(directory, kind, listed);
-  const Class converter = slow_class(settings, kind);
-  const std::filesystem::path slow_file = directory / slow_file_name(converter);
+  const SlowClass slow = slow_class_of(slow_class(settings, kind));
+  const std::filesystem::path slow_file = directory / slow.file;
   if (!json && !is_present(slow_file)) {
     throw Error(ErrorCode::not_found, printable(directory.string()) +
                                           ": expected a tokenizer.json or a " +
@@ -188,7 +219,7 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& dir
       settings.tokenizer_class == Class::t5 || settings.tokenizer_class == Class::llama;
   const bool from_slow = settings.add_prefix_space_is_set && has_slow_class && !settings.version5 &&
                          is_present(slow_file);
-  TokenizerParts parts = !json || from_slow  ? convert(slow_file, converter, settings)
+  TokenizerParts parts = !json || from_slow  ? convert(slow_file, slow, settings)
                          : settings.version5 ? read_version5(*json, settings)
                                              : read_tokenizer_json(*json);
   if (settings.split_special_tokens) parts.added.ignore_special();

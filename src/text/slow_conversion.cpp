@@ -92,23 +92,6 @@ void add_listed_pieces(const File& file, TokenizerParts& parts) {
   parts.add_tokens(tokens);
 }
 
-void name_as_special(TokenizerSettings& settings, std::initializer_list<std::string_view> keys) {
-  for (auto& [key, token] : settings.named) {
-    if (token.is_string && std::ranges::find(keys, key) != keys.end()) {
-      token = TokenSpec::special_token(token.content);
-    }
-  }
-}
-
-// The id that the reference's slow class gives a token.
-std::int32_t slow_id(const TokenizerSettings& settings, const TokenModel& model,
-                     const std::string& token, std::int32_t unknown) {
-  for (const auto& [id, spec] : settings.added_tokens) {
-    if (spec.content == token) return static_cast<std::int32_t>(id);
-  }
-  return model.vocabulary().find(token).value_or(unknown);
-}
-
 Vocabulary read_vocab_file(const std::filesystem::path& file) {
   const std::string text = read_file(file, limits::kTokenizerBytes, ErrorCode::bad_model);
   const std::string name = printable(file.string());
@@ -137,6 +120,24 @@ Vocabulary read_vocab_file(const std::filesystem::path& file) {
 }
 
 }  // namespace
+
+void name_as_special(TokenizerSettings& settings, std::initializer_list<std::string_view> keys,
+                     std::optional<bool> normalized) {
+  for (auto& [key, token] : settings.named) {
+    if (token.is_string && std::ranges::find(keys, key) != keys.end()) {
+      token = TokenSpec::special_token(token.content);
+      token.normalized = normalized;
+    }
+  }
+}
+
+std::int32_t slow_id(const TokenizerSettings& settings, const TokenModel& model,
+                     const std::string& token, std::int32_t unknown) {
+  for (const auto& [id, spec] : settings.added_tokens) {
+    if (spec.content == token) return static_cast<std::int32_t>(id);
+  }
+  return model.vocabulary().find(token).value_or(unknown);
+}
 
 PrependScheme prepend_scheme_of(const TokenizerSettings& settings) {
   if (!settings.add_prefix_space) return PrependScheme::never;

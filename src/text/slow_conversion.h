@@ -1,8 +1,14 @@
-// Tokenizers from spiece.model, tokenizer.model or vocab.txt alone, converted as the reference
-// does.
+// Tokenizers from spiece.model, tokenizer.model, vocab.txt or vocab.json alone, converted as the
+// reference does.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "text/tokenizer_parts.h"
 #include "text/tokenizer_settings.h"
@@ -14,6 +20,8 @@ namespace instructblip {
 TokenizerParts convert_t5(const std::filesystem::path& file, TokenizerSettings& settings);
 TokenizerParts convert_llama(const std::filesystem::path& file, TokenizerSettings& settings);
 TokenizerParts convert_bert(const std::filesystem::path& file, TokenizerSettings& settings);
+// `file`: vocab.json, with merges.txt beside it.
+TokenizerParts convert_gpt2(const std::filesystem::path& file, TokenizerSettings& settings);
 
 // Stages that files of version 5 leave to the code as well.
 constexpr char32_t kVisibleSpace = 0x2581;
@@ -21,6 +29,14 @@ PrependScheme prepend_scheme_of(const TokenizerSettings& settings);
 std::vector<DecodeStepMaker> llama_decoder(bool strips_first_space);
 std::vector<DecodeStepMaker> metaspace_decoder(PrependScheme scheme);
 std::vector<DecodeStepMaker> bert_decoder();
+
+// Of the named tokens that the files give as mere strings, those under `keys` get flags.
+void name_as_special(TokenizerSettings& settings, std::initializer_list<std::string_view> keys,
+                     std::optional<bool> normalized = std::nullopt);
+// The id that the reference's slow class gives a token.
+std::int32_t slow_id(const TokenizerSettings& settings, const TokenModel& model,
+                     const std::string& token, std::int32_t unknown);
+
 PostProcessor wrap(const std::vector<std::int32_t>& before, const std::vector<std::int32_t>& after);
 
 }  // namespace instructblip

@@ -17,6 +17,7 @@ enum class TokenizerKind {
   t5,     // Unigram; spiece.model
   llama,  // BPE with byte fallback; tokenizer.model
   bert,   // WordPiece; vocab.txt
+  gpt2,   // BPE over bytes; vocab.json and merges.txt
 };
 
 // One sequence of ids becoming text. Not for more than one thread; may not outlive its tokenizer.
@@ -55,8 +56,8 @@ class Tokenizer {
 };
 
 // Reads the tokenizer of `directory`. tokenizer.json is authoritative where present; else
-// spiece.model, tokenizer.model or vocab.txt with tokenizer_config.json, special_tokens_map.json,
-// added_tokens.json. Throws Error: not_found, bad_model, unsupported.
+// spiece.model, tokenizer.model, vocab.txt or vocab.json and merges.txt with tokenizer_config.json,
+// special_tokens_map.json, added_tokens.json. Throws Error: not_found, bad_model, unsupported.
 std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& directory,
                                                 TokenizerKind kind);
 

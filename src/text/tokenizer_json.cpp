@@ -206,7 +206,7 @@ TokenizerParts read_tokenizer_json(const Json& file) {
   }
   parts.model = read_model(file.at("model"));
   parts.normalizer = read_normalizer(file, parts);
-  parts.pre_tokenizer = read_pre_tokenizer(file);
+  parts.pre_tokenizer = read_pre_tokenizer(file, parts);
   parts.post_processor = read_post_processor(file);
   parts.decoder = read_decoder(file);
   parts.add_tokens(read_added_tokens(file));

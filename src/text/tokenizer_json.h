@@ -23,7 +23,7 @@ PostProcessor read_post_processor(const Json& file);
 
 // A null or missing stage: null, or no steps but joining with spaces.
 NormalizerPtr read_normalizer(const Json& file, TokenizerParts& parts);
-PreTokenizerPtr read_pre_tokenizer(const Json& file);
+PreTokenizerPtr read_pre_tokenizer(const Json& file, TokenizerParts& parts);
 std::vector<DecodeStepMaker> read_decoder(const Json& file);
 
 // The rules of the first Precompiled normalizer that is not nested deeper than one sequence.

@@ -3,6 +3,7 @@
 #include "core/errors.h"
 #include "core/limits.h"
 #include "core/utf8.h"
+#include "text/byte_level.h"
 #include "text/charsmap.h"
 #include "text/tokenizer_json.h"
 
@@ -97,6 +98,11 @@ SplitBehavior split_behavior(const Json& stage) {
   stage.at("behavior").fail("Removed, Isolated, MergedWithPrevious, MergedWithNext or Contiguous");
 }
 
+ByteLevelOptions byte_level_options(const Json& stage) {
+  return {.add_prefix_space = stage.boolean_or("add_prefix_space", true),
+          .split_words = stage.boolean_or("use_regex", true)};
+}
+
 PreTokenizerPtr read_pre_tokenizer_stage(const Json& stage) {
   const std::string type = type_of(stage);
   if (type == "Sequence") {
@@ -111,6 +117,7 @@ PreTokenizerPtr read_pre_tokenizer_stage(const Json& stage) {
                                     .prepend = prepend_scheme(stage),
                                     .split = stage.boolean_or("split", true)});
   }
+  if (type == "ByteLevel") return byte_level_pre_tokenizer(byte_level_options(stage));
   if (type == "WhitespaceSplit") return white_space_split_pre_tokenizer();
   if (type == "Whitespace") return white_space_pre_tokenizer();
   if (type == "BertPreTokenizer") return bert_pre_tokenizer();
@@ -151,6 +158,9 @@ class DecoderReader {
       steps_.push_back(replace_step(rule));
     } else if (type == "ByteFallback") {
       steps_.push_back(byte_fallback_step());
+    } else if (type == "ByteLevel") {
+      steps_.push_back(byte_level_step());
+      fused_ = true;
     } else if (type == "Metaspace") {
       const char32_t space = single_code(stage.at("replacement"));
       steps_.push_back(metaspace_step(space, prepend_scheme(stage)));
@@ -205,9 +215,11 @@ std::optional<Charsmap> find_charsmap(const Json& file) {
   return std::nullopt;
 }
 
-PreTokenizerPtr read_pre_tokenizer(const Json& file) {
+PreTokenizerPtr read_pre_tokenizer(const Json& file, TokenizerParts& parts) {
   const auto stage = file.find("pre_tokenizer");
-  return stage ? read_pre_tokenizer_stage(*stage) : nullptr;
+  if (!stage) return nullptr;
+  if (type_of(*stage) == "ByteLevel") parts.byte_level = byte_level_options(*stage);
+  return read_pre_tokenizer_stage(*stage);
 }
 
 std::vector<DecodeStepMaker> read_decoder(const Json& file) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "text/added_tokens.h"
+#include "text/byte_level.h"
 #include "text/decoders.h"
 #include "text/normalizers.h"
 #include "text/post_processors.h"
@@ -29,6 +30,7 @@ struct TokenizerParts {
 
   // Where options of tokenizer_config.json have to be compared with the file's.
   std::optional<BertNormalizerOptions> bert_options;
+  std::optional<ByteLevelOptions> byte_level;
 
   void add_tokens(const std::vector<AddedToken>& tokens) {
     added.add(tokens, *model, normalizer.get());

@@ -49,6 +49,7 @@ Class class_of(const std::optional<Json>& config, TokenizerKind kind) {
   if (name == "T5Tokenizer") return Class::t5;
   if (name == "LlamaTokenizer") return Class::llama;
   if (name == "BertTokenizer") return Class::bert;
+  if (name == "GPT2Tokenizer") return Class::gpt2;
   if (name == "PreTrainedTokenizer" || name == "TokenizersBackend") return Class::plain;
   switch (kind) {
     case TokenizerKind::t5:
@@ -57,6 +58,8 @@ Class class_of(const std::optional<Json>& config, TokenizerKind kind) {
       return Class::llama;
     case TokenizerKind::bert:
       return Class::bert;
+    case TokenizerKind::gpt2:
+      return Class::gpt2;
   }
   return Class::plain;
 }
@@ -74,6 +77,10 @@ std::vector<std::pair<std::string_view, std::string>> default_tokens(Class token
               {"pad_token", "[PAD]"},
               {"cls_token", "[CLS]"},
               {"mask_token", "[MASK]"}};
+    case Class::gpt2:
+      return {{"unk_token", "<|endoftext|>"},
+              {"bos_token", "<|endoftext|>"},
+              {"eos_token", "<|endoftext|>"}};
     case Class::plain:
       return {};
   }
@@ -87,6 +94,9 @@ class SettingsReader {
       : directory_(std::move(directory)),
         config_(read_optional(directory_ / "tokenizer_config.json")) {
     settings_.tokenizer_class = class_of(config_, kind);
+    if (settings_.tokenizer_class == Class::gpt2) {
+      settings_.add_bos = settings_.add_prefix_space = false;
+    }
     settings_.version5 =
         config_ && (config_->contains("backend") ||
                     config_->string_or("tokenizer_class", "") == "TokenizersBackend");
@@ -118,18 +128,21 @@ class SettingsReader {
     settings_.split_special_tokens = config.boolean_or("split_special_tokens", false);
     settings_.legacy = config.boolean_or("legacy", !settings_.version5);
     // Null is not the default here, but false.
-    const auto unless_null = [&](std::string_view key) {
-      return config.boolean_or(key, !config.contains(key));
+    const auto unless_null = [&](std::string_view key, bool fallback) {
+      return config.boolean_or(key, !config.contains(key) && fallback);
     };
-    settings_.add_bos = unless_null("add_bos_token");
+    settings_.add_bos = unless_null("add_bos_token", settings_.add_bos);
     settings_.add_eos = config.boolean_or("add_eos_token", false);
     settings_.add_prefix_space_is_set = config.find("add_prefix_space").has_value();
-    settings_.add_prefix_space = settings_.version5 ? config.boolean_or("add_prefix_space", true)
-                                                    : unless_null("add_prefix_space");
+    settings_.add_prefix_space_is_null =
+        config.contains("add_prefix_space") && !settings_.add_prefix_space_is_set;
+    const bool absent = settings_.add_prefix_space;
+    settings_.add_prefix_space = settings_.version5 ? config.boolean_or("add_prefix_space", absent)
+                                                    : unless_null("add_prefix_space", absent);
     settings_.extra_ids =
         static_cast<std::int32_t>(config.integer_or("extra_ids", 100, 0, limits::kSize - 1));
     if (!is_bert) return;
-    settings_.basic_tokenize = unless_null("do_basic_tokenize");
+    settings_.basic_tokenize = unless_null("do_basic_tokenize", true);
     settings_.bert.lowercase = config.boolean_or("do_lower_case", true);
     settings_.bert.handle_chinese_chars = config.boolean_or("tokenize_chinese_chars", true);
     if (const auto strip = config.find("strip_accents")) {

@@ -36,7 +36,7 @@ struct TokenSpec {
 
 struct TokenizerSettings {
   // Which of the reference's classes reads the directory.
-  enum class Class { t5, llama, bert, plain };
+  enum class Class { t5, llama, bert, gpt2, plain };
   Class tokenizer_class = Class::plain;
   // Written by version 5 of the reference, which treats the files in another way.
   bool version5 = false;
@@ -51,10 +51,12 @@ struct TokenizerSettings {
   bool clean_up_spaces = false;
   bool split_special_tokens = false;
   bool legacy = true;
-  bool add_bos = true, add_eos = false;  // of LLaMA
-  // Absent counts as true, null as false; any value makes the reference read the slow file.
+  // Of LLaMA and GPT-2, which adds none unless told to.
+  bool add_bos = true, add_eos = false;
+  // Absent counts as true, but for GPT-2, and null as false. Any value makes T5 and LLaMA read the
+  // slow file.
   bool add_prefix_space = true;
-  bool add_prefix_space_is_set = false;
+  bool add_prefix_space_is_set = false, add_prefix_space_is_null = false;
   std::int32_t extra_ids = 100;  // of T5
   BertNormalizerOptions bert;
   bool basic_tokenize = true;  // of BERT

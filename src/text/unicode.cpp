@@ -78,6 +78,16 @@ bool is_numeric(char32_t code) {
   return ranges.contains(code);
 }
 
+bool is_letter(char32_t code) {
+  static const Ranges ranges(kLetter, 0);
+  return ranges.contains(code);
+}
+
+bool is_number(char32_t code) {
+  static const Ranges ranges(kNumber, 0);
+  return ranges.contains(code);
+}
+
 bool is_punctuation(char32_t code) {
   static const Ranges ranges(kPunctuation, 0);
   return ranges.contains(code);

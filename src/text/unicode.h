@@ -10,6 +10,8 @@ namespace instructblip::unicode {
 bool is_white_space(char32_t code);   // also \s of a regular expression
 bool is_word(char32_t code);          // \w of a regular expression
 bool is_numeric(char32_t code);       // categories Nd, Nl, No
+bool is_letter(char32_t code);        // \p{L} of a regular expression
+bool is_number(char32_t code);        // \p{N} of a regular expression
 bool is_punctuation(char32_t code);   // ASCII symbols and category P
 bool is_bert_dropped(char32_t code);  // what BERT's text cleaning removes
 bool is_non_spacing_mark(char32_t code);
