@@ -1,5 +1,6 @@
 #include "language/language_model.h"
 #include "language/llama/llama.h"
+#include "language/opt/opt.h"
 #include "language/t5/t5.h"
 
 namespace instructblip {
@@ -14,6 +15,9 @@ struct Factory {
   }
   std::unique_ptr<const LanguageModel> operator()(const LlamaConfig& config) const {
     return std::make_unique<Llama>(weights, config);
+  }
+  std::unique_ptr<const LanguageModel> operator()(const OptConfig& config) const {
+    return std::make_unique<Opt>(weights, config);
   }
 };
 

@@ -11,10 +11,12 @@ namespace instructblip::nn {
 class LayerNorm {
  public:
   LayerNorm(const Weights& weights, std::int64_t width, double eps);
+  // Without weight and bias.
+  explicit LayerNorm(double eps) : eps_(eps) {}
   at::Tensor operator()(const at::Tensor& x) const;
 
  private:
-  at::Tensor weight_, bias_;  // [width]
+  at::Tensor weight_, bias_;  // [width] or undefined
   double eps_;
 };
 

@@ -1,0 +1,66 @@
+#include <string>
+
+#include "checkpoint/language_families.h"
+#include "core/errors.h"
+
+namespace instructblip {
+namespace {
+
+// The base of the rotary frequencies: rope_theta, or inside rope_parameters (transformers 5).
+double read_rope_theta(const ConfigSection& text, double fallback) {
+  const double theta = text.positive("rope_theta", fallback);
+  for (const char* key : {"rope_scaling", "rope_parameters"}) {
+    const auto rope = text.find(key);
+    if (!rope) continue;
+    const auto type = rope->find("rope_type") ? rope->find("rope_type") : rope->find("type");
+    if (type && type->string() != "default") {
+      text.unsupported(
+          key, "rotary positions of type " + quote(type->string()) + ", expected 'default'");
+    }
+  }
+  if (text.positive("partial_rotary_factor", 1.0) != 1.0) {
+    text.unsupported("partial_rotary_factor", "rotary positions on a part of each head");
+  }
+  const auto parameters = text.find("rope_parameters");
+  const auto inner = parameters ? parameters->find("rope_theta") : std::nullopt;
+  if (!inner) return theta;
+  if (inner->number() <= 0.0) inner->fail("a number above 0");
+  return inner->number();
+}
+
+}  // namespace
+
+TextConfig read_llama(const ConfigSection& text, Writer writer) {
+  LlamaConfig config;
+  config.vocabulary = text.size("vocab_size", config.vocabulary);
+  config.hidden = text.size("hidden_size", config.hidden);
+  config.feed_forward = text.size("intermediate_size", config.feed_forward);
+  config.layers = text.layers("num_hidden_layers", config.layers);
+  config.heads = text.heads("num_attention_heads", config.heads);
+  config.key_value_heads = text.heads("num_key_value_heads", config.heads);
+  if (config.heads % config.key_value_heads != 0) {
+    text.fail("num_key_value_heads",
+              "a divisor of num_attention_heads " + std::to_string(config.heads),
+              std::to_string(config.key_value_heads));
+  }
+  if (!text.find("head_dim") && config.hidden % config.heads != 0) {
+    text.fail("num_attention_heads", "a divisor of hidden_size " + std::to_string(config.hidden),
+              std::to_string(config.heads));
+  }
+  config.head_dim = text.size("head_dim", config.hidden / config.heads);
+  if (config.head_dim % 2 != 0) {
+    text.fail("head_dim", "an even number, as rotary positions turn pairs",
+              std::to_string(config.head_dim));
+  }
+  config.max_positions = text.size("max_position_embeddings", config.max_positions);
+  config.rms_norm_eps = text.positive("rms_norm_eps", config.rms_norm_eps);
+  config.rope_theta = read_rope_theta(text, config.rope_theta);
+  config.activation = text.activation("hidden_act", "silu");
+  config.attention_bias = text.flag("attention_bias", config.attention_bias);
+  config.mlp_bias = text.flag("mlp_bias", config.mlp_bias);
+  config.tie_word_embeddings = text.flag("tie_word_embeddings", config.tie_word_embeddings);
+  return {config, read_generation_defaults(text, {2, 1, std::nullopt}, config.vocabulary, writer),
+          config.vocabulary};
+}
+
+}  // namespace instructblip

@@ -1,0 +1,53 @@
+// OPT: a decoder that reads the visual prefix as if it were text, at learned positions.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "checkpoint/model_config.h"
+#include "language/language_model.h"
+#include "language/opt/opt_layer.h"
+#include "nn/embedding.h"
+
+namespace instructblip {
+
+// E width of the embeddings: D, but for the smallest model | D hidden
+
+class Opt final : public LanguageModel {
+ public:
+  Opt(const nn::Weights& weights, const OptConfig& config);
+
+  // [1, T, E], without positions.
+  at::Tensor embed(std::span<const std::int32_t> ids) const override;
+  // `prompt` [1, P, E]. Throws Error(invalid_argument) where P exceeds the table of positions, as
+  // steps do that would pass its end.
+  std::unique_ptr<LanguageModelSession> start(at::Tensor prompt) const override;
+  std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const override;
+  std::int64_t vocabulary() const override { return embedding_.rows(); }
+
+  // x [1, P, E] -> logits [1, N] of the last position.
+  at::Tensor prefill(const at::Tensor& prompt, nn::KvCache& cache) const;
+  // One token for each hypothesis -> logits [R, N].
+  at::Tensor step(std::span<const std::int32_t> tokens, nn::KvCache& cache) const;
+  std::int64_t layers() const { return static_cast<std::int64_t>(layers_.size()); }
+
+ private:
+  // x [B, T, E] at the positions from `first` on -> [B, T, D].
+  at::Tensor enter(const at::Tensor& x, std::int64_t first) const;
+  // x [B, 1, D] -> logits [B, N].
+  at::Tensor leave(const at::Tensor& x) const;
+
+  nn::Embedding embedding_;
+  at::Tensor positions_;  // [max_positions + 2, D]
+  std::optional<nn::Linear> project_in_, project_out_;
+  std::vector<OptLayer> layers_;
+  std::optional<nn::LayerNorm> final_norm_;
+  nn::Linear head_;
+};
+
+}  // namespace instructblip
