@@ -1,7 +1,10 @@
 #include "checkpoint/image_config.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <system_error>
 
 #include "core/errors.h"
@@ -16,24 +19,118 @@ namespace fs = std::filesystem;
 
 constexpr int kBicubic = 3;  // PIL.Image.Resampling.BICUBIC
 
+// Null switches a step off, as it does in the reference; a key that is missing leaves the default.
+bool flag(const Json& settings, std::string_view key, bool fallback) {
+  return settings.boolean_or(key, !settings.contains(key) && fallback);
+}
+
+struct Size {
+  std::int64_t height, width;
+};
+
+void check_area(const Json& value, const Size& size) {
+  if (size.height * size.width > limits::kImagePixels) {
+    value.fail("at most " + std::to_string(limits::kImagePixels) + " pixels");
+  }
+}
+
 // A number for both sides (old files), [height, width], or {"height": h, "width": w}.
-void read_size(const Json& settings, ImageConfig& config) {
-  const auto size = settings.find("size");
-  if (!size) return;
-  if (size->is_integer()) {
-    config.height = config.width = size->integer(1, limits::kImageSide);
-  } else if (size->is_array()) {
-    if (size->size() != 2) size->fail("[height, width]");
-    config.height = (*size)[0].integer(1, limits::kImageSide);
-    config.width = (*size)[1].integer(1, limits::kImageSide);
+Size read_size(const Json& value) {
+  Size size{};
+  if (value.is_integer()) {
+    size.height = size.width = value.integer(1, limits::kImageSide);
+  } else if (value.is_array()) {
+    if (value.size() != 2) value.fail("[height, width]");
+    size = {value[0].integer(1, limits::kImageSide), value[1].integer(1, limits::kImageSide)};
   } else {
-    if (!size->is_object()) size->fail("an integer or an object with height and width");
-    config.height = size->at("height").integer(1, limits::kImageSide);
-    config.width = size->at("width").integer(1, limits::kImageSide);
+    if (!value.is_object()) value.fail("an integer or an object with height and width");
+    size = {value.at("height").integer(1, limits::kImageSide),
+            value.at("width").integer(1, limits::kImageSide)};
   }
-  if (config.height * config.width > limits::kImagePixels) {
-    size->fail("at most " + std::to_string(limits::kImagePixels) + " pixels");
+  check_area(value, size);
+  return size;
+}
+
+void read_blip_geometry(const Json& settings, ImageConfig& config) {
+  const auto value = settings.find("size");
+  if (!value) return;
+  const Size size = read_size(*value);
+  config.height = size.height;
+  config.width = size.width;
+}
+
+// The length of the shorter side, which a bare number means too; 0 where both sides are given.
+std::int64_t read_shortest_edge(const Json& value) {
+  if (value.is_integer()) return value.integer(1, limits::kImageSide);
+  const auto edge = value.is_object() ? value.find("shortest_edge") : std::nullopt;
+  if (!edge) return 0;
+  for (const char* other : {"longest_edge", "height", "width"}) {
+    if (!value.contains(other)) continue;
+    throw Error(ErrorCode::unsupported,
+                value.where(other) + ": expected none beside shortest_edge");
   }
+  return edge->integer(1, limits::kImageSide);
+}
+
+// CLIP's: what the shorter side or both become, and the middle that is cut out of it.
+void read_clip_geometry(const Json& settings, ImageConfig& config) {
+  constexpr std::int64_t kSide = 224;
+  Size resized = {kSide, kSide};
+  config.shortest_edge = kSide;
+  if (const auto size = settings.find("size")) {
+    config.shortest_edge = read_shortest_edge(*size);
+    const std::int64_t edge = config.shortest_edge;
+    resized = edge > 0 ? Size{edge, edge} : read_size(*size);
+    check_area(*size, resized);
+  }
+  config.center_crop = flag(settings, "do_center_crop", true);
+  Size final_size = resized;
+  if (config.center_crop) {
+    const auto crop = settings.find("crop_size");
+    final_size = crop ? read_size(*crop) : Size{kSide, kSide};
+    if (config.shortest_edge == 0) {
+      config.resized_height = resized.height;
+      config.resized_width = resized.width;
+    }
+  }
+  config.height = final_size.height;
+  config.width = final_size.width;
+}
+
+struct Kind {
+  std::string_view name;  // without "Fast", which says how and not what
+  void (*read_geometry)(const Json& settings, ImageConfig& config);
+  bool pads;
+};
+
+constexpr std::array<Kind, 3> kKinds = {{{"BlipImageProcessor", read_blip_geometry, false},
+                                         {"CLIPImageProcessor", read_clip_geometry, false},
+                                         {"LlavaImageProcessor", read_clip_geometry, true}}};
+constexpr const Kind& kBlip = kKinds[0];
+constexpr const Kind& kLlava = kKinds[2];
+
+// transformers/models/auto/image_processing_auto.py: image_processor_type, else the name that
+// feature extractors had for it, else the class that goes with the model.
+const Kind& kind_named_by(const Json& settings) {
+  std::string key = "image_processor_type";
+  std::string name = settings.string_or(key, "");
+  if (!settings.find(key)) {
+    key = "feature_extractor_type";
+    if (!settings.find(key)) return kLlava;
+    name = settings.at(key).string();
+    const std::string old = "FeatureExtractor";
+    if (const auto at = name.find(old); at != std::string::npos) {
+      name.replace(at, old.size(), "ImageProcessor");
+    }
+  }
+  if (name.ends_with("Fast")) name.resize(name.size() - 4);
+  std::string known;
+  for (const Kind& kind : kKinds) {
+    if (kind.name == name) return kind;
+    known += (known.empty() ? "" : ", ") + std::string(kind.name);
+  }
+  throw Error(ErrorCode::unsupported, settings.where(key) + ": image processor " +
+                                          settings.at(key).got() + ", expected one of " + known);
 }
 
 // One number a channel, or one for all.
@@ -75,23 +172,36 @@ Json read_settings(const fs::path& directory) {
               "copy the preprocessor files beside config.json");
 }
 
+// LlavaImageProcessor's padding has the colour of the mean as a byte.
+bool read_padding(const Json& settings, const ImageConfig& config) {
+  if (!flag(settings, "do_pad", false)) return false;
+  const auto [least, greatest] = std::minmax_element(config.mean.begin(), config.mean.end());
+  if (*least < 0.0 || *greatest > 1.0) {
+    settings.at("image_mean").fail("numbers from 0 to 1, as do_pad makes a colour of them");
+  }
+  return true;
+}
+
 }  // namespace
 
-ImageConfig read_image_config(const fs::path& directory) {
+ImageConfig read_image_config(const fs::path& directory, const ImageProcessorRules& rules) {
   const Json settings = read_settings(directory);
+  const Kind& kind = rules.named_by_file ? kind_named_by(settings) : kBlip;
   ImageConfig config;
-  config.convert_rgb = settings.boolean_or("do_convert_rgb", config.convert_rgb);
-  config.resize = settings.boolean_or("do_resize", config.resize);
-  read_size(settings, config);
+  config.three_rows_are_channels = !rules.transformers_5;
+  config.convert_rgb = flag(settings, "do_convert_rgb", config.convert_rgb);
+  config.resize = flag(settings, "do_resize", config.resize);
+  kind.read_geometry(settings, config);
   check_filter(settings);
-  config.rescale = settings.boolean_or("do_rescale", config.rescale);
+  config.rescale = flag(settings, "do_rescale", config.rescale);
   config.rescale_factor = settings.number_or("rescale_factor", config.rescale_factor);
-  config.normalize = settings.boolean_or("do_normalize", config.normalize);
+  config.normalize = flag(settings, "do_normalize", config.normalize);
   config.mean = read_channels(settings, "image_mean", config.mean);
   config.std = read_channels(settings, "image_std", config.std);
   if (*std::min_element(config.std.begin(), config.std.end()) <= 0.0) {
     settings.at("image_std").fail("numbers above 0");
   }
+  config.pad_to_square = kind.pads && read_padding(settings, config);
   return config;
 }
 

@@ -7,12 +7,26 @@
 
 namespace instructblip {
 
+// Which of the reference's classes read the file, as the model's processor has it.
+struct ImageProcessorRules {
+  // False: BlipImageProcessor, whatever the file says. True: the class that the file names, and
+  // LlavaImageProcessor where it names none.
+  bool named_by_file = false;
+  // False: those of transformers 4, which take a picture three pixels high for channels.
+  bool transformers_5 = false;
+};
+
 // How a picture becomes pixel_values. Defaults are those of the reference's BlipImageProcessor for
 // keys that a file leaves out; the mean and deviation are CLIP's.
 struct ImageConfig {
   bool convert_rgb = true;  // changes nothing here: pictures are RGB once they are decoded
+  bool three_rows_are_channels = true;
+  bool pad_to_square = false;  // before anything else, in the colour of the mean
   bool resize = true;
-  std::int64_t height = 384;
+  std::int64_t shortest_edge = 0;  // resized so that the shorter side is this long; 0: to a size
+  std::int64_t resized_height = 0, resized_width = 0;  // that size, where it is not the final one
+  bool center_crop = false;   // from what is resized; too small a picture gets a black margin
+  std::int64_t height = 384;  // of pixel_values
   std::int64_t width = 384;
   int resample = 3;  // PIL's number of the filter; 3 = bicubic, the only one run here
   bool rescale = true;
@@ -23,8 +37,9 @@ struct ImageConfig {
 };
 
 // Reads the settings of the checkpoint in `directory`. Throws Error(not_found) where neither file
-// exists, Error(bad_model) where one is broken, Error(unsupported) for a filter that is not
-// bicubic.
-ImageConfig read_image_config(const std::filesystem::path& directory);
+// exists, Error(bad_model) where one is broken, Error(unsupported) for a filter that is not bicubic
+// and for an image processor that is not run here.
+ImageConfig read_image_config(const std::filesystem::path& directory,
+                              const ImageProcessorRules& rules = {});
 
 }  // namespace instructblip

@@ -21,6 +21,9 @@ inline constexpr std::int64_t kHeads = 1024;    // attention heads of one layer
 inline constexpr std::int64_t kImageBytes = 32 << 20;     // one encoded image
 inline constexpr std::int64_t kImagePixels = 64'000'000;  // width x height after decoding
 inline constexpr std::int64_t kImageSide = 32'768;        // pixels along one side
+// Pixels along one side of a resized picture of which a part is kept: the most that the longest
+// side with a shorter one of a pixel becomes where that is resized to 512.
+inline constexpr std::int64_t kResizedSide = 1 << 24;
 inline constexpr int kImageMetadataBytes = 8 << 20;       // one chunk of metadata, unpacked
 inline constexpr std::int64_t kTiffBlockBytes = 1 << 29;  // one strip or tile, unpacked
 inline constexpr int kJpegScans = 500;  // of one progressive JPEG: each costs time

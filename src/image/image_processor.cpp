@@ -1,8 +1,11 @@
 #include "image/image_processor.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <string>
+#include <utility>
 
 #include "core/limits.h"
 #include "image/resize.h"
@@ -17,11 +20,17 @@ void check(const ImageConfig& config) {
   const auto fail = [](const std::string& what) {
     throw Error(ErrorCode::bad_model, "image settings: " + what);
   };
-  for (const std::int64_t side : {config.height, config.width}) {
-    if (side < 1 || side > limits::kImageSide) {
-      fail("size is " + std::to_string(config.height) + " x " + std::to_string(config.width) +
-           ", expected sides of 1 to " + std::to_string(limits::kImageSide));
-    }
+  const auto check_side = [&](std::int64_t side, const std::string& of) {
+    if (side >= 1 && side <= limits::kImageSide) return;
+    fail(of + " is " + std::to_string(side) + ", expected 1 to " +
+         std::to_string(limits::kImageSide));
+  };
+  check_side(config.height, "height");
+  check_side(config.width, "width");
+  if (config.resize && config.shortest_edge != 0) check_side(config.shortest_edge, "shortest_edge");
+  if (config.resize && config.center_crop && config.shortest_edge == 0) {
+    check_side(config.resized_height, "resized_height");
+    check_side(config.resized_width, "resized_width");
   }
   if (config.resize && config.resample != kBicubic) {
     fail("resample is " + std::to_string(config.resample) + ", expected 3, bicubic");
@@ -30,6 +39,11 @@ void check(const ImageConfig& config) {
     if (!std::isfinite(config.mean[c]) || !std::isfinite(config.std[c]) ||
         static_cast<float>(config.std[c]) == 0.0F) {
       fail("image_mean and image_std must be finite, and image_std not zero");
+    }
+  }
+  for (const double part : config.mean) {
+    if (config.pad_to_square && !(part >= 0 && part <= 1)) {
+      fail("image_mean must be from 0 to 1 to become the colour of a margin");
     }
   }
   if (config.rescale && (!std::isfinite(config.rescale_factor) || config.rescale_factor == 0)) {
@@ -62,9 +76,9 @@ float torchvision_value(const ImageConfig& config, int byte, std::size_t channel
   return (x - mean) / deviation;
 }
 
-// The reference takes an array whose first side is 3 for channels first, so that the rows of a
+// Transformers 4 takes an array whose first side is 3 for channels first, so that the rows of a
 // picture three pixels high become its channels. Its torchvision path knows better.
-Image as_the_reference_reads(const Image& image) {
+Image as_transformers_4_reads(const Image& image) {
   if (image.height() != 3) return image;
   std::vector<std::uint8_t> rgb(static_cast<std::size_t>(9) *
                                 static_cast<std::size_t>(image.width()));
@@ -77,12 +91,55 @@ Image as_the_reference_reads(const Image& image) {
   return Image::adopt(std::move(rgb), 3, image.width());
 }
 
-std::vector<std::uint8_t> packed(const Image& image) {
-  const auto row_bytes = static_cast<std::size_t>(3) * static_cast<std::size_t>(image.width());
-  std::vector<std::uint8_t> rgb;
-  rgb.reserve(row_bytes * static_cast<std::size_t>(image.height()));
+// In the middle of a square of the mean's colour.
+Image padded_to_square(const Image& image, const std::array<double, 3>& mean) {
+  const std::int64_t side = std::max(image.height(), image.width());
+  if (image.height() == image.width()) return image;
+  if (side * side > limits::kImagePixels) {
+    throw Error(ErrorCode::bad_image,
+                "the image is " + std::to_string(image.width()) + " x " +
+                    std::to_string(image.height()) +
+                    ", which this checkpoint pads to a square of " + std::to_string(side * side) +
+                    " pixels, expected at most " + std::to_string(limits::kImagePixels));
+  }
+  std::vector<std::uint8_t> rgb(static_cast<std::size_t>(3 * side * side));
+  for (std::size_t i = 0; i < rgb.size(); ++i) {
+    rgb[i] = static_cast<std::uint8_t>(mean[i % 3] * 255);
+  }
+  const std::int64_t top = (side - image.height()) / 2;
+  const std::int64_t left = (side - image.width()) / 2;
   for (int y = 0; y < image.height(); ++y) {
-    rgb.insert(rgb.end(), image.row(y), image.row(y) + row_bytes);
+    std::memcpy(&rgb[static_cast<std::size_t>(3 * ((top + y) * side + left))], image.row(y),
+                static_cast<std::size_t>(3) * static_cast<std::size_t>(image.width()));
+  }
+  return Image::adopt(std::move(rgb), static_cast<int>(side), static_cast<int>(side));
+}
+
+// Where the result's positions along one axis come from: `kept` of what is cropped, put down at
+// `at`. The rest is a margin.
+struct Placement {
+  PixelRange kept;
+  int at;
+};
+
+// transformers/image_transforms.py, center_crop(), and the fast processors' own. They differ in the
+// half pixel by which a margin is uneven.
+Placement centered(int from, int to, ResizeMode mode) {
+  if (from >= to) {
+    const int begin = (from - to) / 2;
+    return {{begin, begin + to}, 0};
+  }
+  const int margin = mode == ResizeMode::torchvision ? (to - from) / 2 : (to - from + 1) / 2;
+  return {{0, from}, margin};
+}
+
+std::vector<std::uint8_t> packed(const Image& image, const PixelWindow& window) {
+  const auto row_bytes = static_cast<std::size_t>(3 * window.columns.size());
+  std::vector<std::uint8_t> rgb;
+  rgb.reserve(row_bytes * static_cast<std::size_t>(window.rows.size()));
+  for (int y = window.rows.begin; y < window.rows.end; ++y) {
+    const std::uint8_t* begin = image.row(y) + std::ptrdiff_t{3} * window.columns.begin;
+    rgb.insert(rgb.end(), begin, begin + row_bytes);
   }
   return rgb;
 }
@@ -101,27 +158,70 @@ ImageProcessor::ImageProcessor(const ImageConfig& config, ResizeMode mode)
   }
 }
 
+ImageProcessor::Size ImageProcessor::resized_size(const Image& image) const {
+  if (!config_.resize) return {image.height(), image.width()};
+  if (config_.shortest_edge == 0) {
+    return config_.center_crop
+               ? Size{static_cast<int>(config_.resized_height),
+                      static_cast<int>(config_.resized_width)}
+               : Size{static_cast<int>(config_.height), static_cast<int>(config_.width)};
+  }
+  // transformers/image_transforms.py, get_resize_output_image_size(): a quotient of doubles, cut.
+  const std::int64_t edge = config_.shortest_edge;
+  const std::int64_t shorter = std::min(image.height(), image.width());
+  const std::int64_t longer = std::max(image.height(), image.width());
+  const auto other =
+      static_cast<std::int64_t>(static_cast<double>(edge * longer) / static_cast<double>(shorter));
+  if (other > limits::kResizedSide) {
+    throw Error(ErrorCode::bad_image, "the image is " + std::to_string(image.width()) + " x " +
+                                          std::to_string(image.height()) +
+                                          ", whose longer side becomes " + std::to_string(other) +
+                                          " pixels where the shorter one is resized to " +
+                                          std::to_string(edge) + ", expected at most " +
+                                          std::to_string(limits::kResizedSide));
+  }
+  const auto a = static_cast<int>(edge);
+  const auto b = static_cast<int>(other);
+  return image.width() <= image.height() ? Size{b, a} : Size{a, b};
+}
+
 std::vector<float> ImageProcessor::run(const Image& image) const {
   if (image.empty()) throw Error(ErrorCode::invalid_argument, "the image is empty");
   const auto height = static_cast<int>(config_.height);
   const auto width = static_cast<int>(config_.width);
-  if (!config_.resize && (image.height() != height || image.width() != width)) {
-    throw Error(ErrorCode::bad_image,
-                "the image is " + std::to_string(image.width()) + " x " +
-                    std::to_string(image.height()) + ", expected " + std::to_string(width) + " x " +
-                    std::to_string(height) + ": this checkpoint does not resize",
-                "resize it first, or set do_resize in preprocessor_config.json");
-  }
-  const Image source =
-      mode_ == ResizeMode::torchvision || !config_.resize ? image : as_the_reference_reads(image);
-  const std::vector<std::uint8_t> rgb =
-      config_.resize ? resize_bicubic(source, height, width, mode_) : packed(source);
+  Image source = mode_ == ResizeMode::torchvision || !config_.three_rows_are_channels
+                     ? image
+                     : as_transformers_4_reads(image);
+  if (config_.pad_to_square) source = padded_to_square(source, config_.mean);
 
-  const std::size_t plane = rgb.size() / 3;
-  std::vector<float> planar(rgb.size());
-  for (std::size_t i = 0; i < plane; ++i) {
-    for (std::size_t channel = 0; channel < 3; ++channel) {
-      planar[channel * plane + i] = values_[channel][rgb[3 * i + channel]];
+  const Size size = resized_size(source);
+  if (!config_.center_crop && (size.height != height || size.width != width)) {
+    throw Error(ErrorCode::bad_image,
+                "the image " + std::string(config_.resize ? "becomes " : "is ") +
+                    std::to_string(size.width) + " x " + std::to_string(size.height) +
+                    ", expected " + std::to_string(width) + " x " + std::to_string(height) +
+                    ": this checkpoint does not " + (config_.resize ? "crop" : "resize"),
+                "resize it first, or set do_" +
+                    std::string(config_.resize ? "center_crop" : "resize") +
+                    " in preprocessor_config.json");
+  }
+  const Placement rows = centered(size.height, height, mode_);
+  const Placement columns = centered(size.width, width, mode_);
+  const PixelWindow window{rows.kept, columns.kept};
+  const std::vector<std::uint8_t> rgb =
+      config_.resize ? resize_bicubic(source, size.height, size.width, mode_, window)
+                     : packed(source, window);
+
+  const std::size_t plane = static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
+  std::vector<float> planar(3 * plane);
+  for (std::size_t channel = 0; channel < 3; ++channel) {
+    float* const out = planar.data() + channel * plane;
+    const std::array<float, 256>& values = values_[channel];
+    if (rgb.size() != planar.size()) std::fill_n(out, plane, values[0]);
+    const std::uint8_t* in = rgb.data() + channel;
+    for (int y = 0; y < rows.kept.size(); ++y) {
+      float* const row = out + std::ptrdiff_t{rows.at + y} * width + columns.at;
+      for (int x = 0; x < columns.kept.size(); ++x, in += 3) row[x] = values[*in];
     }
   }
   return planar;

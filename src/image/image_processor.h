@@ -1,4 +1,4 @@
-// From a picture to pixel_values, equal to the bit with the reference's BlipImageProcessor.
+// From a picture to pixel_values, equal to the bit with the reference's image processors.
 #pragma once
 
 #include <array>
@@ -17,15 +17,21 @@ class ImageProcessor {
   // a deviation of zero, a filter that is not bicubic.
   ImageProcessor(const ImageConfig& config, ResizeMode mode);
 
-  // Resized, rescaled and normalised: planar [3, height(), width()], row-major, finite.
-  // Throws Error(invalid_argument) for an empty image and, where the checkpoint does not resize,
-  // Error(bad_image) for one of another size.
+  // Padded, resized, cropped, rescaled and normalised, as the settings say: planar
+  // [3, height(), width()], row-major, finite. Throws Error(invalid_argument) for an empty image,
+  // and Error(bad_image) for one that these steps do not bring to that size or whose sides differ
+  // too much.
   std::vector<float> run(const Image& image) const;
 
   std::int64_t height() const { return config_.height; }
   std::int64_t width() const { return config_.width; }
 
  private:
+  struct Size {
+    int height, width;
+  };
+  Size resized_size(const Image& image) const;
+
   ImageConfig config_;
   ResizeMode mode_;
   // What a byte becomes in each channel: rescaling and normalising, worked out once.

@@ -164,36 +164,55 @@ bool vertical_pass_first(const Image& image, int height, int width, ResizeMode m
          image.height() - height > 2 * std::max(0, image.width() - width);
 }
 
+// One direction of the resizing: the filter, and the input positions that it needs.
+struct Pass {
+  bool changes;  // a side that keeps its length is not filtered: all three libraries skip it
+  PixelRange inputs;
+  BicubicFilter filter;  // of positions counted from inputs.begin
+
+  Pass(int in, int out, PixelRange wanted, FilterPrecision precision)
+      : changes(in != out), inputs(wanted) {
+    if (!changes) return;
+    filter = bicubic_filter(in, out, wanted, precision);
+    inputs = filter.inputs();
+    for (std::int32_t& first : filter.first) first -= inputs.begin;
+  }
+};
+
 }  // namespace
 
 std::vector<std::uint8_t> resize_bicubic(const Image& image, int height, int width,
                                          ResizeMode mode) {
+  return resize_bicubic(image, height, width, mode, {{0, height}, {0, width}});
+}
+
+std::vector<std::uint8_t> resize_bicubic(const Image& image, int height, int width, ResizeMode mode,
+                                         const PixelWindow& window) {
   const FilterPrecision precision =
       mode == ResizeMode::torchvision ? FilterPrecision::torchvision : FilterPrecision::pillow;
-  // A side that keeps its length is not filtered: all three libraries leave such a pass out.
-  const auto horizontally = [&](const Image& in) {
-    return Image::adopt(filter_horizontally(in, bicubic_filter(in.width(), width, precision)),
-                        width, in.height());
+  const Pass vertical(image.height(), height, window.rows, precision);
+  const Pass horizontal(image.width(), width, window.columns, precision);
+  const auto filter_columns = [&](const Image& in) {
+    return Image::adopt(filter_vertically(in, vertical.filter), in.width(), window.rows.size());
   };
-  const auto vertically = [&](const Image& in) {
-    return Image::adopt(filter_vertically(in, bicubic_filter(in.height(), height, precision)),
-                        in.width(), height);
+  const auto filter_rows = [&](const Image& in) {
+    return Image::adopt(filter_horizontally(in, horizontal.filter), window.columns.size(),
+                        in.height());
   };
 
-  Image result = image;
-  const bool wide = image.width() != width;
-  const bool tall = image.height() != height;
-  if (tall && vertical_pass_first(image, height, width, mode)) {
-    result = vertically(result);
-    if (wide) result = horizontally(result);
+  Image result = Image::view(image.row(vertical.inputs.begin) + kChannels * horizontal.inputs.begin,
+                             horizontal.inputs.size(), vertical.inputs.size(), image.stride());
+  if (vertical.changes && vertical_pass_first(image, height, width, mode)) {
+    result = filter_columns(result);
+    if (horizontal.changes) result = filter_rows(result);
   } else {
-    if (wide) result = horizontally(result);
-    if (tall) result = vertically(result);
+    if (horizontal.changes) result = filter_rows(result);
+    if (vertical.changes) result = filter_columns(result);
   }
 
-  const auto row_bytes = static_cast<std::size_t>(kChannels) * static_cast<std::size_t>(width);
-  std::vector<std::uint8_t> rgb(row_bytes * static_cast<std::size_t>(height));
-  for (int y = 0; y < height; ++y) {
+  const auto row_bytes = static_cast<std::size_t>(kChannels * window.columns.size());
+  std::vector<std::uint8_t> rgb(row_bytes * static_cast<std::size_t>(window.rows.size()));
+  for (int y = 0; y < window.rows.size(); ++y) {
     std::memcpy(&rgb[static_cast<std::size_t>(y) * row_bytes], result.row(y), row_bytes);
   }
   return rgb;

@@ -4,12 +4,24 @@
 #include <cstdint>
 #include <vector>
 
+#include "image/bicubic_filter.h"
 #include "instructblip/image.h"
 
 namespace instructblip {
 
-// Returns [height, width, 3] without padding. `image` is not empty; both sizes are at least 1.
+// A part of a picture.
+struct PixelWindow {
+  PixelRange rows, columns;
+};
+
+// Returns the whole picture, [height, width, 3] without padding. `image` is not empty; both sizes
+// are at least 1.
 std::vector<std::uint8_t> resize_bicubic(const Image& image, int height, int width,
                                          ResizeMode mode);
+
+// The same bytes, of the rows and columns in `window` alone: what lies outside, which may be
+// thousands of times as much, is not worked out.
+std::vector<std::uint8_t> resize_bicubic(const Image& image, int height, int width, ResizeMode mode,
+                                         const PixelWindow& window);
 
 }  // namespace instructblip

@@ -74,12 +74,52 @@ const MalformedRow kRows[] = {
     {"DuplicateKey", kBad, "duplicate key 'size'", file(R"({"size":224,"size":384})")},
 };
 
+// Read as LLaVA's files are.
+const MalformedRow kNamedRows[] = {
+    {"OtherProcessor", ErrorCode::unsupported,
+     "preprocessor_config.json: image_processor_type: image processor 'SiglipImageProcessor', "
+     "expected one of BlipImageProcessor, CLIPImageProcessor, LlavaImageProcessor",
+     file(R"({"image_processor_type":"SiglipImageProcessor"})")},
+    {"OtherExtractor", ErrorCode::unsupported, "feature_extractor_type: image processor 'ViTF",
+     file(R"({"feature_extractor_type":"ViTFeatureExtractor"})")},
+    {"NameNumber", kBad, "image_processor_type: expected a string",
+     file(R"({"image_processor_type":1})")},
+    {"EdgeZero", kBad, "size.shortest_edge: expected an integer in [1, 32768], got 0",
+     file(R"({"size":{"shortest_edge":0}})")},
+    {"EdgeTooManyPixels", kBad, "size: expected at most 64000000 pixels",
+     file(R"({"size":{"shortest_edge":32768}})")},
+    {"EdgeAndLongestEdge", ErrorCode::unsupported, "size.longest_edge: expected none beside",
+     file(R"({"size":{"shortest_edge":224,"longest_edge":300}})")},
+    {"EdgeAndHeight", ErrorCode::unsupported, "size.height: expected none beside shortest_edge",
+     file(R"({"size":{"shortest_edge":224,"height":300}})")},
+    {"OneSide", kBad, "size.width: expected a value", file(R"({"size":{"height":300}})")},
+    {"CropString", kBad, "crop_size: expected an integer or an object",
+     file(R"({"crop_size":"224"})")},
+    {"CropEdge", kBad, "crop_size.height: expected a value",
+     file(R"({"crop_size":{"shortest_edge":224}})")},
+    {"CropTooManyPixels", kBad, "crop_size: expected at most 64000000 pixels",
+     file(R"({"crop_size":32768})")},
+    {"CropFlag", kBad, "do_center_crop: expected true or false", file(R"({"do_center_crop":1})")},
+    {"MarginWithoutColour", kBad, "image_mean: expected numbers from 0 to 1",
+     file(R"({"do_pad":true,"image_mean":[0.5,0.5,1.5]})")},
+};
+
 class MalformedImageConfig : public testing::TestWithParam<MalformedRow> {};
 
 TEST_P(MalformedImageConfig, CostsOneClearError) {
   test::expect_malformed(GetParam(), [](const std::filesystem::path& d) { read_image_config(d); });
 }
 
+class MalformedNamedImageConfig : public testing::TestWithParam<MalformedRow> {};
+
+TEST_P(MalformedNamedImageConfig, CostsOneClearError) {
+  test::expect_malformed(GetParam(), [](const std::filesystem::path& d) {
+    read_image_config(d, {.named_by_file = true});
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(ImageConfig, MalformedNamedImageConfig, testing::ValuesIn(kNamedRows),
+                         test::name_of_row);
 INSTANTIATE_TEST_SUITE_P(ImageConfig, MalformedImageConfig, testing::ValuesIn(kRows),
                          test::name_of_row);
 

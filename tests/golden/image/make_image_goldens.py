@@ -5,12 +5,14 @@
     decoded.txt       per file: what Pillow makes of it, with and without EXIF, alpha dropped or on white
     resized.txt       bicubic results for noise of many shapes, in the order of each library
     pixel_values.txt  what the image processors make of noise and of tests/data/images
+    cropped.txt       the same of those that keep the aspect and crop: CLIP's and LLaVA's
 
 Seed 20; made with Python 3.11, Pillow 13.0.0, numpy 2.4.6, torch 2.11.0, torchvision 0.26.0, transformers 4.57.3.
 Other versions of Pillow may encode other bytes and, before 13, resize tall pictures differently. Checksums are
 CRC-32 of the bytes, little-endian. Noise is not stored: noise() here and in golden_image.h is the same generator.
 """
 
+import contextlib
 import io
 import pathlib
 import random
@@ -38,12 +40,10 @@ def crc(array):
 def noise(width, height, seed):
     """Bytes 16 to 23 of a 32-bit linear congruential generator."""
     count = 3 * width * height
-    out = np.empty(count, np.uint8)
-    state = seed
-    for i in range(count):
-        state = (state * 1664525 + 1013904223) & 0xFFFFFFFF
-        out[i] = state >> 16 & 255
-    return out.reshape(height, width, 3)
+    powers = np.cumprod(np.full(count, 1664525, np.uint32), dtype=np.uint32)
+    sums = np.cumsum(np.concatenate([np.ones(1, np.uint32), powers[:-1]]), dtype=np.uint32)
+    states = powers * np.uint32(seed) + sums * np.uint32(1013904223)
+    return (states >> 16 & 255).astype(np.uint8).reshape(height, width, 3)
 
 
 # --- encoders for what Pillow reads but does not write
@@ -329,6 +329,72 @@ def write_pixel_values():
     (HERE / "pixel_values.txt").write_text("\n".join(lines) + "\n")
 
 
+def clip_cases(count, choice):
+    """Pictures and settings that leave no path of center_crop and of the padding out."""
+    side = lambda most: choice.choice([choice.randint(1, 12), choice.randint(1, most), choice.randint(1, most)])
+    for seed in range(count):
+        settings = {
+            "size": choice.choice([{"shortest_edge": side(120)}, {"shortest_edge": side(120)},
+                                   {"height": side(120), "width": side(120)}]),
+            "crop_size": {"height": side(130), "width": side(130)},
+        }
+        if choice.random() < 0.2:
+            settings["do_resize"] = False
+        if choice.random() < 0.2:
+            settings["do_rescale"] = False
+        if choice.random() < 0.1:
+            settings["do_normalize"] = False
+        kind = choice.choice(["CLIP", "CLIP", "Llava"])
+        if kind == "Llava":
+            settings["do_pad"] = choice.random() < 0.7
+        most = choice.choice([60, 500])
+        yield kind, settings, side(most), side(most), seed
+
+
+@contextlib.contextmanager
+def horizontally_first(wanted):
+    """Pillow 12's order of passes, one at a time."""
+    resize = Image.Image.resize
+
+    def in_two(self, size, resample=None, **options):
+        half = resize(self, (size[0], self.height), resample=resample, **options)
+        return resize(half, size, resample=resample, **options)
+
+    if wanted:
+        Image.Image.resize = in_two
+    try:
+        yield
+    finally:
+        Image.Image.resize = resize
+
+
+def cropped(kind, settings, array, mode):
+    if array.shape[0] == 1 and mode != "torchvision":
+        return "-"  # one row is taken for one channel: an error, or a result that no model takes
+    name = f"{kind}ImageProcessor" + ("Fast" if mode == "torchvision" else "")
+    processor = getattr(transformers, name)(**settings)
+    with horizontally_first(mode == "pillow12"):
+        try:
+            return crc(processor(Image.fromarray(array), return_tensors="pt").pixel_values[0].float().numpy())
+        except RuntimeError as error:
+            assert "INTERNAL ASSERT" in str(error)  # torch, for some pictures that are one pixel wide
+            return "-"
+
+
+def write_cropped(count=60):
+    lines = ["# kind, size, crop_size, do_pad, steps, width, height, seed of noise, " + ", ".join(MODES)]
+    for kind, settings, width, height, seed in clip_cases(count, random.Random(SEED)):
+        array = noise(width, height, seed)
+        sums = [cropped(kind, settings, array, mode) for mode in MODES]
+        text = lambda size: "x".join(str(size[key]) for key in sorted(size))
+        steps = [step for step in ("resize", "rescale", "normalize") if settings.get(f"do_{step}", True)]
+        lines.append(" ".join([
+            kind, text(settings["size"]), text(settings["crop_size"]), str(int(settings.get("do_pad", False))),
+            "+".join(steps) or "-", str(width), str(height), str(seed), *sums,
+        ]))
+    (HERE / "cropped.txt").write_text("\n".join(lines) + "\n")
+
+
 def main():
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
@@ -336,6 +402,7 @@ def main():
     write_decoded()
     write_resized()
     write_pixel_values()
+    write_cropped()
 
 
 if __name__ == "__main__":

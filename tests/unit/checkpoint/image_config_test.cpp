@@ -14,7 +14,7 @@ TEST(ImageConfig, ReadsFilesAsTheReferenceDoes) {
   const Json cases = Json::read(std::filesystem::path(INSTRUCTBLIP_SOURCE_DIR) /
                                 "tests/unit/checkpoint/image_config_goldens.json")
                          .at("cases");
-  ASSERT_GT(cases.size(), 10u);
+  ASSERT_GT(cases.size(), 30u);
   for (const Json& row : cases.elements()) {
     SCOPED_TRACE(row.at("name").string());
     const test::TempDirectory directory;
@@ -23,7 +23,8 @@ TEST(ImageConfig, ReadsFilesAsTheReferenceDoes) {
           key == "processor" ? "processor_config.json" : "preprocessor_config.json";
       if (const auto content = row.find(key)) directory.write(file, content->dump());
     }
-    const ImageConfig config = read_image_config(directory.path());
+    const ImageConfig config =
+        read_image_config(directory.path(), {.named_by_file = row.at("by_name").boolean()});
     const Json expected = row.at("expected");
     EXPECT_EQ(config.convert_rgb, expected.at("convert_rgb").boolean());
     EXPECT_EQ(config.resize, expected.at("resize").boolean());
@@ -31,6 +32,11 @@ TEST(ImageConfig, ReadsFilesAsTheReferenceDoes) {
     EXPECT_EQ(config.normalize, expected.at("normalize").boolean());
     EXPECT_EQ(config.height, expected.at("height").integer());
     EXPECT_EQ(config.width, expected.at("width").integer());
+    EXPECT_EQ(config.resized_height, expected.at("resized_height").integer());
+    EXPECT_EQ(config.resized_width, expected.at("resized_width").integer());
+    EXPECT_EQ(config.shortest_edge, expected.at("shortest_edge").integer());
+    EXPECT_EQ(config.center_crop, expected.at("center_crop").boolean());
+    EXPECT_EQ(config.pad_to_square, expected.at("pad").boolean());
     EXPECT_EQ(config.resample, expected.at("resample").integer());
     EXPECT_EQ(config.rescale_factor, expected.at("rescale_factor").number());
     for (std::size_t channel = 0; channel < 3; ++channel) {
@@ -38,6 +44,14 @@ TEST(ImageConfig, ReadsFilesAsTheReferenceDoes) {
       EXPECT_EQ(config.std.at(channel), expected.at("std")[channel].number());
     }
   }
+}
+
+TEST(ImageConfig, KnowsWhichReleaseReadsPictures) {
+  const test::TempDirectory directory;
+  directory.write("preprocessor_config.json", "{}");
+  EXPECT_TRUE(read_image_config(directory.path()).three_rows_are_channels);
+  EXPECT_FALSE(
+      read_image_config(directory.path(), {.transformers_5 = true}).three_rows_are_channels);
 }
 
 }  // namespace

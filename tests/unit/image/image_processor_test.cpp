@@ -14,6 +14,9 @@
 namespace instructblip {
 namespace {
 
+constexpr ResizeMode kModes[] = {ResizeMode::pillow13, ResizeMode::pillow12,
+                                 ResizeMode::torchvision};
+
 ImageConfig config_of(int width, int height) {
   ImageConfig config;
   config.width = width;
@@ -56,6 +59,98 @@ TEST(ImageProcessor, EqualsTheReferences) {
     EXPECT_EQ(golden::crc(ImageProcessor(config, ResizeMode::torchvision).run(image)), row[5])
         << row[0] << ' ' << row[3] << ", torchvision";
   }
+}
+
+ImageConfig config_of_row(const std::vector<std::string>& row) {
+  ImageConfig config;
+  config.center_crop = true;
+  int height = 0, width = 0;
+  if (std::sscanf(row[1].c_str(), "%dx%d", &height, &width) == 1) {
+    config.shortest_edge = height;
+  } else {
+    config.resized_height = height;
+    config.resized_width = width;
+  }
+  EXPECT_EQ(std::sscanf(row[2].c_str(), "%dx%d", &height, &width), 2);
+  config.height = height;
+  config.width = width;
+  config.pad_to_square = row[3] == "1";
+  config.resize = row[4].find("resize") != std::string::npos;
+  config.rescale = row[4].find("rescale") != std::string::npos;
+  config.normalize = row[4].find("normalize") != std::string::npos;
+  return config;
+}
+
+TEST(ImageProcessor, CropsAndPadsAsTheReferences) {
+  const auto rows = golden::read_table("cropped.txt");
+  ASSERT_GE(rows.size(), 60U);
+  int compared = 0;
+  for (const auto& row : rows) {
+    ASSERT_EQ(row.size(), 11U);
+    const Image image = golden::noise(std::stoi(row[5]), std::stoi(row[6]),
+                                      static_cast<std::uint32_t>(std::stoul(row[7])));
+    const ImageConfig config = config_of_row(row);
+    for (std::size_t mode = 0; mode < 3; ++mode) {
+      if (row[8 + mode] == "-") continue;  // the reference fails
+      ++compared;
+      EXPECT_EQ(golden::crc(ImageProcessor(config, kModes[mode]).run(image)), row[8 + mode])
+          << row[7] << ", mode " << mode;
+    }
+  }
+  EXPECT_GT(compared, 150);
+}
+
+// The longest sides that there may be: only what the crop keeps is worked out.
+TEST(ImageProcessor, CropsFromAStripWithoutMakingAllOfIt) {
+  ImageConfig config = config_of(336, 336);
+  config.center_crop = true;
+  config.shortest_edge = 336;
+  std::vector<std::uint8_t> rgb(std::size_t{3} * 32768);
+  // A ramp so slow that what is between two pixels can be told: 8 pixels a level.
+  for (std::size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<std::uint8_t>((i + 12) / 24 % 256);
+  for (const ResizeMode mode : kModes) {
+    const ImageProcessor processor(config, mode);
+    const auto wide = processor.run(Image::view(rgb.data(), 32768, 1));
+    const auto tall = processor.run(Image::view(rgb.data(), 1, 32768));
+    ASSERT_EQ(wide.size(), 3U * 336 * 336);
+    // The middle 336 of 11 million columns are the middle pixel of the strip.
+    ImageConfig raw = config_of(1, 1);
+    const auto middle = ImageProcessor(raw, mode).run(Image::view(&rgb[3 * 16384], 1, 1));
+    EXPECT_EQ(wide[336 * 168 + 168], middle[0]);
+    EXPECT_EQ(tall[336 * 168 + 168], middle[0]);
+  }
+  config.shortest_edge = 513;
+  EXPECT_EQ(code_of([&] {
+              ImageProcessor(config, ResizeMode::pillow13).run(Image::view(rgb.data(), 32768, 1));
+            }),
+            ErrorCode::bad_image);
+}
+
+TEST(ImageProcessor, WithoutACropOnlySquaresFit) {
+  ImageConfig config = config_of(20, 20);
+  config.shortest_edge = 20;
+  const ImageProcessor processor(config, ResizeMode::pillow13);
+  EXPECT_EQ(processor.run(golden::noise(37, 37, 1)).size(), 3U * 20 * 20);
+  EXPECT_EQ(processor.run(golden::noise(41, 40, 1)).size(), 3U * 20 * 20);  // 20.5, cut
+  EXPECT_EQ(code_of([&] { processor.run(golden::noise(44, 40, 1)); }), ErrorCode::bad_image);
+}
+
+TEST(ImageProcessor, RefusesToPadAStripToAHugeSquare) {
+  ImageConfig config = config_of(20, 20);
+  config.pad_to_square = true;
+  const ImageProcessor processor(config, ResizeMode::pillow13);
+  EXPECT_EQ(processor.run(golden::noise(8000, 2, 1)).size(), 3U * 20 * 20);
+  EXPECT_EQ(code_of([&] { processor.run(golden::noise(8001, 2, 1)); }), ErrorCode::bad_image);
+}
+
+// Transformers 4 took three rows for three channels; its successor does not.
+TEST(ImageProcessor, ReadsThreeRowsAsTheRelease) {
+  const Image image = golden::noise(30, 3, 1);
+  ImageConfig config = config_of(20, 20);
+  const auto before = ImageProcessor(config, ResizeMode::pillow13).run(image);
+  config.three_rows_are_channels = false;
+  const auto now = ImageProcessor(config, ResizeMode::pillow13).run(image);
+  EXPECT_NE(before, now);
 }
 
 TEST(ImageProcessor, BlackAndWhiteBecomeTheKnownValues) {
@@ -102,6 +197,12 @@ TEST(ImageProcessor, RefusesSettingsThatCannotBeRun) {
       [](ImageConfig& c) { c.width = 1 << 20; },
       [](ImageConfig& c) { c.width = -5; },
       [](ImageConfig& c) { c.resample = 2; },
+      [](ImageConfig& c) { c.shortest_edge = -1; },
+      [](ImageConfig& c) { c.center_crop = true; },  // of a size that is not given
+      [](ImageConfig& c) {
+        c.pad_to_square = true;
+        c.mean[1] = 1.01;
+      },
       [](ImageConfig& c) { c.std[1] = 0; },
       [](ImageConfig& c) { c.std[1] = 1e-60; },  // zero as a float
       [](ImageConfig& c) { c.rescale_factor = 0; },
