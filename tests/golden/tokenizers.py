@@ -19,7 +19,8 @@ if __name__ == "__main__":
     sys.path.pop(0)  # the folder of this file, which would hide the package `tokenizers`
 
 import sentencepiece as spm
-from transformers import AutoTokenizer, BertTokenizerFast, LlamaTokenizer, T5Tokenizer
+from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, trainers
+from transformers import AutoTokenizer, BertTokenizerFast, GPT2Tokenizer, LlamaTokenizer, T5Tokenizer
 
 SENTENCES = """\
 What is unusual about this image?
@@ -141,6 +142,21 @@ def train_llama(pieces=480, sentences=None):
     )
 
 
+def train_opt(pieces=480, sentences=None):
+    """A byte-level BPE as GPT-2's with the first ids of OPT: (vocabulary, merges) of tokenizer.json."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=pieces,
+        special_tokens=["<s>", "<pad>", "</s>", "<unk>"],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(sentences or SENTENCES.splitlines(), trainer)
+    model = json.loads(tokenizer.to_str())["model"]
+    return model["vocab"], model["merges"]
+
+
 def qformer_vocabulary():
     """[PAD] [UNK] [CLS] [SEP] [MASK], then characters, their continuations, word parts and words, as in vocab.txt."""
     words = {}
@@ -157,13 +173,18 @@ def qformer_vocabulary():
     return list(dict.fromkeys(pieces))
 
 
-def _save(slow_class, file_name, content, directory, **options):
-    """Saves by way of the slow class: T5TokenizerFast(file) alone would lose the prefix space (add_prefix_space None)."""
+def _save(slow_class, file_name, content, directory, extend=lambda slow: None, **options):
+    """Saves by way of the slow class: T5TokenizerFast(file) alone would lose the prefix space (add_prefix_space None).
+
+    `extend` may add tokens.
+    """
     with tempfile.TemporaryDirectory() as work:
         path = os.path.join(work, file_name)
         pathlib.Path(path).write_bytes(content)
         saved = os.path.join(work, "slow")
-        slow_class(path, **options).save_pretrained(saved)
+        slow = slow_class(path, **options)
+        extend(slow)
+        slow.save_pretrained(saved)
         fast = AutoTokenizer.from_pretrained(saved)
         assert fast.is_fast
         fast.save_pretrained(directory)
@@ -191,6 +212,37 @@ def make_llama_tokenizer(directory, pieces=480, **options):
     _save(LlamaTokenizer, "tokenizer.model", train_llama(pieces), directory, **options)
 
 
+def make_llava_tokenizer(directory, pieces=480, **options):
+    """Writes LLaVA's: LLaMA's own special tokens, then <image> and <pad>, in this order as on the hub."""
+
+    def extend(slow):
+        slow.add_tokens([AddedToken("<image>", special=True, normalized=False)], special_tokens=True)
+        slow.add_special_tokens({"pad_token": "<pad>"})
+
+    options = {"padding_side": "left", "legacy": False} | options
+    _save(LlamaTokenizer, "tokenizer.model", train_llama(pieces), directory, extend, **options)
+
+
+def make_opt_tokenizer(directory, pieces=480, **options):
+    """Writes OPT's: GPT-2's class, </s> in front of every text."""
+    options = {
+        "bos_token": "</s>",
+        "eos_token": "</s>",
+        "unk_token": "</s>",
+        "pad_token": "<pad>",
+        "add_bos_token": True,
+    } | options
+    vocabulary, merges = train_opt(pieces)
+    with tempfile.TemporaryDirectory() as work:
+        files = [os.path.join(work, "vocab.json"), os.path.join(work, "merges.txt")]
+        pathlib.Path(files[0]).write_text(json.dumps(vocabulary), encoding="utf-8")
+        lines = ["#version: 0.2"] + [" ".join(pair) for pair in merges]
+        pathlib.Path(files[1]).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        saved = os.path.join(work, "slow")
+        GPT2Tokenizer(*files, **options).save_pretrained(saved)
+        AutoTokenizer.from_pretrained(saved).save_pretrained(directory)
+
+
 def make_qformer_tokenizer(directory, **options):
     """Writes the Q-Former's: bert-base-uncased in small, with the never used [DEC] as bos token."""
     with tempfile.TemporaryDirectory() as work:
@@ -201,7 +253,13 @@ def make_qformer_tokenizer(directory, **options):
         tokenizer.save_pretrained(directory)
 
 
-MAKERS = {"t5": make_t5_tokenizer, "llama": make_llama_tokenizer, "qformer": make_qformer_tokenizer}
+MAKERS = {
+    "t5": make_t5_tokenizer,
+    "llama": make_llama_tokenizer,
+    "llava": make_llava_tokenizer,
+    "opt": make_opt_tokenizer,
+    "qformer": make_qformer_tokenizer,
+}
 
 if __name__ == "__main__":
     if len(sys.argv) != 3 or sys.argv[1] not in MAKERS:

@@ -1,7 +1,8 @@
 """Random models of any family and size: configuration from a plain dict, weights in which every tensor matters.
 
 An architecture is a dict {"family": name, "vision": {...}, "qformer": {...}, "text": {...}, "queries": int,
-"head_spread": float, "quiet": float}; the three inner dicts hold keys of the Hugging Face configs.
+"head_spread": float, "quiet": float}; the inner dicts hold keys of the Hugging Face configs. LLaVA has no Q-Former but a "projector", whose
+keys go to the top level; "linear" there asks for one layer only.
 """
 
 import math
@@ -18,6 +19,9 @@ GAINS = {
 }  # fmt: skip
 
 
+TABLES = ("class_embedding", "position_embedding", "embed_positions")
+
+
 def configuration(architecture, placeholder, stored_dtype="float32"):
     config = families.of_case(architecture).configuration(architecture, placeholder)
     config.torch_dtype = stored_dtype
@@ -29,7 +33,7 @@ def random_model(architecture, image_token, seed):
     config = configuration(architecture, image_token)
     torch.manual_seed(seed)
     with torch.device("cpu"):
-        model = families.of_case(architecture).new_model(config)
+        model = families.of_case(architecture).new_model(config, architecture)
     generator = torch.Generator().manual_seed(seed)
     spread = architecture.get("head_spread", 4.0)
     tied = config.text_config.tie_word_embeddings
@@ -50,7 +54,7 @@ def _draw(name, parameter, generator, config, spread, tied, is_t5):
         return 0.3 * noise
     if is_norm:
         return 1 + 0.3 * noise
-    if name in ("query_tokens",) or "class_embedding" in name or "position_embedding" in name:
+    if name in ("query_tokens",) or any(table in name for table in TABLES):
         return 0.8 * noise
     if "relative_attention_bias" in name:
         return 1.2 * noise
@@ -66,7 +70,8 @@ def _draw(name, parameter, generator, config, spread, tied, is_t5):
         return spread / math.sqrt(width) * noise
     fan_in = parameter[0].numel()
     gain = GAINS.get(kind, 1.3)
-    if tied and kind in ("o", "wo", "o_proj", "down_proj"):  # else the input token would predict itself for ever
+    writes = kind in ("o", "wo", "o_proj", "down_proj") or ("decoder.layers." in name and kind in ("out_proj", "fc2"))
+    if tied and writes:  # else the input token would predict itself for ever
         gain *= 12 if is_t5 else 2
     if is_t5 and kind == "q":  # T5 does not scale its scores
         gain /= math.sqrt(config.text_config.d_kv)
@@ -76,7 +81,8 @@ def _draw(name, parameter, generator, config, spread, tied, is_t5):
 # What writes into the residual streams of the ViT and of the language model.
 STREAM = ("patch_embedding", "class_embedding", "position_embedding", "self_attn.projection", "mlp.fc2",
           "language_projection", "shared", "embed_tokens", "SelfAttention.o", "EncDecAttention.o", "DenseReluDense.wo",
-          "o_proj", "down_proj")  # fmt: skip
+          "o_proj", "down_proj", "out_proj", "fc2", "embed_positions", "project_in", "multi_modal_projector.linear_2",
+          "multi_modal_projector")  # fmt: skip
 QFORMER_INPUT = ("query_tokens", "word_embeddings", "position_embeddings")
 
 

@@ -47,11 +47,13 @@ def complete(case, processor):
         if family.reads_text:
             qformer["vocab_size"] = len(processor.qformer_tokenizer) + spare
         architecture |= {"qformer": qformer, "queries": case["queries"]}
+    else:
+        architecture["projector"] = dict(case.get("projector", {}))
     return architecture, placeholder
 
 
 def stop_ids(architecture):
-    ids = architecture["text"]["eos_token_id"]
+    ids = architecture["text"].get("eos_token_id", 2)
     return ids if isinstance(ids, list) else [ids]
 
 
@@ -64,6 +66,8 @@ def entries_of(case):
         return [tuple(entry) for entry in case["requests"]]
     if interpolates(case):
         return requests_table.INTERPOLATED
+    if families.of_case(case).model_type == "llava":
+        return requests_table.PROMPTED + requests_table.GREEDY + requests_table.BEAMS
     if case.get("loud_image_row"):
         return requests_table.PENALISED + requests_table.GREEDY + requests_table.BEAMS
     if families.of_case(case).pictures > 1:

@@ -30,6 +30,12 @@ def llama(width, heads, groups, feed_forward, layers, **more):
             "tie_word_embeddings": False, **more}  # fmt: skip
 
 
+def opt(width, heads, feed_forward, layers, **more):
+    return {"model_type": "opt", "hidden_size": width, "num_attention_heads": heads, "ffn_dim": feed_forward,
+            "num_hidden_layers": layers, "max_position_embeddings": 400, "word_embed_proj_dim": width,
+            "pad_token_id": 1, "bos_token_id": 2, **more}  # fmt: skip
+
+
 CASES = [
     # Activations so small that the epsilon of every norm counts, F32, shards, head sizes 11, 8 and 10, heads * d_kv != d_model, remainder pixels (45 = 3 * 14 + 3).
     {
@@ -186,5 +192,13 @@ CASES = [
         "text": t5(32, 2, 14, 40, 2, 1, dense_act_fn="gelu", tie_word_embeddings=False), "spare_rows": 4,
         "drop_files": ["spiece.model", "added_tokens.json"], "old_video_files": True,
         "staged": ["greedy", "three-frames"], "sampling": 1, "wanted": 18,
+    },
+    # OPT as in the published checkpoints: a tied head that is not in the file, a new line ends an answer, spare rows.
+    {
+        "name": "blip2_opt", "family": "blip-2", "seed": 23, "layout": "2024", "dtype": "F16", "queries": 8,
+        "vision": vision(33, 3, 2, 42, 14, 40), "qformer": qformer(24, 3, 2, 2, 32),
+        "text": opt(32, 4, 48, 2), "spare_rows": 7, "eos_share": 0.08,
+        "drop_files": ["vocab.json", "merges.txt"], "tokenizer_edits": {"clean_up_tokenization_spaces": True},
+        "staged": ["greedy", "greedy-empty"], "sampling": 1, "wanted": 22,
     },
 ]  # fmt: skip

@@ -12,6 +12,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 warnings.filterwarnings("ignore")
 
+import layouts
 import torch
 import transformers
 from transformers import AutoTokenizer
@@ -61,7 +62,7 @@ class Family:
     def configuration(self, architecture, placeholder):
         raise NotImplementedError
 
-    def new_model(self, config):
+    def new_model(self, config, architecture):
         return self.model_class._from_config(config, torch_dtype=torch.float32).eval()
 
     def make_processor(self, case, lm_directory, qformer_directory):
@@ -259,7 +260,92 @@ class Blip2(InstructBlip):
         return {}
 
 
-FAMILIES = {family.model_type: family for family in (InstructBlip(), InstructBlipVideo(), Blip2())}
+class Llava(Family):
+    """LLaVA 1.5: rows of a hidden layer of CLIP through a small MLP to where the prompt says <image>."""
+
+    model_type = "llava"
+    names = ("LlavaConfig", "LlavaForConditionalGeneration", "LlavaProcessor")
+
+    def tokenizer(self, text_model):
+        return "llava"
+
+    def configuration(self, architecture, placeholder):
+        text = dict(architecture["text"])
+        keys = {key: value for key, value in architecture["projector"].items() if key != "linear"}
+        return self.config_class(
+            vision_config={"model_type": "clip_vision_model", **architecture["vision"]},
+            text_config=text,
+            image_token_index=placeholder,
+            tie_word_embeddings=text.get("tie_word_embeddings", False),
+            **keys,
+        )
+
+    def new_model(self, config, architecture):
+        model = super().new_model(config, architecture)
+        if architecture["projector"].get("linear"):
+            model.model.multi_modal_projector = self.linear_projector(model)
+        return model
+
+    def linear_projector(self, model):
+        """One layer only. transformers has no such LLaVA, so that module takes the place of its own."""
+        first = model.model.multi_modal_projector.linear_1
+        return torch.nn.Linear(first.in_features, first.out_features, bias=first.bias is not None)
+
+    def make_processor(self, case, lm_directory, qformer_directory):
+        side, projector = case["vision"]["image_size"], case.get("projector", {})
+        pixels = transformers.CLIPImageProcessor(
+            size={"shortest_edge": case.get("shortest_edge", side)}, crop_size={"height": side, "width": side}
+        )
+        return self.processor_class(
+            pixels,
+            AutoTokenizer.from_pretrained(lm_directory),
+            patch_size=case["vision"]["patch_size"],
+            vision_feature_select_strategy=projector.get("vision_feature_select_strategy", "default"),
+            num_additional_image_tokens=1,  # CLS
+        )
+
+    def pixel_processor(self, directory):
+        return pillow_class("CLIPImageProcessor", "clip.image_processing_pil_clip").from_pretrained(directory)
+
+    def load_model(self, directory):
+        if any("projector.linear_2" in name for name, _ in layouts.stored_names(directory)):
+            return super().load_model(directory)
+        model = self.model_class.from_pretrained(directory, **{"torch_dtype" if V4 else "dtype": torch.float32})
+        projector = self.linear_projector(model)
+        projector.load_state_dict(model.model.multi_modal_projector.linear_1.state_dict())
+        model.model.multi_modal_projector = projector
+        return model.eval()
+
+    def generation_config(self, model):
+        return model.generation_config
+
+    @staticmethod
+    def prompt(instruction):
+        return instruction if "<image>" in instruction else f"USER: <image>\n{instruction} ASSISTANT:"
+
+    def inputs(self, processor, config, instruction, pixels):
+        rows = (config.vision_config.image_size // config.vision_config.patch_size) ** 2
+        rows += config.vision_feature_select_strategy == "full"
+        text = self.prompt(instruction).replace("<image>", "<image>" * rows)
+        encoded = processor.tokenizer(text, return_tensors="pt")
+        return {**encoded, "pixel_values": pixels}
+
+    def check(self, processor, model, instruction, images, inputs):
+        whole = processor(images=images, text=self.prompt(instruction), return_tensors="pt")
+        assert whole.keys() == inputs.keys()
+        for key, value in inputs.items():
+            assert torch.equal(whole[key], value), (key, instruction)
+
+    def stages(self, model, inputs, interpolate):
+        layers = model.config.vision_feature_layer
+        hidden = model.vision_tower(inputs["pixel_values"], output_hidden_states=True).hidden_states
+        vision = torch.cat([hidden[layer] for layer in ([layers] if isinstance(layers, int) else layers)], dim=-1)
+        if model.config.vision_feature_select_strategy == "default":
+            vision = vision[:, 1:]
+        return {"vision": vision, "projection": model.multi_modal_projector(vision).flatten(0, 1)[None]}
+
+
+FAMILIES = {family.model_type: family for family in (InstructBlip(), InstructBlipVideo(), Blip2(), Llava())}
 
 
 def of_case(case):

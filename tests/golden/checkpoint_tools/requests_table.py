@@ -21,7 +21,14 @@ INSTRUCTIONS = {
     "long": (LONG * 9)[: LONG.__len__() * 2 + 60],
 }
 
-TEXTS = INSTRUCTIONS
+PROMPTS = {  # whole prompts of LLaVA, which say where the pictures stand
+    "front": "<image>\nDescribe this picture.",
+    "middle": "A chat between a curious user and an assistant. USER: Look: <image> what colour is it? ASSISTANT:",
+    "end": "USER: What do you see here?<image>",
+    "two": "USER: <image>\n<image>\nWhich of the two is brighter? ASSISTANT:",
+    "two-apart": "USER: First <image> then <image>, what changed? ASSISTANT: Well,",
+}
+TEXTS = INSTRUCTIONS | PROMPTS
 
 # name, instruction, options, and the number of pictures where it is not the family's own.
 GREEDY = [
@@ -86,6 +93,15 @@ VIDEO = [  # any number of frames, not the four alone that the reference's proce
     ("three-frames", "newline", {"max_new_tokens": 12, "repetition_penalty": 1.2}, 3),
     ("three-frames-beams", "vqa", {"max_new_tokens": 12, "num_beams": 3, "num_return_sequences": 2}, 3),
     ("seven-frames", "special", {"max_new_tokens": 16}, 7),
+]
+PROMPTED = [  # no beams for two pictures: there the reference deals the rows of pictures out in the wrong order
+    ("silent", "unusual", {}),
+    ("prompt-front", "front", {"max_new_tokens": 16}),
+    ("prompt-middle", "middle", {"max_new_tokens": 16}),
+    ("prompt-middle-beams", "middle", {"max_new_tokens": 12, "num_beams": 3, "num_return_sequences": 2}),
+    ("prompt-end", "end", {"max_new_tokens": 12, "repetition_penalty": 1.2}),
+    ("two-pictures", "two", {"max_new_tokens": 16}, 2),
+    ("two-pictures-apart", "two-apart", {"max_new_tokens": 16, "repetition_penalty": 1.1}, 2),
 ]
 SAMPLING = [
     ("temperature", "unusual", {"temperature": 0.7, "top_k": 0, "top_p": 1.0}),
