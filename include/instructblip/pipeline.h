@@ -49,20 +49,23 @@ struct TensorInfo {
 
 /// What was loaded.
 struct ModelInfo {
-  std::string family;          ///< model_type of config.json
-  std::string language_model;  ///< "t5" or "llama"
-  std::string device;          ///< "cpu", "cuda:0"
-  std::string precision;       ///< how weights are held: "f32", "f16", "bf16"
+  std::string family;                ///< model_type of config.json
+  std::string language_model;        ///< "t5", "llama" or "opt"
+  bool pictures_are_frames = false;  ///< a video model: several pictures make one request
+  bool needs_instruction = true;     ///< false: BLIP-2, where an empty one means none
+  std::string device;                ///< "cpu", "cuda:0"
+  std::string precision;             ///< how weights are held: "f32", "f16", "bf16"
   std::int64_t parameters = 0;
   std::int64_t weight_bytes = 0;  ///< in memory, once they are read
   int threads = 0;
   int image_height = 0, image_width = 0;  ///< pixels of pixel_values
-  int image_positions = 0;                ///< vision positions, CLS included
+  int image_positions = 0;                ///< rows that the vision encoder hands on
   int vision_layers = 0, vision_width = 0;
-  int query_tokens = 0, qformer_layers = 0, qformer_width = 0;
-  int language_layers = 0, language_width = 0;  ///< layers of the decoder
-  int vocabulary = 0;                           ///< rows of the head
-  int max_instruction_tokens = 0;               ///< of the Q-Former, [CLS] and [SEP] counted
+  int query_tokens = 0, qformer_layers = 0, qformer_width = 0;  ///< 0 without a Q-Former
+  int language_layers = 0, language_width = 0;                  ///< layers of the decoder
+  int vocabulary = 0;                                           ///< rows of the head
+  int max_instruction_tokens = 0;  ///< of the Q-Former, [CLS] and [SEP] counted; 0 where it reads
+                                   ///< no instruction
   std::vector<std::int32_t> stop_tokens;
   std::vector<TensorInfo> tensors;
   double load_ms = 0;
@@ -71,7 +74,7 @@ struct ModelInfo {
 /// Token ids as they are fed, without image tokens.
 struct TokenizedText {
   std::vector<std::int32_t> language;  ///< of the language model
-  std::vector<std::int32_t> qformer;
+  std::vector<std::int32_t> qformer;   ///< empty where the Q-Former reads no instruction
 };
 
 /// A float32 tensor on the host.
@@ -86,12 +89,14 @@ struct NamedTensor {
 INSTRUCTBLIP_API void save_tensors(const std::filesystem::path& file,
                                    std::span<const NamedTensor> tensors);
 
-/// An encoded picture: what the vision encoder made of it. Independent of any instruction, so it
-/// can be asked any number of questions. A cheap handle that may outlive its pipeline; meant for a
-/// pipeline of the same weights. Threads: may be used from any thread at once.
+/// An encoded picture, or several: what the vision encoder made of it. Independent of any
+/// instruction, so it can be asked any number of questions. A cheap handle that may outlive its
+/// pipeline; meant for a pipeline of the same weights. Threads: may be used from any thread at
+/// once.
 class INSTRUCTBLIP_API ImageFeatures {
  public:
-  /// Rows of the encoder's output, CLS included, and their width.
+  /// Pictures; rows that the encoder hands on of each, and their width.
+  std::int64_t images() const;
   std::int64_t positions() const;
   std::int64_t width() const;
 
@@ -104,9 +109,11 @@ class INSTRUCTBLIP_API ImageFeatures {
 
 /// One element of a batch.
 struct Request {
-  Image image;
-  std::string instruction;
+  Image image = {};
+  std::string instruction = {};
   GenerationConfig options = {};
+  std::vector<Image> images = {};  ///< of a video, or where the instruction marks several; then
+                                   ///< `image` is not looked at
 };
 
 /// Its outcome: either a generation or the error that this request met.
@@ -137,7 +144,13 @@ class INSTRUCTBLIP_API Pipeline {
   Generation generate(const Image& image, std::string_view instruction,
                       const GenerationConfig& config = {}, const Control& control = {}) const;
 
-  /// The same about a picture that was encoded before: the vision encoder is not run.
+  /// The same about several pictures: the frames of a video in the order of time, any number of
+  /// them, for InstructBLIP-Video. Any other model takes one picture.
+  /// Errors: as above; invalid_argument for another number of pictures.
+  Generation generate(std::span<const Image> images, std::string_view instruction,
+                      const GenerationConfig& config = {}, const Control& control = {}) const;
+
+  /// The same about what was encoded before: the vision encoder is not run.
   /// Errors: as above; invalid_argument for features of another width.
   Generation generate(const ImageFeatures& features, std::string_view instruction,
                       const GenerationConfig& config = {}, const Control& control = {}) const;
@@ -149,12 +162,16 @@ class INSTRUCTBLIP_API Pipeline {
 
   /// Runs the vision encoder alone. Errors: as generate() for the image.
   ImageFeatures encode(const Image& image) const;
+  ImageFeatures encode(std::span<const Image> images) const;
 
-  /// What the stages compute, for comparisons: `pixel_values` [1, 3, H, W], `vision` [1, positions,
-  /// width] and, with an instruction, `qformer` [1, queries, width], `projection` [1, queries,
-  /// language width] and `logits` [1, vocabulary], the unprocessed logits of the first new token.
+  /// What the stages compute, for comparisons: `pixel_values` [n, 3, H, W] of n pictures, `vision`
+  /// [n, positions, width] and, with an instruction, `qformer` [n, queries, width] (of a model that
+  /// has one), `projection` [1, rows of all pictures, language width] and `logits` [1, vocabulary],
+  /// the unprocessed logits of the first new token.
   /// Errors: as generate().
   std::vector<NamedTensor> features(const Image& image,
+                                    std::optional<std::string_view> instruction = {}) const;
+  std::vector<NamedTensor> features(std::span<const Image> images,
                                     std::optional<std::string_view> instruction = {}) const;
 
   /// The ids that `text` becomes. Errors: invalid_argument, as generate() for an instruction.

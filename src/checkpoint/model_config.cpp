@@ -19,8 +19,8 @@ void check_heads(const ConfigSection& section, std::int64_t hidden, std::int64_t
   }
 }
 
-VisionConfig read_vision(const ConfigSection& section) {
-  VisionConfig config;
+VitConfig read_vit(const ConfigSection& section) {
+  VitConfig config;
   config.hidden = section.size("hidden_size", config.hidden);
   config.feed_forward = section.size("intermediate_size", config.feed_forward);
   config.layers = section.layers("num_hidden_layers", config.layers);
@@ -65,23 +65,45 @@ Writer writer_of(const ConfigSection& root) {
 }
 
 // Both spellings occur; where a file has both, the reference reads the first.
-std::optional<std::int32_t> read_image_token(const ConfigSection& root, std::int64_t vocabulary) {
-  const auto index = read_token_id(root, "image_token_index", vocabulary);
-  return index ? index : read_token_id(root, "image_token_id", vocabulary);
+std::optional<std::int32_t> read_image_token(const ConfigSection& root, const std::string& what,
+                                             std::int64_t vocabulary) {
+  const auto index = read_token_id(root, what + "_token_index", vocabulary);
+  return index ? index : read_token_id(root, what + "_token_id", vocabulary);
 }
 
-ModelConfig read_instructblip(const Json& root) {
+// What the BLIP families share; `picture` is how their config names what is looked at.
+ModelConfig read_blip(const Json& root, const std::string& picture) {
   const ConfigSection top(root);
   ModelConfig config;
-  config.model_type = "instructblip";
-  config.vision = read_vision(ConfigSection(root, "vision_config"));
+  const VitConfig vision = read_vit(ConfigSection(root, "vision_config"));
+  config.vision = vision;
   config.qformer = read_qformer(ConfigSection(root, "qformer_config"));
-  config.qformer.encoder_hidden = config.vision.hidden;
-  config.qformer.queries = top.size("num_query_tokens", config.qformer.queries);
+  config.qformer->encoder_hidden = vision.hidden;
+  config.qformer->queries = top.size("num_query_tokens", config.qformer->queries);
   TextConfig text = read_text_config(ConfigSection(root, "text_config"), writer_of(top));
   config.text = text.model;
   config.generation = std::move(text.generation);
-  config.image_token = read_image_token(top, text.vocabulary);
+  config.prompt.image_marker = "<" + picture + ">";
+  config.prompt.image_token = read_image_token(top, picture, text.vocabulary);
+  return config;
+}
+
+ModelConfig read_instructblip(const Json& root) { return read_blip(root, "image"); }
+
+ModelConfig read_instructblip_video(const Json& root) {
+  ModelConfig config = read_blip(root, "video");
+  config.prompt.pictures_are_frames = true;
+  return config;
+}
+
+ModelConfig read_blip2(const Json& root) {
+  ModelConfig config = read_blip(root, "image");
+  const ConfigSection qformer(root, "qformer_config");
+  if (qformer.flag("use_qformer_text_input", false)) {
+    qformer.unsupported("use_qformer_text_input", "a BLIP-2 model for retrieval");
+  }
+  config.qformer->reads_instruction = false;
+  config.prompt.bos_alone = true;
   return config;
 }
 
@@ -90,14 +112,17 @@ struct Family {
   ModelConfig (*read)(const Json& root);
 };
 
-constexpr std::array<Family, 1> kFamilies = {{{"instructblip", read_instructblip}}};
+constexpr std::array<Family, 3> kFamilies = {{
+    {"instructblip", read_instructblip},
+    {"instructblipvideo", read_instructblip_video},
+    {"blip-2", read_blip2},
+}};
 
-// Directories that are easily taken for an InstructBLIP checkpoint.
+// Directories that are easily taken for a whole model.
 std::string hint_for(const std::string& model_type) {
-  if (model_type == "llama" || model_type == "t5") {
-    return "this is a language model alone; give the directory of the whole InstructBLIP model";
+  if (model_type == "llama" || model_type == "t5" || model_type == "opt") {
+    return "this is a language model alone; give the directory of the whole model";
   }
-  if (model_type == "blip-2") return "a BLIP-2 checkpoint has no instruction-aware Q-Former";
   return {};
 }
 
@@ -122,7 +147,11 @@ ModelConfig read_model_config(const std::filesystem::path& directory) {
   const std::string model_type = top.text("model_type", "");
   std::string known;
   for (const Family& family : kFamilies) {
-    if (family.model_type == model_type) return family.read(root);
+    if (family.model_type == model_type) {
+      ModelConfig config = family.read(root);
+      config.model_type = model_type;
+      return config;
+    }
     known += (known.empty() ? "" : ", ") + std::string(family.model_type);
   }
   throw Error(ErrorCode::unsupported,

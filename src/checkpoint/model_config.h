@@ -119,6 +119,23 @@ struct LlamaConfig {
   bool tie_word_embeddings = false;  // true: the embedding is the head, whatever the file holds
 };
 
+// text_config of OPT, the decoder-only language model of BLIP-2.
+struct OptConfig {
+  std::int64_t vocabulary = 50272;
+  std::int64_t hidden = 768;
+  std::int64_t feed_forward = 3072;
+  std::int64_t layers = 12;
+  std::int64_t heads = 12;
+  std::int64_t max_positions = 2048;  // prompt and new tokens; the table has two rows more
+  std::int64_t embedding_width = 768;
+  Activation activation = Activation::relu;
+  bool norm_before = true;          // of each sub-layer; else behind its residual sum
+  bool final_norm = true;           // behind the last layer
+  bool norm_affine = true;          // norms have a weight and a bias
+  bool bias = true;                 // linear layers have one
+  bool tie_word_embeddings = true;  // the embedding is the head, whatever the file holds
+};
+
 // The generation keys that text_config may carry: each one that is present changes a default of
 // GenerationConfig, as it does in the reference. Stop ids: an empty list means "never".
 struct TextGenerationDefaults {
@@ -133,18 +150,23 @@ struct TextGenerationDefaults {
 };
 
 // The language models that can be run: a struct each.
-using LanguageConfig = std::variant<T5Config, LlamaConfig>;
+using LanguageConfig = std::variant<T5Config, LlamaConfig, OptConfig>;
 
 // What a prompt is made of.
 struct PromptConfig {
   // The text that stands for a picture, and its id; no id in directories written before late 2024.
   std::string image_marker = "<image>";
   std::optional<std::int32_t> image_token;
-  // A request's pictures are the frames of one video, in the order of time, any number of them;
-  // else it has one picture.
+  // A request's pictures are the frames of one video, in the order of time, any number of them.
   bool pictures_are_frames = false;
-  // Where there is no instruction: the language model's bos, if it has one, stands in its place.
+  // An empty instruction means none: the language model's bos, if it has one, stands in its place.
   bool bos_alone = false;
+  // Where there is one, pictures stand where the instruction has their marker, and an instruction
+  // without any is put between these two; else pictures come first and a marker is refused.
+  struct ChatFormat {
+    std::string before, after;
+  };
+  std::optional<ChatFormat> chat;
 };
 
 struct ModelConfig {

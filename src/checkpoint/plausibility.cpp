@@ -25,27 +25,24 @@ struct Stranger {
   std::string_view hint;
 };
 
-constexpr std::string_view kWholeModel = "give the directory of the whole InstructBLIP model";
+constexpr std::string_view kWholeModel = "give the directory of the whole model";
+constexpr std::string_view kConvert = "convert the checkpoint to the Hugging Face layout first";
 constexpr std::array<Stranger, 9> kStrangers = {{
-    {"vision_tower.", "this is a LLaVA checkpoint, not an InstructBLIP one", kWholeModel},
-    {"model.vision_tower.", "this is a LLaVA checkpoint, not an InstructBLIP one", kWholeModel},
-    {"Qformer.", "these are LAVIS names",
-     "convert the checkpoint to the Hugging Face layout first"},
-    {"visual_encoder.", "these are LAVIS names",
-     "convert the checkpoint to the Hugging Face layout first"},
-    {"model.decoder.layers.", "this is a language model alone, not an InstructBLIP checkpoint",
-     kWholeModel},
-    {"model.layers.", "this is a language model alone, not an InstructBLIP checkpoint",
-     kWholeModel},
-    {"encoder.block.", "this is a language model alone, not an InstructBLIP checkpoint",
-     kWholeModel},
-    {"decoder.block.", "this is a language model alone, not an InstructBLIP checkpoint",
-     kWholeModel},
-    {"bert.", "this is a BERT model, not an InstructBLIP checkpoint", kWholeModel},
+    {"vision_tower.", "this is a LLaVA checkpoint", kWholeModel},
+    {"model.vision_tower.", "this is a LLaVA checkpoint", kWholeModel},
+    {"Qformer.", "these are LAVIS names", kConvert},
+    {"visual_encoder.", "these are LAVIS names", kConvert},
+    {"model.decoder.layers.", "this is a language model alone", kWholeModel},
+    {"model.layers.", "this is a language model alone", kWholeModel},
+    {"encoder.block.", "this is a language model alone", kWholeModel},
+    {"decoder.block.", "this is a language model alone", kWholeModel},
+    {"bert.", "this is a BERT model", kWholeModel},
 }};
 
-// All four stages must have tensors; else these are not the weights of such a model.
-void check_kind(const TensorStore& tensors) {
+// All stages of the BLIP families must have tensors; else these are not the weights of such a
+// model.
+void check_kind(const ModelConfig& config, const TensorStore& tensors) {
+  if (!config.qformer) return;
   std::vector<std::string> absent;
   for (const char* prefix : {"vision_model.", "qformer.", "query_tokens", "language_model."}) {
     if (!has_prefix(tensors, prefix)) absent.push_back(std::string(prefix) + "*");
@@ -55,35 +52,52 @@ void check_kind(const TensorStore& tensors) {
     if (!has_prefix(tensors, stranger.prefix)) continue;
     throw Error(ErrorCode::bad_model,
                 "the weights have tensors named " + quote(std::string(stranger.prefix) + "*") +
-                    " and none named " + braced(absent) + ": " + std::string(stranger.what),
+                    " and none named " + braced(absent) + ": " + std::string(stranger.what) +
+                    ", expected an " + config.model_type + " checkpoint",
                 std::string(stranger.hint));
   }
   throw Error(ErrorCode::bad_model,
-              "the weights have no tensors named " + braced(absent) +
-                  ", which every InstructBLIP checkpoint has",
+              "the weights have no tensors named " + braced(absent) + ", which every " +
+                  config.model_type + " checkpoint has",
               "are the files of one part of the model missing?");
 }
 
-// BLIP-2's Q-Former takes queries alone: it has a bare norm where the word embeddings would be.
-void check_qformer_kind(const TensorStore& tensors) {
-  if (has_prefix(tensors, "qformer.embeddings.") || !has_prefix(tensors, "qformer.layernorm.")) {
-    return;
-  }
+// A Q-Former that takes queries alone, BLIP-2's, has a bare norm where the word embeddings would
+// be.
+void check_qformer_kind(const ModelConfig& config, const TensorStore& tensors) {
+  if (!config.qformer) return;
+  const bool reads = has_prefix(tensors, "qformer.embeddings.");
+  const bool alone = has_prefix(tensors, "qformer.layernorm.");
+  if (reads == alone || reads == config.qformer->reads_instruction) return;
   throw Error(ErrorCode::bad_model,
-              "the Q-Former has no qformer.embeddings.*: this is a BLIP-2 checkpoint, not an "
-              "InstructBLIP one",
-              "InstructBLIP's Q-Former reads the instruction; use a checkpoint of that model");
+              "config.json describes an " + config.model_type + " model, whose Q-Former " +
+                  (reads ? "has no words of its own" : "reads the instruction") +
+                  ", but the one in the weights " +
+                  (reads ? "has: qformer.embeddings.*" : "has no qformer.embeddings.*"),
+              "config.json and the weights are of two checkpoints");
 }
 
+// In the order of the variant.
+struct LanguageKind {
+  std::string_view name;    // with its article
+  std::string_view prefix;  // of tensors that only it has
+};
+constexpr std::array<LanguageKind, std::variant_size_v<LanguageConfig>> kLanguageKinds = {{
+    {"a T5", "language_model.encoder.block."},
+    {"a LLaMA", "language_model.model.layers."},
+    {"an OPT", "language_model.model.decoder.layers."},
+}};
+
 void check_language_kind(const ModelConfig& config, const TensorStore& tensors) {
-  const bool t5 = std::holds_alternative<T5Config>(config.text);
-  const bool has_t5 = has_prefix(tensors, "language_model.encoder.block.");
-  const bool has_llama = has_prefix(tensors, "language_model.model.layers.");
-  if (t5 ? has_t5 || !has_llama : has_llama || !has_t5) return;
-  throw Error(ErrorCode::bad_model,
-              std::string("config.json: text_config describes a ") + (t5 ? "T5" : "LLaMA") +
-                  " language model, but the weights hold a " + (t5 ? "LLaMA" : "T5") + " one",
-              "config.json and the weights are of two checkpoints");
+  const LanguageKind& described = kLanguageKinds[config.text.index()];
+  if (has_prefix(tensors, described.prefix)) return;
+  for (const LanguageKind& kind : kLanguageKinds) {
+    if (!has_prefix(tensors, kind.prefix)) continue;
+    throw Error(ErrorCode::bad_model,
+                "config.json: text_config describes " + std::string(described.name) +
+                    " language model, but the weights hold " + std::string(kind.name) + " one",
+                "config.json and the weights are of two checkpoints");
+  }
 }
 
 // What can be told from one tensor: its shape follows from a few widths of config.json.
@@ -98,59 +112,86 @@ constexpr const char* kOtherEncoder = "is this the Q-Former of another vision en
 constexpr const char* kOtherLanguage = "is this the language model of another size?";
 constexpr const char* kOtherConfig = "config.json and the weights are of two checkpoints";
 
+// Of the projection, whose rows are `rows` wide, and of the embedding.
+std::array<Probe, 2> language_probes(const T5Config& c, std::int64_t rows) {
+  return {{{"language_projection.weight",
+            {c.hidden, rows},
+            "text_config.d_model, qformer_config.hidden_size",
+            kOtherLanguage},
+           {"language_model.shared.weight",
+            {c.vocabulary, c.hidden},
+            "text_config.vocab_size and d_model",
+            kOtherLanguage}}};
+}
+
+std::array<Probe, 2> language_probes(const LlamaConfig& c, std::int64_t rows) {
+  return {{{"language_projection.weight",
+            {c.hidden, rows},
+            "text_config.hidden_size, qformer_config.hidden_size",
+            kOtherLanguage},
+           {"language_model.model.embed_tokens.weight",
+            {c.vocabulary, c.hidden},
+            "text_config.vocab_size and hidden_size",
+            kOtherLanguage}}};
+}
+
+std::array<Probe, 2> language_probes(const OptConfig& c, std::int64_t rows) {
+  return {{{"language_projection.weight",
+            {c.hidden, rows},
+            "text_config.hidden_size, qformer_config.hidden_size",
+            kOtherLanguage},
+           {"language_model.model.decoder.embed_tokens.weight",
+            {c.vocabulary, c.embedding_width},
+            "text_config.vocab_size and word_embed_proj_dim",
+            kOtherLanguage}}};
+}
+
+void add_probes(const VitConfig& c, std::vector<Probe>& probes) {
+  probes.push_back({"vision_model.embeddings.class_embedding",
+                    {1, 1, c.hidden},
+                    "vision_config.hidden_size",
+                    kOtherConfig});
+  probes.push_back({"vision_model.embeddings.patch_embedding.weight",
+                    {c.hidden, 3, c.patch_size, c.patch_size},
+                    "vision_config.hidden_size and patch_size",
+                    kOtherConfig});
+  probes.push_back({"vision_model.embeddings.position_embedding",
+                    {1, c.positions(), c.hidden},
+                    "vision_config.image_size, patch_size and hidden_size",
+                    "is image_size that of another resolution of this model?"});
+}
+
+void add_probes(const QFormerConfig& c, std::vector<Probe>& probes) {
+  probes.push_back({"query_tokens",
+                    {1, c.queries, c.hidden},
+                    "num_query_tokens, qformer_config.hidden_size",
+                    kOtherConfig});
+  if (c.reads_instruction) {
+    probes.push_back({"qformer.embeddings.word_embeddings.weight",
+                      {c.vocabulary, c.hidden},
+                      "qformer_config.vocab_size and hidden_size",
+                      kOtherConfig});
+  }
+  probes.push_back({"qformer.encoder.layer.0.attention.attention.query.weight",
+                    {c.hidden, c.hidden},
+                    "qformer_config.hidden_size",
+                    kOtherConfig});
+  probes.push_back({"qformer.encoder.layer.0.crossattention.attention.key.weight",
+                    {c.hidden, c.encoder_hidden},
+                    "qformer_config.hidden_size, vision_config.hidden_size",
+                    kOtherEncoder});
+}
+
 // In the order in which one explains the next.
 std::vector<Probe> probes_of(const ModelConfig& config) {
-  const VisionConfig& v = config.vision;
-  const QFormerConfig& q = config.qformer;
-  std::vector<Probe> probes = {
-      {"vision_model.embeddings.class_embedding",
-       {1, 1, v.hidden},
-       "vision_config.hidden_size",
-       kOtherConfig},
-      {"vision_model.embeddings.patch_embedding.weight",
-       {v.hidden, 3, v.patch_size, v.patch_size},
-       "vision_config.hidden_size and patch_size",
-       kOtherConfig},
-      {"vision_model.embeddings.position_embedding",
-       {1, v.positions(), v.hidden},
-       "vision_config.image_size, patch_size and hidden_size",
-       "is image_size that of another resolution of this model?"},
-      {"query_tokens",
-       {1, q.queries, q.hidden},
-       "num_query_tokens, qformer_config.hidden_size",
-       kOtherConfig},
-      {"qformer.embeddings.word_embeddings.weight",
-       {q.vocabulary, q.hidden},
-       "qformer_config.vocab_size and hidden_size",
-       kOtherConfig},
-      {"qformer.encoder.layer.0.attention.attention.query.weight",
-       {q.hidden, q.hidden},
-       "qformer_config.hidden_size",
-       kOtherConfig},
-      {"qformer.encoder.layer.0.crossattention.attention.key.weight",
-       {q.hidden, v.hidden},
-       "qformer_config.hidden_size, vision_config.hidden_size",
-       kOtherEncoder},
-  };
-  if (const auto* t5 = std::get_if<T5Config>(&config.text)) {
-    probes.push_back({"language_projection.weight",
-                      {t5->hidden, q.hidden},
-                      "text_config.d_model, qformer_config.hidden_size",
-                      kOtherLanguage});
-    probes.push_back({"language_model.shared.weight",
-                      {t5->vocabulary, t5->hidden},
-                      "text_config.vocab_size and d_model",
-                      kOtherLanguage});
-  } else {
-    const auto& llama = std::get<LlamaConfig>(config.text);
-    probes.push_back({"language_projection.weight",
-                      {llama.hidden, q.hidden},
-                      "text_config.hidden_size, qformer_config.hidden_size",
-                      kOtherLanguage});
-    probes.push_back({"language_model.model.embed_tokens.weight",
-                      {llama.vocabulary, llama.hidden},
-                      "text_config.vocab_size and hidden_size",
-                      kOtherLanguage});
+  std::vector<Probe> probes;
+  std::visit([&](const auto& vision) { add_probes(vision, probes); }, config.vision);
+  if (!config.qformer) return probes;
+  add_probes(*config.qformer, probes);
+  for (const Probe& probe :
+       std::visit([&](const auto& text) { return language_probes(text, config.qformer->hidden); },
+                  config.text)) {
+    probes.push_back(probe);
   }
   return probes;
 }
@@ -169,7 +210,7 @@ void check_widths(const ModelConfig& config, const TensorStore& tensors) {
   findings.throw_if_any(ErrorCode::bad_model, "the weights do not fit config.json", hint);
 }
 
-double elements_of(const VisionConfig& c) {
+double elements_of(const VitConfig& c) {
   const auto width = static_cast<double>(c.hidden);
   const auto patch = static_cast<double>(c.patch_size);
   return static_cast<double>(c.positions()) * width + width * 3 * patch * patch +
@@ -179,8 +220,10 @@ double elements_of(const VisionConfig& c) {
 
 double elements_of(const QFormerConfig& c) {
   const auto width = static_cast<double>(c.hidden);
-  const auto rows = static_cast<double>(c.queries + c.vocabulary + c.max_positions);
-  const double self = 4 * width * width + 4 * width * static_cast<double>(c.feed_forward);
+  const auto rows = static_cast<double>(c.queries) +
+                    (c.reads_instruction ? static_cast<double>(c.vocabulary + c.max_positions) : 0);
+  const double self = 4 * width * width +
+                      (c.reads_instruction ? 4 : 2) * width * static_cast<double>(c.feed_forward);
   const double cross = 2 * width * (width + static_cast<double>(c.encoder_hidden));
   const auto crossed =
       static_cast<double>((c.layers + c.cross_attention_every - 1) / c.cross_attention_every);
@@ -205,6 +248,14 @@ double elements_of(const LlamaConfig& c) {
          static_cast<double>(c.layers) * (attention + feed_forward);
 }
 
+double elements_of(const OptConfig& c) {
+  const auto width = static_cast<double>(c.hidden);
+  return static_cast<double>(c.vocabulary) * static_cast<double>(c.embedding_width) +
+         static_cast<double>(c.max_positions) * width +
+         static_cast<double>(c.layers) * width *
+             (4 * width + 2 * static_cast<double>(c.feed_forward));
+}
+
 // Far too large only: a checkpoint that lacks a few tensors is better told which.
 void check_size(const ModelConfig& config, const TensorStore& tensors) {
   double present = 0;
@@ -225,13 +276,14 @@ void check_size(const ModelConfig& config, const TensorStore& tensors) {
 }  // namespace
 
 double estimated_elements(const ModelConfig& config) {
-  const double text = std::visit([](const auto& part) { return elements_of(part); }, config.text);
-  return elements_of(config.vision) + elements_of(config.qformer) + text;
+  const auto count = [](const auto& part) { return elements_of(part); };
+  return std::visit(count, config.vision) + (config.qformer ? elements_of(*config.qformer) : 0) +
+         std::visit(count, config.text);
 }
 
 void check_plausible(const ModelConfig& config, const TensorStore& tensors) {
-  check_kind(tensors);
-  check_qformer_kind(tensors);
+  check_kind(config, tensors);
+  check_qformer_kind(config, tensors);
   check_language_kind(config, tensors);
   check_widths(config, tensors);
   check_size(config, tensors);

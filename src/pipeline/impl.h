@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,7 +19,7 @@
 namespace instructblip {
 
 struct ImageFeatures::Impl {
-  at::Tensor visual;    // [1, P, V]
+  at::Tensor visual;    // [B, P, V], B pictures
   double image_ms = 0;  // spent on making it
   double vision_ms = 0;
 };
@@ -34,21 +35,21 @@ struct Pipeline::Impl {
   // Throws Error(invalid_argument) where there are none.
   const Stages& model() const;
 
-  at::Tensor pixels(const Image& image) const;           // [1, 3, H, W]
-  ImageFeatures::Impl encode(const Image& image) const;  // pixels and vision, timed
-  at::Tensor read_image(const Instruction& instruction,
-                        const at::Tensor& visual) const;                              // [1, Q, D]
-  at::Tensor project(const at::Tensor& queries) const;                                // [1, Q, L]
-  at::Tensor prompt(const at::Tensor& prefix, const Instruction& instruction) const;  // [1, P, L]
+  at::Tensor pixels(std::span<const Image> images) const;           // [B, 3, H, W]
+  ImageFeatures::Impl encode(std::span<const Image> images) const;  // pixels and vision, timed
+  // What the queries make of `visual` [B, P, V], [B, Q, D]; `visual` itself without a Q-Former.
+  at::Tensor read_image(const Instruction& instruction, const at::Tensor& visual) const;
+  at::Tensor project(const at::Tensor& rows) const;                        // [1, B Q, L]
+  at::Tensor embed(const Prompt& prompt, const at::Tensor& prefix) const;  // [1, P, L]
 
   // A request, checked and with every default filled in before any stage runs.
   struct Question {
-    Instruction instruction;
-    std::vector<std::int32_t> prompt_ids;  // image tokens and text
-    std::vector<std::int32_t> history;     // what stands before the first new token
+    Prompt prompt;
+    std::vector<std::int32_t> history;  // what stands before the first new token
     GenerationConfig options;
   };
-  Question question(std::string_view instruction, const GenerationConfig& asked) const;
+  Question question(std::string_view instruction, std::int64_t pictures,
+                    const GenerationConfig& asked) const;
   Generation answer(const ImageFeatures::Impl& features, const Question& question,
                     const Control& control) const;
 };

@@ -77,16 +77,34 @@ void describe_language(const LlamaConfig& config, ModelInfo& info) {
   info.language_width = static_cast<int>(config.hidden);
 }
 
+void describe_language(const OptConfig& config, ModelInfo& info) {
+  info.language_model = "opt";
+  info.language_layers = static_cast<int>(config.layers);
+  info.language_width = static_cast<int>(config.hidden);
+}
+
+void describe_vision(const VitConfig& config, ModelInfo& info) {
+  info.vision_layers = static_cast<int>(config.layers);
+  info.vision_width = static_cast<int>(config.hidden);
+}
+
+void describe_qformer(const QFormerConfig& config, ModelInfo& info) {
+  info.query_tokens = static_cast<int>(config.queries);
+  info.qformer_layers = static_cast<int>(config.layers);
+  info.qformer_width = static_cast<int>(config.hidden);
+  if (config.reads_instruction) {
+    info.max_instruction_tokens = static_cast<int>(config.max_positions);
+  }
+}
+
 ModelInfo describe(const ModelConfig& config, const TensorStore& store) {
   ModelInfo info;
   info.family = config.model_type;
   info.device = "cpu";
-  info.vision_layers = static_cast<int>(config.vision.layers);
-  info.vision_width = static_cast<int>(config.vision.hidden);
-  info.query_tokens = static_cast<int>(config.qformer.queries);
-  info.qformer_layers = static_cast<int>(config.qformer.layers);
-  info.qformer_width = static_cast<int>(config.qformer.hidden);
-  info.max_instruction_tokens = static_cast<int>(config.qformer.max_positions);
+  info.pictures_are_frames = config.prompt.pictures_are_frames;
+  info.needs_instruction = !config.prompt.bos_alone;
+  std::visit([&](const auto& vision) { describe_vision(vision, info); }, config.vision);
+  if (config.qformer) describe_qformer(*config.qformer, info);
   info.vocabulary = static_cast<int>(vocabulary_of(config));
   info.stop_tokens = config.generation.eos;
   std::visit([&](const auto& text) { describe_language(text, info); }, config.text);
@@ -139,7 +157,7 @@ Pipeline Pipeline::load(const std::filesystem::path& checkpoint_dir, const LoadO
     loader.finish();
     info.parameters = loader.parameters();
     info.weight_bytes = loader.bytes();
-    info.image_positions = static_cast<int>(stages->vision.positions());
+    info.image_positions = static_cast<int>(stages->vision->positions());
     if (!options.weights) stages.reset();
     log_info(printable(checkpoint_dir.string()) + ": " + info.family + " with " +
              info.language_model + ", weights held as " + info.precision + " on " + info.device +

@@ -87,48 +87,72 @@ const Stages& Pipeline::Impl::model() const {
 
 // --- the stages, in the order of the data
 
-at::Tensor Pipeline::Impl::pixels(const Image& image) const {
-  auto values = std::make_shared<std::vector<float>>(image_processor.run(image));
-  const std::int64_t height = image_processor.height();
-  const std::int64_t width = image_processor.width();
-  return at::from_blob(
-      values->data(), {1, 3, height, width}, [values](void*) {}, at::dtype(at::kFloat));
+at::Tensor Pipeline::Impl::pixels(std::span<const Image> images) const {
+  std::vector<at::Tensor> pictures;
+  for (const Image& image : images) {
+    auto values = std::make_shared<std::vector<float>>(image_processor.run(image));
+    pictures.push_back(at::from_blob(
+        values->data(), {1, 3, image_processor.height(), image_processor.width()},
+        [values](void*) {}, at::dtype(at::kFloat)));
+  }
+  return pictures.size() == 1 ? pictures.front() : at::cat(pictures);
 }
 
-ImageFeatures::Impl Pipeline::Impl::encode(const Image& image) const {
+ImageFeatures::Impl Pipeline::Impl::encode(std::span<const Image> images) const {
+  if (images.empty()) {
+    throw Error(ErrorCode::invalid_argument, "no picture was given, expected one at least");
+  }
   Stopwatch watch;
-  const at::Tensor values = pixels(image);  // [1, 3, H, W]
+  const at::Tensor values = pixels(images);  // [B, 3, H, W]
   ImageFeatures::Impl features;
   features.image_ms = watch.lap_ms();
   features.visual =
-      compute->run([&] { return finite(model().vision.forward(values), "vision encoder"); });
+      compute->run([&] { return finite(model().vision->forward(values), "vision encoder"); });
   features.vision_ms = watch.lap_ms();
   return features;
 }
 
 at::Tensor Pipeline::Impl::read_image(const Instruction& instruction,
                                       const at::Tensor& visual) const {
+  if (!model().qformer) return visual;
   return compute->run(
-      [&] { return finite(model().qformer.forward(instruction.qformer, visual), "Q-Former"); });
+      [&] { return finite(model().qformer->forward(instruction.qformer, visual), "Q-Former"); });
 }
 
-at::Tensor Pipeline::Impl::project(const at::Tensor& queries) const {
-  return compute->run([&] { return model().projection.forward(queries); });
-}
-
-at::Tensor Pipeline::Impl::prompt(const at::Tensor& prefix, const Instruction& instruction) const {
+at::Tensor Pipeline::Impl::project(const at::Tensor& rows) const {
   return compute->run([&] {
-    return at::cat({prefix, model().language->embed(instruction.language)}, 1);
+    const at::Tensor projected = model().projection->forward(rows);  // [B, Q, L]
+    return projected.reshape({1, -1, projected.size(2)});            // one picture after the other
+  });
+}
+
+at::Tensor Pipeline::Impl::embed(const Prompt& prompt, const at::Tensor& prefix) const {
+  return compute->run([&] {
+    const std::span<const std::int32_t> text = prompt.instruction.language;
+    const std::int64_t rows = model().picture_rows;
+    std::vector<at::Tensor> parts;
+    const auto add_text = [&](std::size_t begin, std::size_t end) {
+      if (begin < end) parts.push_back(model().language->embed(text.subspan(begin, end - begin)));
+    };
+    std::size_t read = 0;
+    for (std::size_t i = 0; i < prompt.places.size(); ++i) {
+      add_text(read, prompt.places[i]);
+      parts.push_back(prefix.narrow(1, static_cast<std::int64_t>(i) * rows, rows));
+      read = prompt.places[i];
+    }
+    add_text(read, text.size());
+    return at::cat(parts, 1);
   });
 }
 
 Pipeline::Impl::Question Pipeline::Impl::question(std::string_view instruction,
+                                                  std::int64_t pictures,
                                                   const GenerationConfig& asked) const {
   validate_options(asked);
   Question question;
-  question.instruction = prompts.read(instruction);
-  question.prompt_ids = prompts.prompt_ids(question.instruction);
-  question.history = model().language->history(question.prompt_ids);
+  question.prompt =
+      prompts.with_pictures(prompts.read(instruction), pictures, model().picture_rows);
+  question.history = model().language->history(question.prompt.ids);
   question.options = resolve_options(asked, generation_defaults,
                                      static_cast<std::int64_t>(question.history.size()));
   return question;
@@ -136,20 +160,20 @@ Pipeline::Impl::Question Pipeline::Impl::question(std::string_view instruction,
 
 Generation Pipeline::Impl::answer(const ImageFeatures::Impl& features, const Question& question,
                                   const Control& control) const {
-  const auto& [instruction, prompt_ids, history, options] = question;
+  const auto& [prompt, history, options] = question;
   Generation generation;
   generation.options = options;
-  generation.prompt_tokens = static_cast<int>(prompt_ids.size());
-  generation.qformer_tokens = static_cast<int>(instruction.qformer.size());
+  generation.prompt_tokens = static_cast<int>(prompt.ids.size());
+  generation.qformer_tokens = static_cast<int>(prompt.instruction.qformer.size());
   generation.timings.image = features.image_ms;
   generation.timings.vision = features.vision_ms;
   Stopwatch watch;
 
-  const at::Tensor queries = read_image(instruction, features.visual);  // [1, Q, D]
-  const at::Tensor prefix = project(queries);                           // [1, Q, L]
+  const at::Tensor queries = read_image(prompt.instruction, features.visual);  // [B, Q, D]
+  const at::Tensor prefix = project(queries);                                  // [1, B Q, L]
   generation.timings.qformer = watch.lap_ms();
 
-  LanguageAdapter session(*compute, *model().language, prompt(prefix, instruction));
+  LanguageAdapter session(*compute, *model().language, embed(prompt, prefix));
 
   const Tokenizer& tokenizer = prompts.tokenizer();
   const bool one_row = *options.num_beams == 1 && *options.num_return_sequences == 1;
@@ -192,11 +216,17 @@ Pipeline::~Pipeline() = default;
 
 Generation Pipeline::generate(const Image& image, std::string_view instruction,
                               const GenerationConfig& config, const Control& control) const {
+  return generate(std::span(&image, 1), instruction, config, control);
+}
+
+Generation Pipeline::generate(std::span<const Image> images, std::string_view instruction,
+                              const GenerationConfig& config, const Control& control) const {
   return guarded([&] {
     Stopwatch watch;
-    // What costs nothing to refuse is refused before the picture is encoded.
-    const Impl::Question question = impl_->question(instruction, config);
-    const ImageFeatures::Impl features = impl_->encode(image);
+    // What costs nothing to refuse is refused before a picture is encoded.
+    const Impl::Question question =
+        impl_->question(instruction, static_cast<std::int64_t>(images.size()), config);
+    const ImageFeatures::Impl features = impl_->encode(images);
     Generation generation = impl_->answer(features, question, control);
     generation.timings.load = impl_->info.load_ms;
     generation.timings.total = watch.lap_ms();
@@ -209,13 +239,17 @@ Generation Pipeline::generate(const ImageFeatures& features, std::string_view in
   return guarded([&] {
     Stopwatch watch;
     const ImageFeatures::Impl& given = *features.impl_;
-    if (given.visual.size(2) != impl_->model().vision.width()) {
+    const VisionEncoder& encoder = *impl_->model().vision;
+    if (given.visual.size(1) != encoder.positions() || given.visual.size(2) != encoder.width()) {
+      const auto size = [](std::int64_t rows, std::int64_t width) {
+        return std::to_string(rows) + " rows, " + std::to_string(width) + " wide";
+      };
       throw Error(ErrorCode::invalid_argument,
-                  "the features are " + std::to_string(given.visual.size(2)) + " wide, expected " +
-                      std::to_string(impl_->model().vision.width()),
+                  "the features have " + size(given.visual.size(1), given.visual.size(2)) +
+                      ", expected " + size(encoder.positions(), encoder.width()),
                   "they were encoded by another model");
     }
-    const Impl::Question question = impl_->question(instruction, config);
+    const Impl::Question question = impl_->question(instruction, given.visual.size(0), config);
     Generation generation = impl_->answer({.visual = given.visual}, question, control);
     generation.timings.load = impl_->info.load_ms;
     generation.timings.total = watch.lap_ms();
@@ -230,7 +264,9 @@ std::vector<Response> Pipeline::generate(std::span<const Request> requests,
   for (const Request& request : requests) {
     Response& response = responses.emplace_back();
     try {
-      response.generation = generate(request.image, request.instruction, request.options, control);
+      const std::span<const Image> images =
+          request.images.empty() ? std::span(&request.image, 1) : std::span(request.images);
+      response.generation = generate(images, request.instruction, request.options, control);
     } catch (const Error& error) {
       response.error = error;
     }
@@ -238,31 +274,39 @@ std::vector<Response> Pipeline::generate(std::span<const Request> requests,
   return responses;
 }
 
-ImageFeatures Pipeline::encode(const Image& image) const {
+ImageFeatures Pipeline::encode(const Image& image) const { return encode(std::span(&image, 1)); }
+
+ImageFeatures Pipeline::encode(std::span<const Image> images) const {
   return guarded([&] {
-    return ImageFeatures(std::make_shared<const ImageFeatures::Impl>(impl_->encode(image)));
+    return ImageFeatures(std::make_shared<const ImageFeatures::Impl>(impl_->encode(images)));
   });
 }
 
 std::vector<NamedTensor> Pipeline::features(const Image& image,
                                             std::optional<std::string_view> instruction) const {
+  return features(std::span(&image, 1), instruction);
+}
+
+std::vector<NamedTensor> Pipeline::features(std::span<const Image> images,
+                                            std::optional<std::string_view> instruction) const {
   return guarded([&] {
-    std::optional<Instruction> asked;
-    if (instruction) asked = impl_->prompts.read(*instruction);
-    const at::Tensor pixels = impl_->pixels(image);
+    const auto count = static_cast<std::int64_t>(images.size());
+    std::optional<Impl::Question> asked;
+    if (instruction) asked = impl_->question(*instruction, count, {});
+    const at::Tensor pixels = impl_->pixels(images);
     const at::Tensor visual =
-        impl_->compute->run([&] { return impl_->model().vision.forward(pixels); });
+        impl_->compute->run([&] { return impl_->model().vision->forward(pixels); });
     std::vector<NamedTensor> tensors;
     tensors.push_back(to_named("pixel_values", pixels));
     tensors.push_back(to_named("vision", visual));
     if (!asked) return tensors;
 
-    const at::Tensor queries = impl_->read_image(*asked, visual);
+    const at::Tensor queries = impl_->read_image(asked->prompt.instruction, visual);
     const at::Tensor prefix = impl_->project(queries);
-    const at::Tensor prompt = impl_->prompt(prefix, *asked);
+    const at::Tensor prompt = impl_->embed(asked->prompt, prefix);
     const at::Tensor logits =
         impl_->compute->run([&] { return impl_->model().language->start(prompt)->prefill(); });
-    tensors.push_back(to_named("qformer", queries));
+    if (impl_->model().qformer) tensors.push_back(to_named("qformer", queries));
     tensors.push_back(to_named("projection", prefix));
     tensors.push_back(to_named("logits", logits));
     return tensors;
@@ -278,6 +322,7 @@ TokenizedText Pipeline::tokenize(std::string_view text) const {
 
 const ModelInfo& Pipeline::info() const noexcept { return impl_->info; }
 
+std::int64_t ImageFeatures::images() const { return impl_->visual.size(0); }
 std::int64_t ImageFeatures::positions() const { return impl_->visual.size(1); }
 std::int64_t ImageFeatures::width() const { return impl_->visual.size(2); }
 

@@ -11,8 +11,6 @@
 namespace instructblip {
 namespace {
 
-constexpr std::string_view kImageToken = "<image>";
-
 // Tokens that have an id beyond the embedding without harm: the image token of old directories, the
 // padding of a tokenizer. Ids that a text really uses are checked when they are embedded.
 constexpr std::int64_t kTokensWithoutRow = 64;
@@ -20,14 +18,15 @@ constexpr std::int64_t kTokensWithoutRow = 64;
 // What the tokenizer's files leave open follows from the language model.
 TokenizerKind kind_of(const T5Config&) { return TokenizerKind::t5; }
 TokenizerKind kind_of(const LlamaConfig&) { return TokenizerKind::llama; }
+TokenizerKind kind_of(const OptConfig&) { return TokenizerKind::gpt2; }
 TokenizerKind kind_of(const LanguageConfig& text) {
   return std::visit([](const auto& config) { return kind_of(config); }, text);
 }
 
 // The id that today's processor gives the token when it adds it to an old tokenizer. Its row may be
 // a spare one of the vocabulary, which the repetition penalty then counts as part of the prompt.
-std::int32_t added_image_token(const Tokenizer& tokenizer) {
-  return tokenizer.id_of(kImageToken).value_or(tokenizer.size());
+std::int32_t added_image_token(const Tokenizer& tokenizer, const std::string& marker) {
+  return tokenizer.id_of(marker).value_or(tokenizer.size());
 }
 
 void check_rows(const Tokenizer& tokenizer, std::int64_t rows, const std::string& which) {
@@ -38,52 +37,124 @@ void check_rows(const Tokenizer& tokenizer, std::int64_t rows, const std::string
               "is the tokenizer of another model in this directory?");
 }
 
+[[noreturn]] void refuse(const std::string& message, const std::string& hint = {}) {
+  throw Error(ErrorCode::invalid_argument, message, hint);
+}
+
+void check_text(std::string_view text) {
+  if (static_cast<std::int64_t>(text.size()) > limits::kInstructionBytes) {
+    refuse("the instruction has " + std::to_string(text.size()) + " bytes, expected at most " +
+           std::to_string(limits::kInstructionBytes));
+  }
+  if (const auto offset = utf8::find_invalid(text)) {
+    refuse("the instruction is not valid UTF-8 at byte " + std::to_string(*offset));
+  }
+}
+
+void check_length(std::size_t found, std::int64_t most, const std::string& who) {
+  if (static_cast<std::int64_t>(found) <= most) return;
+  refuse("the instruction becomes " + std::to_string(found) + " tokens of the " + who +
+             ", expected at most " + std::to_string(most),
+         "shorten it: no text is cut in silence");
+}
+
 }  // namespace
 
 PromptBuilder::PromptBuilder(const std::filesystem::path& directory, const ModelConfig& config,
                              std::int64_t embedding_rows)
-    : tokenizer_(load_tokenizer(directory, kind_of(config.text))),
-      qformer_tokenizer_(load_tokenizer(directory / "qformer_tokenizer", TokenizerKind::bert)),
-      queries_(config.qformer.queries),
-      max_qformer_tokens_(config.qformer.max_positions),
-      image_token_(config.image_token ? *config.image_token : added_image_token(*tokenizer_)) {
+    : config_(config.prompt),
+      bos_(config.prompt.bos_alone ? config.generation.bos : std::nullopt),
+      tokenizer_(load_tokenizer(directory, kind_of(config.text))),
+      image_token_(config_.image_token ? *config_.image_token
+                                       : added_image_token(*tokenizer_, config_.image_marker)) {
   check_rows(*tokenizer_, embedding_rows, "the tokenizer");
-  check_rows(*qformer_tokenizer_, config.qformer.vocabulary, "qformer_tokenizer");
+  if (config_.chat && tokenizer_->id_of(config_.image_marker) != image_token_) {
+    throw Error(ErrorCode::bad_model,
+                "the tokenizer does not know " + config_.image_marker + " as token " +
+                    std::to_string(image_token_) + ", which config.json names as the image token",
+                "is the tokenizer of another model in this directory?");
+  }
+  if (!config.qformer || !config.qformer->reads_instruction) return;
+  qformer_tokenizer_ = load_tokenizer(directory / "qformer_tokenizer", TokenizerKind::bert);
+  max_qformer_tokens_ = config.qformer->max_positions;
+  check_rows(*qformer_tokenizer_, config.qformer->vocabulary, "qformer_tokenizer");
+}
+
+std::vector<std::int32_t> PromptBuilder::encode(std::string_view text) const {
+  if (text.empty() && bos_) return {*bos_};
+  const bool marked = text.find(config_.image_marker) != std::string_view::npos;
+  if (!config_.chat || marked) return tokenizer_->encode(text);
+  return tokenizer_->encode(config_.chat->before + std::string(text) + config_.chat->after);
+}
+
+// Image tokens leave the ids; where they stood is kept.
+void PromptBuilder::take_marks(Instruction& instruction) const {
+  std::vector<std::int32_t> text;
+  for (const std::int32_t id : instruction.language) {
+    if (id == image_token_) {
+      instruction.marks.push_back(text.size());
+    } else {
+      text.push_back(id);
+    }
+  }
+  instruction.language = std::move(text);
 }
 
 Instruction PromptBuilder::read(std::string_view text) const {
-  const auto refuse = [](const std::string& message, const std::string& hint = {}) {
-    throw Error(ErrorCode::invalid_argument, "the instruction " + message, hint);
-  };
-  if (static_cast<std::int64_t>(text.size()) > limits::kInstructionBytes) {
-    refuse("has " + std::to_string(text.size()) + " bytes, expected at most " +
-           std::to_string(limits::kInstructionBytes));
+  check_text(text);
+  Instruction instruction;
+  if (qformer_tokenizer_) {
+    instruction.qformer = qformer_tokenizer_->encode(text);
+    check_length(instruction.qformer.size(), max_qformer_tokens_, "Q-Former");
   }
-  if (const auto offset = utf8::find_invalid(text)) {
-    refuse("is not valid UTF-8 at byte " + std::to_string(*offset));
+  instruction.language = encode(text);
+  take_marks(instruction);
+  const bool marked = text.find(config_.image_marker) != std::string_view::npos;
+  if (!config_.chat && (marked || !instruction.marks.empty())) {
+    refuse("the instruction holds the literal " + config_.image_marker +
+               ", which stands for the picture itself",
+           "leave it out: the picture is put before the instruction");
   }
-  Instruction instruction{qformer_tokenizer_->encode(text), tokenizer_->encode(text)};
-  if (text.find(kImageToken) != std::string_view::npos ||
-      std::ranges::find(instruction.language, image_token_) != instruction.language.end()) {
-    refuse(
-        "holds the literal " + std::string(kImageToken) + ", which stands for the picture itself",
-        "leave it out: the picture is put before the instruction");
-  }
-  const auto too_long = [&](std::size_t found, std::int64_t most, const std::string& who) {
-    if (static_cast<std::int64_t>(found) <= most) return;
-    refuse("becomes " + std::to_string(found) + " tokens of the " + who + ", expected at most " +
-               std::to_string(most),
-           "shorten it: no text is cut in silence");
-  };
-  too_long(instruction.qformer.size(), max_qformer_tokens_, "Q-Former");
-  too_long(instruction.language.size(), limits::kPromptTokens - queries_, "language model");
+  check_length(instruction.language.size(), limits::kPromptTokens, "language model");
   return instruction;
 }
 
-std::vector<std::int32_t> PromptBuilder::prompt_ids(const Instruction& instruction) const {
-  std::vector<std::int32_t> ids(static_cast<std::size_t>(queries_), image_token_);
-  ids.insert(ids.end(), instruction.language.begin(), instruction.language.end());
-  return ids;
+void PromptBuilder::check_count(const Instruction& instruction, std::int64_t pictures) const {
+  const auto marked = static_cast<std::int64_t>(instruction.marks.size());
+  if (config_.pictures_are_frames) {
+    if (pictures >= 1) return;
+    refuse("the request has no picture, expected the frames of a video");
+  }
+  const std::int64_t wanted = config_.chat ? marked : 1;
+  if (pictures == wanted) return;
+  refuse("the request has " + std::to_string(pictures) +
+             (pictures == 1 ? " picture" : " pictures") + ", expected " + std::to_string(wanted),
+         config_.chat ? "as many as the instruction has " + config_.image_marker
+                      : "only a video model looks at several pictures at once");
+}
+
+Prompt PromptBuilder::with_pictures(Instruction instruction, std::int64_t pictures,
+                                    std::int64_t rows) const {
+  check_count(instruction, pictures);
+  const std::size_t text = instruction.language.size();
+  const auto count = static_cast<std::size_t>(pictures);
+  if (static_cast<std::int64_t>(text) + pictures * rows > limits::kPromptTokens) {
+    refuse("the prompt has " + std::to_string(text) + " tokens of text and " +
+           std::to_string(pictures) + " times " + std::to_string(rows) +
+           " for pictures, expected at most " + std::to_string(limits::kPromptTokens) + " in all");
+  }
+  Prompt prompt{std::move(instruction), {}, {}};
+  prompt.places = config_.chat ? prompt.instruction.marks : std::vector<std::size_t>(count, 0);
+  const std::vector<std::int32_t>& ids = prompt.instruction.language;
+  std::size_t begin = 0;
+  for (const std::size_t place : prompt.places) {
+    prompt.ids.insert(prompt.ids.end(), ids.begin() + static_cast<std::ptrdiff_t>(begin),
+                      ids.begin() + static_cast<std::ptrdiff_t>(place));
+    prompt.ids.insert(prompt.ids.end(), static_cast<std::size_t>(rows), image_token_);
+    begin = place;
+  }
+  prompt.ids.insert(prompt.ids.end(), ids.begin() + static_cast<std::ptrdiff_t>(begin), ids.end());
+  return prompt;
 }
 
 }  // namespace instructblip

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -15,30 +16,49 @@ namespace instructblip {
 
 // Both readings of one instruction.
 struct Instruction {
-  std::vector<std::int32_t> qformer;   // [CLS] ... [SEP]
+  std::vector<std::int32_t> qformer;   // [CLS] ... [SEP]; empty where the Q-Former reads none
   std::vector<std::int32_t> language;  // without image tokens
+  // Where the instruction marks its pictures: each before the token of `language` with this index.
+  // Empty where pictures come first.
+  std::vector<std::size_t> marks;
 };
 
-// Owns the two tokenizers and the limits that a text must keep. Immutable.
+// The prompt of the language model, pictures included.
+struct Prompt {
+  Instruction instruction;
+  // One for each picture: its rows come before the token of instruction.language with this index.
+  std::vector<std::size_t> places;
+  // As the reference has them: an image token for each row of a picture. Where config.json names no
+  // image token it is the id that adding one would give.
+  std::vector<std::int32_t> ids;
+};
+
+// Owns the tokenizers and the limits that a text must keep. Immutable.
 class PromptBuilder {
  public:
   // Reads the tokenizers of `directory`. `embedding_rows` of the language model bound its ids.
   PromptBuilder(const std::filesystem::path& directory, const ModelConfig& config,
                 std::int64_t embedding_rows);
 
-  // Throws Error(invalid_argument): not UTF-8, too long, or holding the literal image token, which
-  // would stand for a picture that is not there.
+  // Throws Error(invalid_argument): not UTF-8, too long, or holding a literal image token where
+  // pictures come first, which would stand for one that is not there.
   Instruction read(std::string_view text) const;
 
-  // The ids of the whole prompt as the reference has them: an image token for each query, then the
-  // text. Where config.json names no image token it is the id that adding one would give.
-  std::vector<std::int32_t> prompt_ids(const Instruction& instruction) const;
+  // With `pictures` of `rows` each. Throws Error(invalid_argument) where the instruction or the
+  // model wants another number of them, and where the whole is too long.
+  Prompt with_pictures(Instruction instruction, std::int64_t pictures, std::int64_t rows) const;
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }
 
  private:
-  std::unique_ptr<const Tokenizer> tokenizer_, qformer_tokenizer_;
-  std::int64_t queries_, max_qformer_tokens_;
+  std::vector<std::int32_t> encode(std::string_view text) const;
+  void take_marks(Instruction& instruction) const;
+  void check_count(const Instruction& instruction, std::int64_t pictures) const;
+
+  PromptConfig config_;
+  std::optional<std::int32_t> bos_;  // in place of an instruction; none where it is just read
+  std::unique_ptr<const Tokenizer> tokenizer_, qformer_tokenizer_;  // the latter may be null
+  std::int64_t max_qformer_tokens_ = 0;
   std::int32_t image_token_;
 };
 

@@ -7,13 +7,21 @@ std::int64_t language_width(const LanguageConfig& text) {
   return std::visit([](const auto& config) { return config.hidden; }, text);
 }
 
+std::optional<QFormer> make_qformer(const nn::Weights& root, const ModelConfig& config) {
+  if (!config.qformer) return std::nullopt;
+  return QFormer(root, *config.qformer);
+}
+
 }  // namespace
 
 Stages::Stages(const nn::Weights& root, const ModelConfig& config,
                const VisionEncoder::PixelSize& size)
-    : vision(root / "vision_model", config.vision, size),
-      qformer(root, config.qformer),
-      projection(root / "language_projection", config.qformer.hidden, language_width(config.text)),
-      language(make_language_model(root / "language_model", config.text)) {}
+    : vision(make_vision_encoder(root, config.vision, size)),
+      qformer(make_qformer(root, config)),
+      projection(make_projection(root, config.projection,
+                                 {config.qformer ? config.qformer->hidden : vision->width(),
+                                  language_width(config.text)})),
+      language(make_language_model(root / "language_model", config.text)),
+      picture_rows(config.qformer ? config.qformer->queries : vision->positions()) {}
 
 }  // namespace instructblip

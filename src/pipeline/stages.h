@@ -1,7 +1,9 @@
 // The stages of a family, assembled: the one place that knows them all.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "checkpoint/model_config.h"
 #include "language/language_model.h"
@@ -12,12 +14,13 @@
 
 namespace instructblip {
 
-// In the order of the data: pixels, visual features, queries, prefix, logits.
+// In the order of the data: pixels, visual rows, queries, rows of the prompt, logits.
 struct Stages {
-  VisionEncoder vision;
-  QFormer qformer;
-  Projection projection;
+  std::unique_ptr<const VisionEncoder> vision;
+  std::optional<QFormer> qformer;  // none: the projection takes the visual rows
+  std::unique_ptr<const Projection> projection;
   std::unique_ptr<const LanguageModel> language;
+  std::int64_t picture_rows;  // of the prompt, for each picture
 
   Stages(const nn::Weights& root, const ModelConfig& config, const VisionEncoder::PixelSize& size);
 };

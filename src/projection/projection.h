@@ -1,26 +1,34 @@
-// From the width of the Q-Former to that of the language model.
+// What the pipeline needs of the way from visual rows to the language model's width.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 
-#include "nn/linear.h"
+#include "checkpoint/model_config.h"
 #include "nn/weights.h"
 
 namespace instructblip {
 
-// B batch | Q queries (32) | D hidden of the Q-Former (768) | L hidden of the language model
+// B pictures | Q rows of each: queries (32), or positions where there is no Q-Former
+// D their width (768) | L hidden of the language model
+
+// Immutable; safe to use from several threads.
 class Projection {
  public:
-  // `weights` at the checkpoint's `language_projection`.
-  Projection(const nn::Weights& weights, std::int64_t from, std::int64_t to);
-
-  // Queries [B, Q, D] -> the visual prefix of the prompt [B, Q, L].
-  at::Tensor forward(const at::Tensor& queries) const { return linear_(queries); }
-
- private:
-  nn::Linear linear_;
+  virtual ~Projection() = default;
+  // [B, Q, D] -> the visual rows of the prompt [B, Q, L].
+  virtual at::Tensor forward(const at::Tensor& rows) const = 0;
 };
+
+struct ProjectionWidths {
+  std::int64_t from, to;  // D, L
+};
+
+// The projection that the config describes; `weights` at the checkpoint's root.
+std::unique_ptr<const Projection> make_projection(const nn::Weights& weights,
+                                                  const ProjectionConfig& config,
+                                                  const ProjectionWidths& widths);
 
 }  // namespace instructblip

@@ -1,9 +1,11 @@
-// The instruction-aware Querying Transformer. Dai et al., InstructBLIP, 2023.
+// The Querying Transformer: Li et al., BLIP-2, 2023; instruction-aware: Dai et al., InstructBLIP,
+// 2023.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -17,21 +19,26 @@ namespace instructblip {
 
 // A BERT whose first Q rows are learned queries and whose other rows are the instruction. The
 // queries read the image by cross-attention and the instruction by self-attention, so what they
-// extract depends on both.
+// extract depends on both. In BLIP-2 they are alone, and it depends on the image only.
 class QFormer {
  public:
   // `weights` at the checkpoint's root: the queries lie beside `qformer`.
   QFormer(const nn::Weights& weights, const QFormerConfig& config);
 
-  // `instruction` [T], at most max_positions ids; `visual` [1, P, V] -> the queries [1, Q, D].
+  // `instruction` [T], at most max_positions ids, none where it is not read; `visual` [B, P, V],
+  // each picture looked at with the same instruction -> the queries [B, Q, D].
   at::Tensor forward(std::span<const std::int32_t> instruction, const at::Tensor& visual) const;
 
  private:
+  struct Text {
+    nn::Embedding words, positions;
+  };
+
+  // [1, Q + T, D]
   at::Tensor embed(std::span<const std::int32_t> instruction) const;
 
-  at::Tensor queries_;  // [1, Q, D]
-  nn::Embedding words_;
-  nn::Embedding positions_;
+  at::Tensor queries_;        // [1, Q, D]
+  std::optional<Text> text_;  // none where no instruction is read
   nn::LayerNorm embedding_norm_;
   std::vector<QFormerLayer> layers_;
 };

@@ -40,8 +40,10 @@ QFormerLayer::QFormerLayer(const nn::Weights& weights, const QFormerConfig& conf
                            std::int64_t index)
     : num_queries_(config.queries),
       self_attention_(weights / "attention", config, config.hidden),
-      query_feed_forward_(weights / "intermediate_query", weights / "output_query", config),
-      text_feed_forward_(weights / "intermediate", weights / "output", config) {
+      query_feed_forward_(weights / "intermediate_query", weights / "output_query", config) {
+  if (config.reads_instruction) {
+    text_feed_forward_.emplace(weights / "intermediate", weights / "output", config);
+  }
   if (index % config.cross_attention_every == 0) {
     cross_attention_.emplace(weights / "crossattention", config, config.encoder_hidden);
   }
@@ -49,13 +51,16 @@ QFormerLayer::QFormerLayer(const nn::Weights& weights, const QFormerConfig& conf
 
 at::Tensor QFormerLayer::forward(const at::Tensor& x, const at::Tensor& visual) const {
   // Queries and instruction tokens attend to each other: the instruction-aware step.
-  const at::Tensor h = self_attention_.forward(x, x);                           // [B, Q + T, D]
-  at::Tensor queries = h.narrow(1, 0, num_queries_);                            // [B, Q, D]
-  const at::Tensor text = h.narrow(1, num_queries_, h.size(1) - num_queries_);  // [B, T, D]
+  const at::Tensor h = self_attention_.forward(x, x);  // [B, Q + T, D]
 
   // Only the queries look at the image.
+  at::Tensor queries = h.narrow(1, 0, num_queries_);                           // [B, Q, D]
   if (cross_attention_) queries = cross_attention_->forward(queries, visual);  // [B, Q, D]
-  return at::cat({query_feed_forward_.forward(queries), text_feed_forward_.forward(text)}, 1);
+  queries = query_feed_forward_.forward(queries);
+  if (!text_feed_forward_) return queries;
+
+  const at::Tensor text = h.narrow(1, num_queries_, h.size(1) - num_queries_);  // [B, T, D]
+  return at::cat({queries, text_feed_forward_->forward(text)}, 1);
 }
 
 }  // namespace instructblip

@@ -50,14 +50,16 @@ class QFormerLayer {
  public:
   QFormerLayer(const nn::Weights& weights, const QFormerConfig& config, std::int64_t index);
 
-  // x [B, Q + T, D], queries first; visual [B, P, V] -> [B, Q + T, D].
+  // x [B, Q + T, D], queries first; T is 0 where no instruction is read; visual [B, P, V] ->
+  // [B, Q + T, D].
   at::Tensor forward(const at::Tensor& x, const at::Tensor& visual) const;
 
  private:
   std::int64_t num_queries_;
   QFormerAttention self_attention_;
   std::optional<QFormerAttention> cross_attention_;
-  QFormerFeedForward query_feed_forward_, text_feed_forward_;
+  QFormerFeedForward query_feed_forward_;
+  std::optional<QFormerFeedForward> text_feed_forward_;  // none where no instruction is read
 };
 
 }  // namespace instructblip

@@ -83,8 +83,17 @@ class GoldenTest : public testing::TestWithParam<std::string> {
     return *slot;
   }
 
-  static Image image(const Json& request) {
-    return Image::open(kImages / request.at("image").string());
+  // The picture of a request, or the several of a video.
+  static std::vector<Image> images(const Json& request) {
+    std::vector<Image> images;
+    if (const auto several = request.find("images")) {
+      for (const Json& name : several->elements()) {
+        images.push_back(Image::open(kImages / name.string()));
+      }
+    } else {
+      images.push_back(Image::open(kImages / request.at("image").string()));
+    }
+    return images;
   }
 
  private:
@@ -118,7 +127,7 @@ TEST_P(GoldenTest, AnswersAsTheReference) {
   for (const Json& request : golden().at("requests").elements()) {
     SCOPED_TRACE(request.at("name").string());
     expect_equal(pipeline(interpolates(request))
-                     .generate(image(request), request.at("instruction").string(),
+                     .generate(images(request), request.at("instruction").string(),
                                options_of(request.at("options"))),
                  request);
   }
@@ -137,8 +146,9 @@ TEST_P(GoldenTest, BatchRowsEqualTheirOwnRuns) {
       const Json& request = requests.at(static_cast<std::size_t>(index));
       if (interpolates(request)) continue;
       want.push_back(request);
-      rows.push_back(
-          {image(request), request.at("instruction").string(), options_of(request.at("options"))});
+      rows.push_back({.instruction = request.at("instruction").string(),
+                      .options = options_of(request.at("options")),
+                      .images = images(request)});
     }
     if (rows.empty()) continue;
     const std::vector<Response> got = pipeline(false).generate(rows);
@@ -170,7 +180,7 @@ TEST_P(GoldenTest, StageTensorsEqualTheReferences) {
     SCOPED_TRACE(request.at("name").string());
     for (const NamedTensor& got :
          pipeline(interpolates(request))
-             .features(image(request), request.at("instruction").string())) {
+             .features(images(request), request.at("instruction").string())) {
       const TensorEntry* want = stages.find(prefix->string() + "." + got.name);
       ASSERT_NE(want, nullptr) << got.name;
       ASSERT_EQ(got.shape, want->shape) << got.name;

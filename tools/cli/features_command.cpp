@@ -1,4 +1,7 @@
 // instructblip features: writes what the stages compute.
+#include <string>
+#include <vector>
+
 #include "cli/pictures.h"
 #include "cli/session.h"
 
@@ -6,19 +9,21 @@ namespace instructblip::cli {
 
 ExitCode features_command(Session& session) {
   const Settings& settings = session.settings;
-  if (settings.images.size() > 1) {
-    throw Failure(ExitCode::usage,
-                  "features: expected one --image, got " + std::to_string(settings.images.size()));
-  }
   std::optional<std::string> instruction;
   if (settings.instruction) instruction = text_or_input(*settings.instruction);
   const Pictures pictures(settings.images, settings.decode);
   const Pipeline pipeline = session.load_pipeline();
+  if (pictures.size() > 1 && !pipeline.info().pictures_are_frames) {
+    throw Failure(ExitCode::usage, "features: expected one --image, got " +
+                                       std::to_string(pictures.size()) +
+                                       ": only a video model looks at several pictures at once");
+  }
+  std::vector<Image> images;
+  for (std::size_t i = 0; i < pictures.size(); ++i) images.push_back(pictures.get(i).image);
 
   session.progress.begin("computing", Progress::Unit::bytes);
-  during(Stage::request, [&] {
-    save_tensors(settings.output, pipeline.features(pictures.get(0).image, instruction));
-  });
+  during(Stage::request,
+         [&] { save_tensors(settings.output, pipeline.features(images, instruction)); });
   return ExitCode::success;
 }
 

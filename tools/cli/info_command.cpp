@@ -17,6 +17,16 @@ std::string layers(int count, int width) {
   return std::to_string(count) + " layers, width " + std::to_string(width);
 }
 
+std::string qformer(const ModelInfo& info) {
+  if (info.query_tokens == 0) return "none";
+  const std::string reads =
+      info.max_instruction_tokens == 0
+          ? "no instruction"
+          : "instructions of at most " + std::to_string(info.max_instruction_tokens) + " tokens";
+  return layers(info.qformer_layers, info.qformer_width) + ", " +
+         std::to_string(info.query_tokens) + " queries, " + reads;
+}
+
 std::string description(const ModelInfo& info) {
   return table({
       {"family", info.family + ", " + info.language_model},
@@ -26,9 +36,7 @@ std::string description(const ModelInfo& info) {
       {"picture", std::to_string(info.image_width) + " x " + std::to_string(info.image_height) +
                       " pixels, " + std::to_string(info.image_positions) + " positions"},
       {"vision", layers(info.vision_layers, info.vision_width)},
-      {"Q-Former", layers(info.qformer_layers, info.qformer_width) + ", " +
-                       std::to_string(info.query_tokens) + " queries, instructions of at most " +
-                       std::to_string(info.max_instruction_tokens) + " tokens"},
+      {"Q-Former", qformer(info)},
       {"language", layers(info.language_layers, info.language_width) + ", vocabulary of " +
                        std::to_string(info.vocabulary) + ", stops at " + joined(info.stop_tokens)},
       {"threads", std::to_string(info.threads)},

@@ -86,6 +86,8 @@ std::string to_json(const Generation& generation, const Settings& settings, cons
 std::string to_json(const ModelInfo& info, bool with_tensors) {
   Object object = {{"family", info.family},
                    {"language_model", info.language_model},
+                   {"pictures_are_frames", info.pictures_are_frames},
+                   {"needs_instruction", info.needs_instruction},
                    {"device", info.device},
                    {"precision", info.precision},
                    {"threads", info.threads},

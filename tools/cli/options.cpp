@@ -54,9 +54,12 @@ using S = Settings&;
 constexpr auto kRows = std::to_array<OptionRow>({
     {"model", "DIR", "a Hugging Face directory: config.json, *.safetensors, tokenizers",
      Takes::value, false, "", [](S s, A a) { s.model = a.path(); }},
-    {"image", "FILE", "JPEG, PNG, WebP, BMP or TIFF; run takes several: one request each, in order",
+    {"image", "FILE",
+     "JPEG, PNG, WebP, BMP or TIFF; run takes several: one request each, in order; the frames of "
+     "one request for a video model",
      Takes::value, true, "", [](S s, A a) { s.images.push_back(a.path()); }},
-    {"instruction", "TEXT", "what to answer about the picture; - reads it from standard input",
+    {"instruction", "TEXT",
+     "what to answer about the picture; - reads it from standard input; BLIP-2 needs none",
      Takes::value, false, "", [](S s, A a) { s.instruction = a.text(); }},
     {"text", "TEXT", "what to tokenize; - reads it from standard input", Takes::value, false, "",
      [](S s, A a) { s.text = a.text(); }},
@@ -129,7 +132,7 @@ constexpr auto kRows = std::to_array<OptionRow>({
 
 const std::vector<CommandRow> kCommands = {
     {"run",
-     "--model DIR --image FILE --instruction TEXT",
+     "--model DIR --image FILE [--instruction TEXT]",
      "answer an instruction about a picture",
      {"model",
       "image",
@@ -161,7 +164,7 @@ const std::vector<CommandRow> kCommands = {
       "json",
       "quiet",
       "verbose"},
-     {"model", "image", "instruction"},
+     {"model", "image"},
      run_command},
     {"features",
      "--model DIR --image FILE [--instruction TEXT] --output FILE",

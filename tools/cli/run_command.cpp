@@ -1,7 +1,9 @@
 // instructblip run: answers an instruction about one or more pictures.
 #include <algorithm>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "cli/json_output.h"
 #include "cli/pictures.h"
@@ -71,12 +73,19 @@ class Runner {
         instruction_(std::move(instruction)),
         one_line_(one_line) {}
 
-  // Answers about one picture and prints the answer.
-  Generation answer(const Picture& picture) const {
+  // Answers one request and prints the answer.
+  Generation answer(const Pictures& pictures, std::size_t first, std::size_t count) const {
+    std::vector<Image> images;
+    double decode_ms = 0;
+    for (std::size_t i = first; i < first + count; ++i) {
+      const Picture picture = pictures.get(i);
+      images.push_back(picture.image);
+      decode_ms += picture.decode_ms;
+    }
     TextPrinter printer(session_.output, session_.progress, one_line_);
-    Generation generation = generate(picture, printer);
-    generation.timings.image += picture.decode_ms;
-    generation.timings.total += picture.decode_ms;
+    Generation generation = generate(images, printer);
+    generation.timings.image += decode_ms;
+    generation.timings.total += decode_ms;
     session_.progress.end();
     if (session_.settings.json) {
       session_.output.write(to_json(generation, session_.settings, pipeline_.info()) + "\n");
@@ -88,7 +97,7 @@ class Runner {
   }
 
  private:
-  Generation generate(const Picture& picture, TextPrinter& printer) const {
+  Generation generate(std::span<const Image> images, TextPrinter& printer) const {
     const Settings& settings = session_.settings;
     std::int64_t steps = 0;
     Control control;
@@ -99,7 +108,7 @@ class Runner {
     };
     session_.progress.begin("answering", Progress::Unit::tokens);
     return during(Stage::request, [&] {
-      return pipeline_.generate(picture.image, instruction_, settings.generation, control);
+      return pipeline_.generate(images, instruction_, settings.generation, control);
     });
   }
 
@@ -109,19 +118,31 @@ class Runner {
   bool one_line_;
 };
 
+// An empty instruction is one; none at all has to be asked for.
+std::string instruction_of(Session& session) {
+  const Settings& settings = session.settings;
+  if (settings.instruction) return text_or_input(*settings.instruction);
+  if (session.load_description().info().needs_instruction) {
+    throw Failure(ExitCode::usage,
+                  "run: --instruction is missing: only BLIP-2 describes a picture without one");
+  }
+  return {};
+}
+
 }  // namespace
 
 ExitCode run_command(Session& session) {
   const Settings& settings = session.settings;
   during(Stage::request, [&] { validate(settings.generation); });
-  const std::string instruction = text_or_input(*settings.instruction);
+  const std::string instruction = instruction_of(session);
   const Pictures pictures(settings.images, settings.decode);
   const Pipeline pipeline = session.load_pipeline();
-  const Runner runner(session, pipeline, instruction, pictures.size() > 1);
+  const std::size_t each = pipeline.info().pictures_are_frames ? pictures.size() : 1;
+  const Runner runner(session, pipeline, instruction, pictures.size() > each);
 
   const Interrupt::Graceful graceful(session.interrupt);
-  for (std::size_t i = 0; i < pictures.size(); ++i) {
-    runner.answer(pictures.get(i));
+  for (std::size_t i = 0; i < pictures.size(); i += each) {
+    runner.answer(pictures, i, each);
     if (session.interrupt.requested()) return ExitCode::interrupted;
     if (session.output.closed()) break;
   }

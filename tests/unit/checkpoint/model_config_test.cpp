@@ -22,7 +22,7 @@ Activation activation_of(const Json& name) {
   return known.at(name.string());
 }
 
-void expect_vision(const VisionConfig& config, const Json& expected) {
+void expect_vision(const VitConfig& config, const Json& expected) {
   EXPECT_EQ(config.hidden, expected.at("hidden_size").integer());
   EXPECT_EQ(config.feed_forward, expected.at("intermediate_size").integer());
   EXPECT_EQ(config.layers, expected.at("num_hidden_layers").integer());
@@ -148,14 +148,14 @@ void expect_as_the_reference(const std::string& file, std::int64_t null_top_k) {
     const ModelConfig config = read_model_config(directory.path());
     const Json expected = row.at("expected");
     EXPECT_EQ(config.model_type, "instructblip");
-    expect_vision(config.vision, expected.at("vision"));
-    expect_qformer(config.qformer, expected.at("qformer"));
+    expect_vision(std::get<VitConfig>(config.vision), expected.at("vision"));
+    expect_qformer(config.qformer.value(), expected.at("qformer"));
     std::visit([&](const auto& text) { expect_text(text, expected); }, config.text);
     expect_generation(config.generation, expected.at("generation"));
     EXPECT_EQ(config.generation.top_k.value_or(50),
               expected.at("generation").integer_or("top_k", null_top_k));
-    EXPECT_EQ(config.qformer.queries, expected.at("num_query_tokens").integer());
-    EXPECT_EQ(config.image_token.value_or(-1), expected.integer_or("image_token_index", -1));
+    EXPECT_EQ(config.qformer->queries, expected.at("num_query_tokens").integer());
+    EXPECT_EQ(config.prompt.image_token.value_or(-1), expected.integer_or("image_token_index", -1));
   }
 }
 
@@ -185,7 +185,7 @@ TEST(ModelConfig, DecidesWhoseHeadWins) {
 }
 
 TEST(ModelConfig, CountsPositions) {
-  VisionConfig vision;
+  VitConfig vision;
   EXPECT_EQ(vision.positions(), 257);
   vision.image_size = 30;
   EXPECT_EQ(vision.positions(), 5);  // 28 of 30 pixels are looked at

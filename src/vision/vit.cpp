@@ -1,4 +1,4 @@
-#include "vision/vision_encoder.h"
+#include "vision/vit.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
@@ -16,7 +16,7 @@ namespace {
 
 // Query, key and value as one product; rows 0..V-1 of the weight are queries, then keys, then
 // values.
-nn::Linear read_qkv(const nn::Weights& weights, const VisionConfig& config) {
+nn::Linear read_qkv(const nn::Weights& weights, const VitConfig& config) {
   const std::int64_t hidden = config.hidden;
   at::Tensor weight = (weights / "qkv").matrix("weight", {3 * hidden, hidden});
   if (!(weights / "qkv").has("bias") && weights.has("q_bias")) {
@@ -49,7 +49,7 @@ at::Tensor resized_table(const at::Tensor& table, std::int64_t side, std::int64_
 
 }  // namespace
 
-VisionLayer::VisionLayer(const nn::Weights& weights, const VisionConfig& config)
+VitLayer::VitLayer(const nn::Weights& weights, const VitConfig& config)
     : heads_(config.heads),
       activation_(config.activation),
       attention_{.order = nn::AttentionOrder::fused,
@@ -61,21 +61,20 @@ VisionLayer::VisionLayer(const nn::Weights& weights, const VisionConfig& config)
       expand_(weights / "mlp" / "fc1", config.hidden, config.feed_forward),
       contract_(weights / "mlp" / "fc2", config.feed_forward, config.hidden) {}
 
-at::Tensor VisionLayer::self_attention(const at::Tensor& x) const {
+at::Tensor VitLayer::self_attention(const at::Tensor& x) const {
   const at::Tensor qkv = qkv_(x)
                              .view({x.size(0), x.size(1), 3, heads_, x.size(2) / heads_})
                              .permute({2, 0, 3, 1, 4});  // [3, B, H, P, V / H]
   return output_(nn::attention(qkv[0], qkv[1], qkv[2], attention_));
 }
 
-at::Tensor VisionLayer::forward(const at::Tensor& x) const {
+at::Tensor VitLayer::forward(const at::Tensor& x) const {
   const at::Tensor attended = x + self_attention(before_attention_(x));
   const at::Tensor expanded = nn::activate(activation_, expand_(before_feed_forward_(attended)));
   return attended + contract_(expanded);  // [B, P, V]
 }
 
-VisionEncoder::VisionEncoder(const nn::Weights& weights, const VisionConfig& config,
-                             const PixelSize& size)
+Vit::Vit(const nn::Weights& weights, const VitConfig& config, const PixelSize& size)
     : patch_size_(config.patch_size),
       class_embedding_((weights / "embeddings").vector("class_embedding", {1, 1, config.hidden})),
       position_table_((weights / "embeddings")
@@ -101,7 +100,7 @@ VisionEncoder::VisionEncoder(const nn::Weights& weights, const VisionConfig& con
                                   size.height / patch_size_, size.width / patch_size_);
 }
 
-at::Tensor VisionEncoder::forward(const at::Tensor& pixels) const {
+at::Tensor Vit::forward(const at::Tensor& pixels) const {
   const std::int64_t batch = pixels.size(0);
   const at::Tensor patches =
       at::conv2d(pixels, patch_weight_, patch_bias_, {patch_size_, patch_size_})  // [B, V, h, w]
@@ -109,7 +108,7 @@ at::Tensor VisionEncoder::forward(const at::Tensor& pixels) const {
           .transpose(1, 2);  // [B, P - 1, V]
   const at::Tensor class_rows = class_embedding_.expand({batch, 1, -1});
   at::Tensor x = at::cat({class_rows, patches}, 1) + position_table_;  // [B, P, V]
-  for (const VisionLayer& layer : layers_) x = layer.forward(x);
+  for (const VitLayer& layer : layers_) x = layer.forward(x);
   return final_norm_(x);
 }
 

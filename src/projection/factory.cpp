@@ -1,0 +1,25 @@
+#include "projection/linear_projection.h"
+#include "projection/projection.h"
+
+namespace instructblip {
+namespace {
+
+// A row for each projection: the config it is described by, the class that runs it.
+struct Factory {
+  const nn::Weights& weights;
+  const ProjectionWidths& widths;
+
+  std::unique_ptr<const Projection> operator()(const LinearProjectionConfig&) const {
+    return std::make_unique<LinearProjection>(weights / "language_projection", widths);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const Projection> make_projection(const nn::Weights& weights,
+                                                  const ProjectionConfig& config,
+                                                  const ProjectionWidths& widths) {
+  return std::visit(Factory{weights, widths}, config);
+}
+
+}  // namespace instructblip

@@ -1,0 +1,57 @@
+// LLaVA's frozen image encoder: CLIP's ViT-L/14 in the published checkpoints.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "checkpoint/model_config.h"
+#include "nn/activation.h"
+#include "nn/attention.h"
+#include "nn/linear.h"
+#include "nn/normalization.h"
+#include "nn/weights.h"
+#include "vision/vision_encoder.h"
+
+namespace instructblip {
+
+// B batch | N positions, CLS first (577) | P of them that are handed on (576) | H hidden (1024)
+// V width of the features: H for each layer that they are taken from
+
+// Pre-LN transformer layer. Radford et al., Learning Transferable Visual Models, 2021.
+class ClipLayer {
+ public:
+  ClipLayer(const nn::Weights& weights, const ClipVisionConfig& config);
+  at::Tensor forward(const at::Tensor& x) const;  // [B, N, H] -> [B, N, H]
+
+ private:
+  std::int64_t heads_;
+  Activation activation_;
+  nn::AttentionOptions attention_;
+  nn::LayerNorm before_attention_, before_feed_forward_;
+  nn::Linear query_, key_, value_, output_;
+  nn::Linear expand_, contract_;
+};
+
+// The hidden states of the layers that the config names, side by side. Layers behind the last of
+// them are neither read nor run, nor is the final norm.
+class ClipVision final : public VisionEncoder {
+ public:
+  // `weights` at the checkpoint's `vision_tower.vision_model`.
+  ClipVision(const nn::Weights& weights, const ClipVisionConfig& config, const PixelSize& size);
+
+  at::Tensor forward(const at::Tensor& pixels) const override;
+  std::int64_t positions() const override;
+  std::int64_t width() const override;
+
+ private:
+  ClipVisionConfig config_;
+  at::Tensor class_embedding_;  // [H]
+  at::Tensor position_table_;   // [1, N, H]
+  at::Tensor patch_weight_;     // [H, 3, patch, patch]
+  nn::LayerNorm first_norm_;
+  std::vector<ClipLayer> layers_;
+};
+
+}  // namespace instructblip
