@@ -87,18 +87,20 @@ def write_twin(case, workshop, work):
         layouts.zero_key_bias(model)
     if case.get("loud_image_row"):
         model.get_output_embeddings().weight.data[image_token] *= 3
-    layouts.write_2024(work / "plain", model, processor)
+    layouts.write_2024(work / "plain", family, model, processor)
     reference = Reference(work / "plain", workshop.image_directory)
     more = {"interpolate_pos_encoding": True} if interpolates(case) else {}
     samples = requests_table.deal(requests_table.GREEDY[:10], workshop.images, count=family.pictures)
     samples = [reference.inputs(sample) | more for sample in samples]
     architectures.season_with_ends(reference.model, stop_ids(architecture), samples, case.get("eos_share", 0.05))
     twin = work / "twin"
-    layouts.write_2024(twin, reference.model, processor, case["dtype"], case.get("shard_bytes"))
+    layouts.write_2024(twin, family, reference.model, processor, case["dtype"], case.get("shard_bytes"))
     layouts.drop_files(twin, *case.get("drop_files", ()))
     layouts.sparse_config(twin, case.get("drop_keys", ()))
     if case.get("text_edits") and case["layout"] != "2026":
         layouts.edit_json(twin / "config.json", case["text_edits"], "text_config")
+    if "generation_config" in case:
+        layouts.write_json(twin / "generation_config.json", case["generation_config"])
     if case.get("tokenizer_edits"):
         layouts.edit_json(twin / "tokenizer_config.json", case["tokenizer_edits"])
     if case.get("disagreeing_tokenizer"):
@@ -125,6 +127,11 @@ def write_checkpoint(case, workshop, directory, work):
     shutil.copytree(twin, directory)
     if case.get("old_vision_bias"):
         layouts.rewrite_tensors(directory, layouts.split_qkv_bias)
+    if case.get("in_memory_names"):
+        layouts.rename_tensors(directory, layouts.IN_MEMORY)
+    if case.get("position_ids"):
+        count = (case["vision"]["image_size"] // case["vision"]["patch_size"]) ** 2 + 1
+        layouts.add_position_ids(directory, "vision_tower.vision_model.embeddings.position_ids", count)
     if case.get("old_video_files"):
         layouts.older_video_files(directory)
     layouts.drop_files(directory, *case.get("drop_after", ()))

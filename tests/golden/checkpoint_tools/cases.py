@@ -201,4 +201,24 @@ CASES = [
         "drop_files": ["vocab.json", "merges.txt"], "tokenizer_edits": {"clean_up_tokenization_spaces": True},
         "staged": ["greedy", "greedy-empty"], "sampling": 1, "wanted": 22,
     },
+    # LLaVA as on the hub: F16, shards, a config that leaves defaults out, the buffer of old files, a processor without
+    # its own file (the twin has one), legacy false.
+    {
+        "name": "llava_hub", "family": "llava", "seed": 25, "layout": "2024", "dtype": "F16", "shard_bytes": 100_000,
+        "vision": vision(32, 4, 3, 42, 14, 40), "text": llama(32, 4, 4, 56, 2, rms_norm_eps=1e-5), "spare_rows": 6,
+        "projector": {"vision_feature_layer": -2, "vision_feature_select_strategy": "default"},
+        "drop_keys": ["vision_config.hidden_act", "vision_config.layer_norm_eps", "vision_config.attention_dropout",
+                      "vision_config.num_channels", "vision_config.initializer_factor", "multimodal_projector_bias",
+                      "vision_config.initializer_range", "image_seq_length", "text_config.head_dim",
+                      "text_config.rope_theta", "text_config.rope_scaling", "text_config.attention_bias",
+                      "text_config.mlp_bias", "text_config.hidden_act", "text_config.num_key_value_heads",
+                      "text_config.pretraining_tp", "text_config.use_cache", "text_config.tie_word_embeddings",
+                      "text_config.attention_dropout", "text_config.initializer_range", "text_config.bos_token_id",
+                      "text_config.eos_token_id", "text_config.pad_token_id", "tie_word_embeddings"],
+        "generation_config": {"_from_model_config": True, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 481,
+                              "transformers_version": "4.36.0.dev0"},
+        "position_ids": True, "drop_files": ["tokenizer.model", "added_tokens.json"],
+        "drop_after": ["processor_config.json"],
+        "staged": ["prompt-middle", "two-pictures"], "sampling": 1, "wanted": 24,
+    },
 ]  # fmt: skip

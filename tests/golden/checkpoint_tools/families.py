@@ -68,6 +68,9 @@ class Family:
     def make_processor(self, case, lm_directory, qformer_directory):
         raise NotImplementedError
 
+    def finish(self, directory):
+        """Puts right what save_pretrained leaves otherwise than checkpoints have it."""
+
     # ----------------------------------------------------------------------------------------------- what is loaded
 
     def load_processor(self, directory):
@@ -285,6 +288,11 @@ class Llava(Family):
         if architecture["projector"].get("linear"):
             model.model.multi_modal_projector = self.linear_projector(model)
         return model
+
+    def finish(self, directory):
+        if any(name.startswith("multi_modal_projector.") and "linear" not in name
+               for name, _ in layouts.stored_names(directory)):  # fmt: skip
+            layouts.rename_tensors(directory, {"multi_modal_projector.": "multi_modal_projector.linear_1."})
 
     def linear_projector(self, model):
         """One layer only. transformers has no such LLaVA, so that module takes the place of its own."""

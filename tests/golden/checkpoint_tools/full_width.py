@@ -10,6 +10,7 @@ import torch
 
 import architectures
 import cases
+import families
 import layouts
 
 # Wide enough for every size of the published models; the depth is what makes those big.
@@ -85,7 +86,8 @@ def write(kind, directory, toys, seed, layers, dtype):
     """Writes one checkpoint in the 2024 layout."""
     directory = pathlib.Path(directory)
     lm, qformer = write_tokenizers(kind, toys, directory.with_name(directory.name + ".tokenizers"), seed)
-    processor = layouts.make_processor(lm, qformer, 32, VISION[2])
+    family = families.FAMILIES["instructblip"]
+    processor = family.make_processor({"queries": 32, "vision": {"image_size": VISION[2]}}, lm, qformer)
     image_token = processor.tokenizer.convert_tokens_to_ids("<image>")
     width, count, side, patch, feed_forward = VISION
     if kind == "t5":
@@ -104,7 +106,7 @@ def write(kind, directory, toys, seed, layers, dtype):
     samples = [sample(processor, "What is unusual about this image?", side, image_token)]
     samples.append(sample(processor, "A short image description:", side, image_token))
     architectures.season_with_ends(model, [1 if kind == "t5" else 2], samples, 0.05)
-    layouts.write_2024(directory, model, processor, dtype, "700MB")
+    layouts.write_2024(directory, family, model, processor, dtype, "700MB")
 
 
 def sample(processor, text, side, image_token):

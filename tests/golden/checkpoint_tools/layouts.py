@@ -31,13 +31,14 @@ def stored(model, dtype):
     return model.to(DTYPES[dtype])
 
 
-def write_2024(directory, model, processor, dtype="F32", shard_bytes=None):
+def write_2024(directory, family, model, processor, dtype="F32", shard_bytes=None):
     """As transformers 4.57.3 saves: the layout of the hub since October 2024."""
     directory = pathlib.Path(directory)
     shutil.rmtree(directory, ignore_errors=True)
     model = stored(model, dtype)
     model.save_pretrained(directory, max_shard_size=shard_bytes or "1GB", safe_serialization=True)
     processor.save_pretrained(directory)
+    family.finish(directory)
 
 
 def drop_key(path, key):
@@ -87,6 +88,28 @@ def rewrite_tensors(directory, change):
         content = read_json(index)
         content["weight_map"] = dict(sorted(weight_map.items()))
         write_json(index, content)
+
+
+def rename_tensors(directory, prefixes):
+    """The first of `prefixes` (old to new) that a name starts with is exchanged."""
+
+    def renamed(name):
+        old = next((prefix for prefix in prefixes if name.startswith(prefix)), None)
+        return name if old is None else prefixes[old] + name.removeprefix(old)
+
+    rewrite_tensors(directory, lambda tensors: {renamed(name): tensor for name, tensor in tensors.items()})
+
+
+# LLaVA as transformers 5 holds it in memory and some tools write it, from the names of the hub.
+IN_MEMORY = {"vision_tower.vision_model.": "model.vision_tower.", "multi_modal_projector.": "model.multi_modal_projector.",
+             "language_model.model.": "model.language_model.", "language_model.lm_head.": "lm_head."}  # fmt: skip
+
+
+def add_position_ids(directory, name, count):
+    """A buffer that early files carry: integers nobody needs, in the first shard."""
+    path = tensor_files(directory)[0]
+    save_file({**load_file(path), name: torch.arange(count)[None]}, path, metadata={"format": "pt"})
+    rewrite_tensors(directory, lambda tensors: tensors)  # mends the index
 
 
 def split_qkv_bias(tensors):

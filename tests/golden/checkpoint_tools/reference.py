@@ -155,10 +155,10 @@ class Reference:
         interpolate = request["options"].get("interpolate_pos_encoding", False)
         with torch.no_grad():
             between = self.family.stages(self.model, inputs, interpolate)
-            out, _ = self._generate(
-                self.model, {**request, "options": {"max_new_tokens": 1, "num_beams": 1, "interpolate_pos_encoding": interpolate}},
-                output_logits=True, do_sample=False,
-            )  # fmt: skip
+            options = {"max_new_tokens": 1, "num_beams": 1}
+            if interpolate:
+                options["interpolate_pos_encoding"] = True
+            out, _ = self._generate(self.model, {**request, "options": options}, output_logits=True, do_sample=False)
         pixels = inputs["pixel_values"].flatten(0, -4)
         tensors = {"pixel_values": pixels, **between, "logits": out.logits[0].reshape(1, -1)}
         return {name: tensor.float().contiguous().clone() for name, tensor in tensors.items()}
