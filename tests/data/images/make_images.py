@@ -53,6 +53,11 @@ def main():
     source("hubble_deep_field.jpg", 280).quantize(64).save(TARGET / "hubble_palette.png", optimize=True)
     source("rocket.jpg", 120).save(TARGET / "rocket_small.bmp")
 
+    # Far from square, for resizing by the shorter edge; apart from the others, which go round among the golden requests.
+    (TARGET / "aspect").mkdir(exist_ok=True)
+    source("coffee.png", crop=(60, 150, 510, 190)).save(TARGET / "aspect" / "strip.jpg", quality=85)
+    source("astronaut.png", crop=(200, 20, 213, 320)).save(TARGET / "aspect" / "pole.png", optimize=True)
+
 
 if __name__ == "__main__":
     main()

@@ -15,6 +15,7 @@ import golden_file
 import layouts
 import requests_table
 from reference import Reference
+from toys import FAR_FROM_SQUARE
 
 
 @dataclasses.dataclass
@@ -61,13 +62,19 @@ def interpolates(case):
     return case.get("pixels", case["vision"]["image_size"]) != case["vision"]["image_size"]
 
 
+def pictures_for(family, workshop):
+    return workshop.images + FAR_FROM_SQUARE if family.crops else workshop.images
+
+
 def entries_of(case):
     if case.get("requests"):
         return [tuple(entry) for entry in case["requests"]]
     if interpolates(case):
         return requests_table.INTERPOLATED
     if families.of_case(case).model_type == "llava":
-        return requests_table.PROMPTED + requests_table.GREEDY + requests_table.BEAMS
+        settings = {**case.get("generation_config", {}), **case.get("text_edits", {})}
+        extra = requests_table.FROM_CONFIG if "max_new_tokens" in settings else []
+        return extra + requests_table.PROMPTED + requests_table.GREEDY + requests_table.BEAMS
     if case.get("loud_image_row"):
         return requests_table.PENALISED + requests_table.GREEDY + requests_table.BEAMS
     if families.of_case(case).pictures > 1:
@@ -99,7 +106,7 @@ def write_twin(case, workshop, work):
     layouts.sparse_config(twin, case.get("drop_keys", ()))
     if case.get("text_edits") and case["layout"] != "2026":
         layouts.edit_json(twin / "config.json", case["text_edits"], "text_config")
-    if "generation_config" in case:
+    if case.get("generation_config"):
         layouts.write_json(twin / "generation_config.json", case["generation_config"])
     if case.get("tokenizer_edits"):
         layouts.edit_json(twin / "tokenizer_config.json", case["tokenizer_edits"])
@@ -140,8 +147,8 @@ def write_checkpoint(case, workshop, directory, work):
 
 def write_golden(case, directory, source, hidden, workshop):
     reference = Reference(source, workshop.image_directory, hidden)
-    count = reference.family.pictures
-    requests = requests_table.deal(entries_of(case), workshop.images, case["seed"], count)
+    images, count = pictures_for(reference.family, workshop), reference.family.pictures
+    requests = requests_table.deal(entries_of(case), images, case["seed"], count)
     kept, dropped = golden_file.answer(reference, requests, case.get("wanted", 99))
     staged = [r["name"] for r in kept if r["name"] in case["staged"]] if "staged" in case else []
     sampling = requests_table.deal(requests_table.SAMPLING[: case.get("sampling", 0)], workshop.images, count=count)

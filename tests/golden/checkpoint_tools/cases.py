@@ -221,4 +221,35 @@ CASES = [
         "drop_after": ["processor_config.json"],
         "staged": ["prompt-middle", "two-pictures"], "sampling": 1, "wanted": 24,
     },
+    # LLaVA as transformers 5 saves it; the last layer, with CLS.
+    {
+        "name": "llava_v5", "family": "llava", "seed": 26, "layout": "2026", "dtype": "BF16",
+        "vision": vision(33, 3, 2, 42, 14, 40), "text": llama(32, 4, 2, 48, 2, rms_norm_eps=1e-5), "spare_rows": 5,
+        "projector": {"vision_feature_layer": -1, "vision_feature_select_strategy": "full"},
+        "drop_files": ["tokenizer.model"], "staged": ["prompt-end", "greedy"], "wanted": 18,
+    },
+    # LLaVA by its names in memory, without generation_config.json: text_config supplies the settings. Two layers side by
+    # side, the first behind the embeddings; small activations; the tokenizer.model alone, legacy.
+    {
+        "name": "llava_memory_names", "family": "llava", "seed": 27, "layout": "2024", "dtype": "BF16",
+        "vision": vision(32, 4, 2, 30, 7, 40), "quiet": 0.01, "eos_share": 0.08, "spare_rows": 30,
+        "text": llama(30, 3, 1, 48, 2, rms_norm_eps=1e-5, eos_token_id=[2, 77]),
+        "text_edits": {"num_beams": 2, "repetition_penalty": 1.2, "max_new_tokens": 11, "no_repeat_ngram_size": 4},
+        "projector": {"vision_feature_layer": [0, -2], "vision_feature_select_strategy": "default",
+                      "multimodal_projector_bias": False},
+        "tokenizer": {"options": {"legacy": True}}, "in_memory_names": True,
+        "drop_files": ["generation_config.json", "tokenizer.json", "added_tokens.json"],
+        "staged": ["two-pictures", "greedy"], "wanted": 20,
+    },
+    # LLaVA with one linear layer and a generation_config.json that contradicts text_config; shorter edge longer than the
+    # crop.
+    {
+        "name": "llava_linear", "family": "llava", "seed": 28, "layout": "2024", "dtype": "F32", "shortest_edge": 51,
+        "vision": vision(24, 3, 2, 42, 14, 32), "text": llama(24, 2, 2, 40, 2, rms_norm_eps=1e-5), "spare_rows": 4,
+        "projector": {"linear": True}, "eos_share": 0.08, "text_edits": {"max_new_tokens": 3, "num_beams": 3},
+        "generation_config": {"bos_token_id": 1, "eos_token_id": [2, 90], "pad_token_id": 481, "max_new_tokens": 9,
+                              "repetition_penalty": 1.3, "min_new_tokens": 2},
+        "drop_files": ["tokenizer.model", "added_tokens.json"],
+        "staged": ["greedy"], "wanted": 20,
+    },
 ]  # fmt: skip

@@ -40,6 +40,7 @@ class Family:
     placeholder = "<image>"  # the token that visual rows replace
     reads_text = False  # whether there is a Q-Former that reads the instruction
     pictures = 1  # of an ordinary request
+    crops = False  # whether pictures are resized by their shorter edge and cropped
 
     @property
     def config_class(self):
@@ -96,6 +97,9 @@ class Family:
             if getattr(config, name, None) is not None:
                 return getattr(config, name)
         raise KeyError("no placeholder token in the configuration")
+
+    def language_model(self, model):
+        return model.language_model
 
     def generation_config(self, model):
         """Where the settings come from that a call leaves open."""
@@ -268,6 +272,7 @@ class Llava(Family):
 
     model_type = "llava"
     names = ("LlavaConfig", "LlavaForConditionalGeneration", "LlavaProcessor")
+    crops = True
 
     def tokenizer(self, text_model):
         return "llava"
@@ -324,6 +329,9 @@ class Llava(Family):
         model.model.multi_modal_projector = projector
         return model.eval()
 
+    def language_model(self, model):
+        return model.model.language_model
+
     def generation_config(self, model):
         return model.generation_config
 
@@ -346,11 +354,11 @@ class Llava(Family):
 
     def stages(self, model, inputs, interpolate):
         layers = model.config.vision_feature_layer
-        hidden = model.vision_tower(inputs["pixel_values"], output_hidden_states=True).hidden_states
+        hidden = model.model.vision_tower(inputs["pixel_values"], output_hidden_states=True).hidden_states
         vision = torch.cat([hidden[layer] for layer in ([layers] if isinstance(layers, int) else layers)], dim=-1)
         if model.config.vision_feature_select_strategy == "default":
             vision = vision[:, 1:]
-        return {"vision": vision, "projection": model.multi_modal_projector(vision).flatten(0, 1)[None]}
+        return {"vision": vision, "projection": model.model.multi_modal_projector(vision).flatten(0, 1)[None]}
 
 
 FAMILIES = {family.model_type: family for family in (InstructBlip(), InstructBlipVideo(), Blip2(), Llava())}

@@ -41,7 +41,7 @@ class Reference:
         self.model = self.family.load_model(directory)
         self.image_directory = image_directory
         self.image_token = self.family.placeholder_id(self.model.config)
-        self.decoder_only = not self.model.language_model.config.is_encoder_decoder
+        self.decoder_only = not self.family.language_model(self.model).config.is_encoder_decoder
         self._pixels = {}
         self._twins = {}
         if hide_rows_from is not None:
