@@ -36,7 +36,7 @@ GenerationConfig tokens(int count) {
   return config;
 }
 
-// Both kinds of language model are held to every promise.
+// Every kind of language model is held to every promise.
 class PipelineTest : public testing::TestWithParam<std::string> {
  protected:
   static const Pipeline& pipeline() {
@@ -318,7 +318,7 @@ TEST_P(PipelineTest, GenerationConfigJsonIsNotRead) {
   EXPECT_EQ(got.options.num_beams, 1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, PipelineTest, testing::Values("t5_2024", "vicuna_2024"),
+INSTANTIATE_TEST_SUITE_P(Families, PipelineTest, testing::Values("t5_2024", "vicuna_2024", "blip2_opt"),
                          [](const auto& test) { return test.param; });
 
 // The position table gets its new size without its values.
@@ -341,6 +341,42 @@ TEST(PipelineFeatures, OfAnotherModelAreRefused) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
   }
+}
+
+ErrorCode code_of_pictures(const Pipeline& pipeline, const std::vector<Image>& pictures) {
+  try {
+    pipeline.generate(pictures, kInstruction, tokens(2));
+  } catch (const Error& error) {
+    return error.code();
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return ErrorCode::internal;
+}
+
+TEST(PipelinePictures, AreOneExceptOfAVideo) {
+  const Pipeline one = Pipeline::load(checkpoint("t5_2024"));
+  EXPECT_EQ(code_of_pictures(one, {}), ErrorCode::invalid_argument);
+  EXPECT_EQ(code_of_pictures(one, {picture(), picture()}), ErrorCode::invalid_argument);
+  EXPECT_EQ(one.generate(std::vector{picture()}, kInstruction, tokens(2)).tokens(),
+            one.generate(picture(), kInstruction, tokens(2)).tokens());
+
+  const Pipeline video = Pipeline::load(checkpoint("video_t5"));
+  EXPECT_TRUE(video.info().pictures_are_frames);
+  EXPECT_EQ(code_of_pictures(video, {}), ErrorCode::invalid_argument);
+  EXPECT_EQ(code_of_pictures(video, {picture(), {}}), ErrorCode::invalid_argument);
+}
+
+TEST(PipelinePictures, EncodedTogetherAnswerAsWhenGivenTogether) {
+  const Pipeline video = Pipeline::load(checkpoint("video_t5"));
+  const std::vector<Image> frames = {picture(), picture("coffee.jpg"), picture("rocket.jpg")};
+  const ImageFeatures features = video.encode(frames);
+  EXPECT_EQ(features.images(), 3);
+  EXPECT_EQ(features.positions(), video.info().image_positions);
+  EXPECT_EQ(video.generate(features, kInstruction, tokens(8)).tokens(),
+            video.generate(frames, kInstruction, tokens(8)).tokens());
+  EXPECT_EQ(video.generate(frames, kInstruction, tokens(8)).prompt_tokens,
+            video.generate(frames.front(), kInstruction, tokens(8)).prompt_tokens +
+                2 * video.info().query_tokens);
 }
 
 }  // namespace
