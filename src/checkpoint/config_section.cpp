@@ -16,7 +16,7 @@ struct NamedActivation {
 };
 
 // The reference's names; several spell the same function with other roundings.
-constexpr std::array<NamedActivation, 11> kActivations = {{
+constexpr std::array<NamedActivation, 12> kActivations = {{
     {"gelu", Activation::gelu},
     {"gelu_python", Activation::gelu},
     {"gelu_new", Activation::gelu_new},
@@ -24,6 +24,7 @@ constexpr std::array<NamedActivation, 11> kActivations = {{
     {"gelu_accurate", Activation::gelu_new},
     {"gelu_pytorch_tanh", Activation::gelu_new},
     {"gelu_python_tanh", Activation::gelu_new},
+    {"linear", Activation::linear},
     {"quick_gelu", Activation::quick_gelu},
     {"relu", Activation::relu},
     {"silu", Activation::silu},
@@ -56,6 +57,15 @@ std::int64_t ConfigSection::layers(std::string_view key, std::int64_t fallback) 
 
 std::int64_t ConfigSection::heads(std::string_view key, std::int64_t fallback) const {
   return integer(key, fallback, limits::kHeads);
+}
+
+std::int64_t ConfigSection::heads_of(std::string_view key, std::int64_t fallback,
+                                     std::int64_t width) const {
+  const std::int64_t count = heads(key, fallback);
+  if (width % count != 0) {
+    fail(key, "a divisor of hidden_size " + std::to_string(width), std::to_string(count));
+  }
+  return count;
 }
 
 double ConfigSection::positive(std::string_view key, double fallback) const {

@@ -27,6 +27,8 @@ class ConfigSection {
   std::int64_t size(std::string_view key, std::int64_t fallback) const;
   std::int64_t layers(std::string_view key, std::int64_t fallback) const;
   std::int64_t heads(std::string_view key, std::int64_t fallback) const;
+  // As heads(), and a divisor of `width`.
+  std::int64_t heads_of(std::string_view key, std::int64_t fallback, std::int64_t width) const;
   double positive(std::string_view key, double fallback) const;
   bool flag(std::string_view key, bool fallback) const;
   std::string text(std::string_view key, std::string fallback) const;

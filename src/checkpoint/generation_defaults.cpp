@@ -98,11 +98,11 @@ std::optional<std::string> early_stopping(const ConfigSection& text) {
   return "never";
 }
 
-std::vector<std::int32_t> eos_ids(const ConfigSection& text, std::int32_t fallback,
+std::vector<std::int32_t> eos_ids(const ConfigSection& text, std::optional<std::int32_t> fallback,
                                   std::int64_t vocabulary) {
   if (text.is_null("eos_token_id")) return {};
   const auto value = text.find("eos_token_id");
-  if (!value) return {fallback};
+  if (!value) return fallback ? std::vector{*fallback} : std::vector<std::int32_t>{};
   const std::vector<std::int64_t> stored =
       value->is_array() ? value->integers(kLowestId, vocabulary - 1)
                         : std::vector{value->integer(kLowestId, vocabulary - 1)};
@@ -169,6 +169,11 @@ TextGenerationDefaults read_generation_defaults(const ConfigSection& text,
   out.min_new_tokens = integer(text, "min_new_tokens", 0, limits::kSize);
   if (writer == Writer::transformers_4) read_classic_keys(text, out);
   return out;
+}
+
+TextGenerationDefaults read_plain_generation(const ConfigSection& section,
+                                             std::int64_t vocabulary) {
+  return read_generation_defaults(section, {}, vocabulary, Writer::transformers_4);
 }
 
 }  // namespace instructblip

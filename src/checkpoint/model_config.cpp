@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "checkpoint/config_section.h"
+#include "checkpoint/model_families.h"
 #include "checkpoint/text_config.h"
 #include "core/errors.h"
 #include "core/file.h"
@@ -12,20 +13,12 @@
 namespace instructblip {
 namespace {
 
-void check_heads(const ConfigSection& section, std::int64_t hidden, std::int64_t heads) {
-  if (hidden % heads != 0) {
-    section.fail("num_attention_heads", "a divisor of hidden_size " + std::to_string(hidden),
-                 std::to_string(heads));
-  }
-}
-
 VitConfig read_vit(const ConfigSection& section) {
   VitConfig config;
   config.hidden = section.size("hidden_size", config.hidden);
   config.feed_forward = section.size("intermediate_size", config.feed_forward);
   config.layers = section.layers("num_hidden_layers", config.layers);
-  config.heads = section.heads("num_attention_heads", config.heads);
-  check_heads(section, config.hidden, config.heads);
+  config.heads = section.heads_of("num_attention_heads", config.heads, config.hidden);
   config.image_size = section.size("image_size", config.image_size);
   config.patch_size = section.size("patch_size", config.patch_size);
   if (config.patch_size > config.image_size) {
@@ -43,8 +36,7 @@ QFormerConfig read_qformer(const ConfigSection& section) {
   config.vocabulary = section.size("vocab_size", config.vocabulary);
   config.hidden = section.size("hidden_size", config.hidden);
   config.layers = section.layers("num_hidden_layers", config.layers);
-  config.heads = section.heads("num_attention_heads", config.heads);
-  check_heads(section, config.hidden, config.heads);
+  config.heads = section.heads_of("num_attention_heads", config.heads, config.hidden);
   config.feed_forward = section.size("intermediate_size", config.feed_forward);
   config.max_positions = section.size("max_position_embeddings", config.max_positions);
   config.cross_attention_every =
@@ -57,11 +49,6 @@ QFormerConfig read_qformer(const ConfigSection& section) {
                         "positions of type " + quote(positions) + ", expected 'absolute'");
   }
   return config;
-}
-
-Writer writer_of(const ConfigSection& root) {
-  const std::string version = root.text("transformers_version", "");
-  return version.starts_with("5.") ? Writer::transformers_5 : Writer::transformers_4;
 }
 
 // Both spellings occur; where a file has both, the reference reads the first.
@@ -80,23 +67,27 @@ ModelConfig read_blip(const Json& root, const std::string& picture) {
   config.qformer = read_qformer(ConfigSection(root, "qformer_config"));
   config.qformer->encoder_hidden = vision.hidden;
   config.qformer->queries = top.size("num_query_tokens", config.qformer->queries);
-  TextConfig text = read_text_config(ConfigSection(root, "text_config"), writer_of(top));
+  const Writer writer = writer_of(top);
+  TextConfig text = read_text_config(ConfigSection(root, "text_config"), writer, "opt");
   config.text = text.model;
   config.generation = std::move(text.generation);
   config.prompt.image_marker = "<" + picture + ">";
   config.prompt.image_token = read_image_token(top, picture, text.vocabulary);
+  config.image_processor.transformers_5 = writer == Writer::transformers_5;
   return config;
 }
 
-ModelConfig read_instructblip(const Json& root) { return read_blip(root, "image"); }
+ModelConfig read_instructblip(const Json& root, const std::filesystem::path&) {
+  return read_blip(root, "image");
+}
 
-ModelConfig read_instructblip_video(const Json& root) {
+ModelConfig read_instructblip_video(const Json& root, const std::filesystem::path&) {
   ModelConfig config = read_blip(root, "video");
   config.prompt.pictures_are_frames = true;
   return config;
 }
 
-ModelConfig read_blip2(const Json& root) {
+ModelConfig read_blip2(const Json& root, const std::filesystem::path&) {
   ModelConfig config = read_blip(root, "image");
   const ConfigSection qformer(root, "qformer_config");
   if (qformer.flag("use_qformer_text_input", false)) {
@@ -109,13 +100,14 @@ ModelConfig read_blip2(const Json& root) {
 
 struct Family {
   std::string_view model_type;
-  ModelConfig (*read)(const Json& root);
+  ModelConfig (*read)(const Json& root, const std::filesystem::path& directory);
 };
 
-constexpr std::array<Family, 3> kFamilies = {{
+constexpr std::array<Family, 4> kFamilies = {{
     {"instructblip", read_instructblip},
     {"instructblipvideo", read_instructblip_video},
     {"blip-2", read_blip2},
+    {"llava", read_llava},
 }};
 
 // Directories that are easily taken for a whole model.
@@ -148,7 +140,7 @@ ModelConfig read_model_config(const std::filesystem::path& directory) {
   std::string known;
   for (const Family& family : kFamilies) {
     if (family.model_type == model_type) {
-      ModelConfig config = family.read(root);
+      ModelConfig config = family.read(root, directory);
       config.model_type = model_type;
       return config;
     }

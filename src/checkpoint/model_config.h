@@ -4,14 +4,18 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "checkpoint/image_config.h"
+#include "checkpoint/tensor_store.h"
+
 namespace instructblip {
 
 // The activation functions that hub configs name; formulas in nn/activation.h.
-enum class Activation { gelu, gelu_new, quick_gelu, relu, silu };
+enum class Activation { gelu, gelu_new, linear, quick_gelu, relu, silu };
 
 // vision_config of the BLIP families: a pre-LN ViT (EVA-CLIP's ViT-g/14 in the published ones).
 struct VitConfig {
@@ -29,9 +33,6 @@ struct VitConfig {
   // With CLS.
   std::int64_t positions() const { return patches_per_side() * patches_per_side() + 1; }
 };
-
-// The vision encoders that can be run: a struct each.
-using VisionConfig = std::variant<VitConfig>;
 
 // vision_config of LLaVA: CLIP's pre-LN ViT, and which of its hidden states are the features.
 struct ClipVisionConfig {
@@ -55,6 +56,9 @@ struct ClipVisionConfig {
   std::int64_t width() const { return hidden * static_cast<std::int64_t>(feature_layers.size()); }
 };
 
+// The vision encoders that can be run: a struct each.
+using VisionConfig = std::variant<VitConfig, ClipVisionConfig>;
+
 // qformer_config: a post-LN BERT whose queries cross-attend to the image in every n-th layer.
 struct QFormerConfig {
   std::int64_t vocabulary = 30522;
@@ -76,8 +80,15 @@ struct QFormerConfig {
 // One linear layer from the Q-Former to the language model: the BLIP families.
 struct LinearProjectionConfig {};
 
+// LLaVA's: a linear layer, an activation, another linear layer; the first model had one layer only.
+struct MlpProjectionConfig {
+  Activation activation = Activation::gelu;
+  bool bias = true;
+  std::optional<bool> two_layers;  // none: as many as the checkpoint holds
+};
+
 // What brings visual rows to the language model's width: a struct each.
-using ProjectionConfig = std::variant<LinearProjectionConfig>;
+using ProjectionConfig = std::variant<LinearProjectionConfig, MlpProjectionConfig>;
 
 // text_config of an encoder-decoder language model (Flan-T5).
 struct T5Config {
@@ -146,7 +157,8 @@ struct TextGenerationDefaults {
   std::optional<std::int64_t> num_beams, num_return_sequences, top_k, no_repeat_ngram_size;
   std::optional<double> temperature, top_p, typical_p, repetition_penalty, length_penalty;
   std::optional<bool> do_sample;
-  std::optional<std::string> early_stopping;  // "false", "true", "never"
+  std::optional<std::string> early_stopping;        // "false", "true", "never"
+  std::string source = "config.json: text_config";  // for messages
 };
 
 // The language models that can be run: a struct each.
@@ -170,13 +182,15 @@ struct PromptConfig {
 };
 
 struct ModelConfig {
-  std::string model_type;  // "instructblip", "instructblipvideo", "blip-2"
+  std::string model_type;  // "instructblip", "instructblipvideo", "blip-2", "llava"
   VisionConfig vision;
   std::optional<QFormerConfig> qformer;  // none: visual rows go to the projection as they are
   ProjectionConfig projection;
   LanguageConfig text;
   TextGenerationDefaults generation;
   PromptConfig prompt;
+  ImageProcessorRules image_processor;
+  std::span<const TensorRename> renames;  // to the names under which the stages look for weights
 };
 
 // Reads and checks config.json of `directory`. Missing keys take the defaults of

@@ -27,9 +27,11 @@ struct Stranger {
 
 constexpr std::string_view kWholeModel = "give the directory of the whole model";
 constexpr std::string_view kConvert = "convert the checkpoint to the Hugging Face layout first";
-constexpr std::array<Stranger, 9> kStrangers = {{
+constexpr std::array<Stranger, 11> kStrangers = {{
     {"vision_tower.", "this is a LLaVA checkpoint", kWholeModel},
     {"model.vision_tower.", "this is a LLaVA checkpoint", kWholeModel},
+    {"model.mm_projector.", "these are the names of LLaVA's own code", kConvert},
+    {"qformer.", "this is a checkpoint with a Q-Former", kWholeModel},
     {"Qformer.", "these are LAVIS names", kConvert},
     {"visual_encoder.", "these are LAVIS names", kConvert},
     {"model.decoder.layers.", "this is a language model alone", kWholeModel},
@@ -39,17 +41,23 @@ constexpr std::array<Stranger, 9> kStrangers = {{
     {"bert.", "this is a BERT model", kWholeModel},
 }};
 
-// All stages of the BLIP families must have tensors; else these are not the weights of such a
-// model.
+// How the names of every stage's tensors begin.
+std::vector<std::string_view> stages_of(const ModelConfig& config) {
+  if (config.qformer) return {"vision_model.", "qformer.", "query_tokens", "language_model."};
+  return {"vision_tower.", "multi_modal_projector.", "language_model."};
+}
+
+// All stages must have tensors; else these are not the weights of such a model.
 void check_kind(const ModelConfig& config, const TensorStore& tensors) {
-  if (!config.qformer) return;
+  const std::vector<std::string_view> stages = stages_of(config);
   std::vector<std::string> absent;
-  for (const char* prefix : {"vision_model.", "qformer.", "query_tokens", "language_model."}) {
+  for (const std::string_view prefix : stages) {
     if (!has_prefix(tensors, prefix)) absent.push_back(std::string(prefix) + "*");
   }
   if (absent.empty()) return;
   for (const Stranger& stranger : kStrangers) {
     if (!has_prefix(tensors, stranger.prefix)) continue;
+    if (std::ranges::find(stages, stranger.prefix) != stages.end()) continue;
     throw Error(ErrorCode::bad_model,
                 "the weights have tensors named " + quote(std::string(stranger.prefix) + "*") +
                     " and none named " + braced(absent) + ": " + std::string(stranger.what) +
@@ -161,6 +169,21 @@ void add_probes(const VitConfig& c, std::vector<Probe>& probes) {
                     "is image_size that of another resolution of this model?"});
 }
 
+void add_probes(const ClipVisionConfig& c, std::vector<Probe>& probes) {
+  probes.push_back({"vision_tower.embeddings.class_embedding",
+                    {c.hidden},
+                    "vision_config.hidden_size",
+                    kOtherConfig});
+  probes.push_back({"vision_tower.embeddings.patch_embedding.weight",
+                    {c.hidden, 3, c.patch_size, c.patch_size},
+                    "vision_config.hidden_size and patch_size",
+                    kOtherConfig});
+  probes.push_back({"vision_tower.embeddings.position_embedding.weight",
+                    {c.positions(), c.hidden},
+                    "vision_config.image_size, patch_size and hidden_size",
+                    "is image_size that of another resolution of this model?"});
+}
+
 void add_probes(const QFormerConfig& c, std::vector<Probe>& probes) {
   probes.push_back({"query_tokens",
                     {1, c.queries, c.hidden},
@@ -186,11 +209,19 @@ void add_probes(const QFormerConfig& c, std::vector<Probe>& probes) {
 std::vector<Probe> probes_of(const ModelConfig& config) {
   std::vector<Probe> probes;
   std::visit([&](const auto& vision) { add_probes(vision, probes); }, config.vision);
-  if (!config.qformer) return probes;
-  add_probes(*config.qformer, probes);
+  std::int64_t rows = 0;
+  if (config.qformer) {
+    add_probes(*config.qformer, probes);
+    rows = config.qformer->hidden;
+  } else if (const auto* vision = std::get_if<ClipVisionConfig>(&config.vision)) {
+    const std::int64_t width = std::visit([](const auto& c) { return c.hidden; }, config.text);
+    probes.push_back({"multi_modal_projector.linear_1.weight",
+                      {width, vision->width()},
+                      "text_config.hidden_size, vision_config.hidden_size and vision_feature_layer",
+                      kOtherLanguage});
+  }
   for (const Probe& probe :
-       std::visit([&](const auto& text) { return language_probes(text, config.qformer->hidden); },
-                  config.text)) {
+       std::visit([&](const auto& text) { return language_probes(text, rows); }, config.text)) {
     probes.push_back(probe);
   }
   return probes;
@@ -216,6 +247,14 @@ double elements_of(const VitConfig& c) {
   return static_cast<double>(c.positions()) * width + width * 3 * patch * patch +
          static_cast<double>(c.layers) * width *
              (4 * width + 2 * static_cast<double>(c.feed_forward));
+}
+
+double elements_of(const ClipVisionConfig& c) {
+  const auto width = static_cast<double>(c.hidden);
+  const auto patch = static_cast<double>(c.patch_size);
+  const auto layers = static_cast<double>(std::ranges::max(c.feature_layers));
+  return static_cast<double>(c.positions()) * width + width * 3 * patch * patch +
+         layers * width * (4 * width + 2 * static_cast<double>(c.feed_forward));
 }
 
 double elements_of(const QFormerConfig& c) {

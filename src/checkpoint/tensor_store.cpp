@@ -63,6 +63,29 @@ std::string only_weights_file(const fs::path& directory) {
   return names[0];
 }
 
+bool by_name(const TensorEntry& a, const TensorEntry& b) {
+  return std::pair<std::string_view, std::string_view>(a.name, a.file) <
+         std::pair<std::string_view, std::string_view>(b.name, b.file);
+}
+
+void rename(std::vector<TensorEntry>& entries, std::span<const TensorRename> renames) {
+  if (renames.empty()) return;
+  for (TensorEntry& entry : entries) {
+    for (const TensorRename& row : renames) {
+      if (entry.name.starts_with(row.from)) entry.name.replace(0, row.from.size(), row.to);
+    }
+  }
+  std::sort(entries.begin(), entries.end(), by_name);
+  const auto twice = std::adjacent_find(
+      entries.begin(), entries.end(),
+      [](const TensorEntry& a, const TensorEntry& b) { return a.name == b.name; });
+  if (twice == entries.end()) return;
+  throw Error(ErrorCode::bad_model,
+              printable(twice->file) + ": two tensors are " + printable(twice->name) +
+                  ", under names of two layouts",
+              "are files of two revisions in this directory?");
+}
+
 }  // namespace
 
 struct TensorStore::Impl {
@@ -86,12 +109,9 @@ struct TensorStore::Impl {
   }
 };
 
-TensorStore TensorStore::open(const fs::path& directory, MappedFile::Access access) {
+TensorStore TensorStore::open(const fs::path& directory, MappedFile::Access access,
+                              std::span<const TensorRename> renames) {
   auto impl = std::make_unique<Impl>();
-  const auto by_name = [](const TensorEntry& a, const TensorEntry& b) {
-    return std::pair<std::string_view, std::string_view>(a.name, a.file) <
-           std::pair<std::string_view, std::string_view>(b.name, b.file);
-  };
   if (!is_present(directory / kSingle) && is_present(directory / kIndex)) {
     const ShardIndex index = read_shard_index(directory / kIndex);
     for (const std::string& shard : index.shards()) {
@@ -105,6 +125,7 @@ TensorStore TensorStore::open(const fs::path& directory, MappedFile::Access acce
     impl->add(directory, named ? std::string(kSingle) : only_weights_file(directory), access);
     std::sort(impl->entries.begin(), impl->entries.end(), by_name);
   }
+  rename(impl->entries, renames);
   return TensorStore(std::move(impl));
 }
 

@@ -16,8 +16,13 @@
 
 namespace instructblip {
 
+// Names that begin with `from` begin with `to` instead.
+struct TensorRename {
+  std::string_view from, to;
+};
+
 struct TensorEntry {
-  std::string name;
+  std::string name;  // renamed, where open() was told to
   DType dtype;
   Shape shape;
   std::span<const std::byte> bytes;  // inside the map; row-major, little-endian, perhaps unaligned
@@ -30,11 +35,13 @@ class TensorStore {
   // Opens model.safetensors, or model.safetensors.index.json with its shards (in this order, as the
   // reference does), or, where neither exists, the only *.safetensors file of `directory`. Checks
   // every header; the weights themselves are not read. Access::copy reads
-  // into memory instead of mapping. Throws Error: not_found where there are no weights, bad_model
-  // where a file is damaged or contradicts another, unsupported for element types unknown here and
+  // into memory instead of mapping. Every name goes through all of `renames` in their order. Throws
+  // Error: not_found where there are no weights, bad_model where a file is damaged or contradicts
+  // another or where two tensors come to one name, unsupported for element types unknown here and
   // for pickled weights.
   static TensorStore open(const std::filesystem::path& directory,
-                          MappedFile::Access access = MappedFile::Access::map);
+                          MappedFile::Access access = MappedFile::Access::map,
+                          std::span<const TensorRename> renames = {});
 
   // Null where the checkpoint has no such tensor.
   const TensorEntry* find(std::string_view name) const;

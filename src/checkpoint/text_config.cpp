@@ -22,9 +22,13 @@ constexpr std::array<LanguageFamily, 3> kFamilies = {{
 
 }  // namespace
 
-TextConfig read_text_config(const ConfigSection& text, Writer writer) {
-  constexpr const char* kMissing = "opt";  // the reference's reading of a missing key
-  const std::string model_type = text.text("model_type", kMissing);
+Writer writer_of(const ConfigSection& root) {
+  const std::string version = root.text("transformers_version", "");
+  return version.starts_with("5.") ? Writer::transformers_5 : Writer::transformers_4;
+}
+
+TextConfig read_text_config(const ConfigSection& text, Writer writer, const char* fallback) {
+  const std::string model_type = text.text("model_type", fallback);
   std::string known;
   for (const LanguageFamily& family : kFamilies) {
     if (family.model_type == model_type) return family.read(text, writer);

@@ -15,11 +15,14 @@ struct TextConfig {
   std::int64_t vocabulary;
 };
 
-TextConfig read_text_config(const ConfigSection& text, Writer writer);
+Writer writer_of(const ConfigSection& root);
+
+// `fallback` is the model_type that a missing key means.
+TextConfig read_text_config(const ConfigSection& text, Writer writer, const char* fallback);
 
 // The ids that the reference's config class gives to keys that are missing.
 struct TokenDefaults {
-  std::int32_t eos;
+  std::optional<std::int32_t> eos;
   std::optional<std::int32_t> bos;
   std::optional<std::int32_t> pad;
 };
@@ -30,6 +33,10 @@ struct TokenDefaults {
 TextGenerationDefaults read_generation_defaults(const ConfigSection& text,
                                                 const TokenDefaults& defaults,
                                                 std::int64_t vocabulary, Writer writer);
+
+// The same of a section that GenerationConfig reads itself, which has no defaults of its own and
+// takes every key whoever wrote it.
+TextGenerationDefaults read_plain_generation(const ConfigSection& section, std::int64_t vocabulary);
 
 // A token id; none for null, for a missing key and for negative ids, which hub files use for
 // "none".

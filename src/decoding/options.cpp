@@ -212,8 +212,9 @@ GenerationConfig resolve_options(const GenerationConfig& asked, const TextGenera
   if (model_options.max_new_tokens && *model_options.max_new_tokens < 1) {
     if (!asked.max_new_tokens && !model.max_new_tokens) {
       throw Error(ErrorCode::invalid_argument,
-                  "options: config.json: text_config.max_length counts the prompt: expected it "
-                  "above the prompt's " +
+                  "options: " + model.source +
+                      ": max_length counts the prompt: expected it "
+                      "above the prompt's " +
                       std::to_string(prompt_ids) + " positions, got " +
                       std::to_string(*model.max_length),
                   "set max_new_tokens");
@@ -221,7 +222,7 @@ GenerationConfig resolve_options(const GenerationConfig& asked, const TextGenera
     if (!model.max_new_tokens) model_options.max_new_tokens.reset();
   }
   check_ranges(faults, model_options);
-  faults.throw_if_any(ErrorCode::bad_model, "config.json: text_config:");
+  faults.throw_if_any(ErrorCode::bad_model, model.source + ":");
 
   GenerationConfig resolved = asked;
   fill(resolved, model_options);

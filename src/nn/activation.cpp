@@ -22,6 +22,8 @@ at::Tensor activate(Activation activation, const at::Tensor& x) {
       // In the reference's order of operations; at::gelu's own approximation rounds differently.
       return 0.5 * x *
              (1.0 + at::tanh(std::sqrt(2.0 / std::numbers::pi) * (x + 0.044715 * at::pow(x, 3.0))));
+    case Activation::linear:
+      return x;
     case Activation::quick_gelu:
       return x * at::sigmoid(1.702 * x);
     case Activation::relu:

@@ -9,6 +9,7 @@ namespace instructblip::nn {
 
 // gelu        x/2 (1 + erf(x / sqrt 2))
 // gelu_new    x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
+// linear      x
 // quick_gelu  x sigmoid(1.702 x)
 // silu        x sigmoid(x)
 at::Tensor activate(Activation activation, const at::Tensor& x);

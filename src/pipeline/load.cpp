@@ -88,6 +88,11 @@ void describe_vision(const VitConfig& config, ModelInfo& info) {
   info.vision_width = static_cast<int>(config.hidden);
 }
 
+void describe_vision(const ClipVisionConfig& config, ModelInfo& info) {
+  info.vision_layers = static_cast<int>(config.layers);
+  info.vision_width = static_cast<int>(config.hidden);
+}
+
 void describe_qformer(const QFormerConfig& config, ModelInfo& info) {
   info.query_tokens = static_cast<int>(config.queries);
   info.qformer_layers = static_cast<int>(config.layers);
@@ -115,13 +120,14 @@ ModelInfo describe(const ModelConfig& config, const TensorStore& store) {
   return info;
 }
 
-void warn_of_other_stop(const Tokenizer& tokenizer, const std::vector<std::int32_t>& stops) {
+void warn_of_other_stop(const Tokenizer& tokenizer, const TextGenerationDefaults& generation) {
+  const std::vector<std::int32_t>& stops = generation.eos;
   const auto eos = tokenizer.eos();
   if (!eos || std::ranges::find(stops, *eos) != stops.end()) return;
-  log_warning(
-      "the tokenizer's end token is " + std::to_string(*eos) +
-      ", but text_config.eos_token_id does not name it: answers stop as text_config says, as the "
-      "reference's do; stop_at_tokenizer_eos stops at both");
+  log_warning("the tokenizer's end token is " + std::to_string(*eos) + ", but " +
+              generation.source +
+              " does not name it in eos_token_id: answers stop as that says, "
+              "as the reference's do; stop_at_tokenizer_eos stops at both");
 }
 
 }  // namespace
@@ -131,12 +137,13 @@ Pipeline Pipeline::load(const std::filesystem::path& checkpoint_dir, const LoadO
   try {
     check_options(options);
     const ModelConfig config = read_model_config(checkpoint_dir);
-    const ImageConfig image_config = read_image_config(checkpoint_dir);
+    const ImageConfig image_config = read_image_config(checkpoint_dir, config.image_processor);
     auto store = std::make_shared<const TensorStore>(TensorStore::open(
-        checkpoint_dir, options.mmap ? MappedFile::Access::map : MappedFile::Access::copy));
+        checkpoint_dir, options.mmap ? MappedFile::Access::map : MappedFile::Access::copy,
+        config.renames));
     check_plausible(config, *store);
     PromptBuilder prompts(checkpoint_dir, config, vocabulary_of(config));
-    warn_of_other_stop(prompts.tokenizer(), config.generation.eos);
+    warn_of_other_stop(prompts.tokenizer(), config.generation);
 
     ModelInfo info = describe(config, *store);
     info.image_height = static_cast<int>(image_config.height);

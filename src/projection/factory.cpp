@@ -1,4 +1,5 @@
 #include "projection/linear_projection.h"
+#include "projection/mlp_projection.h"
 #include "projection/projection.h"
 
 namespace instructblip {
@@ -11,6 +12,9 @@ struct Factory {
 
   std::unique_ptr<const Projection> operator()(const LinearProjectionConfig&) const {
     return std::make_unique<LinearProjection>(weights / "language_projection", widths);
+  }
+  std::unique_ptr<const Projection> operator()(const MlpProjectionConfig& config) const {
+    return std::make_unique<MlpProjection>(weights / "multi_modal_projector", config, widths);
   }
 };
 

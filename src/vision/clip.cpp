@@ -79,15 +79,16 @@ at::Tensor ClipVision::forward(const at::Tensor& pixels) const {
                                  .flatten(2)
                                  .transpose(1, 2);  // [B, N - 1, H]
   const at::Tensor class_rows = class_embedding_.expand({batch, 1, -1});
-  std::vector<at::Tensor> states = {
-      first_norm_(at::cat({class_rows, patches}, 1) + position_table_)};  // [B, N, H]
-  for (const ClipLayer& layer : layers_) states.push_back(layer.forward(states.back()));
-
   const std::int64_t dropped = config_.class_row ? 0 : 1;
-  std::vector<at::Tensor> features;
-  for (const std::int64_t layer : config_.feature_layers) {
-    const at::Tensor& state = states[static_cast<std::size_t>(layer)];
-    features.push_back(state.narrow(1, dropped, state.size(1) - dropped));
+  std::vector<at::Tensor> features(config_.feature_layers.size());
+  at::Tensor x = first_norm_(at::cat({class_rows, patches}, 1) + position_table_);  // [B, N, H]
+  for (std::size_t layer = 0;; ++layer) {
+    for (std::size_t i = 0; i < features.size(); ++i) {
+      if (config_.feature_layers[i] != static_cast<std::int64_t>(layer)) continue;
+      features[i] = x.narrow(1, dropped, x.size(1) - dropped);
+    }
+    if (layer == layers_.size()) break;
+    x = layers_[layer].forward(x);
   }
   return features.size() == 1 ? features[0] : at::cat(features, 2);  // [B, P, V]
 }

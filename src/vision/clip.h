@@ -38,7 +38,7 @@ class ClipLayer {
 // them are neither read nor run, nor is the final norm.
 class ClipVision final : public VisionEncoder {
  public:
-  // `weights` at the checkpoint's `vision_tower.vision_model`.
+  // `weights` at the checkpoint's `vision_tower`.
   ClipVision(const nn::Weights& weights, const ClipVisionConfig& config, const PixelSize& size);
 
   at::Tensor forward(const at::Tensor& pixels) const override;

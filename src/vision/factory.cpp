@@ -1,3 +1,4 @@
+#include "vision/clip.h"
 #include "vision/vision_encoder.h"
 #include "vision/vit.h"
 
@@ -11,6 +12,9 @@ struct Factory {
 
   std::unique_ptr<const VisionEncoder> operator()(const VitConfig& config) const {
     return std::make_unique<Vit>(weights / "vision_model", config, size);
+  }
+  std::unique_ptr<const VisionEncoder> operator()(const ClipVisionConfig& config) const {
+    return std::make_unique<ClipVision>(weights / "vision_tower", config, size);
   }
 };
 

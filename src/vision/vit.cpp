@@ -3,13 +3,11 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/conv2d.h>
-#include <ATen/ops/upsample_bicubic2d.h>
 #include <ATen/ops/zeros.h>
 
 #include <cmath>
-#include <string>
 
-#include "instructblip/error.h"
+#include "vision/position_table.h"
 
 namespace instructblip {
 namespace {
@@ -31,20 +29,6 @@ nn::Linear read_qkv(const nn::Weights& weights, const VitConfig& config) {
   at::Tensor bias;
   if (config.qkv_bias) bias = (weights / "qkv").vector("bias", {3 * hidden});
   return nn::Linear(std::move(weight), std::move(bias));
-}
-
-// The patch rows of the table as a grid, resized as torch's bicubic interpolation does it (a =
-// -0.75, not antialiased), with the CLS row in front.
-at::Tensor resized_table(const at::Tensor& table, std::int64_t side, std::int64_t height,
-                         std::int64_t width) {
-  const std::int64_t hidden = table.size(2);
-  const at::Tensor grid = table.narrow(1, 1, side * side)
-                              .reshape({1, side, side, hidden})
-                              .permute({0, 3, 1, 2});  // [1, V, side, side]
-  const at::Tensor resized = at::upsample_bicubic2d(grid, {height, width}, /*align_corners=*/false,
-                                                    std::nullopt, std::nullopt);
-  const at::Tensor rows = resized.permute({0, 2, 3, 1}).reshape({1, height * width, hidden});
-  return at::cat({table.narrow(1, 0, 1), rows}, 1);
 }
 
 }  // namespace
@@ -87,17 +71,7 @@ Vit::Vit(const nn::Weights& weights, const VitConfig& config, const PixelSize& s
   for (std::int64_t i = 0; i < config.layers; ++i) {
     layers_.emplace_back(weights / "encoder" / "layers" / i, config);
   }
-  if (size.height == config.image_size && size.width == config.image_size) return;
-  if (!size.interpolate) {
-    throw Error(ErrorCode::bad_model,
-                "the preprocessor's settings make pictures of " + std::to_string(size.height) +
-                    " x " + std::to_string(size.width) + " pixels, expected " +
-                    std::to_string(config.image_size) + " x " + std::to_string(config.image_size) +
-                    " (config.json: vision_config.image_size)",
-                "interpolate_pos_encoding allows another size");
-  }
-  position_table_ = resized_table(position_table_, config.patches_per_side(),
-                                  size.height / patch_size_, size.width / patch_size_);
+  position_table_ = fitted_positions(position_table_, config.image_size, config.patch_size, size);
 }
 
 at::Tensor Vit::forward(const at::Tensor& pixels) const {

@@ -1,0 +1,40 @@
+#include "projection/mlp_projection.h"
+
+#include "nn/activation.h"
+
+namespace instructblip {
+namespace {
+
+nn::Linear::Bias bias_of(const MlpProjectionConfig& config) {
+  return config.bias ? nn::Linear::Bias::present : nn::Linear::Bias::none;
+}
+
+// A single layer may be stored without a name of its own.
+bool is_bare(const nn::Weights& weights) {
+  return weights.has("weight") && !(weights / "linear_1").has("weight");
+}
+
+bool has_two_layers(const nn::Weights& weights, const MlpProjectionConfig& config) {
+  if (config.two_layers) return *config.two_layers;
+  const bool first = is_bare(weights) || (weights / "linear_1").has("weight");
+  // Where neither is there, both are missing.
+  return !first || (weights / "linear_2").has("weight");
+}
+
+}  // namespace
+
+MlpProjection::MlpProjection(const nn::Weights& weights, const MlpProjectionConfig& config,
+                             const ProjectionWidths& widths)
+    : first_(is_bare(weights) ? weights : weights / "linear_1", widths.from, widths.to,
+             bias_of(config)),
+      activation_(config.activation) {
+  if (!has_two_layers(weights, config)) return;
+  second_.emplace(weights / "linear_2", widths.to, widths.to, bias_of(config));
+}
+
+at::Tensor MlpProjection::forward(const at::Tensor& rows) const {
+  const at::Tensor h = first_(rows);  // [B, Q, L]
+  return second_ ? (*second_)(nn::activate(activation_, h)) : h;
+}
+
+}  // namespace instructblip
