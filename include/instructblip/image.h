@@ -51,8 +51,8 @@ class INSTRUCTBLIP_API Image {
   /// No picture: 0 x 0. The pipeline refuses it.
   Image() = default;
 
-  /// Reads a JPEG, PNG, WebP, BMP or TIFF file; the type is told by content, not by name. Of an
-  /// animation, the first frame. At most 32 MB and 32,768 pixels a side.
+  /// Reads a JPEG, PNG, GIF, WebP, BMP or TIFF file; the type is told by content, not by name. Of
+  /// an animation, the first frame. At most 32 MB and 32,768 pixels a side.
   /// Errors: not_found; unsupported (another type, or a variant that is not read; a build without
   /// codecs); bad_image (damaged, cut short or over a limit: a picture is decoded whole or not at
   /// all); out_of_memory; invalid_argument (max_pixels below 1).

@@ -25,7 +25,6 @@ struct Signature {
 
 // Types that other programs open and this library does not, named so that a message can say so.
 constexpr std::array kRefused = {
-    Signature{0, "GIF8"sv, "GIF"},
     Signature{0, "II+\0"sv, "BigTIFF"},
     Signature{0, "MM\0+"sv, "BigTIFF"},
     Signature{0, "\0\0\0\x0CjP  "sv, "JPEG 2000"},
@@ -55,7 +54,7 @@ constexpr std::array kRefused = {
     Signature{128, "DICM"sv, "DICOM"},
 };
 
-constexpr std::string_view kReadTypes = "JPEG, PNG, WebP, BMP and TIFF are read";
+constexpr std::string_view kReadTypes = "JPEG, PNG, GIF, WebP, BMP and TIFF are read";
 
 Pixels decode_samples(const EncodedImage& image, ImageFormat format, ImageInfo& info) {
   switch (format) {
@@ -66,6 +65,8 @@ Pixels decode_samples(const EncodedImage& image, ImageFormat format, ImageInfo& 
       info.orientation = picture.orientation;
       return std::move(picture.pixels);
     }
+    case ImageFormat::gif:
+      return decode_gif(image);
     case ImageFormat::webp:
       return decode_webp(image);
     case ImageFormat::bmp:
@@ -137,6 +138,7 @@ ImageFormat identify_format(const EncodedImage& image) {
   if (text.empty()) image.fail_bad("the file is empty");
   if (starts_with("\xFF\xD8\xFF"sv)) return ImageFormat::jpeg;
   if (starts_with("\x89PNG\r\n\x1A\n"sv)) return ImageFormat::png;
+  if (starts_with("GIF87a"sv) || starts_with("GIF89a"sv)) return ImageFormat::gif;
   if (starts_with("RIFF"sv) && starts_with("WEBP"sv, 8)) return ImageFormat::webp;
   if (starts_with("BM"sv)) return ImageFormat::bmp;
   if (starts_with("II*\0"sv) || starts_with("MM\0*"sv)) return ImageFormat::tiff;
@@ -156,6 +158,8 @@ ImageInfo read_info(const EncodedImage& image, ImageFormat format) {
       return read_jpeg_info(image);
     case ImageFormat::png:
       return read_png_info(image);
+    case ImageFormat::gif:
+      return read_gif_info(image);
     case ImageFormat::webp:
       return read_webp_info(image);
     case ImageFormat::bmp:

@@ -2,8 +2,9 @@
 //
 // JPEG, PNG and TIFF are read with libjpeg, libpng and libtiff themselves, the libraries that
 // OpenCV reads them with: through OpenCV, CMYK and alpha come converted, damaged files become
-// pictures with grey halves, and complaints go to stderr. WebP has none of these troubles. A new
-// codec needs a line in ImageFormat and a function here.
+// pictures with grey halves, and complaints go to stderr. WebP has none of these troubles. GIF,
+// which it does not read, comes from giflib. A new codec needs a line in ImageFormat and a function
+// here.
 #pragma once
 
 #include <optional>
@@ -24,6 +25,7 @@ PngPicture decode_png(const EncodedImage& image);
 
 // Three channels, or four with alpha.
 Pixels decode_bmp(const EncodedImage& image);
+Pixels decode_gif(const EncodedImage& image);
 Pixels decode_webp(const EncodedImage& image);
 Pixels decode_tiff(const EncodedImage& image);
 

@@ -8,7 +8,7 @@
 
 namespace instructblip {
 
-enum class ImageFormat { jpeg, png, webp, bmp, tiff };
+enum class ImageFormat { jpeg, png, gif, webp, bmp, tiff };
 
 struct ImageInfo {
   std::int64_t width = 0;  // pixels, as stored; not yet compared with any limit
@@ -25,6 +25,7 @@ ImageInfo read_info(const EncodedImage& image, ImageFormat format);
 
 ImageInfo read_jpeg_info(const EncodedImage& image);
 ImageInfo read_png_info(const EncodedImage& image);
+ImageInfo read_gif_info(const EncodedImage& image);
 ImageInfo read_webp_info(const EncodedImage& image);
 ImageInfo read_bmp_info(const EncodedImage& image);
 ImageInfo read_tiff_info(const EncodedImage& image);

@@ -95,6 +95,50 @@ def bmp_header(width, height, bits, compression=0, colors=0, size=40, masks=()):
     return header.ljust(size, b"\0")
 
 
+def lzw(indices, bits):
+    """Codes for `indices` in blocks, the code size before them; once its table is full it stays as it is."""
+    clear, width, first_free = 1 << bits, bits + 1, (1 << bits) + 2
+    table, text, out, used = {}, (), 0, 0
+
+    def put(code):
+        nonlocal out, used
+        out |= code << used
+        used += width
+
+    put(clear)
+    codes = 0
+    for index in (*indices, None):
+        if text and (*text, index) not in table:
+            put(text[0] if len(text) == 1 else table[text])
+            codes += 1
+            # The reader knows a string one code later than the writer.
+            width = min(12, max(width, (first_free + codes - 1).bit_length()))
+            if index is not None and first_free + len(table) < 4096:
+                table[(*text, index)] = first_free + len(table)
+            text = ()
+        text = (*text, index)
+    put(clear + 1)
+    data = out.to_bytes((used + 7) // 8, "little")
+    blocks = (data[at : at + 255] for at in range(0, len(data), 255))
+    return bytes([bits]) + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0"
+
+
+def gif_frame(indices, bits, left=0, top=0, local=b"", interlaced=False):
+    """`indices` [height, width], in the order in which the rows are stored."""
+    height, width = indices.shape
+    flags = interlaced << 6 | (0x80 | (len(local) // 3).bit_length() - 2 if local else 0)
+    return b"," + struct.pack("<HHHHB", left, top, width, height, flags) + local + lzw(indices.ravel().tolist(), bits)
+
+
+def gif(width, height, *parts, palette=b"", version=b"GIF89a"):
+    flags = 0x80 | (len(palette) // 3).bit_length() - 2 if palette else 0
+    return version + struct.pack("<HHBBB", width, height, flags, 1, 0) + palette + b"".join(parts) + b";"
+
+
+def gif_control(transparent):
+    return b"!\xf9\x04\x01\0\0" + bytes([transparent, 0])
+
+
 def exif(orientation, order="<"):
     mark = b"II*\0" if order == "<" else b"MM\0*"
     return mark + struct.pack(order + "IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
@@ -231,6 +275,47 @@ def tiff_files(odd, alpha):
     yield "orientation6.tif", encoded(odd, format="TIFF", exif=orientation_block(6))
 
 
+def gif_files(odd, alpha):
+    generator = np.random.default_rng(SEED)
+    colors = generator.integers(0, 256, (256, 3)).astype(np.uint8).tobytes()
+    ramp = np.repeat(np.arange(256, dtype=np.uint8), 3).tobytes()
+    picture = np.asarray(odd.quantize(16))
+
+    yield "palette.gif", encoded(odd.quantize(50), format="GIF", interlace=0)
+    yield "interlaced.gif", encoded(odd.quantize(16), format="GIF", interlace=1)
+    yield "grey.gif", encoded(odd.convert("L"), format="GIF")
+    yield "one_bit.gif", encoded(odd.convert("1"), format="GIF")
+    yield "alpha.gif", encoded(alpha.point(lambda value: value & 192), format="GIF")
+    frames = [alpha, alpha.transpose(Image.Transpose.FLIP_LEFT_RIGHT), odd]
+    yield "animated.gif", encoded(frames[0], format="GIF", save_all=True, append_images=frames[1:], disposal=2)
+
+    yield "87.gif", gif(29, 19, gif_frame(picture, 4), palette=colors[:48], version=b"GIF87a")
+    yield "local_palette.gif", gif(29, 19, gif_frame(picture, 4, local=colors[48:96]), palette=colors[:48])
+    yield "only_local_palette.gif", gif(29, 19, gif_frame(picture, 4, local=colors[:48]))
+    yield "no_palette.gif", gif(29, 19, gif_control(3), gif_frame(picture, 5))
+    yield "grey_ramp.gif", gif(29, 19, gif_frame(picture, 8), palette=ramp[:24])
+    yield "local_grey_ramp.gif", gif(29, 19, gif_control(3), gif_frame(picture, 4, local=ramp[:48]), palette=colors[:48])
+    yield "past_palette.gif", gif(29, 19, gif_control(9), gif_frame(picture, 4), palette=colors[:24])
+    yield "clear_but_unused.gif", gif(29, 19, gif_control(200), gif_frame(picture, 4), palette=colors[:48])
+    yield "small_frame.gif", gif(40, 30, gif_frame(picture, 4, 5, 3), palette=colors[:48])
+    yield "small_frame_clear.gif", gif(40, 30, gif_control(6), gif_frame(picture, 4, 5, 3), palette=colors[:48])
+    yield "frame_beyond.gif", gif(20, 10, gif_control(6), gif_frame(picture, 4, 5, 3), palette=colors[:48])
+    yield "no_screen.gif", gif(0, 0, gif_frame(picture, 4), palette=colors[:48])
+    yield "low_interlaced.gif", gif(29, 3, gif_frame(picture[:3], 4, interlaced=True), palette=colors[:48])
+    yield "local_interlaced.gif", gif(29, 19, gif_frame(picture, 4, local=colors[:48], interlaced=True))
+    yield "one_pixel.gif", gif(1, 1, gif_frame(picture[:1, :1], 4), palette=colors[:48])
+    noise = generator.integers(0, 256, (60, 76))
+    yield "full_table.gif", gif(76, 60, gif_frame(noise, 8), palette=colors)
+    before = b"!\xfe\5hello\3you\0" + b"!\xff\x0bNETSCAPE2.0\3\1\0\0\0" + b"!\x01\x02ab\0" + b"!\xfe\0" + b"\0\7"
+    before += gif_control(2) + b"!\xf9\x04\0\0\0\5\0"
+    yield "extensions.gif", gif(29, 19, before, gif_frame(picture, 4), palette=colors[:48])
+    # Pillow takes what follows an extension without blocks for its blocks.
+    yield "empty_extension.gif", gif(29, 19, b"!\x77\0" + b"\2ab\0", gif_frame(picture, 4), palette=colors[:48])
+    yield "trailing_bytes.gif", gif(29, 19, gif_frame(picture, 4), palette=colors[:48]) + b"more"
+    whole = gif(29, 19, gif_frame(picture, 4), b",\xff\xff\xff\xff", palette=colors[:48])
+    yield "animated_damaged.gif", whole[:-1]
+
+
 def make_files():
     generator = np.random.default_rng(SEED)
     photo = Image.open(PHOTOGRAPHS / "coffee.jpg").convert("RGB").resize((64, 48))
@@ -242,6 +327,7 @@ def make_files():
     yield from webp_files(odd, alpha)
     yield from bmp_files(odd, alpha, generator)
     yield from tiff_files(odd, alpha)
+    yield from gif_files(odd, alpha)
 
 
 # --- what the reference makes of them
