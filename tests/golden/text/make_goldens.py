@@ -129,6 +129,30 @@ def old_t5_settings(directory):
     (directory / "tokenizer_config.json").write_text(json.dumps(config))
 
 
+def old_opt_settings(directory):
+    """As facebook/opt-*: tokens with flags in the configuration, <s> unused, no tokenizer.json."""
+    token = lambda text: {"content": text, "single_word": False, "lstrip": False, "rstrip": False, "normalized": True}
+    named = {"bos_token": "</s>", "eos_token": "</s>", "unk_token": "</s>", "pad_token": "<pad>"}
+    flagged = {k: {"__type": "AddedToken"} | token(v) for k, v in named.items()}
+    config = {"errors": "replace", "add_prefix_space": False, "add_bos_token": True, "tokenizer_class": "GPT2Tokenizer"}
+    (directory / "tokenizer_config.json").write_text(json.dumps(config | flagged | {"pad_token": "<pad>"}))
+    named_tokens = {k: token(v) for k, v in named.items()} | {"pad_token": "<pad>"}
+    (directory / "special_tokens_map.json").write_text(json.dumps(named_tokens))
+
+
+def untidy_merges(directory):
+    """What the reference makes of lines that are unlike those it writes."""
+    path = directory / "merges.txt"
+    lines = path.read_text(encoding="utf-8").split("\n")
+    del lines[0]  # so that the first merge is taken for a headline
+    lines[40:40] = [lines[20], lines[60].replace(" ", " \t ")]
+    path.write_bytes("\r\n".join(lines[:-1]).encode())  # the last line has no end
+
+
+def byte_level(content, **changes):
+    content["pre_tokenizer"] |= changes
+
+
 def pipeline(normalizer=None, pre_tokenizer=None, decoder=..., post_processor=..., **model):
     """Changes a tokenizer.json: other stages, other options of its model."""
 
@@ -163,6 +187,9 @@ BERT = {
 }
 
 
+ROBERTA = {"sep": ["</s>", 2], "cls": ["<s>", 0], "trim_offsets": True, "add_prefix_space": False}
+
+
 def zoo(toy, full):
     """Stages that today's files do not use, or not together, on models that show every byte."""
     rule = {"rule": "nmt_nfkc", "pieces": 600} if full else {}
@@ -183,6 +210,8 @@ def zoo(toy, full):
                 "spiece.model",
                 "tokenizer.model",
                 "vocab.txt",
+                "vocab.json",
+                "merges.txt",
                 "special_tokens_map.json",
                 "added_tokens.json",
             ):
@@ -191,6 +220,7 @@ def zoo(toy, full):
         return fill
 
     t5, llama, bert = lambda d: toy.make_t5_tokenizer(d, **rule), toy.make_llama_tokenizer, toy.make_qformer_tokenizer
+    opt = toy.make_opt_tokenizer
     regex = lambda r: {"pattern": {"Regex": r}}
     rules = ["Precompiled", {"precompiled_charsmap": "CHARSMAP"}]
     bpe = {"byte_fallback": False, "unk_token": "?", "fuse_unk": False}
@@ -302,6 +332,46 @@ def zoo(toy, full):
                 pipeline(None, {"type": "WhitespaceSplit"}, **bpe | {"unk_token": None, "end_of_word_suffix": "e"}),
             ),
         ),
+        "zoo_bytes": (
+            "gpt2",
+            make(
+                opt,
+                pipeline(
+                    {"type": "Lowercase"},
+                    sequence(
+                        "pretokenizers",
+                        ["Digits", {"individual_digits": True}],
+                        ["ByteLevel", {"add_prefix_space": True, "trim_offsets": True, "use_regex": False}],
+                    ),
+                    sequence(
+                        "decoders",
+                        ["ByteLevel", {"add_prefix_space": True, "trim_offsets": True, "use_regex": True}],
+                        ["Strip", {"content": " ", "start": 1, "stop": 0}],
+                    ),
+                    sequence(
+                        "processors",
+                        ["ByteLevel", {"add_prefix_space": True, "trim_offsets": True, "use_regex": True}],
+                        ["RobertaProcessing", ROBERTA],
+                    ),
+                    ignore_merges=True,
+                ),
+            ),
+        ),
+        "zoo_bytes_whole": (
+            "gpt2",
+            make(
+                opt,
+                pipeline(
+                    None,
+                    {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False, "use_regex": False},
+                    sequence(
+                        "decoders",
+                        "Fuse",
+                        ["ByteLevel", {"add_prefix_space": True, "trim_offsets": True, "use_regex": True}],
+                    ),
+                ),
+            ),
+        ),
         "zoo_short_words": (
             "bert",
             make(
@@ -324,6 +394,7 @@ def cases(toy, full):
     more = {"pieces": 800} if full else {}
     t5 = lambda d, **o: toy.make_t5_tokenizer(d, **rule, **o)
     llama = lambda d, **o: toy.make_llama_tokenizer(d, **more, **o)
+    opt = lambda d, **o: toy.make_opt_tokenizer(d, **more, **o)
     plain = {"bos_token": "<s>", "unk_token": "<unk>", "pad_token": None}
     config = lambda d: d / "tokenizer_config.json"
 
@@ -339,6 +410,8 @@ def cases(toy, full):
         return fill
 
     json_only, settings = ["tokenizer.json"], ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
+    slow_files = ["vocab.json", "merges.txt"]
+    file_prefix = lambda d: change(d / "tokenizer.json", lambda c: byte_level(c, add_prefix_space=True))
     swapped = lambda d: change(d / "tokenizer.json", swap_pieces)
     table = {
         "t5": ("t5", make(t5)),
@@ -393,11 +466,37 @@ def cases(toy, full):
         ),
         "qformer_accents": ("bert", make(toy.make_qformer_tokenizer, strip_accents=False)),
         "qformer_flags": ("bert", make(toy.make_qformer_tokenizer, then=add_flagged_tokens)),
+        "opt": ("gpt2", make(opt)),
+        "opt_json_alone": ("gpt2", make(opt, slow_files, clean_up_tokenization_spaces=True)),
+        "opt_slow": ("gpt2", make(opt, json_only)),
+        "opt_slow_no_bos": ("gpt2", make(opt, json_only, add_bos_token=...)),
+        "opt_slow_prefix": ("gpt2", make(opt, json_only, add_prefix_space=True)),
+        "opt_slow_untidy": ("gpt2", make(opt, json_only, then=untidy_merges)),
+        "opt_slow_other_bos": (
+            "gpt2",
+            make(opt, json_only, then=add_flagged_tokens, bos_token="<begin>", eos_token="<end>"),
+        ),
+        "opt_slow_flags": ("gpt2", make(opt, json_only, then=add_flagged_tokens)),
+        "opt_bare": ("gpt2", make(opt, json_only + settings), "GPT2TokenizerFast"),
+        "opt_old": ("gpt2", make(opt, then=lambda d: (old_opt_settings(d), change(d / "tokenizer.json", text_merges)))),
+        "opt_old_slow": ("gpt2", make(opt, json_only, then=old_opt_settings)),
+        "opt_disagrees": ("gpt2", make(opt, then=swapped)),
+        "opt_prefix": ("gpt2", make(opt, add_prefix_space=True)),
+        "opt_prefix_of_file": ("gpt2", make(opt, then=file_prefix, add_prefix_space=None)),
+        "opt_prefix_taken_back": ("gpt2", make(opt, then=file_prefix, add_prefix_space=...)),
+        "opt_flags": ("gpt2", make(opt, then=add_flagged_tokens)),
+        "opt_generic": (
+            "gpt2",
+            make(opt, then=file_prefix, tokenizer_class="PreTrainedTokenizerFast", add_prefix_space=...),
+        ),
         "t5_version5": ("t5", make(t5), None, 5),
         "t5_not_legacy_version5": ("t5", make(lambda d: t5(d, legacy=False)), None, 5),
         "llama_version5": ("llama", make(llama), None, 5),
         "llama_plain_version5": ("llama", make(lambda d: llama(d, **plain)), None, 5),
         "qformer_version5": ("bert", make(toy.make_qformer_tokenizer), None, 5),
+        "opt_version5": ("gpt2", make(opt), None, 5),
+        "opt_prefix_version5": ("gpt2", make(opt, add_prefix_space=True), None, 5),
+        "opt_slow_version5": ("gpt2", make(opt, json_only), None, 5),
     }
     return table | zoo(toy, full)
 
@@ -488,7 +587,7 @@ def main():
             fill(directory)
             compact(directory)
             # Random texts for the plain cases only: they are about the algorithm, not about the settings.
-            asked = questions + (random_texts if name in ("t5", "llama", "qformer") and not options.fuzz else [])
+            asked = questions + (random_texts if name in ("t5", "llama", "qformer", "opt") and not options.fuzz else [])
             case = {"name": name, "kind": kind, "files": {}, "settings": {}}
             if version == 4:
                 store(directory, options.output, case)

@@ -125,6 +125,13 @@ AWKWARD = [
     "¿Qué? ¡Sí! «oui» „ja“",
     "i\u0307 I\u0307 \u0130 \u0131",
     "ΑΒΓ αβγ ς σ Ω",
+    "he'll he'd 's 't '' ''s 'reve x'llama 'S 'LL it\u2019s '",
+    " \n \n\n  x\t\ty \u00a0\u00a0z \u2003 1  2   ! \n",
+    "\n\n\nend \n",
+    "١٢٣ ٤ Ⅻ 二〇 a1b2 3c x_y ²³",
+    "Ġ Ċ ĊĠ Āā Ńń ģ \u0143\u0144",
+    "<|endoftext|> a<|endoftext|>b  <|endoftext|>",
+    "<image><image>Question: what? <image> Answer:",
 ]
 
 POOL = (
@@ -146,6 +153,7 @@ POOL = (
         "image",
         "ing",
     ]
+    + ["'s", "'ll", "'d", "'T", "\n\n", "<|endoftext|>", "<image>", "Ġ"]
     + ["new_token", "strip_left", "strip_right", "both_sides", "Upper", "Word"]
     + list("äöüßéèñçøåÄÖ")
     + [

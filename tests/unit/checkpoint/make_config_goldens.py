@@ -19,6 +19,7 @@ OUT = pathlib.Path(__file__).parent / f"config_goldens_{MAJOR}.json"
 
 T5 = {"model_type": "t5", "decoder_start_token_id": 0}
 LLAMA = {"model_type": "llama"}
+OPT = {"model_type": "opt"}
 
 
 def case(name, text, **top):
@@ -105,6 +106,26 @@ CASES_4 = [
           "exponential_decay_length_penalty": None, "suppress_tokens": None, "begin_suppress_tokens": None}),
     case("early stopping", {**T5, "early_stopping": True, "num_beams": 3}),
     case("null image token", T5, image_token_index=None),
+    case("opt defaults", OPT),
+    case("opt is what a missing model_type means", {"hidden_size": 48, "num_attention_heads": 6}),
+    case(
+        "opt-2.7b of BLIP-2",
+        {**OPT, "vocab_size": 50304, "hidden_size": 2560, "word_embed_proj_dim": 2560, "ffn_dim": 10240,
+         "num_hidden_layers": 32, "num_attention_heads": 32, "eos_token_id": 50118, "activation_dropout": 0.0,
+         "prefix": "</s>"},
+        image_token_index=50265,
+    ),
+    case(
+        "opt-350m",
+        {**OPT, "hidden_size": 1024, "word_embed_proj_dim": 512, "ffn_dim": 4096, "num_hidden_layers": 24,
+         "num_attention_heads": 16, "do_layer_norm_before": False},
+    ),
+    case("opt, every switch",
+         {**OPT, "_remove_final_layer_norm": True, "enable_bias": False, "layer_norm_elementwise_affine": False,
+          "tie_word_embeddings": False, "activation_function": "gelu", "max_position_embeddings": 40,
+          "word_embed_proj_dim": None}),
+    case("opt ids", {**OPT, "eos_token_id": [50118, 2], "bos_token_id": None, "pad_token_id": None}),
+    case("opt null top_k is the default", {**OPT, "top_k": None, "num_beams": 5, "length_penalty": 1.2}),
 ]
 
 NEW = {"transformers_version": "5.23.0"}
@@ -117,6 +138,7 @@ CASES_5 = [
     case("llama rope_parameters",
          {**LLAMA, "rope_parameters": {"rope_theta": 12345.0, "rope_type": "default"}}, **NEW),
     case("image_token_id", T5, image_token_id=7, **NEW),
+    case("opt", {**OPT, "num_beams": 5, "eos_token_id": 50118, "tie_word_embeddings": True}, **NEW),
     case("generation keys that are dropped",
          {**LLAMA, "max_new_tokens": 30, "min_new_tokens": 2, "num_beams": 5, "do_sample": True, "top_k": 7,
           "repetition_penalty": 1.5, "max_length": 99, "early_stopping": True}, **NEW),
@@ -134,6 +156,9 @@ TEXT = {
     "llama": ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
               "num_key_value_heads", "head_dim", "max_position_embeddings", "rms_norm_eps", "hidden_act",
               "attention_bias", "mlp_bias", "tie_word_embeddings"],
+    "opt": ["vocab_size", "hidden_size", "ffn_dim", "num_hidden_layers", "num_attention_heads",
+            "max_position_embeddings", "word_embed_proj_dim", "activation_function", "do_layer_norm_before",
+            "_remove_final_layer_norm", "layer_norm_elementwise_affine", "enable_bias", "tie_word_embeddings"],
 }
 GENERATION = ["eos_token_id", "bos_token_id", "pad_token_id", "max_new_tokens", "min_new_tokens", "max_length",
               "min_length", "num_beams", "num_return_sequences", "top_k", "no_repeat_ngram_size", "temperature",
@@ -162,7 +187,7 @@ def expectation(config_dict):
         out["scaled"] = text.scale_decoder_outputs if MAJOR >= 5 else text.tie_word_embeddings
         start = generation.decoder_start_token_id
         out["decoder_start"] = start if start is not None else generation.bos_token_id
-    else:
+    elif kind == "llama":
         out["rope_theta"] = text.rope_parameters["rope_theta"] if MAJOR >= 5 else text.rope_theta
     return out
 

@@ -41,6 +41,19 @@ TEST(Utf8, ReplacesEachInvalidByte) {
   EXPECT_EQ(utf8::decode("").length, 0u);
 }
 
+// The examples of the Unicode standard, tables 3-8 to 3-11.
+TEST(Utf8, ReplacesTheLongestStartOfASequence) {
+  EXPECT_EQ(utf8::replace_invalid("\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41"),
+            utf8::from_utf32(U"\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFDA"));
+  EXPECT_EQ(utf8::replace_invalid("\xED\xA0\x80\xED\xBF\xBF\xED\xAF\x41"),
+            utf8::from_utf32(U"\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFDA"));
+  EXPECT_EQ(utf8::replace_invalid("\xF4\x91\x92\x93\xFF\x41\x80\xBF\x42"),
+            utf8::from_utf32(U"\uFFFD\uFFFD\uFFFD\uFFFD\uFFFDA\uFFFD\uFFFDB"));
+  EXPECT_EQ(utf8::replace_invalid("\xE1\x80\xE2\xF0\x91\x92\xF1\xBF\x41"),
+            utf8::from_utf32(U"\uFFFD\uFFFD\uFFFD\uFFFDA"));
+  EXPECT_EQ(utf8::replace_invalid("caf\xC3\xA9 \xF0\x9F\x98"), "caf\xC3\xA9 \uFFFD");
+}
+
 TEST(Utf8, EveryCutOfATextIsHeldBackToWholeCharacters) {
   const std::string text = "a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80z";
   for (std::size_t cut = 0; cut <= text.size(); ++cut) {

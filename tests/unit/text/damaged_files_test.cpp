@@ -57,6 +57,18 @@ Row settings_row(const std::string& name, const std::string& message, const std:
           }};
 }
 
+// vocab.json and merges.txt alone.
+Row gpt2_row(const std::string& name, const std::string& message, const std::string& vocabulary,
+             const std::string& merges) {
+  return {name, TokenizerKind::gpt2, ErrorCode::bad_model, message,
+          [=](const TempDirectory& directory) {
+            directory.write("vocab.json", vocabulary);
+            directory.write("merges.txt", merges);
+            directory.write("tokenizer_config.json",
+                            R"({"add_bos_token": true, "bos_token": null})");
+          }};
+}
+
 std::vector<Row> json_rows() {
   constexpr auto kBad = ErrorCode::bad_model, kNotOurs = ErrorCode::unsupported;
   const std::string llama = "llama-tokenizer.json", t5 = "t5-tokenizer.json";
@@ -142,6 +154,13 @@ std::vector<Row> other_rows() {
                model_of_pieces("\x1A\x06\x12\x04\xFF\xFF\xFF\x7F"s)),
       file_row("VocabNotUtf8", bert, kBad, "UTF-8", "vocab.txt", start + "\xFF\n"),
       file_row("VocabTwice", bert, kBad, "line 6", "vocab.txt", start + "a\na\n"),
+      gpt2_row("VocabularyOfText", "vocab.json: expected an object", "\"text\"", ""),
+      gpt2_row("MergesNotUtf8", "merges.txt: expected UTF-8", "{\"a\": 0}", "\xFF\n"),
+      gpt2_row("MergeOfOne", "merges.txt line 3", "{\"a\": 0}", "#\na a\na\n"),
+      gpt2_row("MergeOfAStrangerByte", "got 'aa'", "{\"a\": 0}", "#\na a\n"),
+      gpt2_row("BosToNowhere", "expected a bos_token", "{\"a\": 0}", "#\n"),
+      file_row("VocabularyWithoutMerges", TokenizerKind::gpt2, ErrorCode::not_found, "merges.txt",
+               "vocab.json", "{\"a\": 0}"),
       file_row("VocabWithoutCls", bert, kBad, "'[CLS]'", "vocab.txt", "[PAD]\n[UNK]\n[SEP]\n"),
       settings_row("SettingsAreAList", "an object", "[]"),
       settings_row("SettingsNotJson", "tokenizer_config.json", "{"),
@@ -193,6 +212,7 @@ TEST(DamagedBytes, NeverCrash) {
   damage("llama-tokenizer.model", "tokenizer.model", TokenizerKind::llama);
   damage("t5-tokenizer.json", "tokenizer.json", TokenizerKind::t5);
   damage("qformer-vocab.txt", "vocab.txt", TokenizerKind::bert);
+  damage("opt-tokenizer.json", "tokenizer.json", TokenizerKind::gpt2);
 }
 
 }  // namespace

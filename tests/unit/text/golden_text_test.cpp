@@ -47,6 +47,7 @@ Ids ids_of(const Json& list) {
 TokenizerKind kind_of(const std::string& name) {
   return name == "t5"      ? TokenizerKind::t5
          : name == "llama" ? TokenizerKind::llama
+         : name == "gpt2"  ? TokenizerKind::gpt2
                            : TokenizerKind::bert;
 }
 

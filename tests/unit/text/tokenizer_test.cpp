@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "core/utf8.h"
 #include "support/temp_directory.h"
+#include "text/byte_level.h"
 #include "text/streaming_detokenizer.h"
 
 namespace instructblip {
@@ -35,6 +37,10 @@ std::unique_ptr<const Tokenizer> bert() {
   return load("qformer-vocab.txt", "vocab.txt", TokenizerKind::bert);
 }
 
+std::unique_ptr<const Tokenizer> gpt2(const std::string& settings = "{}") {
+  return load("opt-tokenizer.json", "tokenizer.json", TokenizerKind::gpt2, settings);
+}
+
 std::string repeated(const std::string& part, std::size_t bytes) {
   std::string text;
   while (text.size() < bytes) text += part;
@@ -48,6 +54,7 @@ TEST(LongTexts, TakeTimeInProportion) {
     all.push_back(llama());
     all.push_back(t5());
     all.push_back(bert());
+    all.push_back(gpt2());
     return all;
   }();
   for (const std::string part :
@@ -94,6 +101,17 @@ std::vector<std::string> stream(const Tokenizer& tokenizer, const Ids& ids) {
 
 using Pieces = std::vector<std::string>;
 
+// The tokens of single bytes, in a byte-level vocabulary.
+Ids byte_level_ids(const Tokenizer& tokenizer, const std::string& bytes) {
+  Ids ids;
+  for (const char byte : bytes) {
+    std::string name;
+    utf8::append(name, byte_level_code(static_cast<unsigned char>(byte)));
+    ids.push_back(tokenizer.id_of(name).value());
+  }
+  return ids;
+}
+
 TEST(Streaming, EmitsWordsAtOnce) {
   const auto tokenizer = llama();
   const Ids ids = {tokenizer->id_of("\u2581the").value(), tokenizer->id_of("\u2581image").value()};
@@ -113,6 +131,23 @@ TEST(Streaming, HoldsBytesBackUntilTheirRunIsOver) {
   ids.push_back(tokenizer->eos().value());
   ids.push_back(byte_ids(*tokenizer, "\xA9").front());
   EXPECT_EQ(stream(*tokenizer, ids), (Pieces{"", "", "", "\u00E9"}));
+}
+
+TEST(Streaming, PutsTheBytesOfCharactersTogether) {
+  const auto tokenizer = gpt2();
+  const auto streamed = [&](const std::string& bytes) {
+    return stream(*tokenizer, byte_level_ids(*tokenizer, bytes));
+  };
+  EXPECT_EQ(streamed("a\xC3\xA9z"), (Pieces{"a", "", "\u00E9", "z", ""}));
+  EXPECT_EQ(streamed("\xF0\x9F\x98\x80"), (Pieces{"", "", "", "\U0001F600", ""}));
+  // One replacement character for what has begun and is not completed, at once where that is sure.
+  EXPECT_EQ(streamed("\xF0\x9F\x98z"), (Pieces{"", "", "", "\uFFFDz", ""}));
+  EXPECT_EQ(streamed("\xFFz\xE2\x82"), (Pieces{"\uFFFD", "z", "", "", "\uFFFD"}));
+  // Special tokens are gone before bytes are put together.
+  Ids ids = byte_level_ids(*tokenizer, "\xC3");
+  ids.push_back(tokenizer->id_of("</s>").value());
+  ids.push_back(byte_level_ids(*tokenizer, "\xA9").front());
+  EXPECT_EQ(stream(*tokenizer, ids), (Pieces{"", "", "\u00E9", ""}));
 }
 
 TEST(Streaming, StripsBothEnds) {
