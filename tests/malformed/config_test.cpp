@@ -43,6 +43,18 @@ std::function<void(const TempDirectory&)> t5(const std::string& keys) {
               keys + "}}");
 }
 
+std::function<void(const TempDirectory&)> llava(const std::string& keys) {
+  return file(R"({"model_type":"llava")" + (keys.empty() ? "" : "," + keys) + "}");
+}
+
+// A good config.json of LLaVA beside this generation_config.json.
+std::function<void(const TempDirectory&)> generation_file(const std::string& json) {
+  return [json](const TempDirectory& d) {
+    llava("")(d);
+    d.write("generation_config.json", json);
+  };
+}
+
 const MalformedRow kFileRows[] = {
     {"Missing", ErrorCode::not_found, "no config.json in this directory",
      [](const TempDirectory&) {}},
@@ -71,16 +83,16 @@ const MalformedRow kFileRows[] = {
 const MalformedRow kKindRows[] = {
     {"NoModelType", kUnsupported, "model_type: missing, expected one of instructblip", file("{}")},
     {"ModelTypeNumber", kBad, "model_type: expected a string, got 1", file(R"({"model_type":1})")},
-    {"Blip2", kUnsupported, "a BLIP-2 checkpoint has no instruction-aware Q-Former",
-     file(R"({"model_type":"blip-2"})")},
+    {"Blip2Retrieval", kUnsupported,
+     "qformer_config.use_qformer_text_input: a BLIP-2 model for retrieval",
+     file(R"({"model_type":"blip-2","qformer_config":{"use_qformer_text_input":true}})")},
     {"LanguageModelAlone", kUnsupported, "this is a language model alone",
      file(R"({"model_type":"llama"})")},
     {"ModelTypeUnknown", kUnsupported, "model_type: 'x\\x1b[0m', expected one of instructblip",
      file(R"({"model_type":"x\u001b[0m"})")},
-    {"NoTextConfig", kUnsupported, "'opt' (what a missing key means), expected one of llama, t5",
-     file(R"({"model_type":"instructblip"})")},
-    {"Opt", kUnsupported, "language model 'opt', expected one of llama, t5",
-     file(R"({"model_type":"instructblip","text_config":{"model_type":"opt"}})")},
+    {"OtherLanguageModel", kUnsupported,
+     "text_config.model_type: language model 'gptj', expected one of llama, opt, t5",
+     file(R"({"model_type":"instructblip","text_config":{"model_type":"gptj"}})")},
     {"VisionArray", kBad, "vision_config: expected an object, got an array",
      top("\"vision_config\":[]")},
     {"TextString", kBad, "text_config: expected an object, got 't5'",
@@ -223,6 +235,71 @@ TEST_P(MalformedConfig, CostsOneClearError) {
 }
 
 INSTANTIATE_TEST_SUITE_P(File, MalformedConfig, testing::ValuesIn(kFileRows), test::name_of_row);
+const MalformedRow kLlavaRows[] = {
+    {"VisionTower", kUnsupported,
+     "vision_config.model_type: vision encoder 'siglip_vision_model', expected clip_vision_model",
+     llava(R"("vision_config":{"model_type":"siglip_vision_model"})")},
+    {"LanguageModel", kUnsupported,
+     "text_config.model_type: language model 'opt' in LLaVA, expected llama",
+     llava(R"("text_config":{"model_type":"opt"})")},
+    {"OtherLanguageModel", kUnsupported, "language model 'mistral', expected one of",
+     llava(R"("text_config":{"model_type":"mistral"})")},
+    {"Channels", kUnsupported, "vision_config.num_channels: pictures of 4 channels, expected 3",
+     llava(R"("vision_config":{"num_channels":4})")},
+    {"VisionHeads", kBad,
+     "vision_config.num_attention_heads: expected a divisor of hidden_size 768, got 11",
+     llava(R"("vision_config":{"num_attention_heads":11})")},
+    {"PatchLargerThanImage", kBad, "vision_config.patch_size: expected at most image_size 28",
+     llava(R"("vision_config":{"image_size":28})")},
+    {"FeatureLayerBehind", kBad, "vision_feature_layer: expected an integer in [-25, 24], got 25",
+     llava(R"("vision_feature_layer":25)")},
+    {"FeatureLayerBefore", kBad, "vision_feature_layer: expected an integer in [-25, 24], got -26",
+     llava(R"("vision_feature_layer":-26)")},
+    {"FeatureLayerInList", kBad, "vision_feature_layer[1]: expected an integer in [-25, 24]",
+     llava(R"("vision_feature_layer":[1,99])")},
+    {"FeatureLayersNone", kBad, "vision_feature_layer: expected at least one layer",
+     llava(R"("vision_feature_layer":[])")},
+    {"FeatureLayersMany", kBad, "vision_feature_layer: expected at most 3 layers",
+     llava(R"("vision_feature_layer":[0,0,0,0],"vision_config":{"num_hidden_layers":2})")},
+    {"FeatureLayerString", kBad, "vision_feature_layer: expected an integer",
+     llava(R"("vision_feature_layer":"-2")")},
+    {"Strategy", kBad, "vision_feature_select_strategy: expected 'default' or 'full', got 'cls'",
+     llava(R"("vision_feature_select_strategy":"cls")")},
+    {"ProjectorActivation", kUnsupported, "projector_hidden_act: activation 'mish'",
+     llava(R"("projector_hidden_act":"mish")")},
+    {"ProjectorType", kUnsupported, "mm_projector_type: projector 'mlp3x_gelu', expected one of",
+     llava(R"("mm_projector_type":"mlp3x_gelu")")},
+    {"ProjectorBias", kBad, "multimodal_projector_bias: expected true or false",
+     llava(R"("multimodal_projector_bias":1)")},
+    {"ImageToken", kBad, "image_token_index: expected an integer in",
+     llava(R"("image_token_index":32000)")},
+    {"GenerationKey", kUnsupported, "config.json: guidance_scale: a generation setting that is not",
+     llava(R"("guidance_scale":2)")},
+};
+
+const MalformedRow kGenerationFileRows[] = {
+    {"Broken", kBad, "generation_config.json: not valid JSON", generation_file("{")},
+    {"Array", kBad, "generation_config.json: expected an object", generation_file("[]")},
+    {"Eos", kBad, "generation_config.json: eos_token_id: expected an integer in",
+     generation_file(R"({"eos_token_id":40000})")},
+    {"EosString", kBad, "generation_config.json: eos_token_id: expected an integer",
+     generation_file(R"({"eos_token_id":"2"})")},
+    {"Beams", kBad, "generation_config.json: num_beams: expected an integer in [1, 64], got 0",
+     generation_file(R"({"num_beams":0})")},
+    {"TopP", kBad, "generation_config.json: top_p: expected a number",
+     generation_file(R"({"top_p":2})")},
+    {"BadWords", kUnsupported, "generation_config.json: bad_words_ids: a generation setting",
+     generation_file(R"({"bad_words_ids":[[1]]})")},
+    {"Fifo", kBad, "got a special file",
+     [](const TempDirectory& d) {
+       llava("")(d);
+       d.make_fifo("generation_config.json");
+     }},
+};
+
+INSTANTIATE_TEST_SUITE_P(Llava, MalformedConfig, testing::ValuesIn(kLlavaRows), test::name_of_row);
+INSTANTIATE_TEST_SUITE_P(GenerationFile, MalformedConfig, testing::ValuesIn(kGenerationFileRows),
+                         test::name_of_row);
 INSTANTIATE_TEST_SUITE_P(Kind, MalformedConfig, testing::ValuesIn(kKindRows), test::name_of_row);
 INSTANTIATE_TEST_SUITE_P(Vision, MalformedConfig, testing::ValuesIn(kVisionRows),
                          test::name_of_row);

@@ -95,7 +95,8 @@ TEST(Plausibility, AcceptsTheGoldenCheckpoints) {
     if (!std::filesystem::exists(directory.path() / "config.json")) continue;
     SCOPED_TRACE(directory.path().filename().string());
     const ModelConfig config = read_model_config(directory.path());
-    const TensorStore store = TensorStore::open(directory.path());
+    const TensorStore store =
+        TensorStore::open(directory.path(), MappedFile::Access::map, config.renames);
     EXPECT_NO_THROW(check_plausible(config, store));
     double present = 0;
     for (const TensorEntry& entry : store.entries()) {
@@ -134,8 +135,41 @@ TEST(Plausibility, NamesThePartThatIsMissing) {
 TEST(Plausibility, RecognisesBlip2) {
   auto tensors = without(small_tensors(), "qformer.embeddings.");
   tensors.push_back({"qformer.layernorm.weight", {6}});
-  expect_error(ErrorCode::bad_model, "this is a BLIP-2 checkpoint",
+  expect_error(ErrorCode::bad_model,
+               "whose Q-Former reads the instruction, but the one in the weights has no",
                [&] { check(small_config(), tensors); });
+}
+
+TEST(Plausibility, RecognisesWhatIsNotLlava) {
+  ModelConfig config = small_config();
+  config.model_type = "llava";
+  config.vision = ClipVisionConfig{};
+  config.qformer.reset();
+  config.projection = MlpProjectionConfig{};
+  expect_error(ErrorCode::bad_model, "this is a checkpoint with a Q-Former",
+               [&] { check(config, small_tensors()); });
+  expect_error(ErrorCode::bad_model, "these are the names of LLaVA's own code", [&] {
+    check(config,
+          {{"model.layers.0.mlp.up_proj.weight", {2, 2}}, {"model.mm_projector.weight", {2, 2}}});
+  });
+  expect_error(ErrorCode::bad_model, "no tensors named [multi_modal_projector.*]", [&] {
+    check(config,
+          {{"language_model.model.norm.weight", {2}}, {"vision_tower.post_layernorm.weight", {2}}});
+  });
+}
+
+TEST(Plausibility, RecognisesOtherWidthsInLlava) {
+  ModelConfig config = small_config();
+  config.vision = ClipVisionConfig{.hidden = 8, .layers = 1, .feature_layers = {0, 1}};
+  config.qformer.reset();
+  config.projection = MlpProjectionConfig{};
+  const std::string message = expect_error(ErrorCode::bad_model, "expected [10, 16]", [&] {
+    check(config, {{"language_model.model.embed_tokens.weight", {31, 10}},
+                   {"multi_modal_projector.linear_1.weight", {10, 8}},
+                   {"vision_tower.embeddings.class_embedding", {9}}});
+  });
+  EXPECT_NE(message.find("class_embedding has shape [9], expected [8]"), std::string::npos);
+  EXPECT_NE(message.find("embed_tokens.weight has shape [31, 10]"), std::string::npos);
 }
 
 TEST(Plausibility, RecognisesTheOtherKindOfLanguageModel) {
