@@ -3,10 +3,11 @@
 
     python random_checkpoints.py --binary build/bin/instructblip --seed 100 --count 20
     python random_checkpoints.py --seed 100 --keep DIR          only writes checkpoint and golden.json
+    python random_checkpoints.py --family llava ...             or blip-2, instructblipvideo, all (by turns)
 
 A seed gives the same architecture, weights, files and requests every time. A difference that the reference itself
 shows between float32 and float64 (or weights shaken by 3e-6) is a near tie and counted apart. Exit status 1 on any other.
-Layouts: 2024 and 2023, and 2026 where --python5 names a python with transformers 5.
+Layouts: 2024 and 2023 (InstructBLIP and BLIP-2), and 2026 where --python5 names a python with transformers 5.
 """
 
 import argparse
@@ -25,8 +26,10 @@ import torch  # noqa: E402
 
 import build  # noqa: E402
 import draw  # noqa: E402
+import families  # noqa: E402
 import golden_file  # noqa: E402
-from binary import Binary, answer_faults, stage_faults, token_faults  # noqa: E402
+from binary import Binary, answer_faults, stage_faults, token_faults, visual_rows  # noqa: E402
+from requests_table import pictures  # noqa: E402
 from toys import photographs, toy_tokenizers  # noqa: E402
 
 
@@ -43,7 +46,7 @@ def compare(reference, binary, directory, requests, golden_directory=None):
         if binary is None:
             continue
         try:
-            prompt = reference.model.config.num_query_tokens + len(expected["prompt_tokens"]["lm"])
+            prompt = visual_rows(directory, request) + len(expected["prompt_tokens"]["lm"])
             faults = answer_faults(expected, binary.run(directory, request), prompt)
             if faults:  # a process saved: equal answers come from equal ids
                 faults += token_faults(expected["prompt_tokens"], binary.tokenize(directory, request))
@@ -57,7 +60,7 @@ def compare(reference, binary, directory, requests, golden_directory=None):
             counts[1] += 1
         else:
             counts[2] += 1
-            print(f"  {request['name']} {request['image']} {request['options']} {request['instruction'][:70]!r}")
+            print(f"  {request['name']} {pictures(request)} {request['options']} {request['instruction'][:70]!r}")
             for fault in faults:
                 print(f"    {fault}")
     return counts, answers
@@ -74,9 +77,15 @@ def examine(case, directory, source, hidden, images, options):
     return counts
 
 
-def one(seed, options, images):
+def drawn(seed, options):
+    family = options.family
+    if family == "all":
+        family = sorted(families.FAMILIES)[seed % len(families.FAMILIES)]
     layouts = ["2024", "2024", "2024", "2023"] + (["2026"] if options.python5 else [])
-    case = draw.draw_case(seed, layouts)
+    return draw.draw_case(seed, layouts, family)
+
+
+def one(case, options, images):
     workshop = build.Workshop(toy_tokenizers(HERE / "tokenizers.py"), str(options.images), images, options.python5)
     work = pathlib.Path(tempfile.mkdtemp())
     directory = (options.keep or work) / case["name"]
@@ -106,9 +115,10 @@ def elsewhere(case, directory, images, options):
 
 def summary(case):
     text = case["text"]
-    return (f"{case['layout']} {text['model_type']} {case['dtype']} "
-            + " ".join(k for k in ("old_vision_bias", "pixels", "disagreeing_tokenizer", "drop_after", "cut_rows",
-                                   "text_edits") if case.get(k)))  # fmt: skip
+    notable = ("old_vision_bias", "pixels", "disagreeing_tokenizer", "drop_after", "cut_rows", "text_edits",
+               "old_video_files", "in_memory_names", "generation_config", "shortest_edge")  # fmt: skip
+    return (f"{case.get('family', 'instructblip')} {case['layout']} {text['model_type']} {case['dtype']} "
+            + " ".join(key for key in notable if case.get(key)))  # fmt: skip
 
 
 def main():
@@ -116,6 +126,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--requests", type=int, default=8)
+    parser.add_argument("--family", default="instructblip", choices=[*sorted(families.FAMILIES), "all"])
     parser.add_argument("--binary", type=pathlib.Path)
     parser.add_argument("--keep", type=pathlib.Path, help="directory for the checkpoints with their golden.json")
     parser.add_argument("--images", type=pathlib.Path, default=HERE.parent / "data" / "images")
@@ -129,9 +140,9 @@ def main():
         return
     images, total = photographs(options.images), [0, 0, 0]
     for seed in range(options.seed, options.seed + options.count):
-        counts = one(seed, options, images)
+        case = drawn(seed, options)
+        counts = one(case, options, images)
         total = [a + b for a, b in zip(total, counts)]
-        case = draw.draw_case(seed, ["2024", "2024", "2024", "2023"] + (["2026"] if options.python5 else []))
         print(f"seed {seed} ({summary(case)}): {counts[0]} equal, {counts[1]} near ties, {counts[2]} different", flush=True)
     print(f"total: {total[0]} equal, {total[1]} near ties, {total[2]} different")
     sys.exit(1 if total[2] else 0)

@@ -15,8 +15,23 @@ def heads(rng, low, high):
     return rng.randint(low, high) // count * count or count, count
 
 
-def draw_case(seed, layouts):
+def draw_case(seed, layouts, family="instructblip"):
     rng = random.Random(seed)
+    if family == "llava":
+        return draw_llava(rng, seed, [layout for layout in layouts if layout != "2023"])
+    if family == "instructblipvideo":
+        layouts = [layout for layout in layouts if layout != "2023"]
+    case = draw_blip(rng, seed, layouts)
+    if family != "instructblip":
+        case["family"] = family
+    if family == "blip-2" and case["text"]["model_type"] == "llama":
+        draw_opt(rng, case)
+    if family == "instructblipvideo" and case["layout"] == "2024":
+        case["old_video_files"] = rng.random() < 0.5
+    return case
+
+
+def draw_blip(rng, seed, layouts):
     decoder_only = rng.random() < 0.5
     vision_width, vision_heads = heads(rng, 18, 48)
     qformer_width, qformer_heads = heads(rng, 16, 44)
@@ -123,6 +138,64 @@ def draw_llama(rng, case):
     )  # fmt: skip
 
 
+def draw_opt(rng, case):
+    """Puts an OPT in the place of the language model that was drawn."""
+    count = rng.choice((1, 2, 3, 4))
+    width = count * rng.randint(5, 14)
+    case["text"] = cases.opt(
+        width, count, rng.randint(16, 80), rng.randint(1, 3), max_position_embeddings=rng.choice((900, 1024)),
+        do_layer_norm_before=rng.random() < 0.75,
+        bos_token_id=rng.choice((2, 2, 0, 33)), tie_word_embeddings=rng.random() < 0.7,
+    )  # fmt: skip
+    if rng.random() < 0.25:
+        case["text"]["eos_token_id"] = rng.choice((2, [202, 2], [202, 60, 61]))
+    case["tokenizer"] = {"pieces": rng.choice((330, 480, 700))}
+    for key in ("drop_after", "disagreeing_tokenizer", "cut_rows"):
+        case.pop(key, None)
+    case["tokenizer_edits"] = rng.choice(({}, {"clean_up_tokenization_spaces": True}))
+    case["drop_files"] = rng.choice(
+        (["vocab.json", "merges.txt"], ["tokenizer.json"], [], ["vocab.json", "merges.txt", "generation_config.json"])
+    )
+
+
+def draw_llava(rng, seed, layouts):
+    width, count = heads(rng, 18, 48)
+    side, patch, depth = rng.choice(IMAGE_SIDES), rng.choice((7, 14, 14, 9)), rng.randint(1, 4)
+    layers = (-2, -2, -1, rng.randint(0, depth), [rng.randint(-depth, depth) for _ in range(rng.randint(1, 3))])
+    case = {
+        "name": f"random_{seed}", "family": "llava", "seed": seed, "layout": rng.choice(layouts),
+        "dtype": rng.choice(("F32", "F16", "BF16", "F16", "MIXED")),
+        "shard_bytes": rng.choice((None, None, 60_000, 150_000)), "spare_rows": rng.choice((0, 1, 8, 40)),
+        "vision": cases.vision(width, count, depth, side, patch, rng.randint(16, 64),
+                               layer_norm_eps=rng.choice((1e-5, 1e-5, 1e-3)),
+                               hidden_act=rng.choice(("quick_gelu", "quick_gelu", "gelu"))),
+        "projector": {"vision_feature_layer": rng.choice(layers),
+                      "vision_feature_select_strategy": rng.choice(("default", "default", "full")),
+                      "multimodal_projector_bias": rng.random() < 0.8},
+        "tokenizer": {"pieces": rng.choice((430, 520, 700)), "options": {"legacy": rng.random() < 0.5}},
+        "eos_share": rng.choice((0.02, 0.05, 0.1)), "quiet": rng.choice((1.0, 1.0, 0.01, 0.003)),
+        "drop_files": [],
+    }  # fmt: skip
+    case["text"] = draw_llama(rng, case) | {"bos_token_id": 1}
+    if rng.random() < 0.3:
+        case["shortest_edge"] = rng.choice((side + 1, side + 9, side - 7))
+    settings = {"eos_token_id": case["text"]["eos_token_id"], "bos_token_id": 1, **draw_generation_keys(rng)}
+    chance = rng.random()
+    if chance < 0.25:
+        case["generation_config"] = settings
+    elif chance < 0.5:
+        case["drop_files"] = ["generation_config.json"]
+    if case["layout"] == "2024":
+        if rng.random() < 0.3:
+            case["text_edits"] = draw_generation_keys(rng)
+        case["in_memory_names"] = rng.random() < 0.3
+        case["projector"]["linear"] = rng.random() < 0.2
+        case["position_ids"] = not case["in_memory_names"] and rng.random() < 0.3
+        case["drop_after"] = rng.choice(([], ["processor_config.json"]))
+        case["drop_files"] = case["drop_files"] + rng.choice(([], ["tokenizer.json"], ["tokenizer.model"]))
+    return case
+
+
 ALPHABETS = (
     (0x20, 0x7E), (0xA0, 0x24F), (0x300, 0x36F), (0x370, 0x52F), (0x590, 0x6FF), (0x900, 0x97F), (0xE00, 0xE7F),
     (0x1100, 0x11FF), (0x2000, 0x206F), (0x2100, 0x214F), (0x2460, 0x24FF), (0x3000, 0x30FF), (0x4E00, 0x9FFF),
@@ -148,7 +221,7 @@ def draw_text(rng):
             letters = (chr(rng.randint(low, high)) for _ in range(rng.randint(1, 6)))
             parts.append("".join(c for c in letters if unicodedata.category(c) not in ("Cn", "Cs")))
     text = rng.choice(("", " ")).join(parts) if rng.random() < 0.3 else " ".join(parts)
-    return text.replace("<image>", "")
+    return text.replace("<image>", "").replace("<video>", "")
 
 
 def draw_options(rng, from_config, may_be_silent, interpolate):
@@ -173,14 +246,25 @@ def draw_options(rng, from_config, may_be_silent, interpolate):
     return options
 
 
+def draw_pictures(rng, family, images):
+    if family == "instructblipvideo":
+        return {"images": [rng.choice(images) for _ in range(rng.choice((4, 4, 4, 1, 2, 3, 6)))]}
+    return {"image": rng.choice(images)}
+
+
 def draw_requests(seed, case, images, count):
     rng = random.Random(seed + 1)
+    family = case.get("family", "instructblip")
     interpolate = "pixels" in case
-    from_config = bool(case.get("text_edits"))
+    from_config = bool(case.get("text_edits") or case.get("generation_config"))
     may_be_silent = case["layout"] != "2026"  # transformers 5 does not read every key
     requests = []
     for i in range(count):
         options = draw_options(rng, from_config, may_be_silent, interpolate)
-        requests.append({"name": f"request-{i}", "image": rng.choice(images), "instruction": draw_text(rng),
-                         "options": options})  # fmt: skip
+        asked = draw_pictures(rng, family, images)
+        text = draw_text(rng)
+        if family == "llava" and rng.random() < 0.4:  # a whole prompt
+            at = rng.randint(0, len(text))
+            text = text[:at] + "<image>" + text[at:]
+        requests.append({"name": f"request-{i}", **asked, "instruction": text, "options": options})
     return requests

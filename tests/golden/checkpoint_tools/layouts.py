@@ -165,7 +165,8 @@ def write_2023(directory, twin, lm_tokenizer_dir, rows=None, processor_config=Fa
     write_json(directory / "config.json", config)
     write_json(directory / "generation_config.json", {"_from_model_config": True, "max_new_tokens": 3, "num_beams": 2})
     if processor_config:
-        write_json(directory / "processor_config.json", {"processor_class": "InstructBlipProcessor"})
+        processor = read_json(twin / "processor_config.json")["processor_class"]
+        write_json(directory / "processor_config.json", {"processor_class": processor})
     pixels = read_json(directory / "preprocessor_config.json")
     if int_size:
         pixels["size"] = pixels["size"]["height"]
@@ -181,7 +182,7 @@ def write_2023(directory, twin, lm_tokenizer_dir, rows=None, processor_config=Fa
                 size = text.get("head_dim", text["hidden_size"] // text["num_attention_heads"])
                 inverse = 1.0 / (text.get("rope_theta", 10000.0) ** (torch.arange(0, size, 2).float() / size))
                 tensors[stem + "rotary_emb.inv_freq"] = inverse
-        if "positions" not in done:
+        if "positions" not in done and config["model_type"] == "instructblip":
             done.add("positions")
             count = config["qformer_config"]["max_position_embeddings"]
             tensors["qformer.embeddings.position_ids"] = torch.arange(count)[None]
