@@ -40,7 +40,7 @@ std::string hint_for_other_formats(std::string_view content) {
     return "this is a Git LFS pointer and not the file it stands for; run 'git lfs pull'";
   }
   if (content.starts_with("PK") || content.starts_with("\x80\x02")) {
-    return "this is a pickled PyTorch file; save the model again with safe_serialization=True";
+    return "this is a file of torch.save(); name it *.bin or save it with safe_serialization=True";
   }
   return std::string(kDamaged);
 }

@@ -1,12 +1,14 @@
 #include "checkpoint/tensor_store.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <system_error>
 #include <utility>
 
 #include "checkpoint/safetensors_header.h"
 #include "checkpoint/shard_index.h"
+#include "checkpoint/torch_file.h"
 #include "core/errors.h"
 
 namespace instructblip {
@@ -14,8 +16,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kSingle = "model.safetensors";
-constexpr std::string_view kIndex = "model.safetensors.index.json";
+// In the order in which the reference looks for them: one file, or shards with an index.
+struct Layout {
+  std::string_view single, index;
+};
+constexpr Layout kLayouts[] = {
+    {"model.safetensors", "model.safetensors.index.json"},
+    {"pytorch_model.bin", "pytorch_model.bin.index.json"},
+};
+
+constexpr std::string_view kSafetensors = ".safetensors";
+constexpr std::string_view kTorchSuffixes[] = {".bin", ".pth", ".pt"};
+
+bool is_torch_file(std::string_view name) {
+  return std::ranges::any_of(kTorchSuffixes,
+                             [&](std::string_view suffix) { return name.ends_with(suffix); });
+}
 
 std::vector<std::string> names_ending_in(const fs::path& directory, std::string_view suffix) {
   std::vector<std::string> names;
@@ -34,30 +50,34 @@ std::vector<std::string> names_ending_in(const fs::path& directory, std::string_
     throw Error(ErrorCode::not_found, shown + ": no such directory",
                 "give the directory of a Hugging Face checkpoint, which holds config.json");
   }
-  for (const std::string_view suffix : {".bin", ".pth", ".pt"}) {
-    if (names_ending_in(directory, suffix).empty()) continue;
-    throw Error(ErrorCode::unsupported,
-                shown + ": pickled weights (*" + std::string(suffix) + "), expected safetensors",
-                "load the model in Python and save it with safe_serialization=True");
+  std::string expected;
+  for (const Layout& layout : kLayouts) {
+    expected += (expected.empty() ? "" : ", ") + std::string(layout.single) + ", " +
+                std::string(layout.index);
   }
-  throw Error(ErrorCode::not_found, shown + ": no weights; expected " + std::string(kSingle) +
-                                        " or " + std::string(kIndex));
+  throw Error(ErrorCode::not_found, shown + ": no weights; expected one of " + expected);
 }
 
-[[noreturn]] void fail_without_shard(const fs::path& directory, const std::string& shard) {
-  throw Error(ErrorCode::not_found,
-              printable((directory / shard).string()) + ": no such file, expected by " +
-                  std::string(kIndex),
-              "copy or download every shard that the index names");
+[[noreturn]] void fail_without_shard(const fs::path& directory, const std::string& shard,
+                                     std::string_view index) {
+  throw Error(
+      ErrorCode::not_found,
+      printable((directory / shard).string()) + ": no such file, expected by " + std::string(index),
+      "copy or download every shard that the index names");
 }
 
+// The only weights file of a directory whose names are nobody's convention.
 std::string only_weights_file(const fs::path& directory) {
-  const std::vector<std::string> names = names_ending_in(directory, ".safetensors");
+  std::vector<std::string> names = names_ending_in(directory, kSafetensors);
+  for (const std::string_view suffix : kTorchSuffixes) {
+    if (names.empty()) names = names_ending_in(directory, suffix);
+  }
   if (names.empty()) fail_without_weights(directory);
   if (names.size() > 1) {
     throw Error(ErrorCode::bad_model,
                 printable(directory.string()) + ": " + std::to_string(names.size()) +
-                    " safetensors files without " + std::string(kIndex) + ", expected one",
+                    " weights files without an index, expected one: " + quote(names[0]) + ", " +
+                    quote(names[1]) + (names.size() > 2 ? ", ..." : ""),
                 "copy the index of the shards into the directory as well");
   }
   return names[0];
@@ -90,41 +110,59 @@ void rename(std::vector<TensorEntry>& entries, std::span<const TensorRename> ren
 
 struct TensorStore::Impl {
   std::map<std::string, MappedFile> files;
+  std::vector<std::unique_ptr<std::byte[]>> copies;
   std::vector<TensorEntry> entries;
   std::int64_t bytes = 0;
+
+  std::vector<TensorEntry> read(std::span<const std::byte> file, const std::string& name) {
+    if (!is_torch_file(name)) return read_safetensors_header(file, name);
+    TorchFile torch = read_torch_file(file, name);
+    for (auto& copy : torch.copies) copies.push_back(std::move(copy));
+    return std::move(torch.entries);
+  }
 
   void add(const fs::path& directory, const std::string& name, MappedFile::Access access) {
     const fs::path path = directory / name;
     if (access == MappedFile::Access::copy) {
       // A damaged file is refused before its bytes take memory.
       const MappedFile map(path, MappedFile::Access::map, ErrorCode::bad_model);
-      read_safetensors_header(map.bytes(), name);
+      read(map.bytes(), name);
     }
     const MappedFile& file =
         files.emplace(name, MappedFile(path, access, ErrorCode::bad_model)).first->second;
-    for (TensorEntry& entry : read_safetensors_header(file.bytes(), name)) {
+    for (TensorEntry& entry : read(file.bytes(), name)) {
       bytes += static_cast<std::int64_t>(entry.bytes.size());
       entries.push_back(std::move(entry));
     }
+  }
+
+  void add_shards(const fs::path& directory, std::string_view index_name,
+                  MappedFile::Access access) {
+    const ShardIndex index = read_shard_index(directory / index_name);
+    for (const std::string& shard : index.shards()) {
+      if (!is_present(directory / shard)) fail_without_shard(directory, shard, index_name);
+      add(directory, shard, access);
+    }
+    std::sort(entries.begin(), entries.end(), by_name);
+    check_against_index(entries, index);
+  }
+
+  void add_all(const fs::path& directory, MappedFile::Access access) {
+    for (const Layout& layout : kLayouts) {
+      if (is_present(directory / layout.single)) {
+        return add(directory, std::string(layout.single), access);
+      }
+      if (is_present(directory / layout.index)) return add_shards(directory, layout.index, access);
+    }
+    add(directory, only_weights_file(directory), access);
   }
 };
 
 TensorStore TensorStore::open(const fs::path& directory, MappedFile::Access access,
                               std::span<const TensorRename> renames) {
   auto impl = std::make_unique<Impl>();
-  if (!is_present(directory / kSingle) && is_present(directory / kIndex)) {
-    const ShardIndex index = read_shard_index(directory / kIndex);
-    for (const std::string& shard : index.shards()) {
-      if (!is_present(directory / shard)) fail_without_shard(directory, shard);
-      impl->add(directory, shard, access);
-    }
-    std::sort(impl->entries.begin(), impl->entries.end(), by_name);
-    check_against_index(impl->entries, index);
-  } else {
-    const bool named = is_present(directory / kSingle);
-    impl->add(directory, named ? std::string(kSingle) : only_weights_file(directory), access);
-    std::sort(impl->entries.begin(), impl->entries.end(), by_name);
-  }
+  impl->add_all(directory, access);
+  std::sort(impl->entries.begin(), impl->entries.end(), by_name);
   rename(impl->entries, renames);
   return TensorStore(std::move(impl));
 }
@@ -142,7 +180,15 @@ std::int64_t TensorStore::bytes() const { return impl_->bytes; }
 
 void TensorStore::release(const TensorEntry& entry) const {
   const auto file = impl_->files.find(entry.file);
-  if (file != impl_->files.end()) file->second.release_pages(entry.bytes);
+  if (file == impl_->files.end()) return;
+  const std::span<const std::byte> map = file->second.bytes();
+  // A copy has pages of its own.
+  const std::less_equal<const std::byte*> before;
+  if (!before(map.data(), entry.bytes.data()) ||
+      !before(entry.bytes.data(), map.data() + map.size())) {
+    return;
+  }
+  file->second.release_pages(entry.bytes);
 }
 
 TensorStore::TensorStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

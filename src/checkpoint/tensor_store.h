@@ -1,4 +1,5 @@
-// The tensors of a checkpoint directory: one safetensors file, or shards with an index.
+// The tensors of a checkpoint directory: one file of safetensors or of torch.save(), or shards with
+// an index.
 #pragma once
 
 #include <cstddef>
@@ -32,13 +33,14 @@ struct TensorEntry {
 // Owns the maps. Immutable; safe to use from any thread.
 class TensorStore {
  public:
-  // Opens model.safetensors, or model.safetensors.index.json with its shards (in this order, as the
-  // reference does), or, where neither exists, the only *.safetensors file of `directory`. Checks
-  // every header; the weights themselves are not read. Access::copy reads
-  // into memory instead of mapping. Every name goes through all of `renames` in their order. Throws
-  // Error: not_found where there are no weights, bad_model where a file is damaged or contradicts
-  // another or where two tensors come to one name, unsupported for element types unknown here and
-  // for pickled weights.
+  // Opens model.safetensors, or model.safetensors.index.json with its shards, or pytorch_model.bin,
+  // or its index with its shards (in this order, as the reference does), or, where none exists, the
+  // only *.safetensors, *.bin, *.pth or *.pt file of `directory`. Checks every header; the weights
+  // themselves are not read, and nothing of a pickle is executed. Access::copy reads into memory
+  // instead of mapping. Every name goes through all of `renames` in their order. Throws Error:
+  // not_found where there are no weights, bad_model where a file is damaged or contradicts another
+  // or where two tensors come to one name, unsupported for element types and pickles that no
+  // checkpoint needs.
   static TensorStore open(const std::filesystem::path& directory,
                           MappedFile::Access access = MappedFile::Access::map,
                           std::span<const TensorRename> renames = {});

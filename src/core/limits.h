@@ -12,6 +12,14 @@ inline constexpr std::int64_t kHeaderBytes = 100'000'000;   // safetensors heade
 inline constexpr int kJsonDepth = 64;                       // nesting of arrays and objects
 inline constexpr std::int64_t kTokenBytes = 1024;           // of one token; bounds encoding time
 
+// --- files of torch.save(); the largest state_dict of the families here has some 2,000 tensors,
+// each of which takes 20 values
+inline constexpr std::int64_t kArchiveMembers = 1 << 17;   // of one zip archive
+inline constexpr std::int64_t kPickleValues = 1 << 18;     // of one pickle, and its stack
+inline constexpr std::int64_t kPickleMarks = 1 << 10;      // values inside one another
+inline constexpr std::int64_t kPickleTextBytes = 1 << 20;  // one text of a pickle
+inline constexpr std::int64_t kTensorRank = 8;
+
 // --- config.json
 inline constexpr std::int64_t kSize = 1 << 20;  // a width, a vocabulary, a position table
 inline constexpr std::int64_t kLayers = 1024;   // layers of one stack

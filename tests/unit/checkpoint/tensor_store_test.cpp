@@ -107,7 +107,7 @@ TEST(TensorStore, TakesTheOnlyFileOfAnotherName) {
   directory.write("weights.safetensors", safetensors_of({{"x", {1}}}));
   EXPECT_EQ(TensorStore::open(directory.path()).entries()[0].file, "weights.safetensors");
   directory.write("other.safetensors", safetensors_of({{"x", {1}}}));
-  expect_error(ErrorCode::bad_model, "2 safetensors files without model.safetensors.index.json",
+  expect_error(ErrorCode::bad_model, "2 weights files without an index",
                [&] { TensorStore::open(directory.path()); });
 }
 
@@ -125,7 +125,7 @@ TEST(TensorStore, SaysWhatToDoWithoutWeights) {
   const auto open = [&] { TensorStore::open(directory.path()); };
   expect_error(ErrorCode::not_found, "no weights", open);
   directory.write("pytorch_model.bin", "PK");
-  expect_error(ErrorCode::unsupported, "safe_serialization=True", open);
+  expect_error(ErrorCode::bad_model, "expected what torch.save() writes", open);
   expect_error(ErrorCode::not_found, "no such directory",
                [&] { TensorStore::open(directory / "absent"); });
 }
@@ -148,6 +148,31 @@ TEST(TensorStore, OpensManyTensorsQuickly) {
   EXPECT_EQ(store.entries().size(), 30'000u);
   EXPECT_LT(seconds.count(), 5.0);
   RecordProperty("milliseconds", static_cast<int>(seconds.count() * 1000));
+}
+
+constexpr TensorRename kRenames[] = {
+    {"model.tower.", "tower."}, {"tower.inner.", "tower."}, {"lm_head.", "language.lm_head."}};
+
+TEST(TensorStore, RenamesWhatOpenIsToldTo) {
+  const TempDirectory directory;
+  directory.write("model.safetensors", safetensors_of({{"lm_head.weight", {2}},
+                                                       {"model.tower.inner.a", {3}},
+                                                       {"tower.b", {4}},
+                                                       {"model.towers.c", {5}}}));
+  const TensorStore store = TensorStore::open(directory.path(), MappedFile::Access::map, kRenames);
+  std::vector<std::string> names;
+  for (const TensorEntry& entry : store.entries()) names.push_back(entry.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"language.lm_head.weight", "model.towers.c", "tower.a",
+                                             "tower.b"}));
+  EXPECT_EQ(store.find("tower.a")->shape, Shape{3});
+  EXPECT_EQ(store.find("model.tower.inner.a"), nullptr);
+}
+
+TEST(TensorStore, RefusesTwoTensorsOfOneName) {
+  const TempDirectory directory;
+  directory.write("model.safetensors", safetensors_of({{"model.tower.a", {3}}, {"tower.a", {3}}}));
+  expect_error(ErrorCode::bad_model, "two tensors are tower.a, under names of two layouts",
+               [&] { TensorStore::open(directory.path(), MappedFile::Access::map, kRenames); });
 }
 
 }  // namespace

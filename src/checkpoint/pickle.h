@@ -1,0 +1,78 @@
+// Reads the pickles that torch.save() makes of dictionaries of tensors. Nothing is ever executed:
+// the handful of functions that such a pickle calls are known by name, and any other is an error.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/dtype.h"
+#include "core/shape.h"
+
+namespace instructblip {
+
+// A tensor as the pickle states it, before its extent is known to lie inside its storage.
+struct PickledTensor {
+  DType dtype;
+  std::string_view storage;       // name of the storage
+  std::int64_t storage_elements;  // of the whole storage
+  std::int64_t offset;            // elements
+  Shape shape, strides;           // strides in elements
+};
+
+// What was pickled: a graph of plain values in one flat list, which refers to them by index, so
+// that no nesting of input becomes a nesting of calls.
+class Pickle {
+ public:
+  using Ref = std::uint32_t;
+  enum class Kind {
+    none,
+    boolean,
+    integer,
+    real,
+    text,
+    list,
+    tuple,
+    dictionary,
+    function,  // a global name of the list of known ones
+    storage,
+    tensor,
+  };
+
+  // `bytes` must outlive the result; `name` is that of the file, for messages. Throws
+  // Error(bad_model) for damage, Error(unsupported) for a global or an opcode that tensor
+  // dictionaries do not need.
+  static Pickle read(std::span<const std::byte> bytes, const std::string& name);
+
+  Ref root() const { return root_; }
+  Kind kind(Ref value) const { return nodes_[value].kind; }
+  // Of a dictionary, in the order of insertion; a key may occur twice, then the last counts.
+  std::span<const std::pair<Ref, Ref>> items(Ref dictionary) const {
+    return nodes_[dictionary].items;
+  }
+  std::string_view text(Ref value) const { return nodes_[value].text; }
+  const PickledTensor& tensor(Ref value) const { return tensors_[nodes_[value].index]; }
+
+ private:
+  friend class Unpickler;
+
+  struct Node {
+    Kind kind = Kind::none;
+    std::int64_t integer = 0;  // also 0 or 1 of a boolean
+    std::size_t index = 0;     // of a tensor or storage, or which function
+    std::string_view text;
+    std::vector<Ref> elements;               // of a list or tuple
+    std::vector<std::pair<Ref, Ref>> items;  // of a dictionary
+  };
+
+  std::vector<Node> nodes_;
+  std::vector<PickledTensor> tensors_;  // storages too: a tensor without a shape
+  Ref root_ = 0;
+};
+
+}  // namespace instructblip

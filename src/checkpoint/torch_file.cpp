@@ -1,0 +1,203 @@
+#include "checkpoint/torch_file.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <string_view>
+
+#include "checkpoint/pickle.h"
+#include "checkpoint/zip_archive.h"
+#include "core/errors.h"
+#include "core/limits.h"
+
+namespace instructblip {
+namespace {
+
+using Members = std::map<std::string, std::span<const std::byte>>;
+
+std::string_view as_text(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// What people put in the place of such a file.
+void check_format(std::span<const std::byte> file, const std::string& name) {
+  const std::string_view text = as_text(file);
+  if (text.starts_with("PK\x03\x04")) return;
+  if (text.starts_with("version https://git-lfs")) {
+    throw Error(ErrorCode::bad_model, printable(name) + ": a Git LFS pointer, expected weights",
+                "it stands for the file; run 'git lfs pull'");
+  }
+  if (text.starts_with("\x80")) {
+    throw Error(
+        ErrorCode::unsupported,
+        printable(name) + ": a pickle as PyTorch before 1.6 saved it, expected a zip archive",
+        "load it with torch.load and save it again with torch.save");
+  }
+  throw Error(ErrorCode::bad_model, printable(name) + ": expected what torch.save() writes",
+              "the file is damaged or of another kind");
+}
+
+class TensorReader {
+ public:
+  TensorReader(const Members& members, const std::string& name) : members_(members), name_(name) {}
+
+  void add(std::string_view key, const PickledTensor& tensor, TorchFile& out) const;
+
+ private:
+  std::span<const std::byte> storage_of(const std::string& key, const PickledTensor& tensor) const;
+  void check(const std::string& key, const PickledTensor& tensor) const;
+  [[noreturn]] void fail(const std::string& key, const std::string& what) const {
+    throw Error(ErrorCode::bad_model, printable(name_) + ": tensor " + quote(key) + ": " + what,
+                "the file is damaged or was edited; download or save it again");
+  }
+
+  const Members& members_;
+  const std::string& name_;
+};
+
+std::span<const std::byte> TensorReader::storage_of(const std::string& key,
+                                                    const PickledTensor& tensor) const {
+  const auto member = members_.find("data/" + std::string(tensor.storage));
+  if (member == members_.end()) fail(key, "no storage " + quote(tensor.storage));
+  std::int64_t bytes = 0;
+  if (tensor.storage_elements < 0 ||
+      __builtin_mul_overflow(tensor.storage_elements,
+                             static_cast<std::int64_t>(size_of(tensor.dtype)), &bytes) ||
+      bytes != static_cast<std::int64_t>(member->second.size())) {
+    fail(key, "storage " + quote(tensor.storage) + " holds " +
+                  std::to_string(member->second.size()) + " bytes, expected " +
+                  std::to_string(tensor.storage_elements) + " elements of " +
+                  std::string(name_of(tensor.dtype)));
+  }
+  return member->second;
+}
+
+// Every element lies inside the storage, and there are no more of them than it has: a tensor that
+// repeats a storage's elements is nobody's weight.
+void TensorReader::check(const std::string& key, const PickledTensor& tensor) const {
+  const auto elements = checked_elements(tensor.shape);
+  if (!elements) fail(key, "shape " + to_string(tensor.shape) + " is negative or overflows");
+  if (tensor.shape.size() != tensor.strides.size() ||
+      static_cast<std::int64_t>(tensor.shape.size()) > limits::kTensorRank) {
+    fail(key, "shape " + to_string(tensor.shape) + " with strides " + to_string(tensor.strides));
+  }
+  if (tensor.offset < 0) fail(key, "offset " + std::to_string(tensor.offset));
+  std::int64_t last = tensor.offset;
+  for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
+    std::int64_t reach = 0;
+    if (tensor.strides[i] < 0 ||
+        (*elements > 0 && (__builtin_mul_overflow(tensor.shape[i] - 1, tensor.strides[i], &reach) ||
+                           __builtin_add_overflow(last, reach, &last)))) {
+      fail(key, "strides " + to_string(tensor.strides));
+    }
+  }
+  if (*elements > tensor.storage_elements || (*elements > 0 && last >= tensor.storage_elements)) {
+    fail(key, "shape " + to_string(tensor.shape) + ", strides " + to_string(tensor.strides) +
+                  " and offset " + std::to_string(tensor.offset) + " leave its storage of " +
+                  std::to_string(tensor.storage_elements) + " elements");
+  }
+}
+
+bool is_row_major(const PickledTensor& tensor) {
+  std::int64_t expected = 1;
+  for (std::size_t i = tensor.shape.size(); i-- > 0;) {
+    if (tensor.shape[i] != 1 && tensor.strides[i] != expected) return false;
+    expected *= std::max<std::int64_t>(tensor.shape[i], 1);
+  }
+  return true;
+}
+
+// The elements in row-major order.
+std::unique_ptr<std::byte[]> in_order(const PickledTensor& tensor, const std::byte* first,
+                                      std::int64_t elements) {
+  const std::size_t width = size_of(tensor.dtype);
+  auto copy =
+      std::make_unique_for_overwrite<std::byte[]>(static_cast<std::size_t>(elements) * width);
+  Shape at(tensor.shape.size(), 0);
+  std::int64_t from = 0;
+  for (std::int64_t i = 0; i < elements; ++i) {
+    std::memcpy(copy.get() + static_cast<std::size_t>(i) * width,
+                first + static_cast<std::size_t>(from) * width, width);
+    for (std::size_t axis = at.size(); axis-- > 0;) {
+      from += tensor.strides[axis];
+      if (++at[axis] < tensor.shape[axis]) break;
+      from -= at[axis] * tensor.strides[axis];
+      at[axis] = 0;
+    }
+  }
+  return copy;
+}
+
+void TensorReader::add(std::string_view key, const PickledTensor& tensor, TorchFile& out) const {
+  TensorEntry entry{std::string(key), tensor.dtype, tensor.shape, {}, name_};
+  const auto storage = storage_of(entry.name, tensor);
+  check(entry.name, tensor);
+  const std::int64_t elements = *checked_elements(tensor.shape);
+  const std::size_t width = size_of(tensor.dtype);
+  const std::size_t bytes = static_cast<std::size_t>(elements) * width;
+  if (elements > 0) {
+    const std::byte* first = storage.data() + static_cast<std::size_t>(tensor.offset) * width;
+    if (!is_row_major(tensor)) {
+      out.copies.push_back(in_order(tensor, first, elements));
+      first = out.copies.back().get();
+    }
+    entry.bytes = {first, bytes};
+  }
+  out.entries.push_back(std::move(entry));
+}
+
+// The value of a key of a dictionary; the last one counts.
+std::optional<Pickle::Ref> find(const Pickle& pickle, Pickle::Ref dictionary,
+                                std::string_view key) {
+  std::optional<Pickle::Ref> found;
+  for (const auto& [name, value] : pickle.items(dictionary)) {
+    if (pickle.kind(name) == Pickle::Kind::text && pickle.text(name) == key) found = value;
+  }
+  return found;
+}
+
+}  // namespace
+
+TorchFile read_torch_file(std::span<const std::byte> file, const std::string& name) {
+  check_format(file, name);
+  const Members members = read_zip_members(file, name);
+  const auto fail = [&](const std::string& what) {
+    throw Error(ErrorCode::bad_model, printable(name) + ": " + what,
+                "expected what torch.save(model.state_dict(), ...) writes");
+  };
+  if (members.contains("constants.pkl")) {
+    throw Error(ErrorCode::unsupported,
+                printable(name) + ": a TorchScript program, expected weights",
+                "save the state_dict() of the model instead");
+  }
+  const auto data = members.find("data.pkl");
+  if (data == members.end()) fail("no data.pkl in the archive");
+  const auto order = members.find("byteorder");
+  if (order != members.end() && as_text(order->second) != "little") {
+    fail("byte order " + quote(as_text(order->second)) + ", expected 'little'");
+  }
+
+  const Pickle pickle = Pickle::read(data->second, name);
+  Pickle::Ref dictionary = pickle.root();
+  if (pickle.kind(dictionary) != Pickle::Kind::dictionary) fail("no dictionary at the top");
+  const auto model = find(pickle, dictionary, "model");
+  if (model && pickle.kind(*model) == Pickle::Kind::dictionary) dictionary = *model;
+
+  std::map<std::string_view, Pickle::Ref> tensors;
+  for (const auto& [key, value] : pickle.items(dictionary)) {
+    if (pickle.kind(key) != Pickle::Kind::text) continue;
+    if (pickle.kind(value) == Pickle::Kind::tensor) {
+      tensors.insert_or_assign(pickle.text(key), value);
+    } else {
+      tensors.erase(pickle.text(key));
+    }
+  }
+  if (tensors.empty()) fail("no tensors in the dictionary");
+  TorchFile out;
+  const TensorReader reader(members, name);
+  for (const auto& [key, value] : tensors) reader.add(key, pickle.tensor(value), out);
+  return out;
+}
+
+}  // namespace instructblip

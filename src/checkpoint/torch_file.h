@@ -1,0 +1,27 @@
+// A file of torch.save(): which tensors it holds, and where. Taken for hostile until every rule has
+// been checked.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "checkpoint/tensor_store.h"
+
+namespace instructblip {
+
+struct TorchFile {
+  std::vector<TensorEntry> entries;  // in the order of the file; a name occurs once
+  // What had to be put in order, since a tensor was stored across its rows; entries point into it.
+  std::vector<std::unique_ptr<std::byte[]>> copies;
+};
+
+// The tensors of the file with the content `file`, which must outlive the result: those of a
+// dictionary of tensors, or of the one under the key "model" in it (LAVIS). Other values are passed
+// over. `name` is the file's name for messages. Throws Error(bad_model); Error(unsupported) for
+// files older than PyTorch 1.6, for TorchScript and for pickles of anything but plain values.
+TorchFile read_torch_file(std::span<const std::byte> file, const std::string& name);
+
+}  // namespace instructblip

@@ -1,0 +1,210 @@
+// Rows of files of torch.save(): the archive, the pickle, the tensors.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+
+#include "checkpoint/tensor_store.h"
+#include "malformed/malformed.h"
+#include "support/torch_builder.h"
+
+namespace instructblip {
+namespace {
+
+using namespace test;  // NOLINT: pieces of files on every line
+
+constexpr const char* kName = "pytorch_model.bin";
+constexpr ErrorCode kBad = ErrorCode::bad_model;
+constexpr ErrorCode kUnsupported = ErrorCode::unsupported;
+
+using Make = std::function<void(const TempDirectory&)>;
+
+Make bytes(std::string content) {
+  return [content = std::move(content)](const TempDirectory& d) { d.write(kName, content); };
+}
+Make body(const std::string& pickle) { return bytes(torch_file_of(pickle_of(pickle))); }
+Make value(const std::string& pickled) {
+  return body(pickled_dictionary(pickled_text("w") + pickled));
+}
+Make tensor(const PickledTensorOf& of) { return bytes(torch_file_of(of)); }
+
+// `at` counts from the end of the file.
+Make with_end_changed(std::size_t at, const std::string& to) {
+  std::string file = torch_file_of(PickledTensorOf{});
+  file.replace(file.size() - at, to.size(), to);
+  return bytes(file);
+}
+
+std::string repeated(const std::string& part, int count) {
+  std::string out;
+  for (int i = 0; i < count; ++i) out += part;
+  return out;
+}
+
+const std::string kTensor = pickled_tensor({});
+const std::string kItem = pickled_text("w") + kTensor;
+
+const MalformedRow kRows[] = {
+    // the archive
+    {"Empty", kBad, "expected what torch.save() writes", bytes("")},
+    {"Text", kBad, "expected what torch.save() writes", bytes("hello")},
+    {"LfsPointer", kBad, "Git LFS pointer", bytes("version https://git-lfs.github.com/spec/v1\n")},
+    {"BareMagic", kBad, "no end of a zip archive", bytes("PK\x03\x04")},
+    {"BeforePyTorch16", kUnsupported, "before 1.6", bytes("\x80\x02\x8a\x0al\xfc\x9c\x46")},
+    {"CutShort", kBad, "no end of a zip archive",
+     bytes(torch_file_of(PickledTensorOf{}).substr(0, 300))},
+    {"DirectoryBeyondTheFile", kBad, "leaves the file", with_end_changed(6, "\xFF\xFF\xFF\x7F")},
+    {"DirectoryElsewhere", kBad, "directory of the zip archive is damaged",
+     with_end_changed(6, little_endian(0, 4))},
+    {"MoreMembersThanThereAre", kBad, "leaves the file",
+     with_end_changed(12, little_endian(60000, 2))},
+    {"Compressed", kBad, "is compressed", bytes(zip_of({{"data.pkl", "x", 8}}))},
+    {"Encrypted", kBad, "is encrypted", bytes(zip_of({{"data.pkl", "x", 0, 1}}))},
+    {"TwoMembersOfOneName", kBad, "two members", bytes(zip_of({{"a", "x"}, {"a", "y"}}))},
+    {"MemberAbove", kBad, "expected one folder", bytes(zip_of({{"../a", "x"}}))},
+    {"MemberAtTheRoot", kBad, "expected one folder", bytes(zip_of({{"data.pkl", "x"}}, ""))},
+    {"MemberWithBackslash", kBad, "expected one folder", bytes(zip_of({{"a\\b", "x"}}))},
+    {"NoPickle", kBad, "no data.pkl", bytes(zip_of({{"version", "3"}}))},
+    {"TorchScript", kUnsupported, "TorchScript",
+     bytes(zip_of({{"data.pkl", pickle_of(pickled_dictionary(kItem))}, {"constants.pkl", "x"}}))},
+    {"BigEndian", kBad, "byte order 'big'",
+     bytes(zip_of({{"data.pkl", pickle_of(pickled_dictionary(kItem))}, {"byteorder", "big"}}))},
+    // the pickle
+    {"PickleEmpty", kBad, "ends in the middle", bytes(torch_file_of(""))},
+    {"PickleWithoutEnd", kBad, "ends in the middle", bytes(torch_file_of("\x80\x02}"))},
+    {"NothingOnTheStack", kBad, "stack is empty", body("")},
+    {"Protocol0", kUnsupported, "opcode 100", bytes(torch_file_of("(dp0\n."))},
+    {"Protocol1", kUnsupported, "pickle protocol 1", bytes(torch_file_of("\x80\x01}."))},
+    {"Protocol6", kUnsupported, "pickle protocol 6", bytes(torch_file_of("\x80\x06}."))},
+    {"System", kUnsupported, "'os.system', which no dictionary",
+     body("cos\nsystem\n" + pickled_text("id") + "\x85R")},
+    {"Posix", kUnsupported, "'posix.system'", body("cposix\nsystem\n")},
+    {"Builtin", kUnsupported, "'builtins.eval'", body("cbuiltins\neval\n")},
+    {"StackGlobal", kUnsupported, "'os.system'", body("\x8c\x02os\x8c\x06system\x93")},
+    {"StackGlobalOfNumbers", kBad, "global name that is no text", body("K\x01K\x02\x93")},
+    {"GlobalThatIsAlmostKnown", kUnsupported, "'torch._utils._rebuild_tensor'",
+     body("ctorch._utils\n_rebuild_tensor\n")},
+    {"GlobalWithoutAnEnd", kBad, "ends in the middle",
+     bytes(torch_file_of("\x80\x02"
+                         "ctorch"))},
+    {"CallOfANumber", kBad, "no function", body("K\x01)R")},
+    {"CallWithoutATuple", kBad, "no function", body("ccollections\nOrderedDict\nK\x01R")},
+    {"CallOfAStorageType", kUnsupported, "calls 'FloatStorage'", body("ctorch\nFloatStorage\n)R")},
+    {"OrderedDictWithItems", kUnsupported, "OrderedDict with arguments",
+     body("ccollections\nOrderedDict\n]\x85R")},
+    {"BuildOfANumber", kBad, "expected a dictionary", body("K\x01}b")},
+    {"BuildWithANumber", kUnsupported, "no dictionary",
+     body("}K\x01"
+          "b")},
+    {"NewObject", kUnsupported, "opcode 129", body("ccollections\nOrderedDict\n)\x81")},
+    {"Instance", kUnsupported, "opcode 105", body("(ios\nsystem\n")},
+    {"Object", kUnsupported, "opcode 111", body("(o")},
+    {"Extension", kUnsupported, "opcode 130", body("\x82\x01")},
+    {"TextLongerThanTheFile", kBad, "ends in the middle", body("X" + little_endian(65535, 4))},
+    {"TextOfGigabytes", kBad, "expected at most", body("X\xFF\xFF\xFF\xFF")},
+    {"TextNotUtf8", kBad, "not UTF-8", body("X" + little_endian(1, 4) + "\xFF")},
+    {"IntegerOfManyBytes", kBad, "an integer of 200 bytes", body("\x8a\xC8")},
+    {"MemoBeforeItIsThere", kBad, "before it is there", body("h\x05")},
+    {"MemoOfNothing", kBad, "stack is empty", body("q\x05")},
+    {"AppendToANumber", kBad, "expected a list",
+     body("K\x01K\x02"
+          "a")},
+    {"ItemOfANumber", kBad, "expected a dictionary", body("K\x01K\x02K\x03s")},
+    {"KeyWithoutAValue", kBad, "without its value", body("}(K\x01u")},
+    {"MarkMissing", kBad, "mark of the pickle is missing", body("}u")},
+    {"TakenFromBelowAMark", kBad, "stack is empty", body("}(\x85")},
+    {"MarksInsideMarks", kBad, "inside one another", body(repeated("(", 2000))},
+    {"ManyValues", kBad, "more than", body(repeated("N", 300'000))},
+    {"ListsInsideLists", kBad, "more than", body(repeated("]", 300'000))},
+    {"TopIsAList", kBad, "no dictionary at the top", body("]")},
+    {"NoTensors", kBad, "no tensors", body("}")},
+    {"OnlyNumbers", kBad, "no tensors", value("K\x01")},
+    {"ModelWithoutTensors", kBad, "no tensors",
+     body(pickled_dictionary(pickled_text("model") + "}"))},
+    // the tensors
+    {"StorageIsAText", kBad, "no storage", value(pickled_text("x") + "Q")},
+    {"StorageWithoutAType", kBad, "without an element type",
+     value("(" + pickled_text("storage") + "N" + pickled_text("0") + pickled_text("cpu") +
+           "K\x04tQ")},
+    {"StorageOfAFunction", kBad, "without an element type",
+     value("(" + pickled_text("storage") + "ccollections\nOrderedDict\n" + pickled_text("0") +
+           pickled_text("cpu") + "K\x04tQ")},
+    {"StorageOfAnUnknownType", kUnsupported, "'torch.ComplexFloatStorage'",
+     tensor({.type = "ComplexFloatStorage"})},
+    {"TensorOfNothing", kBad, "tensor without a storage",
+     value("ctorch._utils\n_rebuild_tensor_v2\n)R")},
+    {"ParameterOfNothing", kBad, "parameter without a tensor",
+     value("ctorch._utils\n_rebuild_parameter\n)R")},
+    {"ShapeIsANumber", kBad, "no tuple",
+     value("ctorch._utils\n_rebuild_tensor_v2\n(" + pickled_storage({}) + pickled_integer(0) +
+           "K\x01K\x01tR")},
+    {"ShapeOfTexts", kBad, "no integer",
+     value("ctorch._utils\n_rebuild_tensor_v2\n(" + pickled_storage({}) + pickled_integer(0) +
+           pickled_text("2") + "\x85" + pickled_text("2") + "\x85tR")},
+    {"StorageMissing", kBad, "tensor 'w': no storage '7'", tensor({.storage = "7"})},
+    {"StorageAbove", kBad, "no storage '../data/0'", tensor({.storage = "../data/0"})},
+    {"StorageLargerThanItsMember", kBad, "holds 16 bytes, expected 5 elements",
+     tensor({.storage_elements = 5})},
+    {"StorageOfAnotherType", kBad, "holds 16 bytes, expected 4 elements of F16",
+     tensor({.type = "HalfStorage"})},
+    {"StorageNegative", kBad, "expected -4 elements", tensor({.storage_elements = -4})},
+    {"StorageOverflows", kBad, "elements of F32", tensor({.storage_elements = INT64_MAX})},
+    {"ShapeNegative", kBad, "negative or overflows", tensor({.shape = {-2, -2}})},
+    {"ShapeOverflows", kBad, "negative or overflows", tensor({.shape = {INT64_MAX, 3}})},
+    {"ShapeTooLarge", kBad, "leave its storage", tensor({.shape = {2, 3}, .strides = {3, 1}})},
+    {"OffsetNegative", kBad, "offset -1", tensor({.offset = -1})},
+    {"OffsetBeyond", kBad, "leave its storage", tensor({.offset = 1})},
+    {"OffsetOverflows", kBad, "strides", tensor({.offset = INT64_MAX})},
+    {"StrideNegative", kBad, "strides", tensor({.strides = {-2, 1}})},
+    {"StrideOverflows", kBad, "strides", tensor({.strides = {INT64_MAX, INT64_MAX}})},
+    {"StridesOfAnotherRank", kBad, "with strides", tensor({.strides = {1}})},
+    {"RankTooHigh", kBad, "with strides",
+     tensor(
+         {.shape = std::vector<std::int64_t>(9, 1), .strides = std::vector<std::int64_t>(9, 1)})},
+    {"OneElementRepeated", kBad, "leave its storage",
+     tensor({.shape = {100000, 100000}, .strides = {0, 0}})},
+};
+
+class MalformedTorchFile : public testing::TestWithParam<MalformedRow> {};
+
+TEST_P(MalformedTorchFile, IsRefused) {
+  expect_malformed(GetParam(),
+                   [](const std::filesystem::path& directory) { TensorStore::open(directory); });
+}
+
+INSTANTIATE_TEST_SUITE_P(Rows, MalformedTorchFile, testing::ValuesIn(kRows), name_of_row);
+
+// Whatever single byte is changed, and wherever the file is cut: an Error or tensors, never a
+// crash; the sanitizers watch.
+TEST(DamagedTorchFile, IsRefusedOrRead) {
+  const std::string whole = torch_file_of(pickle_of(pickled_dictionary(
+      pickled_text("a") + kTensor + pickled_text("model") +
+      pickled_dictionary(kItem + pickled_text("t") + pickled_tensor({.strides = {1, 2}})))));
+  const TempDirectory directory;
+  int refused = 0, read = 0;
+  const auto attempt = [&](const std::string& content) {
+    directory.write(kName, content);
+    try {
+      const TensorStore store = TensorStore::open(directory.path());
+      for (const TensorEntry& entry : store.entries()) {
+        for (const std::byte b : entry.bytes) read += std::to_integer<int>(b) >= 0 ? 0 : 1;
+      }
+      ++read;
+    } catch (const Error&) {
+      ++refused;
+    }
+  };
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    for (const int flip : {0x01, 0x80, 0xFF}) {
+      std::string damaged = whole;
+      damaged[i] = static_cast<char>(damaged[i] ^ flip);
+      attempt(damaged);
+    }
+    attempt(whole.substr(0, i));
+  }
+  EXPECT_GT(refused, static_cast<int>(whole.size()));  // every cut, to begin with
+  EXPECT_GT(read, 0);  // times and checksums of the archive say nothing about tensors
+}
+
+}  // namespace
+}  // namespace instructblip

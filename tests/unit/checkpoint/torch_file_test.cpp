@@ -1,0 +1,129 @@
+#include "checkpoint/torch_file.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "checkpoint/tensor_store.h"
+#include "support/temp_directory.h"
+#include "support/torch_builder.h"
+
+namespace instructblip {
+namespace {
+
+using test::TempDirectory;
+
+const std::filesystem::path kData =
+    std::filesystem::path(INSTRUCTBLIP_SOURCE_DIR) / "tests/unit/checkpoint";
+
+template <typename T>
+std::vector<T> values(const TensorEntry* entry) {
+  if (entry == nullptr) return {};
+  std::vector<T> out(entry->bytes.size() / sizeof(T));
+  if (!out.empty()) std::memcpy(out.data(), entry->bytes.data(), entry->bytes.size());
+  return out;
+}
+
+using Floats = std::vector<float>;
+
+class TorchStateTest : public testing::TestWithParam<MappedFile::Access> {
+ protected:
+  void SetUp() override {
+    std::filesystem::copy_file(kData / "reference_state.bin", directory_ / "pytorch_model.bin");
+  }
+  TensorStore open() const { return TensorStore::open(directory_.path(), GetParam()); }
+
+  TempDirectory directory_;
+};
+
+TEST_P(TorchStateTest, HasTheValuesThatWereSaved) {
+  const TensorStore store = open();
+  EXPECT_EQ(store.entries().size(), 15u);
+  EXPECT_EQ(store.find("plain")->shape, (Shape{2, 2}));
+  EXPECT_EQ(store.find("plain")->dtype, DType::f32);
+  EXPECT_EQ(store.find("plain")->file, "pytorch_model.bin");
+  EXPECT_EQ(values<float>(store.find("plain")), (Floats{1.5F, -2.0F, 0.25F, 4.0F}));
+  EXPECT_EQ(store.find("half")->dtype, DType::f16);
+  EXPECT_EQ(values<std::uint16_t>(store.find("half")),
+            (std::vector<std::uint16_t>{0, 0x3C00, 0x4000}));
+  EXPECT_EQ(store.find("bfloat")->dtype, DType::bf16);
+  EXPECT_EQ(values<std::uint16_t>(store.find("bfloat")),
+            (std::vector<std::uint16_t>{0, 0x3F80, 0x4000}));
+  EXPECT_EQ(values<double>(store.find("double")), (std::vector<double>{0.0, 1.0}));
+  EXPECT_EQ(values<std::int64_t>(store.find("ids")), (std::vector<std::int64_t>{0, 1, 2, 3, 4}));
+  EXPECT_EQ(store.find("flags")->dtype, DType::boolean);
+  EXPECT_EQ(store.find("scalar")->shape, Shape{});
+  EXPECT_EQ(values<float>(store.find("scalar")), Floats{2.5F});
+  EXPECT_EQ(store.find("empty")->shape, (Shape{4, 0, 2}));
+  EXPECT_TRUE(store.find("empty")->bytes.empty());
+  EXPECT_EQ(values<float>(store.find("parameter")), (Floats{7.0F, 8.0F}));
+  EXPECT_EQ(values<float>(store.find("café")), Floats{1.0F});
+}
+
+TEST_P(TorchStateTest, PutsPartsOfStoragesInOrder) {
+  const TensorStore store = open();
+  EXPECT_EQ(values<float>(store.find("tied")), values<float>(store.find("tied again")));
+  EXPECT_EQ(store.find("tied")->bytes.data(), store.find("tied again")->bytes.data());
+  EXPECT_EQ(values<float>(store.find("rows 1 and 2")), (Floats{3, 4, 5, 6, 7, 8}));
+  EXPECT_EQ(store.find("transposed")->shape, (Shape{3, 4}));
+  EXPECT_EQ(values<float>(store.find("transposed")),
+            (Floats{0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11}));
+  EXPECT_EQ(values<float>(store.find("every second")), (Floats{0, 2, 4, 6, 8, 10}));
+  for (const TensorEntry& entry : store.entries()) store.release(entry);
+  EXPECT_EQ(values<float>(store.find("every second")), (Floats{0, 2, 4, 6, 8, 10}));
+  EXPECT_EQ(values<float>(store.find("plain")), (Floats{1.5F, -2.0F, 0.25F, 4.0F}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Access, TorchStateTest,
+                         testing::Values(MappedFile::Access::map, MappedFile::Access::copy),
+                         [](const auto& access) {
+                           return access.param == MappedFile::Access::map ? "map" : "copy";
+                         });
+
+TEST(TorchFile, OfATrainingRunGivesItsModel) {
+  const TempDirectory directory;
+  std::filesystem::copy_file(kData / "reference_lavis.pth", directory / "checkpoint_300.pth");
+  const TensorStore store = TensorStore::open(directory.path());
+  ASSERT_EQ(store.entries().size(), 2u);
+  EXPECT_EQ(values<float>(store.find("llm_proj.weight")), (Floats{1, 2}));
+  EXPECT_EQ(store.find("query_tokens")->shape, (Shape{1, 2, 2}));
+}
+
+TEST(TorchFile, ComesAfterSafetensors) {
+  const TempDirectory directory;
+  directory.write("pytorch_model.bin", test::torch_file_of(test::PickledTensorOf{.name = "torch"}));
+  std::filesystem::copy_file(kData / "reference_mixed.safetensors",
+                             directory / "model.safetensors");
+  EXPECT_EQ(TensorStore::open(directory.path()).find("torch"), nullptr);
+}
+
+TEST(TorchFile, ShardsHaveAnIndex) {
+  const TempDirectory directory;
+  directory.write("one.bin", test::torch_file_of(test::PickledTensorOf{.name = "a"}));
+  directory.write("two.bin", test::torch_file_of(test::PickledTensorOf{.name = "b"}));
+  directory.write("pytorch_model.bin.index.json",
+                  R"({"weight_map":{"a":"one.bin","b":"two.bin"}})");
+  const TensorStore store = TensorStore::open(directory.path());
+  EXPECT_EQ(store.find("a")->file, "one.bin");
+  EXPECT_EQ(values<float>(store.find("b")), (Floats{1, 2, 3, 4}));
+}
+
+// A key that is set again, a model beside its optimizer, a list, numbers: only tensors count.
+TEST(TorchFile, PassesOverWhatIsNoTensor) {
+  const std::string items = test::pickled_text("w") + "K\x01" + test::pickled_text("w") +
+                            test::pickled_tensor({}) + test::pickled_text("steps") + "K\x05" +
+                            "K\x07" + test::pickled_tensor({});
+  const TempDirectory directory;
+  directory.write("pytorch_model.bin",
+                  test::torch_file_of(test::pickle_of(test::pickled_dictionary(items))));
+  const TensorStore store = TensorStore::open(directory.path());
+  ASSERT_EQ(store.entries().size(), 1u);
+  EXPECT_EQ(values<float>(store.find("w")), (Floats{1, 2, 3, 4}));
+}
+
+}  // namespace
+}  // namespace instructblip
