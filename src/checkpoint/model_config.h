@@ -84,7 +84,7 @@ struct LinearProjectionConfig {};
 struct MlpProjectionConfig {
   Activation activation = Activation::gelu;
   bool bias = true;
-  std::optional<bool> two_layers;  // none: as many as the checkpoint holds
+  std::optional<bool> two_layers = {};  // none: as many as the checkpoint holds
 };
 
 // What brings visual rows to the language model's width: a struct each.
