@@ -17,6 +17,12 @@ TextConfig read_opt(const ConfigSection& text, Writer writer) {
   }
   config.max_positions = text.size("max_position_embeddings", config.max_positions);
   config.embedding_width = text.size("word_embed_proj_dim", config.hidden);
+  if (config.embedding_width > config.hidden) {
+    text.unsupported("word_embed_proj_dim",
+                     "embeddings of width " + std::to_string(config.embedding_width) +
+                         ", expected at most hidden_size " + std::to_string(config.hidden) +
+                         ", which visual rows have");
+  }
   config.activation = text.activation("activation_function", "relu");
   config.norm_before = text.flag("do_layer_norm_before", config.norm_before);
   // Kept by checkpoints that were tuned with an early release of the reference.

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -42,6 +43,10 @@ class LanguageModel {
   // Rows of the head, the length of a row of logits. The embedding has as many: prompt ids are
   // below.
   virtual std::int64_t vocabulary() const = 0;
+  // Of an embedding; the width that start() takes.
+  virtual std::int64_t width() const = 0;
+  // What a prompt and its continuation may take together; none: no table of positions ends.
+  virtual std::optional<std::int64_t> max_positions() const { return std::nullopt; }
 };
 
 // The language model that the config describes; `weights` at the checkpoint's `language_model`.

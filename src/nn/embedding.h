@@ -19,6 +19,7 @@ class Embedding {
   at::Tensor operator()(std::span<const std::int32_t> ids) const;
 
   std::int64_t rows() const { return table_.size(0); }
+  std::int64_t width() const { return table_.size(1); }
   const at::Tensor& table() const { return table_; }
 
  private:

@@ -48,6 +48,7 @@ struct Pipeline::Impl {
     std::vector<std::int32_t> history;  // what stands before the first new token
     GenerationConfig options;
   };
+  void check_positions(const Prompt& prompt) const;
   Question question(std::string_view instruction, std::int64_t pictures,
                     const GenerationConfig& asked) const;
   Generation answer(const ImageFeatures::Impl& features, const Question& question,

@@ -38,6 +38,15 @@ auto guarded(Call&& call) {
   }
 }
 
+// Visual rows [1, B Q, L] for embeddings of `width` E, which is below L in some OPT configurations:
+// the reference fills the places of the rows with as many of their numbers as go in, one run for
+// all rows.
+at::Tensor fitted(const at::Tensor& rows, std::int64_t width) {
+  if (rows.size(2) == width) return rows;
+  const std::int64_t count = rows.size(1);
+  return rows.reshape({-1}).narrow(0, 0, count * width).view({1, count, width});
+}
+
 NamedTensor to_named(std::string name, const at::Tensor& tensor) {
   const at::Tensor flat = tensor.contiguous();
   const float* data = flat.const_data_ptr<float>();
@@ -130,6 +139,7 @@ at::Tensor Pipeline::Impl::embed(const Prompt& prompt, const at::Tensor& prefix)
   return compute->run([&] {
     const std::span<const std::int32_t> text = prompt.instruction.language;
     const std::int64_t rows = model().picture_rows;
+    const at::Tensor visual = fitted(prefix, model().language->width());  // [1, B Q, E]
     std::vector<at::Tensor> parts;
     const auto add_text = [&](std::size_t begin, std::size_t end) {
       if (begin < end) parts.push_back(model().language->embed(text.subspan(begin, end - begin)));
@@ -137,12 +147,23 @@ at::Tensor Pipeline::Impl::embed(const Prompt& prompt, const at::Tensor& prefix)
     std::size_t read = 0;
     for (std::size_t i = 0; i < prompt.places.size(); ++i) {
       add_text(read, prompt.places[i]);
-      parts.push_back(prefix.narrow(1, static_cast<std::int64_t>(i) * rows, rows));
+      parts.push_back(visual.narrow(1, static_cast<std::int64_t>(i) * rows, rows));
       read = prompt.places[i];
     }
     add_text(read, text.size());
     return at::cat(parts, 1);
   });
+}
+
+// A longer answer than fits is refused where it passes the end; it may stop before.
+void Pipeline::Impl::check_positions(const Prompt& prompt) const {
+  const auto most = model().language->max_positions();
+  if (!most || static_cast<std::int64_t>(prompt.ids.size()) <= *most) return;
+  throw Error(ErrorCode::invalid_argument,
+              "the prompt has " + std::to_string(prompt.ids.size()) +
+                  " positions, pictures included, expected at most " + std::to_string(*most) +
+                  ", as many as the language model has",
+              "shorten the instruction: no text is cut in silence");
 }
 
 Pipeline::Impl::Question Pipeline::Impl::question(std::string_view instruction,
@@ -152,6 +173,7 @@ Pipeline::Impl::Question Pipeline::Impl::question(std::string_view instruction,
   Question question;
   question.prompt =
       prompts.with_pictures(prompts.read(instruction), pictures, model().picture_rows);
+  check_positions(question.prompt);
   question.history = model().language->history(question.prompt.ids);
   question.options = resolve_options(asked, generation_defaults,
                                      static_cast<std::int64_t>(question.history.size()));

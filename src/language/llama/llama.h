@@ -24,6 +24,7 @@ class Llama final : public LanguageModel {
   std::unique_ptr<LanguageModelSession> start(at::Tensor prompt) const override;
   std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const override;
   std::int64_t vocabulary() const override { return embedding_.rows(); }
+  std::int64_t width() const override { return embedding_.width(); }
 
   // x [1, P, L] -> logits [1, N] of the last position.
   at::Tensor prefill(const at::Tensor& prompt, nn::KvCache& cache) const;

@@ -77,13 +77,16 @@ std::vector<std::int32_t> Opt::history(std::span<const std::int32_t> prompt) con
   return {prompt.begin(), prompt.end()};
 }
 
+std::optional<std::int64_t> Opt::max_positions() const {
+  return positions_.size(0) - kUnusedPositions;
+}
+
 at::Tensor Opt::enter(const at::Tensor& x, std::int64_t first) const {
-  const std::int64_t most = positions_.size(0) - kUnusedPositions;
-  if (first + x.size(1) > most) {
+  // Long prompts are refused before they come here.
+  if (first + x.size(1) > *max_positions()) {
     throw Error(ErrorCode::invalid_argument,
-                "the language model has " + std::to_string(most) +
-                    " positions for the prompt, pictures included, and its continuation; got " +
-                    std::to_string(first + x.size(1)),
+                "the prompt and its continuation expect more positions than the " +
+                    std::to_string(*max_positions()) + " of the language model",
                 "shorten the instruction or lower max_new_tokens");
   }
   const at::Tensor h = project_in_ ? (*project_in_)(x) : x;

@@ -24,11 +24,13 @@ class Opt final : public LanguageModel {
 
   // [1, T, E], without positions.
   at::Tensor embed(std::span<const std::int32_t> ids) const override;
-  // `prompt` [1, P, E]. Throws Error(invalid_argument) where P exceeds the table of positions, as
-  // steps do that would pass its end.
+  // `prompt` [1, P, E]. A prefill or a step that would pass the end of the table of positions
+  // throws Error(invalid_argument).
   std::unique_ptr<LanguageModelSession> start(at::Tensor prompt) const override;
   std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const override;
   std::int64_t vocabulary() const override { return embedding_.rows(); }
+  std::int64_t width() const override { return embedding_.width(); }
+  std::optional<std::int64_t> max_positions() const override;
 
   // x [1, P, E] -> logits [1, N] of the last position.
   at::Tensor prefill(const at::Tensor& prompt, nn::KvCache& cache) const;

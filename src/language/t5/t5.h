@@ -25,6 +25,7 @@ class T5 final : public LanguageModel {
   std::unique_ptr<LanguageModelSession> start(at::Tensor prompt) const override;
   std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const override;
   std::int64_t vocabulary() const override { return embedding_.rows(); }
+  std::int64_t width() const override { return embedding_.width(); }
 
   // The prompt [1, P, L] -> what each decoder block looks at.
   std::vector<T5CrossMemory> encode(const at::Tensor& prompt) const;
