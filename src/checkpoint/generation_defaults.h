@@ -1,0 +1,26 @@
+// What a checkpoint says about generation.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace instructblip {
+
+// The generation keys that text_config or generation_config.json may carry: each one that is
+// present changes a default of GenerationConfig, as it does in the reference. Stop ids: an empty
+// list means "never".
+struct TextGenerationDefaults {
+  std::vector<std::int32_t> eos;  // an integer or a list in the file; negative ids left out
+  std::optional<std::int32_t> bos;
+  std::optional<std::int32_t> pad;  // none for null and for negative ids
+  std::optional<std::int64_t> max_new_tokens, min_new_tokens, max_length, min_length;
+  std::optional<std::int64_t> num_beams, num_return_sequences, top_k, no_repeat_ngram_size;
+  std::optional<double> temperature, top_p, typical_p, repetition_penalty, length_penalty;
+  std::optional<bool> do_sample;
+  std::optional<std::string> early_stopping;        // "false", "true", "never"
+  std::string source = "config.json: text_config";  // for messages
+};
+
+}  // namespace instructblip
