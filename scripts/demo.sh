@@ -20,12 +20,12 @@ ask() {
   echo
 }
 ask "A short image description:" "$@"
-ask "What color is the cross?" "$@"
-ask "How many rings are there?" "$@"
-ask "Where is the red circle?" "$@"
-ask "Is the red ring left of the yellow ring?" "$@"
+ask "What color is the circle?" "$@"
+ask "How many diamonds are there?" "$@"
+ask "Where is the blue ring?" "$@"
+ask "Is the pink diamond left of the black diamond?" "$@"
 ask "What does the sign say?" "$@"
-ask "Question: What size is the cross? Answer: large. Question: Where is it? Answer:" "$@"
+ask "Question: What size is the circle? Answer: large. Question: Where is it? Answer:" "$@"
 cat <<EOT
 Ask it yourself:
   build/bin/instructblip run --model $model --image $image --instruction "Is there a blue square?"

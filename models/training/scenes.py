@@ -131,26 +131,96 @@ def facts(scene):
     return things
 
 
-class Noise:
-    """Now and then changes the words of a template around the question, so that a template is no password: a word is
-    left out, doubled, or replaced by one from `words`; the whole text may be lower-cased."""
+class Wording:
+    """Now and then gives an instruction other words around its question, so that a template is no password.
 
-    def __init__(self, seed, words, share=0.3):
-        self.random, self.words, self.share = random.Random(seed), words, share
+    Either it is composed anew from the phrases below, or the words of its template are disturbed: left out, doubled,
+    replaced by one of `words`. The whole text may be lower-cased. None of the held-out templates can come out.
+    """
+
+    PICTURES = ["the image", "the photo", "the picture", "this image", "this picture"]
+    LEADS = ["", "", "Given {}, ", "Considering {}, ", "Using {}, ", "From {}, ", "Taking {} into account, "]
+    COURTESY = ["", "", "", "Please ", "Can you ", "Could you "]
+    MAKE = ["write", "provide", "generate", "create", "craft", "come up with"]
+    ENDS = ["", ".", ":", "?"]
+
+    def __init__(self, seed, words, disturbed=0.2, composed=0.35):
+        self.random, self.words, self.disturbed, self.composed = random.Random(seed), words, disturbed, composed
 
     def __call__(self, sample):
-        text, draw = sample["instruction"], self.random
-        # A caption's template is all there is of its instruction, and there are few: twice as often.
-        if draw.random() < self.share * (1 if sample["parts"] else 2):
+        text, luck = sample["instruction"], self.random.random()
+        # A caption's template is all there is of its instruction, and there are few: more often.
+        composed = self.composed if sample["parts"] else 0.5
+        compose = {"caption": self.caption, "question": self.question, "dialogue": None}.get(sample["type"], self.answer)
+        if compose and luck < composed:
+            text = re.sub(r" +", " ", compose(*sample["parts"])).strip()
+            text = text[0].upper() + text[1:]
+        elif luck < composed + self.disturbed:
             pieces, rest = [], text
             for part in reversed(sample["parts"]):  # from the back: "Considering" has a ring in it
                 rest, after = rest.rsplit(part, 1)
-                pieces += [self.change(after), part]
-            pieces.append(self.change(rest))
+                pieces += [self.disturb(after), part]
+            pieces.append(self.disturb(rest))
             text = re.sub(r" +", " ", "".join(reversed(pieces))).strip() or text
-        return text.lower() if draw.random() < 0.1 else text
+        return text.lower() if self.random.random() < 0.1 else text
 
-    def change(self, wrapper):
+    def lead(self):
+        return self.random.choice(self.LEADS).format(self.random.choice(self.PICTURES))
+
+    def caption(self):
+        pick, courtesy = self.random.choice, self.random.choice(self.COURTESY)
+        short = pick(["", "short ", "short "])
+        noun = pick(["caption", "description", "depiction", "account", "representation"])
+        picture = pick(self.PICTURES)
+        seen = pick([picture, picture, f"what {picture} shows", f"what is in {picture}", f"what you see in {picture}",
+                     f"what is happening in {picture}", f"what is presented in {picture}", f"the content of {picture}"])
+        describe, tell = pick(["describe", "explain"]), pick(["describe", "explain", "illustrate"])
+        few = pick(["briefly", "using a few words", "in words", "with a few words"])
+        before = pick(["briefly", "in a few words", "in words,", "with words,"])
+        means = f"{pick(['in', 'with', 'using'])} {pick(['a few words', 'words', 'a short caption'])}"
+        act = pick([
+            f"{pick(self.MAKE)} a {short}{noun} {pick(['of', 'for'])} {seen}",
+            f"{pick(['', 'a '])}{short}{noun} of {seen}",
+            f"{tell} {seen}",
+            f"{describe} {seen} {few}",
+            f"{before} {pick(['explain', 'illustrate'])} {seen}",
+            f"{means}, {pick(['describe', 'provide a description of'])} {seen}",
+        ])  # fmt: skip
+        return self.lead() + courtesy + act + pick(self.ENDS)
+
+    def answer(self, question):
+        pick, courtesy = self.random.choice, self.random.choice(self.COURTESY)
+        asked = pick([question, question, f"“{question}”", f"{question}."])
+        which = pick(["the question", "this question", "the following question", "the next question"])
+        how = pick(["", "", " briefly", " using a few words", " with no more than three words", " in short",
+                    " as short as possible"])  # fmt: skip
+        reply = pick(["a short answer", "an answer", "the answer", "a short reply", "a reply"])
+        body = pick([
+            f"{courtesy}{pick(['answer', 'respond to', 'reply to'])} {which}{how}: {asked}",
+            f"{which}: {asked}",
+            asked,
+            f"what is the {pick(['', 'short '])}{pick(['reply', 'answer'])} to {asked}",
+            f"can {which} be answered? {asked}",
+            f"{courtesy}provide {reply} to {which}{how}. {asked}",
+        ])  # fmt: skip
+        ends = ["", "", "", " Answer:", " A:", " Short answer:", " Reply:", " The answer is"]
+        return self.lead() + body + pick(ends)
+
+    def question(self, answer):
+        pick, courtesy = self.random.choice, self.random.choice(self.COURTESY)
+        given = pick([answer, f"“{answer}”", f": {answer}", f": “{answer}”"])
+        relation = pick(["whose answer is", "with answer", "that has the answer", "for which the answer is",
+                         "that leads to the answer", "that leads to", "where the answer is"])  # fmt: skip
+        body = pick([
+            f"{courtesy}{pick(self.MAKE)} {pick(['a', 'the'])} question {relation} {given}",
+            f"what question has the answer {given}",
+            f"which question is answered with {given}",
+            f"{pick(self.MAKE)} a question. The {pick(['answer', 'reply'])} to it is {given}",
+        ])  # fmt: skip
+        ends = ["", ".", ". Question:", " Question:", ". Q:"]
+        return (self.lead() + body + pick(ends)).replace(" :", ":")
+
+    def disturb(self, wrapper):
         draw, changed = self.random, []
         for word in wrapper.split(" "):
             luck = draw.random()

@@ -35,7 +35,8 @@ def parse():
     parser.add_argument("--scenes", type=int, default=64, help="per step")
     parser.add_argument("--samples", type=int, default=6, help="instructions per scene")
     parser.add_argument("--favour", default="", help="question types, by commas, to take twice as often")
-    parser.add_argument("--noise", type=float, default=0.3, help="share of instructions with a disturbed template")
+    parser.add_argument("--composed", type=float, default=0.35, help="share of instructions in words of their own")
+    parser.add_argument("--disturbed", type=float, default=0.2, help="share of instructions with a disturbed template")
     parser.add_argument("--rate", type=float, default=1.5e-3, help="highest learning rate")
     parser.add_argument("--language-rate", type=float, default=0.2, help="share of it for the language model")
     parser.add_argument("--threads", type=int, default=1)
@@ -234,15 +235,15 @@ class LlamaTalk:
 TALK = {"t5": T5Talk, "llama": LlamaTalk}
 
 
-def language_batch(processor, talk, noise):
+def language_batch(processor, talk, wording):
     def make(group):
         things, texts, answers = [], [], []
         for scene in group:
             for sample in scene["samples"]:
                 order = scenes.facts(scene)
-                noise.random.shuffle(order)
+                wording.random.shuffle(order)
                 things.append(order)
-                texts.append(noise(sample))
+                texts.append(wording(sample))
                 answers.append(sample["answer"])
         most = max(map(len, things))
         words = processor.tokenizer([t for row in things for t in row + [""] * (most - len(row))], padding=True,
@@ -257,9 +258,9 @@ def train_language(options):
     model, processor = make_model(options)
     language = model.language_model
     run = Run(options, "language", language, [(language.parameters(), 1.0)])
-    noise = scenes.Noise(run.step, template_words(), options.noise)
+    wording = scenes.Wording(run.step, template_words(), options.disturbed, options.composed)
     table, talk = language.get_input_embeddings(), TALK[options.language](processor)
-    for words, mask, batch in run.batches(language_batch(processor, talk, noise), options.samples):
+    for words, mask, batch in run.batches(language_batch(processor, talk, wording), options.samples):
         vectors = table(words) * mask[..., None]
         if run.step % 3:  # a thing as one vector, the sum of its words: what a query is to say later
             seen, known = vectors.sum(2), mask.any(-1).long()
@@ -279,10 +280,10 @@ def template_words():
 # ------------------------------------------------------------------------------------------------- instruction tuning
 
 
-def instruct_batch(processor, talk, noise):
+def instruct_batch(processor, talk, wording):
     def make(group):
         samples = [sample for scene in group for sample in scene["samples"]]
-        texts = [noise(sample) for sample in samples]
+        texts = [wording(sample) for sample in samples]
         return (scenes.pixels(group), processor.qformer_tokenizer(texts, padding=True, return_tensors="pt"),
                 talk.batch(texts, [s["answer"] for s in samples]), [s["type"] for s in samples])  # fmt: skip
 
@@ -321,8 +322,9 @@ def train_instruct(options):
     else:
         language.requires_grad_(False)
     run = Run(options, "blind" if options.blind else "instruct", model, groups)
-    noise, talk = scenes.Noise(run.step, template_words(), options.noise), TALK[options.language](processor)
-    for pixel_values, query_text, batch, types in run.batches(instruct_batch(processor, talk, noise), options.samples):
+    wording = scenes.Wording(run.step, template_words(), options.disturbed, options.composed)
+    talk = TALK[options.language](processor)
+    for pixel_values, query_text, batch, types in run.batches(instruct_batch(processor, talk, wording), options.samples):
         with torch.no_grad():
             states = model.vision_model(pixel_values).last_hidden_state
         states = states.repeat_interleave(len(types) // len(states), 0)  # one encoded picture serves all its questions
