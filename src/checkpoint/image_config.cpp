@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include "core/errors.h"
 #include "core/file.h"
@@ -154,17 +155,20 @@ void check_filter(const Json& settings) {
                                           ", expected 3 (bicubic)");
 }
 
-// As the reference does for either file: the object `image_processor`, where there is one, else the
+// As the reference does for each file: the object for its processor, where there is one, else the
 // whole document.
-Json settings_of(const Json& document) {
-  const auto inner = document.find("image_processor");
+Json settings_of(const Json& document, bool of_video) {
+  auto inner = of_video ? document.find("video_processor") : std::nullopt;
+  if (!inner) inner = document.find("image_processor");
   if (inner && !inner->is_object()) inner->fail("an object");
   return inner.value_or(document);
 }
 
-Json read_settings(const fs::path& directory) {
-  for (const char* name : {"preprocessor_config.json", "processor_config.json"}) {
-    if (is_present(directory / name)) return settings_of(Json::read(directory / name));
+Json read_settings(const fs::path& directory, bool of_video) {
+  std::vector<std::string> names = {"preprocessor_config.json", "processor_config.json"};
+  if (of_video) names.insert(names.begin(), "video_preprocessor_config.json");
+  for (const std::string& name : names) {
+    if (is_present(directory / name)) return settings_of(Json::read(directory / name), of_video);
   }
   throw Error(ErrorCode::not_found,
               printable(directory.string()) +
@@ -185,7 +189,7 @@ bool read_padding(const Json& settings, const ImageConfig& config) {
 }  // namespace
 
 ImageConfig read_image_config(const fs::path& directory, const ImageProcessorRules& rules) {
-  const Json settings = read_settings(directory);
+  const Json settings = read_settings(directory, rules.of_video);
   const Kind& kind = rules.named_by_file ? kind_named_by(settings) : kBlip;
   ImageConfig config;
   config.three_rows_are_channels = !rules.transformers_5;

@@ -14,6 +14,8 @@ struct ImageProcessorRules {
   bool named_by_file = false;
   // False: those of transformers 4, which take a picture three pixels high for channels.
   bool transformers_5 = false;
+  // True: the settings of a video processor come before those of an image processor.
+  bool of_video = false;
 };
 
 // How a picture becomes pixel_values. Defaults are those of the reference's BlipImageProcessor for

@@ -84,6 +84,7 @@ ModelConfig read_instructblip(const Json& root, const std::filesystem::path&) {
 ModelConfig read_instructblip_video(const Json& root, const std::filesystem::path&) {
   ModelConfig config = read_blip(root, "video");
   config.prompt.pictures_are_frames = true;
+  config.image_processor.of_video = true;
   return config;
 }
 

@@ -54,5 +54,22 @@ TEST(ImageConfig, KnowsWhichReleaseReadsPictures) {
       read_image_config(directory.path(), {.transformers_5 = true}).three_rows_are_channels);
 }
 
+// A video checkpoint of 4.57 keeps them in a file of its own, one of 5 in an object of its own.
+TEST(ImageConfig, OfAVideoComesFirst) {
+  const test::TempDirectory directory;
+  directory.write("preprocessor_config.json", R"({"size": {"height": 20, "width": 20}})");
+  EXPECT_EQ(read_image_config(directory.path(), {.of_video = true}).height, 20);
+  directory.write("video_preprocessor_config.json", R"({"size": {"height": 30, "width": 30}})");
+  EXPECT_EQ(read_image_config(directory.path(), {.of_video = true}).height, 30);
+  EXPECT_EQ(read_image_config(directory.path()).height, 20);
+
+  const test::TempDirectory newer;
+  newer.write("processor_config.json",
+              R"({"image_processor": {"size": {"height": 20, "width": 20}},
+                  "video_processor": {"size": {"height": 30, "width": 30}}})");
+  EXPECT_EQ(read_image_config(newer.path(), {.of_video = true}).height, 30);
+  EXPECT_EQ(read_image_config(newer.path()).height, 20);
+}
+
 }  // namespace
 }  // namespace instructblip
