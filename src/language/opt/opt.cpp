@@ -48,8 +48,8 @@ nn::Linear read_head(const nn::Weights& weights, const OptConfig& config,
 Opt::Opt(const nn::Weights& weights, const OptConfig& config)
     : embedding_(weights / "model" / "decoder" / "embed_tokens", config.vocabulary,
                  config.embedding_width),
-      positions_((weights / "model" / "decoder" / "embed_positions")
-                     .vector("weight", {config.max_positions + kUnusedPositions, config.hidden})),
+      positions_(weights / "model" / "decoder" / "embed_positions",
+                 config.max_positions + kUnusedPositions, config.hidden),
       head_(read_head(weights, config, embedding_)) {
   const nn::Weights decoder = weights / "model" / "decoder";
   if (config.embedding_width != config.hidden) {
@@ -78,7 +78,7 @@ std::vector<std::int32_t> Opt::history(std::span<const std::int32_t> prompt) con
 }
 
 std::optional<std::int64_t> Opt::max_positions() const {
-  return positions_.size(0) - kUnusedPositions;
+  return positions_.rows() - kUnusedPositions;
 }
 
 at::Tensor Opt::enter(const at::Tensor& x, std::int64_t first) const {
@@ -90,7 +90,8 @@ at::Tensor Opt::enter(const at::Tensor& x, std::int64_t first) const {
                 "shorten the instruction or lower max_new_tokens");
   }
   const at::Tensor h = project_in_ ? (*project_in_)(x) : x;
-  return h + positions_.narrow(0, first + kUnusedPositions, x.size(1));
+  const at::Tensor rows = positions_.table().narrow(0, first + kUnusedPositions, x.size(1));
+  return h + rows.to(at::kFloat);
 }
 
 at::Tensor Opt::leave(const at::Tensor& x) const {

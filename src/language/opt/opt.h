@@ -45,7 +45,7 @@ class Opt final : public LanguageModel {
   at::Tensor leave(const at::Tensor& x) const;
 
   nn::Embedding embedding_;
-  at::Tensor positions_;  // [max_positions + 2, D]
+  nn::Embedding positions_;  // max_positions + 2 rows
   std::optional<nn::Linear> project_in_, project_out_;
   std::vector<OptLayer> layers_;
   std::optional<nn::LayerNorm> final_norm_;
