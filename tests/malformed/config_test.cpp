@@ -33,6 +33,11 @@ std::function<void(const TempDirectory&)> qformer(const std::string& keys) {
   return top("\"qformer_config\":{" + keys + "}");
 }
 
+// Where text_config names no model, it is OPT.
+std::function<void(const TempDirectory&)> opt(const std::string& keys) {
+  return file(R"({"model_type":"blip-2","text_config":{)" + keys + "}}");
+}
+
 std::function<void(const TempDirectory&)> llama(const std::string& keys) {
   return file(R"({"model_type":"instructblip","text_config":{"model_type":"llama",)" + keys + "}}");
 }
@@ -224,6 +229,13 @@ const MalformedRow kGenerationRows[] = {
     {"BadWords", kUnsupported, "text_config.bad_words_ids: a generation setting",
      llama("\"bad_words_ids\":[[5]]")},
     {"ForcedEos", kUnsupported, "text_config.forced_eos_token_id", t5("\"forced_eos_token_id\":1")},
+    {"OptHeads", kBad, "text_config.num_attention_heads: expected a divisor of hidden_size 768",
+     opt("\"num_attention_heads\":7")},
+    {"OptWideEmbeddings", kUnsupported, "width 769, expected at most hidden_size 768",
+     opt("\"word_embed_proj_dim\":769")},
+    {"OptActivation", kUnsupported, "text_config.activation_function: activation 'tanh'",
+     opt("\"activation_function\":\"tanh\"")},
+    {"OptEosOutside", kBad, "text_config.eos_token_id", opt("\"eos_token_id\":50272")},
     {"BeamGroups", kUnsupported, "text_config.num_beam_groups", llama("\"num_beam_groups\":2")},
     {"Suppressed", kUnsupported, "text_config.suppress_tokens", t5("\"suppress_tokens\":[3]")},
 };
