@@ -72,9 +72,12 @@ def entries_of(case):
     if interpolates(case):
         return requests_table.INTERPOLATED
     if families.of_case(case).model_type == "llava":
-        settings = {**case.get("generation_config", {}), **case.get("text_edits", {})}
+        settings = case.get("generation_config") or case.get("text_edits", {})
         extra = requests_table.FROM_CONFIG if "max_new_tokens" in settings else []
-        return extra + requests_table.PROMPTED + requests_table.GREEDY + requests_table.BEAMS
+        prompted = requests_table.PROMPTED
+        if settings.get("num_beams", 1) > 1:
+            prompted = [requests_table.without_beams(entry) for entry in prompted]
+        return extra + prompted + requests_table.GREEDY + requests_table.BEAMS
     if case.get("loud_image_row"):
         return requests_table.PENALISED + requests_table.GREEDY + requests_table.BEAMS
     if families.of_case(case).pictures > 1:
