@@ -38,7 +38,7 @@ inline constexpr int kJpegScans = 500;  // of one progressive JPEG: each costs t
 
 // --- requests
 inline constexpr std::int64_t kInstructionBytes = 1 << 20;  // UTF-8 bytes of one instruction
-inline constexpr std::int64_t kPromptTokens = 2048;         // positions before the first new token
+inline constexpr std::int64_t kPromptTokens = 4096;         // positions before the first new token
 inline constexpr std::int64_t kNewTokens = 4096;            // max_new_tokens
 inline constexpr std::int64_t kBeams = 64;                  // num_beams, num_return_sequences
 // |length_penalty|: kNewTokens to this power still fits in a float.
