@@ -3,6 +3,7 @@
 Everything else in this folder asks the `Family` of a case (its key "family") or of a directory (its "model_type").
 """
 
+import importlib
 import json
 import os
 import pathlib
@@ -25,7 +26,7 @@ def pillow_class(name, module):
     """The image processor that computes with Pillow: "slow" in transformers 4, a class of its own in 5."""
     if V4:
         return getattr(transformers, name)
-    return getattr(__import__(f"transformers.models.{module}", fromlist=[name]), name + "Pil")
+    return getattr(importlib.import_module(f"transformers.models.{module}"), name + "Pil")
 
 
 def repeated(token, count):
