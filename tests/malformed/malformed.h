@@ -25,8 +25,8 @@ std::ostream& operator<<(std::ostream& out, const MalformedRow& row);
 std::string name_of_row(const testing::TestParamInfo<MalformedRow>& info);
 
 // Makes the row's directory, calls `read` with it, and expects the row's error: no other exception,
-// within five seconds, without a descriptor or map left open, in at most ten lines free of control
-// bytes, with at most 64 MB of memory taken on the way.
+// within five seconds of processor time, without a descriptor or map left open, in at most ten
+// lines free of control bytes, with at most 64 MB of memory taken on the way.
 void expect_malformed(const MalformedRow& row,
                       const std::function<void(const std::filesystem::path&)>& read);
 
