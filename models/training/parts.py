@@ -3,7 +3,7 @@
 import pathlib
 import re
 
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (BertTokenizerFast, BlipImageProcessor, InstructBlipConfig, InstructBlipProcessor,
                           LlamaTokenizerFast, T5TokenizerFast)  # fmt: skip
 
@@ -61,6 +61,15 @@ def bert_tokenizer(words, directory):
     path = pathlib.Path(directory) / "vocab.txt"
     path.write_text("\n".join(pieces) + "\n")
     return BertTokenizerFast(vocab_file=str(path), do_lower_case=True, model_max_length=128)
+
+
+def without_text(tokenizer):
+    """Leaves [CLS] of every text: what a Q-Former that was trained blind is to be asked with."""
+    backend = tokenizer.backend_tokenizer
+    backend.normalizer = normalizers.Replace(Regex(r"[\s\S]+"), "")
+    backend.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A", pair="[CLS] $A $B", special_tokens=[("[CLS]", tokenizer.cls_token_id)]
+    )
 
 
 def llama_tokenizer(texts):

@@ -344,6 +344,8 @@ def export(options):
     model, processor = make_model(options)
     name = "blind" if options.blind else "instruct"
     model.load_state_dict(torch.load(options.work / f"{name}.pt")["module"])
+    if options.blind:
+        parts.without_text(processor.qformer_tokenizer)
     model.to(torch.float16).save_pretrained(options.to)
     processor.save_pretrained(options.to)
 
