@@ -23,8 +23,8 @@ std::string overview() {
   for (const CommandRow& command : command_rows()) {
     rows.push_back({"  " + std::string(command.name), std::string(command.help)});
   }
-  return "Answers instructions about pictures with InstructBLIP, BLIP-2 and LLaVA checkpoints.\n\n "
-         " " +
+  return "Answers instructions about pictures with InstructBLIP, BLIP-2 and LLaVA checkpoints.\n\n"
+         "  " +
          usage(command_rows().front()) + "\n\nCommands:\n" + table(rows) +
          "\ninstructblip COMMAND --help lists the options of a command; --version prints the "
          "version.\n"

@@ -107,7 +107,8 @@ TEST(ImageProcessor, CropsFromAStripWithoutMakingAllOfIt) {
   config.shortest_edge = 336;
   std::vector<std::uint8_t> rgb(std::size_t{3} * 32768);
   // A ramp so slow that what is between two pixels can be told: 8 pixels a level.
-  for (std::size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<std::uint8_t>((i + 12) / 24 % 256);
+  for (std::size_t i = 0; i < rgb.size(); ++i)
+    rgb[i] = static_cast<std::uint8_t>((i + 12) / 24 % 256);
   for (const ResizeMode mode : kModes) {
     const ImageProcessor processor(config, mode);
     const auto wide = processor.run(Image::view(rgb.data(), 32768, 1));
