@@ -1,0 +1,92 @@
+#include "pipeline/loading.h"
+
+#include <string>
+
+#include "core/processors.h"
+
+namespace instructblip {
+namespace {
+
+constexpr int kMostThreads = 1024;
+
+// Below this, handing a part of an operation to another thread takes longer than doing it, and far
+// longer where other programs keep the cores busy.
+constexpr std::int64_t kOneThreadBytes = 64 << 20;
+
+std::string name_of(nn::HeldAs held) {
+  return held == nn::HeldAs::f16 ? "f16" : held == nn::HeldAs::bf16 ? "bf16" : "f32";
+}
+
+int threads_for(const LoadOptions& options, const TensorStore& store) {
+  if (options.threads > 0) return options.threads;
+  return store.bytes() < kOneThreadBytes ? 1 : usable_cores();
+}
+
+}  // namespace
+
+void check_options(const LoadOptions& options) {
+  if (options.threads < 0 || options.threads > kMostThreads) {
+    throw Error(ErrorCode::invalid_argument, "threads: expected a number in [0, " +
+                                                 std::to_string(kMostThreads) + "], got " +
+                                                 std::to_string(options.threads));
+  }
+  // The CUDA kernels will come as a library that is opened here; without it there is only the CPU.
+  if (options.device.type == DeviceType::cuda) {
+    throw Error(ErrorCode::invalid_argument,
+                "device: expected cpu, got cuda: this build has no CUDA kernels",
+                "choose cpu or auto");
+  }
+}
+
+std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& directory,
+                                                const LoadOptions& options,
+                                                std::span<const TensorRename> renames) {
+  return std::make_shared<const TensorStore>(TensorStore::open(
+      directory, options.mmap ? MappedFile::Access::map : MappedFile::Access::copy, renames));
+}
+
+// The CPU has no fast path for half precision yet: `automatic` widens, and the answers are those of
+// float32 whatever is stored.
+nn::HeldAs held_as(Precision precision) {
+  switch (precision) {
+    case Precision::f16:
+      return nn::HeldAs::f16;
+    case Precision::bf16:
+      return nn::HeldAs::bf16;
+    case Precision::automatic:
+    case Precision::f32:
+      break;
+  }
+  return nn::HeldAs::f32;
+}
+
+void describe_weights(const LoadOptions& options, const TensorStore& store, ModelInfo& info) {
+  info.device = "cpu";
+  info.precision = name_of(held_as(options.precision));
+  info.threads = threads_for(options, store);
+  for (const TensorEntry& entry : store.entries()) {
+    info.tensors.push_back(
+        {entry.name, std::string(instructblip::name_of(entry.dtype)), entry.shape, entry.file});
+  }
+}
+
+void describe_vision(const VitConfig& config, ModelInfo& info) {
+  info.vision_layers = static_cast<int>(config.layers);
+  info.vision_width = static_cast<int>(config.hidden);
+}
+
+void describe_vision(const ClipVisionConfig& config, ModelInfo& info) {
+  info.vision_layers = static_cast<int>(config.layers);
+  info.vision_width = static_cast<int>(config.hidden);
+}
+
+void describe_qformer(const QFormerConfig& config, ModelInfo& info) {
+  info.query_tokens = static_cast<int>(config.queries);
+  info.qformer_layers = static_cast<int>(config.layers);
+  info.qformer_width = static_cast<int>(config.hidden);
+  if (config.reads_instruction) {
+    info.max_instruction_tokens = static_cast<int>(config.max_positions);
+  }
+}
+
+}  // namespace instructblip

@@ -1,0 +1,45 @@
+// What loading takes whatever the model: options, weights, and the description of both.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+
+#include "checkpoint/model_config.h"
+#include "checkpoint/tensor_store.h"
+#include "instructblip/pipeline.h"
+#include "nn/compute_thread.h"
+#include "nn/weights.h"
+
+namespace instructblip {
+
+// Throws Error(invalid_argument).
+void check_options(const LoadOptions& options);
+
+std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& directory,
+                                                const LoadOptions& options,
+                                                std::span<const TensorRename> renames);
+
+nn::HeldAs held_as(Precision precision);
+
+// Device, precision, threads and the list of tensors.
+void describe_weights(const LoadOptions& options, const TensorStore& store, ModelInfo& info);
+void describe_vision(const VitConfig& config, ModelInfo& info);
+void describe_vision(const ClipVisionConfig& config, ModelInfo& info);
+void describe_qformer(const QFormerConfig& config, ModelInfo& info);
+
+// What `make` builds of the weights at their root, on `compute`. Every tensor is accounted for, and
+// counted in `info`. With LoadOptions::weights unset they are left without data.
+template <typename Make>
+auto build_stages(std::shared_ptr<const TensorStore> store, const LoadOptions& options,
+                  nn::ComputeThread& compute, ModelInfo& info, const Make& make) {
+  nn::WeightLoader loader(std::move(store), held_as(options.precision),
+                          options.weights ? nn::Values::read : nn::Values::leave, options.progress);
+  auto stages = compute.run([&] { return make(loader.root()); });
+  loader.finish();
+  info.parameters = loader.parameters();
+  info.weight_bytes = loader.bytes();
+  return stages;
+}
+
+}  // namespace instructblip
