@@ -5,99 +5,12 @@
 
 #include "checkpoint/config_section.h"
 #include "checkpoint/model_families.h"
-#include "checkpoint/text_config.h"
 #include "core/errors.h"
 #include "core/file.h"
 #include "core/json.h"
 
 namespace instructblip {
 namespace {
-
-VitConfig read_vit(const ConfigSection& section) {
-  VitConfig config;
-  config.hidden = section.size("hidden_size", config.hidden);
-  config.feed_forward = section.size("intermediate_size", config.feed_forward);
-  config.layers = section.layers("num_hidden_layers", config.layers);
-  config.heads = section.heads_of("num_attention_heads", config.heads, config.hidden);
-  config.image_size = section.size("image_size", config.image_size);
-  config.patch_size = section.size("patch_size", config.patch_size);
-  if (config.patch_size > config.image_size) {
-    section.fail("patch_size", "at most image_size " + std::to_string(config.image_size),
-                 std::to_string(config.patch_size));
-  }
-  config.activation = section.activation("hidden_act", "gelu");
-  config.layer_norm_eps = section.positive("layer_norm_eps", config.layer_norm_eps);
-  config.qkv_bias = section.flag("qkv_bias", config.qkv_bias);
-  return config;
-}
-
-QFormerConfig read_qformer(const ConfigSection& section) {
-  QFormerConfig config;
-  config.vocabulary = section.size("vocab_size", config.vocabulary);
-  config.hidden = section.size("hidden_size", config.hidden);
-  config.layers = section.layers("num_hidden_layers", config.layers);
-  config.heads = section.heads_of("num_attention_heads", config.heads, config.hidden);
-  config.feed_forward = section.size("intermediate_size", config.feed_forward);
-  config.max_positions = section.size("max_position_embeddings", config.max_positions);
-  config.cross_attention_every =
-      section.layers("cross_attention_frequency", config.cross_attention_every);
-  config.activation = section.activation("hidden_act", "gelu");
-  config.layer_norm_eps = section.positive("layer_norm_eps", config.layer_norm_eps);
-  const std::string positions = section.text("position_embedding_type", "absolute");
-  if (positions != "absolute") {
-    section.unsupported("position_embedding_type",
-                        "positions of type " + quote(positions) + ", expected 'absolute'");
-  }
-  return config;
-}
-
-// Both spellings occur; where a file has both, the reference reads the first.
-std::optional<std::int32_t> read_image_token(const ConfigSection& root, const std::string& what,
-                                             std::int64_t vocabulary) {
-  const auto index = read_token_id(root, what + "_token_index", vocabulary);
-  return index ? index : read_token_id(root, what + "_token_id", vocabulary);
-}
-
-// What the BLIP families share; `picture` is how their config names what is looked at.
-ModelConfig read_blip(const Json& root, const std::string& picture) {
-  const ConfigSection top(root);
-  ModelConfig config;
-  const VitConfig vision = read_vit(ConfigSection(root, "vision_config"));
-  config.vision = vision;
-  config.qformer = read_qformer(ConfigSection(root, "qformer_config"));
-  config.qformer->encoder_hidden = vision.hidden;
-  config.qformer->queries = top.size("num_query_tokens", config.qformer->queries);
-  const Writer writer = writer_of(top);
-  TextConfig text = read_text_config(ConfigSection(root, "text_config"), writer, "opt");
-  config.text = text.model;
-  config.generation = std::move(text.generation);
-  config.prompt.image_marker = "<" + picture + ">";
-  config.prompt.image_token = read_image_token(top, picture, text.vocabulary);
-  config.image_processor.transformers_5 = writer == Writer::transformers_5;
-  return config;
-}
-
-ModelConfig read_instructblip(const Json& root, const std::filesystem::path&) {
-  return read_blip(root, "image");
-}
-
-ModelConfig read_instructblip_video(const Json& root, const std::filesystem::path&) {
-  ModelConfig config = read_blip(root, "video");
-  config.prompt.pictures_are_frames = true;
-  config.image_processor.of_video = true;
-  return config;
-}
-
-ModelConfig read_blip2(const Json& root, const std::filesystem::path&) {
-  ModelConfig config = read_blip(root, "image");
-  const ConfigSection qformer(root, "qformer_config");
-  if (qformer.flag("use_qformer_text_input", false)) {
-    qformer.unsupported("use_qformer_text_input", "a BLIP-2 model for retrieval");
-  }
-  config.qformer->reads_instruction = false;
-  config.prompt.bos_alone = true;
-  return config;
-}
 
 struct Family {
   std::string_view model_type;
@@ -121,7 +34,7 @@ std::string hint_for(const std::string& model_type) {
 
 }  // namespace
 
-ModelConfig read_model_config(const std::filesystem::path& directory) {
+Json read_config_file(const std::filesystem::path& directory) {
   const std::string shown = printable(directory.string());
   const std::string hint =
       "give the directory of a Hugging Face checkpoint: config.json, *.safetensors, tokenizers";
@@ -135,7 +48,11 @@ ModelConfig read_model_config(const std::filesystem::path& directory) {
   if (!is_present(directory / "config.json")) {
     throw Error(ErrorCode::not_found, shown + ": no config.json in this directory", hint);
   }
-  const Json root = Json::read(directory / "config.json");
+  return Json::read(directory / "config.json");
+}
+
+ModelConfig read_model_config(const std::filesystem::path& directory) {
+  const Json root = read_config_file(directory);
   const ConfigSection top(root);
   const std::string model_type = top.text("model_type", "");
   std::string known;

@@ -27,7 +27,11 @@ struct Stranger {
 
 constexpr std::string_view kWholeModel = "give the directory of the whole model";
 constexpr std::string_view kConvert = "convert the checkpoint to the Hugging Face layout first";
-constexpr std::array<Stranger, 11> kStrangers = {{
+constexpr std::string_view kMatcher = "load it with ImageTextMatcher: instructblip match";
+constexpr std::string_view kAnswers = "load it with Pipeline: instructblip run";
+constexpr std::array<Stranger, 13> kStrangers = {{
+    {"language_model.", "this is a model that answers instructions", kAnswers},
+    {"itm_head.", "this is a BLIP-2 model for retrieval", kMatcher},
     {"vision_tower.", "this is a LLaVA checkpoint", kWholeModel},
     {"model.vision_tower.", "this is a LLaVA checkpoint", kWholeModel},
     {"model.mm_projector.", "these are the names of LLaVA's own code", kConvert},
@@ -47,8 +51,14 @@ std::vector<std::string_view> stages_of(const ModelConfig& config) {
   return {"vision_tower.", "multi_modal_projector.", "language_model."};
 }
 
+std::vector<std::string_view> stages_of(const RetrievalConfig&) {
+  return {"vision_model.",      "qformer.",         "query_tokens",
+          "vision_projection.", "text_projection.", "itm_head."};
+}
+
 // All stages must have tensors; else these are not the weights of such a model.
-void check_kind(const ModelConfig& config, const TensorStore& tensors) {
+template <typename Config>
+void check_kind(const Config& config, const TensorStore& tensors) {
   const std::vector<std::string_view> stages = stages_of(config);
   std::vector<std::string> absent;
   for (const std::string_view prefix : stages) {
@@ -227,10 +237,21 @@ std::vector<Probe> probes_of(const ModelConfig& config) {
   return probes;
 }
 
-void check_widths(const ModelConfig& config, const TensorStore& tensors) {
+std::vector<Probe> probes_of(const RetrievalConfig& config) {
+  std::vector<Probe> probes;
+  add_probes(config.vision, probes);
+  add_probes(config.qformer, probes);
+  probes.push_back({"text_projection.weight",
+                    {config.shared_width, config.qformer.hidden},
+                    "image_text_hidden_size, qformer_config.hidden_size",
+                    kOtherConfig});
+  return probes;
+}
+
+void check_widths(const std::vector<Probe>& probes, const TensorStore& tensors) {
   Findings findings;
   std::string hint;
-  for (const Probe& probe : probes_of(config)) {
+  for (const Probe& probe : probes) {
     const TensorEntry* entry = tensors.find(probe.name);
     if (entry == nullptr || entry->shape == probe.expected) continue;
     findings.add(printable(entry->file) + ": " + probe.name + " has shape " +
@@ -296,12 +317,11 @@ double elements_of(const OptConfig& c) {
 }
 
 // Far too large only: a checkpoint that lacks a few tensors is better told which.
-void check_size(const ModelConfig& config, const TensorStore& tensors) {
+void check_size(double expected, const TensorStore& tensors) {
   double present = 0;
   for (const TensorEntry& entry : tensors.entries()) {
     present += static_cast<double>(entry.bytes.size() / size_of(entry.dtype));
   }
-  const double expected = estimated_elements(config);
   constexpr double kTolerated = 2.0;
   if (expected <= kTolerated * present) return;
   throw Error(ErrorCode::bad_model,
@@ -324,8 +344,14 @@ void check_plausible(const ModelConfig& config, const TensorStore& tensors) {
   check_kind(config, tensors);
   check_qformer_kind(config, tensors);
   check_language_kind(config, tensors);
-  check_widths(config, tensors);
-  check_size(config, tensors);
+  check_widths(probes_of(config), tensors);
+  check_size(estimated_elements(config), tensors);
+}
+
+void check_plausible(const RetrievalConfig& config, const TensorStore& tensors) {
+  check_kind(config, tensors);
+  check_widths(probes_of(config), tensors);
+  check_size(elements_of(config.vision) + elements_of(config.qformer), tensors);
 }
 
 }  // namespace instructblip

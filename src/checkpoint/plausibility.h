@@ -4,6 +4,7 @@
 #include <string>
 
 #include "checkpoint/model_config.h"
+#include "checkpoint/retrieval_config.h"
 #include "checkpoint/tensor_store.h"
 
 namespace instructblip {
@@ -13,6 +14,7 @@ namespace instructblip {
 // language model; and for a config.json that describes a model far larger than the files. Reads
 // shapes only. What it lets pass may still lack tensors: nn::WeightLoader accounts for each.
 void check_plausible(const ModelConfig& config, const TensorStore& tensors);
+void check_plausible(const RetrievalConfig& config, const TensorStore& tensors);
 
 // A lower bound of the elements that the described model needs. Never overflows.
 double estimated_elements(const ModelConfig& config);

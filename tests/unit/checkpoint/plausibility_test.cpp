@@ -216,5 +216,45 @@ TEST(Plausibility, MeasuresTheConfigAgainstTheFiles) {
   EXPECT_GT(estimated_elements(largest), 1e18);
 }
 
+// Of retrieval: as above without a language model, by the names under which the stages look.
+RetrievalConfig retrieval_config() {
+  const ModelConfig small = small_config();
+  RetrievalConfig config;
+  config.model_type = "blip-2";
+  config.vision = std::get<VitConfig>(small.vision);
+  config.qformer = *small.qformer;
+  config.shared_width = 3;
+  return config;
+}
+
+std::vector<TensorOf> retrieval_tensors() {
+  std::vector<TensorOf> tensors = without(small_tensors(), "language_");
+  tensors.push_back({"itm_head.weight", {2, 6}});
+  tensors.push_back({"text_projection.weight", {3, 6}});
+  tensors.push_back({"vision_projection.weight", {3, 6}});
+  return tensors;
+}
+
+void check(const RetrievalConfig& config, const std::vector<TensorOf>& tensors) {
+  const test::TempDirectory directory;
+  directory.write("model.safetensors", test::safetensors_of(tensors));
+  check_plausible(config, TensorStore::open(directory.path()));
+}
+
+TEST(Plausibility, TellsRetrievalFromAnswering) {
+  constexpr ErrorCode kBad = ErrorCode::bad_model;
+  const RetrievalConfig config = retrieval_config();
+  const std::vector<TensorOf> tensors = retrieval_tensors();
+  EXPECT_NO_THROW(check(config, tensors));
+  expect_error(kBad, "load it with Pipeline: instructblip run",
+               [&] { check(config, small_tensors()); });
+  expect_error(kBad, "load it with ImageTextMatcher: instructblip match",
+               [&] { check(small_config(), tensors); });
+  expect_error(kBad, "no tensors named", [&] { check(config, without(tensors, "itm_head.")); });
+  expect_error(kBad, "image_text_hidden_size", [&] {
+    check(config, with(tensors, "text_projection.weight", {4, 6}));
+  });
+}
+
 }  // namespace
 }  // namespace instructblip

@@ -1,0 +1,28 @@
+// config.json of BLIP-2's model for retrieval, which has no language model.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "checkpoint/model_config.h"
+
+namespace instructblip {
+
+struct RetrievalConfig {
+  std::string model_type;  // "blip-2"
+  VitConfig vision;
+  QFormerConfig qformer;
+  std::int64_t shared_width = 256;  // of the space in which pictures and texts are compared
+  ImageProcessorRules image_processor;
+  std::span<const TensorRename> renames;
+};
+
+// Whether config.json of `directory` is that of such a model. Throws Error as read_model_config().
+bool is_retrieval_config(const std::filesystem::path& directory);
+
+// Throws Error as read_model_config(); unsupported where it is another model.
+RetrievalConfig read_retrieval_config(const std::filesystem::path& directory);
+
+}  // namespace instructblip
