@@ -9,9 +9,9 @@
 #include "core/errors.h"
 #include "core/log.h"
 #include "instructblip/pipeline.h"
+#include "interface/loading.h"
+#include "interface/stopwatch.h"
 #include "pipeline/impl.h"
-#include "pipeline/loading.h"
-#include "pipeline/stopwatch.h"
 
 namespace instructblip {
 namespace {

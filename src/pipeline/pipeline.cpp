@@ -1,42 +1,23 @@
 #include "instructblip/pipeline.h"
 
-#include <ATen/ops/all.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/from_blob.h>
-#include <ATen/ops/isfinite.h>
 
 #include <algorithm>
-#include <new>
 #include <utility>
 
 #include "checkpoint/safetensors_writer.h"
 #include "core/errors.h"
 #include "decoding/decode.h"
 #include "decoding/options.h"
+#include "interface/guarded.h"
+#include "interface/stopwatch.h"
+#include "interface/tensors.h"
 #include "pipeline/impl.h"
 #include "pipeline/language_adapter.h"
-#include "pipeline/stopwatch.h"
 #include "pipeline/text_stream.h"
 
 namespace instructblip {
 namespace {
-
-// Numbers that are not finite would become words further on.
-at::Tensor finite(at::Tensor x, const std::string& stage) {
-  if (at::isfinite(x).all().item<bool>()) return x;
-  throw Error(ErrorCode::bad_model, "the output of the " + stage + " is not finite",
-              "the weights hold NaN or infinities, or are too large for the type they are held in");
-}
-
-// Nothing but Error leaves the library, except what a caller's own callback throws.
-template <typename Call>
-auto guarded(Call&& call) {
-  try {
-    return call();
-  } catch (const std::bad_alloc&) {
-    throw Error(ErrorCode::out_of_memory, "out of memory");
-  }
-}
 
 // Visual rows [1, B Q, L] for embeddings of `width` E, which is below L in some OPT configurations:
 // the reference fills the places of the rows with as many of their numbers as go in, one run for
@@ -45,12 +26,6 @@ at::Tensor fitted(const at::Tensor& rows, std::int64_t width) {
   if (rows.size(2) == width) return rows;
   const std::int64_t count = rows.size(1);
   return rows.reshape({-1}).narrow(0, 0, count * width).view({1, count, width});
-}
-
-NamedTensor to_named(std::string name, const at::Tensor& tensor) {
-  const at::Tensor flat = tensor.contiguous();
-  const float* data = flat.const_data_ptr<float>();
-  return {std::move(name), tensor.sizes().vec(), {data, data + flat.numel()}};
 }
 
 void add_once(std::vector<std::int32_t>& ids, std::optional<std::int32_t> id) {
@@ -97,14 +72,7 @@ const Stages& Pipeline::Impl::model() const {
 // --- the stages, in the order of the data
 
 at::Tensor Pipeline::Impl::pixels(std::span<const Image> images) const {
-  std::vector<at::Tensor> pictures;
-  for (const Image& image : images) {
-    auto values = std::make_shared<std::vector<float>>(image_processor.run(image));
-    pictures.push_back(at::from_blob(
-        values->data(), {1, 3, image_processor.height(), image_processor.width()},
-        [values](void*) {}, at::dtype(at::kFloat)));
-  }
-  return pictures.size() == 1 ? pictures.front() : at::cat(pictures);
+  return to_pixels(image_processor, images);
 }
 
 ImageFeatures::Impl Pipeline::Impl::encode(std::span<const Image> images) const {

@@ -6,14 +6,10 @@
 
 #include "core/errors.h"
 #include "core/limits.h"
-#include "core/utf8.h"
+#include "interface/text_checks.h"
 
 namespace instructblip {
 namespace {
-
-// Tokens that have an id beyond the embedding without harm: the image token of old directories, the
-// padding of a tokenizer. Ids that a text really uses are checked when they are embedded.
-constexpr std::int64_t kTokensWithoutRow = 64;
 
 // What the tokenizer's files leave open follows from the language model.
 TokenizerKind kind_of(const T5Config&) { return TokenizerKind::t5; }
@@ -29,33 +25,8 @@ std::int32_t added_image_token(const Tokenizer& tokenizer, const std::string& ma
   return tokenizer.id_of(marker).value_or(tokenizer.size());
 }
 
-void check_rows(const Tokenizer& tokenizer, std::int64_t rows, const std::string& which) {
-  if (tokenizer.size() - kTokensWithoutRow <= rows) return;
-  throw Error(ErrorCode::bad_model,
-              which + " has " + std::to_string(tokenizer.size()) + " tokens, expected at most " +
-                  std::to_string(rows) + ", the rows of the embedding",
-              "is the tokenizer of another model in this directory?");
-}
-
 [[noreturn]] void refuse(const std::string& message, const std::string& hint = {}) {
   throw Error(ErrorCode::invalid_argument, message, hint);
-}
-
-void check_text(std::string_view text) {
-  if (static_cast<std::int64_t>(text.size()) > limits::kInstructionBytes) {
-    refuse("the instruction has " + std::to_string(text.size()) + " bytes, expected at most " +
-           std::to_string(limits::kInstructionBytes));
-  }
-  if (const auto offset = utf8::find_invalid(text)) {
-    refuse("the instruction is not valid UTF-8 at byte " + std::to_string(*offset));
-  }
-}
-
-void check_length(std::size_t found, std::int64_t most, const std::string& who) {
-  if (static_cast<std::int64_t>(found) <= most) return;
-  refuse("the instruction becomes " + std::to_string(found) + " tokens of the " + who +
-             ", expected at most " + std::to_string(most),
-         "shorten it: no text is cut in silence");
 }
 
 }  // namespace
@@ -101,11 +72,11 @@ void PromptBuilder::take_marks(Instruction& instruction) const {
 }
 
 Instruction PromptBuilder::read(std::string_view text) const {
-  check_text(text);
+  check_text(text, "instruction");
   Instruction instruction;
   if (qformer_tokenizer_) {
     instruction.qformer = qformer_tokenizer_->encode(text);
-    check_length(instruction.qformer.size(), max_qformer_tokens_, "Q-Former");
+    check_length(instruction.qformer.size(), max_qformer_tokens_, {"instruction", "Q-Former"});
   }
   instruction.language = encode(text);
   take_marks(instruction);
@@ -115,7 +86,8 @@ Instruction PromptBuilder::read(std::string_view text) const {
                ", which stands for the picture itself",
            "leave it out: the picture is put before the instruction");
   }
-  check_length(instruction.language.size(), limits::kPromptTokens, "language model");
+  check_length(instruction.language.size(), limits::kPromptTokens,
+               {"instruction", "language model"});
   return instruction;
 }
 

@@ -1,4 +1,4 @@
-#include "pipeline/loading.h"
+#include "interface/loading.h"
 
 #include <string>
 

@@ -1,0 +1,21 @@
+// The last line of every public call.
+#pragma once
+
+#include <new>
+#include <utility>
+
+#include "instructblip/error.h"
+
+namespace instructblip {
+
+// Nothing but Error leaves the library, except what a caller's own callback throws.
+template <typename Call>
+auto guarded(Call&& call) {
+  try {
+    return std::forward<Call>(call)();
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::out_of_memory, "out of memory");
+  }
+}
+
+}  // namespace instructblip

@@ -1,0 +1,39 @@
+#include "interface/tensors.h"
+
+#include <ATen/ops/all.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/isfinite.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "instructblip/error.h"
+
+namespace instructblip {
+
+at::Tensor to_pixels(const ImageProcessor& processor, std::span<const Image> images) {
+  std::vector<at::Tensor> pictures;
+  for (const Image& image : images) {
+    auto values = std::make_shared<std::vector<float>>(processor.run(image));
+    pictures.push_back(at::from_blob(
+        values->data(), {1, 3, processor.height(), processor.width()}, [values](void*) {},
+        at::dtype(at::kFloat)));
+  }
+  return pictures.size() == 1 ? pictures.front() : at::cat(pictures);
+}
+
+at::Tensor finite(at::Tensor x, const std::string& stage) {
+  if (at::isfinite(x).all().item<bool>()) return x;
+  throw Error(ErrorCode::bad_model, "the output of the " + stage + " is not finite",
+              "the weights hold NaN or infinities, or are too large for the type they are held in");
+}
+
+NamedTensor to_named(std::string name, const at::Tensor& tensor) {
+  const at::Tensor flat = tensor.contiguous();
+  const float* data = flat.const_data_ptr<float>();
+  return {std::move(name), tensor.sizes().vec(), {data, data + flat.numel()}};
+}
+
+}  // namespace instructblip

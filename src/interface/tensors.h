@@ -1,0 +1,23 @@
+// Between the caller's pictures and numbers and the tensors of the stages.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <span>
+#include <string>
+
+#include "image/image_processor.h"
+#include "instructblip/pipeline.h"
+
+namespace instructblip {
+
+// [B, 3, H, W]. Throws Error as ImageProcessor::run().
+at::Tensor to_pixels(const ImageProcessor& processor, std::span<const Image> images);
+
+// Numbers that are not finite would become words further on: throws Error(bad_model).
+at::Tensor finite(at::Tensor x, const std::string& stage);
+
+// A copy of `tensor`, float32.
+NamedTensor to_named(std::string name, const at::Tensor& tensor);
+
+}  // namespace instructblip
