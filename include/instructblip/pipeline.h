@@ -66,6 +66,7 @@ struct ModelInfo {
   int vocabulary = 0;                                           ///< rows of the head
   int max_instruction_tokens = 0;  ///< of the Q-Former, [CLS] and [SEP] counted; 0 where it reads
                                    ///< no instruction
+  int shared_width = 0;            ///< of the space in which a model for retrieval compares; else 0
   std::vector<std::int32_t> stop_tokens;
   std::vector<TensorInfo> tensors;
   double load_ms = 0;

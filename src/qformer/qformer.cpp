@@ -30,13 +30,16 @@ QFormer::QFormer(const nn::Weights& weights, const QFormerConfig& config)
   }
 }
 
-at::Tensor QFormer::embed(std::span<const std::int32_t> instruction) const {
-  if (!text_) return embedding_norm_(queries_);
-  // Positions count the instruction alone; queries have none.
-  const auto length = static_cast<std::int64_t>(instruction.size());
+// Positions count the text alone; queries have none.
+at::Tensor QFormer::embed_text(std::span<const std::int32_t> text) const {
+  const auto length = static_cast<std::int64_t>(text.size());
   const at::Tensor positions = text_->positions.table().narrow(0, 0, length).to(at::kFloat);
-  const at::Tensor words = (text_->words(instruction) + positions).unsqueeze(0);  // [1, T, D]
-  return embedding_norm_(at::cat({queries_, words}, 1));
+  return (text_->words(text) + positions).unsqueeze(0);
+}
+
+at::Tensor QFormer::embed(std::span<const std::int32_t> instruction) const {
+  if (instruction.empty()) return embedding_norm_(queries_);
+  return embedding_norm_(at::cat({queries_, embed_text(instruction)}, 1));
 }
 
 at::Tensor QFormer::forward(std::span<const std::int32_t> instruction,
@@ -44,6 +47,12 @@ at::Tensor QFormer::forward(std::span<const std::int32_t> instruction,
   at::Tensor x = embed(instruction).expand({visual.size(0), -1, -1});  // [B, Q + T, D]
   for (const QFormerLayer& layer : layers_) x = layer.forward(x, visual);
   return x.narrow(1, 0, queries_.size(1));  // [B, Q, D]
+}
+
+at::Tensor QFormer::read(std::span<const std::int32_t> text) const {
+  at::Tensor x = embedding_norm_(embed_text(text));  // [1, T, D]
+  for (const QFormerLayer& layer : layers_) x = layer.forward_text(x);
+  return x;
 }
 
 }  // namespace instructblip

@@ -57,10 +57,14 @@ at::Tensor QFormerLayer::forward(const at::Tensor& x, const at::Tensor& visual) 
   at::Tensor queries = h.narrow(1, 0, num_queries_);                           // [B, Q, D]
   if (cross_attention_) queries = cross_attention_->forward(queries, visual);  // [B, Q, D]
   queries = query_feed_forward_.forward(queries);
-  if (!text_feed_forward_) return queries;
+  if (h.size(1) == num_queries_) return queries;
 
   const at::Tensor text = h.narrow(1, num_queries_, h.size(1) - num_queries_);  // [B, T, D]
   return at::cat({queries, text_feed_forward_->forward(text)}, 1);
+}
+
+at::Tensor QFormerLayer::forward_text(const at::Tensor& x) const {
+  return text_feed_forward_->forward(self_attention_.forward(x, x));
 }
 
 }  // namespace instructblip

@@ -53,6 +53,8 @@ class QFormerLayer {
   // x [B, Q + T, D], queries first; T is 0 where no instruction is read; visual [B, P, V] ->
   // [B, Q + T, D].
   at::Tensor forward(const at::Tensor& x, const at::Tensor& visual) const;
+  // x [1, T, D], text without queries -> [1, T, D].
+  at::Tensor forward_text(const at::Tensor& x) const;
 
  private:
   std::int64_t num_queries_;

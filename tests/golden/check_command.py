@@ -51,7 +51,7 @@ def main():
     parser.add_argument("--images", default=str(HERE.parent / "data" / "images"))
     parser.add_argument("--no-stages", action="store_true")
     options = parser.parse_args()
-    directories = options.checkpoints or sorted((HERE / "checkpoints").iterdir())
+    directories = options.checkpoints or sorted(path.parent for path in (HERE / "checkpoints").glob("*/golden.json"))
     binary = Binary(options.binary, options.images)
     sys.exit(1 if sum(check(binary, d, not options.no_stages) for d in directories) else 0)
 

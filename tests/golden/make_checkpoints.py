@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the tiny random checkpoints of tests/golden/checkpoints with the reference's answers beside them.
 
-    python make_checkpoints.py [NAME ...]           all or some of the cases in checkpoint_tools/cases.py
+    python make_checkpoints.py [NAME ...]           all or some of the cases in checkpoint_tools/cases.py and retrieval.py
     python make_checkpoints.py --list
 
 Reference: transformers 4.57.3, torch 2.11.0 (CPU, float32), Pillow 13.0.0; for the 2026 layouts transformers 5.23.0,
@@ -19,7 +19,7 @@ sys.path[0] = str(HERE / "checkpoint_tools")
 
 import torch  # noqa: E402
 
-from toys import photographs, toy_tokenizers  # noqa: E402
+from toys import photographs, toy_module, toy_tokenizers  # noqa: E402
 
 IMAGE_DIRECTORY = HERE.parent / "data" / "images"
 
@@ -27,6 +27,7 @@ IMAGE_DIRECTORY = HERE.parent / "data" / "images"
 def main():
     import build
     import cases
+    import retrieval
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*")
@@ -37,7 +38,7 @@ def main():
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
     if options.list:
-        print("\n".join(case["name"] for case in cases.CASES))
+        print("\n".join(case["name"] for case in cases.CASES + retrieval.CASES))
         return
     torch.set_num_threads(1)
     workshop = build.Workshop(
@@ -46,6 +47,10 @@ def main():
     for case in cases.CASES:
         if not options.names or case["name"] in options.names:
             build.build(case, workshop, options.output / case["name"])
+    make_qformer_tokenizer = toy_module(options.tokenizers).make_qformer_tokenizer
+    for case in retrieval.CASES:
+        if not options.names or case["name"] in options.names:
+            retrieval.build(case, workshop, make_qformer_tokenizer, options.output / case["name"])
 
 
 if __name__ == "__main__":

@@ -268,6 +268,29 @@ class Blip2(InstructBlip):
         return {}
 
 
+class Retrieval(Blip2):
+    """BLIP-2's model for retrieval: no language model, and a Q-Former that reads text. See retrieval.py."""
+
+    names = ("Blip2Config", "Blip2ForImageTextRetrieval", "Blip2Processor")
+
+    def configuration(self, architecture, placeholder):
+        return self.config_class(
+            vision_config=dict(architecture["vision"]),
+            qformer_config={**architecture["qformer"], "use_qformer_text_input": True},
+            num_query_tokens=architecture["queries"],
+            image_text_hidden_size=architecture["shared"],
+            image_token_index=placeholder,
+        )
+
+    def make_processor(self, case, lm_directory, qformer_directory):
+        side = case["vision"]["image_size"]
+        queries = case["queries"] if case["placeholders"] else None
+        return self.processor_class(
+            self.new_pixel_processor({"height": side, "width": side}), AutoTokenizer.from_pretrained(qformer_directory),
+            num_query_tokens=queries,
+        )  # fmt: skip
+
+
 class Llava(Family):
     """LLaVA 1.5: rows of a hidden layer of CLIP through a small MLP to where the prompt says <image>."""
 
@@ -363,6 +386,8 @@ class Llava(Family):
 
 
 FAMILIES = {family.model_type: family for family in (InstructBlip(), InstructBlipVideo(), Blip2(), Llava())}
+RETRIEVAL = Retrieval()
+FAMILIES["retrieval"] = RETRIEVAL  # by its model_type it is BLIP-2
 
 
 def of_case(case):
@@ -370,4 +395,7 @@ def of_case(case):
 
 
 def of_directory(directory):
-    return FAMILIES[json.loads((pathlib.Path(directory) / "config.json").read_text())["model_type"]]
+    config = json.loads((pathlib.Path(directory) / "config.json").read_text())
+    if config.get("qformer_config", {}).get("use_qformer_text_input"):
+        return RETRIEVAL
+    return FAMILIES[config["model_type"]]

@@ -75,7 +75,7 @@ def write_compact(path, golden):
     def one_line(value):
         return json.dumps(value, ensure_ascii=True, separators=(", ", ": "))
 
-    for entry in golden["sampling"]:
+    for entry in golden.get("sampling", ()):
         entry["probabilities"] = [float(f"{p:.7g}") for p in entry["probabilities"]]
     lines = ["{"]
     items = list(golden.items())

@@ -8,11 +8,16 @@ import families
 import layouts
 
 
-def toy_tokenizers(path):
-    """(case, directory) -> (directory of the language model's tokenizer, of the Q-Former's)."""
+def toy_module(path):
     spec = importlib.util.spec_from_file_location("toy_tokenizers", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def toy_tokenizers(path):
+    """(case, directory) -> (directory of the language model's tokenizer, of the Q-Former's)."""
+    module = toy_module(path)
 
     def make(case, directory):
         lm, qformer = pathlib.Path(directory) / "lm", pathlib.Path(directory) / "qformer"

@@ -1,0 +1,74 @@
+// From a checkpoint directory to a matcher.
+#include <new>
+#include <string>
+#include <utility>
+
+#include "checkpoint/image_config.h"
+#include "checkpoint/plausibility.h"
+#include "checkpoint/retrieval_config.h"
+#include "core/errors.h"
+#include "core/log.h"
+#include "interface/guarded.h"
+#include "interface/loading.h"
+#include "interface/stopwatch.h"
+#include "interface/text_checks.h"
+#include "retrieval/matcher_impl.h"
+
+namespace instructblip {
+namespace {
+
+ModelInfo describe(const RetrievalConfig& config, const ImageConfig& image_config) {
+  ModelInfo info;
+  info.family = config.model_type;
+  info.needs_instruction = false;
+  info.shared_width = static_cast<int>(config.shared_width);
+  info.image_height = static_cast<int>(image_config.height);
+  info.image_width = static_cast<int>(image_config.width);
+  describe_vision(config.vision, info);
+  describe_qformer(config.qformer, info);
+  return info;
+}
+
+}  // namespace
+
+bool ImageTextMatcher::reads(const std::filesystem::path& checkpoint_dir) {
+  return guarded([&] { return is_retrieval_config(checkpoint_dir); });
+}
+
+ImageTextMatcher ImageTextMatcher::load(const std::filesystem::path& checkpoint_dir,
+                                        const LoadOptions& options) {
+  Stopwatch watch;
+  try {
+    check_options(options);
+    const RetrievalConfig config = read_retrieval_config(checkpoint_dir);
+    const ImageConfig image_config = read_image_config(checkpoint_dir, config.image_processor);
+    const auto store = open_weights(checkpoint_dir, options, config.renames);
+    check_plausible(config, *store);
+    auto tokenizer = load_tokenizer(checkpoint_dir, TokenizerKind::bert);
+    check_rows(*tokenizer, config.qformer.vocabulary, "the tokenizer");
+
+    ModelInfo info = describe(config, image_config);
+    describe_weights(options, *store, info);
+    auto compute = std::make_unique<nn::ComputeThread>(info.threads);
+    auto stages = build_stages(store, options, *compute, info, [&](const nn::Weights& root) {
+      return std::make_unique<const RetrievalStages>(
+          root, config,
+          VisionEncoder::PixelSize{image_config.height, image_config.width,
+                                   options.interpolate_pos_encoding});
+    });
+    info.image_positions = static_cast<int>(stages->vision().positions());
+    if (!options.weights) stages.reset();
+    log_info(printable(checkpoint_dir.string()) + ": " + info.family +
+             " for retrieval, weights held as " + info.precision + " on " + info.device +
+             ", threads: " + std::to_string(info.threads));
+    info.load_ms = watch.lap_ms();
+    return ImageTextMatcher(std::make_unique<const Impl>(
+        Impl{std::move(info), ImageProcessor(image_config, options.resize), std::move(tokenizer),
+             config.qformer.max_positions, std::move(compute), std::move(stages)}));
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::out_of_memory,
+                printable(checkpoint_dir.string()) + ": out of memory while loading");
+  }
+}
+
+}  // namespace instructblip
