@@ -1,6 +1,10 @@
 // The examples answer as the command does.
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <map>
+#include <sstream>
+
 #include "end_to_end/command.h"
 
 namespace instructblip::test {
@@ -59,8 +63,32 @@ TEST(Examples, OpencvFrame) {
   EXPECT_EQ(finished.out, answer("coffee.jpg", kQuestion, {"--max-new-tokens=30"}));
 }
 
+// Every picture once, the likeliest first.
+TEST(Examples, Search) {
+  const std::string matcher = kSource + "/tests/golden/checkpoints/blip2_itm";
+  const Arguments pictures = {image("rocket.jpg"), image("coffee.jpg"), image("chelsea.webp")};
+  const Finished finished = example("search", Arguments{matcher, "a cup"} + pictures);
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  std::map<double, std::string, std::greater<>> ranked;
+  for (const std::string& picture : pictures) {
+    const Json pair =
+        objects(call({"match", "--model", matcher, "--image", picture, "--text", "a cup", "--json"})
+                    .out)
+            .at(0);
+    ranked[pair["match"]] = picture;
+  }
+  std::istringstream lines(finished.out);
+  for (const auto& [match, picture] : ranked) {
+    double printed = 0, similarity = 0;
+    std::string name;
+    ASSERT_TRUE(lines >> printed >> similarity >> name) << finished.out;
+    EXPECT_NEAR(printed, match, 1e-5);
+    EXPECT_EQ(name, picture);
+  }
+}
+
 TEST(Examples, SayWhatTheyNeed) {
-  for (const char* name : {"caption", "ask", "stream", "batch", "opencv_frame"}) {
+  for (const char* name : {"caption", "ask", "stream", "batch", "search", "opencv_frame"}) {
     EXPECT_EQ(example(name, {}).exit_code, 2) << name;
     const Finished finished = example(name, {"/nonexistent", "a", "b"});
     EXPECT_NE(finished.exit_code, 0) << name;

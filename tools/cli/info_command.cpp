@@ -21,15 +21,25 @@ std::string qformer(const ModelInfo& info) {
   if (info.query_tokens == 0) return "none";
   const std::string reads =
       info.max_instruction_tokens == 0
-          ? "no instruction"
-          : "instructions of at most " + std::to_string(info.max_instruction_tokens) + " tokens";
+          ? "no text"
+          : "texts of at most " + std::to_string(info.max_instruction_tokens) + " tokens";
   return layers(info.qformer_layers, info.qformer_width) + ", " +
          std::to_string(info.query_tokens) + " queries, " + reads;
 }
 
+std::string language(const ModelInfo& info) {
+  if (info.language_model.empty()) {
+    return "none: pictures and texts are compared in " + std::to_string(info.shared_width) +
+           " dimensions";
+  }
+  return layers(info.language_layers, info.language_width) + ", vocabulary of " +
+         std::to_string(info.vocabulary) + ", stops at " + joined(info.stop_tokens);
+}
+
 std::string description(const ModelInfo& info) {
   return table({
-      {"family", info.family + ", " + info.language_model},
+      {"family",
+       info.family + ", " + (info.language_model.empty() ? "retrieval" : info.language_model)},
       {"parameters", fixed(static_cast<double>(info.parameters) / 1e6, 1) + " million"},
       {"weights", fixed(static_cast<double>(info.weight_bytes) / 1e6, 1) + " MB as " +
                       info.precision + " on " + info.device},
@@ -37,8 +47,7 @@ std::string description(const ModelInfo& info) {
                       " pixels, " + std::to_string(info.image_positions) + " positions"},
       {"vision", layers(info.vision_layers, info.vision_width)},
       {"Q-Former", qformer(info)},
-      {"language", layers(info.language_layers, info.language_width) + ", vocabulary of " +
-                       std::to_string(info.vocabulary) + ", stops at " + joined(info.stop_tokens)},
+      {"language", language(info)},
       {"threads", std::to_string(info.threads)},
   });
 }
@@ -54,8 +63,7 @@ std::string tensor_table(const ModelInfo& info) {
 }  // namespace
 
 ExitCode info_command(Session& session) {
-  const Pipeline pipeline = session.load_description();
-  const ModelInfo& info = pipeline.info();
+  const ModelInfo info = session.describe();
   const bool with_tensors = session.settings.tensors;
   if (session.settings.json) {
     session.output.write(to_json(info, with_tensors) + "\n");

@@ -105,6 +105,7 @@ std::string to_json(const ModelInfo& info, bool with_tensors) {
                    {"language_width", info.language_width},
                    {"vocabulary", info.vocabulary},
                    {"max_instruction_tokens", info.max_instruction_tokens},
+                   {"shared_width", info.shared_width},
                    {"stop_tokens", info.stop_tokens},
                    {"load_ms", info.load_ms}};
   if (with_tensors) {
@@ -121,6 +122,14 @@ std::string to_json(const ModelInfo& info, bool with_tensors) {
 
 std::string to_json(const TokenizedText& tokens) {
   return dump({{"lm", tokens.language}, {"qformer", tokens.qformer}});
+}
+
+std::string to_json(const Comparison& pair) {
+  return dump({{"image", pair.image},
+               {"text", pair.text},
+               {"match", pair.match.probability},
+               {"logits", pair.match.logits},
+               {"similarity", pair.similarity}});
 }
 
 double tokens_per_second(const Generation& generation) {

@@ -6,13 +6,22 @@
 #include "cli/options.h"
 #include "instructblip/generation.h"
 #include "instructblip/pipeline.h"
+#include "instructblip/retrieval.h"
 
 namespace instructblip::cli {
+
+// What `match` says of a picture and a text.
+struct Comparison {
+  std::string image, text;
+  Match match;
+  float similarity;
+};
 
 // One line each, without its end. Bytes that are not UTF-8 become U+FFFD.
 std::string to_json(const Generation& generation, const Settings& settings, const ModelInfo& info);
 std::string to_json(const ModelInfo& info, bool with_tensors);
 std::string to_json(const TokenizedText& tokens);
+std::string to_json(const Comparison& pair);
 
 // New tokens of the first answer over the time of decoding; 0 where there was no step to time.
 double tokens_per_second(const Generation& generation);

@@ -55,14 +55,17 @@ constexpr auto kRows = std::to_array<OptionRow>({
     {"model", "DIR", "a Hugging Face directory: config.json, *.safetensors, tokenizers",
      Takes::value, false, "", [](S s, A a) { s.model = a.path(); }},
     {"image", "FILE",
-     "JPEG, PNG, GIF, WebP, BMP or TIFF; run takes several: one request each, in order; the frames "
-     "of one request for a video model",
+     "JPEG, PNG, GIF, WebP, BMP or TIFF; run and match take several: one request each, in order; "
+     "the "
+     "frames of one request for a video model",
      Takes::value, true, "", [](S s, A a) { s.images.push_back(a.path()); }},
     {"instruction", "TEXT",
      "what to answer about the picture; - reads it from standard input; BLIP-2 needs none",
      Takes::value, false, "", [](S s, A a) { s.instruction = a.text(); }},
-    {"text", "TEXT", "what to tokenize; - reads it from standard input", Takes::value, false, "",
-     [](S s, A a) { s.text = a.text(); }},
+    {"text", "TEXT",
+     "what to tokenize, or to compare with pictures: match takes several; - reads standard input, "
+     "match: a text on each line",
+     Takes::value, true, "", [](S s, A a) { s.texts.push_back(a.text()); }},
     {"output", "FILE", "the safetensors file to write", Takes::value, false, "",
      [](S s, A a) { s.output = a.path(); }},
 
@@ -120,8 +123,8 @@ constexpr auto kRows = std::to_array<OptionRow>({
     {"threads", "N", "of computation; default 0, the physical cores allowed to the process",
      Takes::value, false, "", [](S s, A a) { s.load.threads = a.integer(); }},
 
-    {"json", "", "print one JSON object on one line, run: for each request", Takes::nothing, false,
-     "", [](S s, A) { s.json = true; }},
+    {"json", "", "print one JSON object on one line, run: for each request, match: for each pair",
+     Takes::nothing, false, "", [](S s, A) { s.json = true; }},
     {"tensors", "", "list every tensor as well", Takes::nothing, false, "",
      [](S s, A) { s.tensors = true; }},
     {"quiet", "", "print no warnings and no progress", Takes::nothing, false, "",
@@ -166,6 +169,13 @@ const std::vector<CommandRow> kCommands = {
       "verbose"},
      {"model", "image"},
      run_command},
+    {"match",
+     "--model DIR --image FILE --text TEXT",
+     "say how well texts describe pictures, with a BLIP-2 model for retrieval",
+     {"model", "image", "text", "resize", "exif", "background", "interpolate-pos-encoding", "dtype",
+      "device", "threads", "json", "quiet"},
+     {"model", "image", "text"},
+     match_command},
     {"features",
      "--model DIR --image FILE [--instruction TEXT] --output FILE",
      "write what each stage computes as float32 safetensors",

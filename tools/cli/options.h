@@ -20,7 +20,7 @@ struct Settings {
   std::string model;
   std::vector<std::string> images;
   std::optional<std::string> instruction;
-  std::optional<std::string> text;
+  std::vector<std::string> texts;
   std::string output;
   GenerationConfig generation;
   LoadOptions load;

@@ -41,6 +41,12 @@ std::string read_input() {
   return text;
 }
 
+LoadOptions without_weights(LoadOptions options) {
+  options.weights = false;
+  options.interpolate_pos_encoding = true;
+  return options;
+}
+
 }  // namespace
 
 Session::Session(Settings settings_of_command, Interrupt& interrupt_of_process)
@@ -56,22 +62,28 @@ Session::Session(Settings settings_of_command, Interrupt& interrupt_of_process)
 
 Session::~Session() { set_log_sink({}); }
 
-Pipeline Session::load_description() {
-  LoadOptions options = settings.load;
-  options.weights = false;
-  options.interpolate_pos_encoding = true;
-  return load_pipeline(std::move(options));
+Pipeline Session::load_description() { return load<Pipeline>(without_weights(settings.load)); }
+
+ModelInfo Session::describe() {
+  const bool matches =
+      during(Stage::load, [this] { return ImageTextMatcher::reads(settings.model); });
+  if (matches) return load<ImageTextMatcher>(without_weights(settings.load)).info();
+  return load_description().info();
 }
 
-Pipeline Session::load_pipeline(LoadOptions options) {
+template <typename Model>
+Model Session::load(LoadOptions options) {
   options.progress = [this](std::int64_t done, std::int64_t total) {
     progress.update(done, total);
   };
   progress.begin("loading", Progress::Unit::bytes);
-  Pipeline pipeline = during(Stage::load, [&] { return Pipeline::load(settings.model, options); });
+  Model model = during(Stage::load, [&] { return Model::load(settings.model, options); });
   progress.end();
-  return pipeline;
+  return model;
 }
+
+template Pipeline Session::load<Pipeline>(LoadOptions options);
+template ImageTextMatcher Session::load<ImageTextMatcher>(LoadOptions options);
 
 std::string text_or_input(const std::string& text) { return text == "-" ? read_input() : text; }
 

@@ -7,6 +7,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "instructblip/pipeline.h"
+#include "instructblip/retrieval.h"
 
 namespace instructblip::cli {
 
@@ -19,10 +20,13 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   // Throws Failure.
-  Pipeline load_pipeline() { return load_pipeline(settings.load); }
+  Pipeline load_pipeline() { return load<Pipeline>(settings.load); }
+  ImageTextMatcher load_matcher() { return load<ImageTextMatcher>(settings.load); }
   // For commands that compute nothing: no weights are read, and a picture size that is not the
   // encoder's is no error.
   Pipeline load_description();
+  // The same of any checkpoint, those for retrieval too.
+  ModelInfo describe();
 
   const Settings settings;
   Interrupt& interrupt;
@@ -30,13 +34,15 @@ class Session {
   Progress progress;
 
  private:
-  Pipeline load_pipeline(LoadOptions options);
+  template <typename Model>
+  Model load(LoadOptions options);
 };
 
 // `text`, or what stands on standard input where it is "-", without one final line end.
 std::string text_or_input(const std::string& text);
 
 ExitCode run_command(Session& session);
+ExitCode match_command(Session& session);
 ExitCode features_command(Session& session);
 ExitCode info_command(Session& session);
 ExitCode tokenize_command(Session& session);

@@ -14,7 +14,12 @@ std::string line(const std::string& name, const std::vector<std::int32_t>& ids) 
 }  // namespace
 
 ExitCode tokenize_command(Session& session) {
-  const std::string text = text_or_input(*session.settings.text);
+  const std::vector<std::string>& texts = session.settings.texts;
+  if (texts.size() != 1) {
+    throw Failure(ExitCode::usage,
+                  "tokenize: expected one --text, got " + std::to_string(texts.size()));
+  }
+  const std::string text = text_or_input(texts.front());
   const Pipeline pipeline = session.load_description();
   const TokenizedText tokens = during(Stage::request, [&] { return pipeline.tokenize(text); });
   session.output.write(session.settings.json

@@ -1,0 +1,91 @@
+// instructblip match: how well texts describe pictures.
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/json_output.h"
+#include "cli/pictures.h"
+#include "cli/session.h"
+#include "cli/table.h"
+
+namespace instructblip::cli {
+namespace {
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    lines.push_back(text.substr(begin, end - begin));
+    if (lines.back().ends_with('\r')) lines.back().pop_back();
+    begin = end + 1;
+  }
+  return lines;
+}
+
+std::vector<std::string> texts_of(const Settings& settings) {
+  std::vector<std::string> texts;
+  for (const std::string& text : settings.texts) {
+    if (text != "-") {
+      texts.push_back(text);
+      continue;
+    }
+    for (std::string& line : lines_of(text_or_input(text))) texts.push_back(std::move(line));
+  }
+  return texts;
+}
+
+// Prints each pair as it comes, or all of them as a table at the end.
+class PairPrinter {
+ public:
+  explicit PairPrinter(Session& session) : session_(session) {}
+
+  void add(const Comparison& pair) {
+    if (session_.settings.json) {
+      session_.output.write(to_json(pair) + "\n");
+      return;
+    }
+    rows_.push_back({harmless(pair.image), harmless(on_one_line(pair.text)),
+                     fixed(pair.match.probability, 4), fixed(pair.similarity, 4)});
+  }
+
+  void finish() {
+    session_.progress.end();
+    if (!session_.settings.json) session_.output.write(table(rows_));
+  }
+
+ private:
+  Session& session_;
+  std::vector<std::vector<std::string>> rows_ = {{"picture", "text", "match", "similarity"}};
+};
+
+}  // namespace
+
+ExitCode match_command(Session& session) {
+  const std::vector<std::string> texts = texts_of(session.settings);
+  const Pictures pictures(session.settings.images, session.settings.decode);
+  const ImageTextMatcher matcher = session.load_matcher();
+  std::vector<TextEncoding> encoded;
+  during(Stage::request, [&] {
+    for (const std::string& text : texts) encoded.push_back(matcher.encode(text));
+  });
+
+  PairPrinter printer(session);
+  const Interrupt::Graceful graceful(session.interrupt);
+  session.progress.begin("matching", Progress::Unit::tokens);
+  for (std::size_t i = 0; i < pictures.size(); ++i) {
+    const ImageEncoding picture =
+        during(Stage::request, [&] { return matcher.encode(pictures.get(i).image); });
+    for (std::size_t j = 0; j < texts.size(); ++j) {
+      if (session.interrupt.requested() || session.output.closed()) break;
+      printer.add(during(Stage::request, [&] {
+        return Comparison{session.settings.images[i], texts[j], matcher.match(picture, encoded[j]),
+                          matcher.similarity(picture, encoded[j])};
+      }));
+    }
+  }
+  printer.finish();
+  return session.interrupt.requested() ? ExitCode::interrupted : ExitCode::success;
+}
+
+}  // namespace instructblip::cli
