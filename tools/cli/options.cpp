@@ -56,8 +56,7 @@ constexpr auto kRows = std::to_array<OptionRow>({
      Takes::value, false, "", [](S s, A a) { s.model = a.path(); }},
     {"image", "FILE",
      "JPEG, PNG, GIF, WebP, BMP or TIFF; run and match take several: one request each, in order; "
-     "the "
-     "frames of one request for a video model",
+     "the frames of one request for a video model",
      Takes::value, true, "", [](S s, A a) { s.images.push_back(a.path()); }},
     {"instruction", "TEXT",
      "what to answer about the picture; - reads it from standard input; BLIP-2 needs none",
