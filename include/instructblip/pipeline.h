@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,66 +10,13 @@
 #include <string_view>
 #include <vector>
 
-#include "instructblip/device.h"
+#include "instructblip/checkpoint.h"
 #include "instructblip/error.h"
 #include "instructblip/export.h"
 #include "instructblip/generation.h"
 #include "instructblip/image.h"
 
 namespace instructblip {
-
-/// How a checkpoint is loaded. The defaults give transformers' float32 answers.
-struct LoadOptions {
-  Device device = {};
-  Precision precision = Precision::automatic;
-  /// Of the pool that all calls share. 0 = the physical cores allowed to the process, or one for a
-  /// checkpoint of less than 64 MiB, which more threads would only slow down.
-  int threads = 0;
-  ResizeMode resize = ResizeMode::pillow13;  ///< whose bicubic filter pixels are equal to
-  /// Resize the vision encoder's position table to the picture size that the preprocessor asks for;
-  /// without it, a size other than the encoder's is an error.
-  bool interpolate_pos_encoding = false;
-  /// false: check every tensor's name, type and shape, but read no values. Fast and small, and
-  /// enough for info() and tokenize(); every other function throws Error(invalid_argument).
-  bool weights = true;
-  /// false: read weights into memory instead of mapping the files.
-  bool mmap = true;
-  /// Called with bytes done and in all while weights are read; on the loading thread.
-  std::function<void(std::int64_t done, std::int64_t total)> progress = {};
-};
-
-/// A tensor of the checkpoint, for listings.
-struct TensorInfo {
-  std::string name;
-  std::string dtype;  ///< as stored: "F32", "F16", "BF16", "F64"
-  std::vector<std::int64_t> shape;
-  std::string file;
-};
-
-/// What was loaded.
-struct ModelInfo {
-  std::string family;                ///< model_type of config.json
-  std::string language_model;        ///< "t5", "llama" or "opt"
-  bool pictures_are_frames = false;  ///< a video model: several pictures make one request
-  bool needs_instruction = true;     ///< false: BLIP-2, where an empty one means none
-  std::string device;                ///< "cpu", "cuda:0"
-  std::string precision;             ///< how weights are held: "f32", "f16", "bf16"
-  std::int64_t parameters = 0;
-  std::int64_t weight_bytes = 0;  ///< in memory, once they are read
-  int threads = 0;
-  int image_height = 0, image_width = 0;  ///< pixels of pixel_values
-  int image_positions = 0;                ///< rows that the vision encoder hands on
-  int vision_layers = 0, vision_width = 0;
-  int query_tokens = 0, qformer_layers = 0, qformer_width = 0;  ///< 0 without a Q-Former
-  int language_layers = 0, language_width = 0;                  ///< layers of the decoder
-  int vocabulary = 0;                                           ///< rows of the head
-  int max_instruction_tokens = 0;  ///< of the Q-Former, [CLS] and [SEP] counted; 0 where it reads
-                                   ///< no instruction
-  int shared_width = 0;            ///< of the space in which a model for retrieval compares; else 0
-  std::vector<std::int32_t> stop_tokens;
-  std::vector<TensorInfo> tensors;
-  double load_ms = 0;
-};
 
 /// Token ids as they are fed, without image tokens.
 struct TokenizedText {
@@ -131,8 +77,8 @@ struct Response {
 ///          failed call changes nothing.
 class INSTRUCTBLIP_API Pipeline {
  public:
-  /// Reads config.json, *.safetensors, the image settings and both tokenizers from
-  /// `checkpoint_dir`, a directory in Hugging Face's layout.
+  /// Reads config.json, weights, the image settings and both tokenizers from `checkpoint_dir`, a
+  /// directory in Hugging Face's layout; LoadOptions can name more places for weights.
   /// Errors: not_found, bad_model, unsupported, out_of_memory; invalid_argument (LoadOptions).
   static Pipeline load(const std::filesystem::path& checkpoint_dir,
                        const LoadOptions& options = {});

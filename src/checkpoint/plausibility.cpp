@@ -27,17 +27,20 @@ struct Stranger {
 
 constexpr std::string_view kWholeModel = "give the directory of the whole model";
 constexpr std::string_view kConvert = "convert the checkpoint to the Hugging Face layout first";
+// Files of LAVIS leave frozen parts out, and LAVIS reads them from elsewhere.
+constexpr std::string_view kNoLanguage =
+    "give the language model's own directory as well (--language-model)";
+constexpr std::string_view kNoVision =
+    "lay a file with the vision encoder over them (--overlay), such as LAVIS's eva_vit_g.pth";
 constexpr std::string_view kMatcher = "load it with ImageTextMatcher: instructblip match";
 constexpr std::string_view kAnswers = "load it with Pipeline: instructblip run";
-constexpr std::array<Stranger, 13> kStrangers = {{
+constexpr std::array<Stranger, 11> kStrangers = {{
     {"language_model.", "this is a model that answers instructions", kAnswers},
     {"itm_head.", "this is a BLIP-2 model for retrieval", kMatcher},
     {"vision_tower.", "this is a LLaVA checkpoint", kWholeModel},
     {"model.vision_tower.", "this is a LLaVA checkpoint", kWholeModel},
     {"model.mm_projector.", "these are the names of LLaVA's own code", kConvert},
     {"qformer.", "this is a checkpoint with a Q-Former", kWholeModel},
-    {"Qformer.", "these are LAVIS names", kConvert},
-    {"visual_encoder.", "these are LAVIS names", kConvert},
     {"model.decoder.layers.", "this is a language model alone", kWholeModel},
     {"model.layers.", "this is a language model alone", kWholeModel},
     {"encoder.block.", "this is a language model alone", kWholeModel},
@@ -47,13 +50,19 @@ constexpr std::array<Stranger, 13> kStrangers = {{
 
 // How the names of every stage's tensors begin.
 std::vector<std::string_view> stages_of(const ModelConfig& config) {
-  if (config.qformer) return {"vision_model.", "qformer.", "query_tokens", "language_model."};
-  return {"vision_tower.", "multi_modal_projector.", "language_model."};
+  if (!config.qformer) return {"vision_tower.", "multi_modal_projector.", "language_model."};
+  return {"vision_model.encoder.", "qformer.", "query_tokens", "language_model."};
 }
 
 std::vector<std::string_view> stages_of(const RetrievalConfig&) {
-  return {"vision_model.",      "qformer.",         "query_tokens",
-          "vision_projection.", "text_projection.", "itm_head."};
+  return {"vision_model.encoder.", "qformer.",         "query_tokens",
+          "vision_projection.",    "text_projection.", "itm_head."};
+}
+
+std::string hint_for(const std::vector<std::string>& absent) {
+  if (absent == std::vector<std::string>{"language_model.*"}) return std::string(kNoLanguage);
+  if (absent == std::vector<std::string>{"vision_model.encoder.*"}) return std::string(kNoVision);
+  return "are the files of one part of the model missing?";
 }
 
 // All stages must have tensors; else these are not the weights of such a model.
@@ -77,7 +86,7 @@ void check_kind(const Config& config, const TensorStore& tensors) {
   throw Error(ErrorCode::bad_model,
               "the weights have no tensors named " + braced(absent) + ", which every " +
                   config.model_type + " checkpoint has",
-              "are the files of one part of the model missing?");
+              hint_for(absent));
 }
 
 // A Q-Former that takes queries alone, BLIP-2's, has a bare norm where the word embeddings would
@@ -320,7 +329,7 @@ double elements_of(const OptConfig& c) {
 void check_size(double expected, const TensorStore& tensors) {
   double present = 0;
   for (const TensorEntry& entry : tensors.entries()) {
-    present += static_cast<double>(entry.bytes.size() / size_of(entry.dtype));
+    present += static_cast<double>(checked_elements(entry.shape).value());
   }
   constexpr double kTolerated = 2.0;
   if (expected <= kTolerated * present) return;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <map>
 #include <system_error>
 #include <utility>
 
@@ -66,12 +65,18 @@ std::vector<std::string> names_ending_in(const fs::path& directory, std::string_
       "copy or download every shard that the index names");
 }
 
-// The only weights file of a directory whose names are nobody's convention.
-std::string only_weights_file(const fs::path& directory) {
+// Those of the first kind of which there are any.
+std::vector<std::string> weights_files(const fs::path& directory) {
   std::vector<std::string> names = names_ending_in(directory, kSafetensors);
   for (const std::string_view suffix : kTorchSuffixes) {
     if (names.empty()) names = names_ending_in(directory, suffix);
   }
+  return names;
+}
+
+// The only weights file of a directory whose names are nobody's convention.
+std::string only_weights_file(const fs::path& directory) {
+  const std::vector<std::string> names = weights_files(directory);
   if (names.empty()) fail_without_weights(directory);
   if (names.size() > 1) {
     throw Error(ErrorCode::bad_model,
@@ -89,7 +94,6 @@ bool by_name(const TensorEntry& a, const TensorEntry& b) {
 }
 
 void rename(std::vector<TensorEntry>& entries, std::span<const TensorRename> renames) {
-  if (renames.empty()) return;
   for (TensorEntry& entry : entries) {
     for (const TensorRename& row : renames) {
       if (entry.name.starts_with(row.from)) entry.name.replace(0, row.from.size(), row.to);
@@ -109,8 +113,9 @@ void rename(std::vector<TensorEntry>& entries, std::span<const TensorRename> ren
 }  // namespace
 
 struct TensorStore::Impl {
-  std::map<std::string, MappedFile> files;
-  std::vector<std::unique_ptr<std::byte[]>> copies;
+  std::vector<MappedFile> files;
+  std::vector<TensorStore> parts;
+  Copies copies;
   std::vector<TensorEntry> entries;
   std::int64_t bytes = 0;
 
@@ -128,12 +133,8 @@ struct TensorStore::Impl {
       const MappedFile map(path, MappedFile::Access::map, ErrorCode::bad_model);
       read(map.bytes(), name);
     }
-    const MappedFile& file =
-        files.emplace(name, MappedFile(path, access, ErrorCode::bad_model)).first->second;
-    for (TensorEntry& entry : read(file.bytes(), name)) {
-      bytes += static_cast<std::int64_t>(entry.bytes.size());
-      entries.push_back(std::move(entry));
-    }
+    const MappedFile& file = files.emplace_back(path, access, ErrorCode::bad_model);
+    for (TensorEntry& entry : read(file.bytes(), name)) entries.push_back(std::move(entry));
   }
 
   void add_shards(const fs::path& directory, std::string_view index_name,
@@ -156,14 +157,61 @@ struct TensorStore::Impl {
     }
     add(directory, only_weights_file(directory), access);
   }
+
+  // True where the range lies in a file of this store.
+  bool release(std::span<const std::byte> range) const {
+    const std::less_equal<const std::byte*> before;
+    for (const MappedFile& file : files) {
+      const std::span<const std::byte> map = file.bytes();
+      if (before(map.data(), range.data()) && before(range.data(), map.data() + map.size())) {
+        file.release_pages(range);
+        return true;
+      }
+    }
+    return std::ranges::any_of(parts,
+                               [&](const TensorStore& part) { return part.impl_->release(range); });
+  }
+
+  // Once all entries are there.
+  void finish(std::span<const TensorRename> renames) {
+    std::sort(entries.begin(), entries.end(), by_name);
+    if (!renames.empty()) rename(entries, renames);
+    for (const TensorEntry& entry : entries) {
+      bytes +=
+          checked_elements(entry.shape).value() * static_cast<std::int64_t>(size_of(entry.dtype));
+    }
+  }
 };
 
 TensorStore TensorStore::open(const fs::path& directory, MappedFile::Access access,
                               std::span<const TensorRename> renames) {
   auto impl = std::make_unique<Impl>();
   impl->add_all(directory, access);
-  std::sort(impl->entries.begin(), impl->entries.end(), by_name);
-  rename(impl->entries, renames);
+  impl->finish(renames);
+  return TensorStore(std::move(impl));
+}
+
+TensorStore TensorStore::open_file(const fs::path& file, MappedFile::Access access) {
+  auto impl = std::make_unique<Impl>();
+  impl->add(file.parent_path(), file.filename().string(), access);
+  impl->finish({});
+  return TensorStore(std::move(impl));
+}
+
+bool TensorStore::has_weights(const fs::path& directory) {
+  const auto is_there = [&](const Layout& layout) {
+    return is_present(directory / layout.single) || is_present(directory / layout.index);
+  };
+  return std::ranges::any_of(kLayouts, is_there) || !weights_files(directory).empty();
+}
+
+TensorStore TensorStore::of(std::vector<TensorStore> parts, Copies copies,
+                            std::vector<TensorEntry> entries) {
+  auto impl = std::make_unique<Impl>();
+  impl->parts = std::move(parts);
+  impl->copies = std::move(copies);
+  impl->entries = std::move(entries);
+  impl->finish({});
   return TensorStore(std::move(impl));
 }
 
@@ -178,18 +226,8 @@ std::span<const TensorEntry> TensorStore::entries() const { return impl_->entrie
 
 std::int64_t TensorStore::bytes() const { return impl_->bytes; }
 
-void TensorStore::release(const TensorEntry& entry) const {
-  const auto file = impl_->files.find(entry.file);
-  if (file == impl_->files.end()) return;
-  const std::span<const std::byte> map = file->second.bytes();
-  // A copy has pages of its own.
-  const std::less_equal<const std::byte*> before;
-  if (!before(map.data(), entry.bytes.data()) ||
-      !before(entry.bytes.data(), map.data() + map.size())) {
-    return;
-  }
-  file->second.release_pages(entry.bytes);
-}
+// What was copied into memory lies in no file.
+void TensorStore::release(const TensorEntry& entry) const { impl_->release(entry.bytes); }
 
 TensorStore::TensorStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TensorStore::TensorStore(TensorStore&&) noexcept = default;

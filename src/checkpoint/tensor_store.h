@@ -22,12 +22,16 @@ struct TensorRename {
   std::string_view from, to;
 };
 
+struct TensorRecipe;
+
 struct TensorEntry {
   std::string name;  // renamed, where open() was told to
   DType dtype;
   Shape shape;
   std::span<const std::byte> bytes;  // inside the map; row-major, little-endian, perhaps unaligned
   std::string file;                  // the shard's file name, for messages
+  // Where there is one, the values are computed when they are asked for, and `bytes` is empty.
+  std::shared_ptr<const TensorRecipe> recipe = {};
 };
 
 // Owns the maps. Immutable; safe to use from any thread.
@@ -45,11 +49,22 @@ class TensorStore {
                           MappedFile::Access access = MappedFile::Access::map,
                           std::span<const TensorRename> renames = {});
 
+  // The tensors of one file, whatever its name ends in.
+  static TensorStore open_file(const std::filesystem::path& file,
+                               MappedFile::Access access = MappedFile::Access::map);
+  // Whether open() would find weights of any kind in `directory`, good or bad.
+  static bool has_weights(const std::filesystem::path& directory);
+
+  // A store of `entries`, which point into `parts` and `copies`. Each name once.
+  using Copies = std::vector<std::unique_ptr<std::byte[]>>;
+  static TensorStore of(std::vector<TensorStore> parts, Copies copies,
+                        std::vector<TensorEntry> entries);
+
   // Null where the checkpoint has no such tensor.
   const TensorEntry* find(std::string_view name) const;
   // All entries, sorted by name.
   std::span<const TensorEntry> entries() const;
-  // The sum of the tensors' bytes.
+  // The sum of the tensors' bytes, as they are stored or will be made.
   std::int64_t bytes() const;
   // Drops the resident file pages of one tensor, once its values live elsewhere.
   void release(const TensorEntry& entry) const;

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "checkpoint/weight_sources.h"
 #include "core/processors.h"
 
 namespace instructblip {
@@ -22,6 +23,14 @@ int threads_for(const LoadOptions& options, const TensorStore& store) {
   return store.bytes() < kOneThreadBytes ? 1 : usable_cores();
 }
 
+MappedFile::Access access_of(const LoadOptions& options) {
+  return options.mmap ? MappedFile::Access::map : MappedFile::Access::copy;
+}
+
+WeightSources sources_of(const std::filesystem::path& directory, const LoadOptions& options) {
+  return {directory, options.language_model, options.overlays, {}, access_of(options)};
+}
+
 }  // namespace
 
 void check_options(const LoadOptions& options) {
@@ -39,10 +48,16 @@ void check_options(const LoadOptions& options) {
 }
 
 std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& directory,
+                                                const LoadOptions& options, ModelConfig& config) {
+  return std::make_shared<const TensorStore>(
+      gather_weights(sources_of(directory, options), config));
+}
+
+std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& directory,
                                                 const LoadOptions& options,
-                                                std::span<const TensorRename> renames) {
-  return std::make_shared<const TensorStore>(TensorStore::open(
-      directory, options.mmap ? MappedFile::Access::map : MappedFile::Access::copy, renames));
+                                                const RetrievalConfig& config) {
+  return std::make_shared<const TensorStore>(
+      gather_weights(sources_of(directory, options), config));
 }
 
 // The CPU has no fast path for half precision yet: `automatic` widens, and the answers are those of

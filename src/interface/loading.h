@@ -6,6 +6,7 @@
 #include <span>
 
 #include "checkpoint/model_config.h"
+#include "checkpoint/retrieval_config.h"
 #include "checkpoint/tensor_store.h"
 #include "instructblip/pipeline.h"
 #include "nn/compute_thread.h"
@@ -16,9 +17,13 @@ namespace instructblip {
 // Throws Error(invalid_argument).
 void check_options(const LoadOptions& options);
 
+// The weights of `directory` and of what `options` names besides, under the names that the stages
+// ask for. May change the rows of words that `config` describes.
+std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& directory,
+                                                const LoadOptions& options, ModelConfig& config);
 std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& directory,
                                                 const LoadOptions& options,
-                                                std::span<const TensorRename> renames);
+                                                const RetrievalConfig& config);
 
 nn::HeldAs held_as(Precision precision);
 
@@ -36,7 +41,7 @@ auto build_stages(std::shared_ptr<const TensorStore> store, const LoadOptions& o
   nn::WeightLoader loader(std::move(store), held_as(options.precision),
                           options.weights ? nn::Values::read : nn::Values::leave, options.progress);
   auto stages = compute.run([&] { return make(loader.root()); });
-  loader.finish();
+  loader.finish(options.ignore_unexpected ? nn::Unread::leave : nn::Unread::refuse);
   info.parameters = loader.parameters();
   info.weight_bytes = loader.bytes();
   return stages;

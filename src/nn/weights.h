@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "checkpoint/tensor_store.h"
 #include "core/shape.h"
@@ -19,6 +20,9 @@ enum class HeldAs { f32, f16, bf16 };
 
 // Whether tensors get their values, or are looked at and left where they lie.
 enum class Values { read, leave };
+
+// What becomes of tensors that belong to no part of the model: an error, or a warning.
+enum class Unread { refuse, leave };
 
 using LoadProgress = std::function<void(std::int64_t done, std::int64_t total)>;
 
@@ -64,7 +68,7 @@ class WeightLoader {
 
   // Throws one Error(bad_model) that lists what was missing, misshapen, of a type that no weight
   // has, or never read.
-  void finish() const;
+  void finish(Unread unread = Unread::refuse) const;
 
   // Of what has been asked for: elements, and the bytes that hold them or would.
   std::int64_t parameters() const;
@@ -72,6 +76,7 @@ class WeightLoader {
 
  private:
   friend class Weights;
+  std::vector<std::string> unread(Unread what) const;
   at::Tensor get(const std::string& path, const Shape& expected, HeldAs held_as);
   // The tensor of the checkpoint, if it is one that can be used; else null, and remembered.
   const TensorEntry* accounted(const std::string& path, const Shape& expected);

@@ -67,9 +67,9 @@ Pipeline Pipeline::load(const std::filesystem::path& checkpoint_dir, const LoadO
   Stopwatch watch;
   try {
     check_options(options);
-    const ModelConfig config = read_model_config(checkpoint_dir);
+    ModelConfig config = read_model_config(checkpoint_dir);
     const ImageConfig image_config = read_image_config(checkpoint_dir, config.image_processor);
-    const auto store = open_weights(checkpoint_dir, options, config.renames);
+    const auto store = open_weights(checkpoint_dir, options, config);
     check_plausible(config, *store);
     PromptBuilder prompts(checkpoint_dir, config, vocabulary_of(config));
     warn_of_other_stop(prompts.tokenizer(), config.generation);

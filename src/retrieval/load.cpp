@@ -42,7 +42,7 @@ ImageTextMatcher ImageTextMatcher::load(const std::filesystem::path& checkpoint_
     check_options(options);
     const RetrievalConfig config = read_retrieval_config(checkpoint_dir);
     const ImageConfig image_config = read_image_config(checkpoint_dir, config.image_processor);
-    const auto store = open_weights(checkpoint_dir, options, config.renames);
+    const auto store = open_weights(checkpoint_dir, options, config);
     check_plausible(config, *store);
     auto tokenizer = load_tokenizer(checkpoint_dir, TokenizerKind::bert);
     check_rows(*tokenizer, config.qformer.vocabulary, "the tokenizer");

@@ -12,6 +12,7 @@
 
 #include "checkpoint/tensor_store.h"
 #include "core/json.h"
+#include "golden/golden_requests.h"
 #include "instructblip/pipeline.h"
 
 namespace instructblip {
@@ -19,9 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kSource = INSTRUCTBLIP_SOURCE_DIR;
-const fs::path kCheckpoints = kSource / "tests/golden/checkpoints";
-const fs::path kImages = kSource / "tests/data/images";
+using namespace test;  // NOLINT: what golden.json asks and expects
 
 std::vector<std::string> checkpoint_names() {
   std::vector<std::string> names;
@@ -30,40 +29,6 @@ std::vector<std::string> checkpoint_names() {
   }
   std::ranges::sort(names);
   return names;
-}
-
-std::vector<std::int32_t> ids_of(const Json& json) {
-  const std::vector<std::int64_t> wide = json.integers();
-  return {wide.begin(), wide.end()};
-}
-
-EarlyStopping early_stopping_of(const Json& json) {
-  if (json.is_string()) return EarlyStopping::never;
-  return json.boolean() ? EarlyStopping::yes : EarlyStopping::no;
-}
-
-GenerationConfig options_of(const Json& json) {
-  GenerationConfig config;
-  const auto integer = [&](const char* key, std::optional<int>& out) {
-    if (const auto value = json.find(key)) out = static_cast<int>(value->integer());
-  };
-  const auto number = [&](const char* key, std::optional<double>& out) {
-    if (const auto value = json.find(key)) out = value->number();
-  };
-  integer("max_new_tokens", config.max_new_tokens);
-  integer("min_new_tokens", config.min_new_tokens);
-  integer("num_beams", config.num_beams);
-  integer("num_return_sequences", config.num_return_sequences);
-  integer("no_repeat_ngram_size", config.no_repeat_ngram_size);
-  number("length_penalty", config.length_penalty);
-  number("repetition_penalty", config.repetition_penalty);
-  if (const auto value = json.find("early_stopping"))
-    config.early_stopping = early_stopping_of(*value);
-  return config;
-}
-
-bool interpolates(const Json& request) {
-  return request.at("options").boolean_or("interpolate_pos_encoding", false);
 }
 
 class GoldenTest : public testing::TestWithParam<std::string> {
@@ -83,35 +48,9 @@ class GoldenTest : public testing::TestWithParam<std::string> {
     return *slot;
   }
 
-  // The picture of a request, or the several of a video.
-  static std::vector<Image> images(const Json& request) {
-    std::vector<Image> images;
-    if (const auto several = request.find("images")) {
-      for (const Json& name : several->elements()) {
-        images.push_back(Image::open(kImages / name.string()));
-      }
-    } else {
-      images.push_back(Image::open(kImages / request.at("image").string()));
-    }
-    return images;
-  }
-
  private:
   std::map<bool, std::unique_ptr<Pipeline>> pipelines_;
 };
-
-void expect_equal(const Generation& got, const Json& request) {
-  const std::vector<Json> want = request.at("sequences").elements();
-  ASSERT_EQ(got.sequences.size(), want.size());
-  for (std::size_t i = 0; i < want.size(); ++i) {
-    const Sequence& sequence = got.sequences[i];
-    EXPECT_EQ(sequence.tokens, ids_of(want[i].at("tokens"))) << "sequence " << i;
-    EXPECT_EQ(sequence.text, want[i].at("text").string()) << "sequence " << i;
-    EXPECT_EQ(to_string(sequence.finish_reason), want[i].at("finish_reason").string());
-    const double score = want[i].at("score").number();
-    EXPECT_NEAR(sequence.score, score, 1e-3 + 1e-4 * std::abs(score)) << "sequence " << i;
-  }
-}
 
 TEST_P(GoldenTest, TokenizesAsTheReference) {
   for (const Json& request : golden().at("requests").elements()) {
@@ -127,7 +66,7 @@ TEST_P(GoldenTest, AnswersAsTheReference) {
   for (const Json& request : golden().at("requests").elements()) {
     SCOPED_TRACE(request.at("name").string());
     expect_equal(pipeline(interpolates(request))
-                     .generate(images(request), request.at("instruction").string(),
+                     .generate(images_of(request), request.at("instruction").string(),
                                options_of(request.at("options"))),
                  request);
   }
@@ -148,7 +87,7 @@ TEST_P(GoldenTest, BatchRowsEqualTheirOwnRuns) {
       want.push_back(request);
       rows.push_back({.instruction = request.at("instruction").string(),
                       .options = options_of(request.at("options")),
-                      .images = images(request)});
+                      .images = images_of(request)});
     }
     if (rows.empty()) continue;
     const std::vector<Response> got = pipeline(false).generate(rows);
@@ -180,7 +119,7 @@ TEST_P(GoldenTest, StageTensorsEqualTheReferences) {
     SCOPED_TRACE(request.at("name").string());
     for (const NamedTensor& got :
          pipeline(interpolates(request))
-             .features(images(request), request.at("instruction").string())) {
+             .features(images_of(request), request.at("instruction").string())) {
       const TensorEntry* want = stages.find(prefix->string() + "." + got.name);
       ASSERT_NE(want, nullptr) << got.name;
       ASSERT_EQ(got.shape, want->shape) << got.name;

@@ -8,6 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "core/dtype.h"
+#include "core/shape.h"
+
 namespace instructblip::test {
 
 inline std::string little_endian(std::uint64_t value, int bytes) {
@@ -99,6 +102,54 @@ inline std::string torch_file_of(const std::string& pickle, const std::string& s
 inline std::string torch_file_of(const PickledTensorOf& tensor) {
   return torch_file_of(
       pickle_of(pickled_dictionary(pickled_text(tensor.name) + pickled_tensor(tensor))));
+}
+
+struct SavedTensor {
+  std::string name;
+  DType dtype;
+  Shape shape;
+  std::string bytes;
+};
+
+inline std::string storage_type_of(DType dtype) {
+  switch (dtype) {
+    case DType::f64:
+      return "DoubleStorage";
+    case DType::f16:
+      return "HalfStorage";
+    case DType::bf16:
+      return "BFloat16Storage";
+    case DType::i64:
+      return "LongStorage";
+    default:
+      return "FloatStorage";
+  }
+}
+
+// What torch.save() writes of a dictionary of `tensors`, each with a storage of its own; with
+// `key` of {key: that dictionary, "epoch": 3}.
+inline std::string torch_file_of(const std::vector<SavedTensor>& tensors,
+                                 const std::string& key = {}) {
+  std::vector<ZipMember> members = {{"data.pkl", ""}, {"byteorder", "little"}};
+  std::string items;
+  for (const SavedTensor& saved : tensors) {
+    PickledTensorOf of{saved.name, storage_type_of(saved.dtype), std::to_string(members.size())};
+    of.storage_elements = checked_elements(saved.shape).value();
+    of.shape = saved.shape;
+    of.strides.assign(saved.shape.size(), 1);
+    for (std::size_t i = saved.shape.size(); i-- > 1;) {
+      of.strides[i - 1] = of.strides[i] * saved.shape[i];
+    }
+    items += pickled_text(saved.name) + pickled_tensor(of);
+    members.push_back({"data/" + of.storage, saved.bytes});
+  }
+  std::string dictionary = pickled_dictionary(items);
+  if (!key.empty()) {
+    dictionary = pickled_dictionary(pickled_text("epoch") + pickled_integer(3) + pickled_text(key) +
+                                    dictionary);
+  }
+  members[0].content = pickle_of(dictionary);
+  return zip_of(members);
 }
 
 }  // namespace instructblip::test

@@ -1,0 +1,85 @@
+/// What a checkpoint is: how it is loaded, and what it turned out to hold.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "instructblip/device.h"
+#include "instructblip/error.h"
+#include "instructblip/export.h"
+#include "instructblip/image.h"
+
+namespace instructblip {
+
+/// How a checkpoint is loaded. The defaults give transformers' float32 answers.
+struct LoadOptions {
+  Device device = {};
+  Precision precision = Precision::automatic;
+  /// Of the pool that all calls share. 0 = the physical cores allowed to the process, or one for a
+  /// checkpoint of less than 64 MiB, which more threads would only slow down.
+  int threads = 0;
+  ResizeMode resize = ResizeMode::pillow13;  ///< whose bicubic filter pixels are equal to
+  /// Resize the vision encoder's position table to the picture size that the preprocessor asks for;
+  /// without it, a size other than the encoder's is an error.
+  bool interpolate_pos_encoding = false;
+  /// false: check every tensor's name, type and shape, but read no values. Fast and small, and
+  /// enough for info() and tokenize(); every other function throws Error(invalid_argument).
+  bool weights = true;
+  /// false: read weights into memory instead of mapping the files.
+  bool mmap = true;
+  /// Weights from elsewhere, over those of the checkpoint directory, which then may hold some or
+  /// none. Every tensor is accounted for: one that is missing, of another shape or of no part of
+  /// the model is an error that names it and its file.
+  ///
+  /// A directory with a language model alone (Vicuna, Flan-T5, OPT), used instead of whatever the
+  /// checkpoint holds of one.
+  std::optional<std::filesystem::path> language_model = {};
+  /// Files (.pth, .bin, .pt, .safetensors) or directories with weights by the names of LAVIS or of
+  /// transformers, the whole model's or the language model's own; laid over what came before, so
+  /// that the last one wins.
+  std::vector<std::filesystem::path> overlays = {};
+  /// Leave tensors that belong to no part of the model aside, with a warning, instead of refusing
+  /// the files.
+  bool ignore_unexpected = false;
+  /// Called with bytes done and in all while weights are read; on the loading thread.
+  std::function<void(std::int64_t done, std::int64_t total)> progress = {};
+};
+
+/// A tensor of the checkpoint, for listings.
+struct TensorInfo {
+  std::string name;
+  std::string dtype;  ///< as stored: "F32", "F16", "BF16", "F64"
+  std::vector<std::int64_t> shape;
+  std::string file;
+};
+
+/// What was loaded.
+struct ModelInfo {
+  std::string family;                ///< model_type of config.json
+  std::string language_model;        ///< "t5", "llama" or "opt"
+  bool pictures_are_frames = false;  ///< a video model: several pictures make one request
+  bool needs_instruction = true;     ///< false: BLIP-2, where an empty one means none
+  std::string device;                ///< "cpu", "cuda:0"
+  std::string precision;             ///< how weights are held: "f32", "f16", "bf16"
+  std::int64_t parameters = 0;
+  std::int64_t weight_bytes = 0;  ///< in memory, once they are read
+  int threads = 0;
+  int image_height = 0, image_width = 0;  ///< pixels of pixel_values
+  int image_positions = 0;                ///< rows that the vision encoder hands on
+  int vision_layers = 0, vision_width = 0;
+  int query_tokens = 0, qformer_layers = 0, qformer_width = 0;  ///< 0 without a Q-Former
+  int language_layers = 0, language_width = 0;                  ///< layers of the decoder
+  int vocabulary = 0;                                           ///< rows of the head
+  int max_instruction_tokens = 0;  ///< of the Q-Former, [CLS] and [SEP] counted; 0 where it reads
+                                   ///< no instruction
+  int shared_width = 0;            ///< of the space in which a model for retrieval compares; else 0
+  std::vector<std::int32_t> stop_tokens;
+  std::vector<TensorInfo> tensors;
+  double load_ms = 0;
+};
+
+}  // namespace instructblip

@@ -1,0 +1,38 @@
+// What the tensors of other code are called here. The stages ask for the names that transformers
+// gives to the model; LAVIS, language models on their own and older writers have names of theirs.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "checkpoint/model_config.h"
+#include "checkpoint/retrieval_config.h"
+#include "checkpoint/tensor_store.h"
+
+namespace instructblip {
+
+class TensorNames {
+ public:
+  explicit TensorNames(const ModelConfig& config);
+  explicit TensorNames(const RetrievalConfig& config);
+
+  // A tensor of the whole model, by the names of transformers or of LAVIS. None: a part of LAVIS's
+  // model that no answer needs.
+  std::optional<std::string> of_model(std::string_view stored) const;
+
+  // The same of a file with a part of it, which may be the language model by its own names.
+  std::optional<std::string> of_part(std::string_view stored) const;
+
+  // A tensor of a language model that stands alone; names that are not of its kind stay.
+  std::string of_language_model(std::string_view stored) const;
+
+ private:
+  std::span<const TensorRename> hub_;
+  std::span<const TensorRename> language_;  // of its bare model, without the head
+  bool norm_beside_words_ = true;           // the Q-Former's first norm lies among its embeddings
+  std::int64_t vision_layers_ = 0;
+};
+
+}  // namespace instructblip

@@ -1,0 +1,27 @@
+// From the bytes of a checkpoint to tensors.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+
+#include "checkpoint/tensor_store.h"
+
+namespace instructblip::nn {
+
+at::ScalarType scalar_type(DType dtype);
+
+// Whether `lent()` may be used: not where a writer did not pad its header, or where the values are
+// still to be computed.
+bool is_lendable(const TensorEntry& entry);
+
+// The values of `entry` where they lie in the map, which stays open as long as the tensor lives.
+at::Tensor lent(const TensorEntry& entry, std::shared_ptr<const TensorStore> store);
+
+// The values of `entry`, read or computed, in memory of their own. The file's pages are given back
+// as it goes. Throws Error(unsupported) for values beyond the range of a half that is wanted,
+// Error(bad_model) where a LoRA change yields values that are not finite.
+at::Tensor values_of(const TensorEntry& entry, const std::shared_ptr<const TensorStore>& store,
+                     at::ScalarType wanted);
+
+}  // namespace instructblip::nn

@@ -1,0 +1,335 @@
+// Weights from several places: golden checkpoints taken apart and put together again must answer as
+// the whole ones do.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "checkpoint/model_config.h"
+#include "checkpoint/safetensors_writer.h"
+#include "checkpoint/tensor_store.h"
+#include "golden/golden_requests.h"
+#include "support/expect_error.h"
+#include "support/lavis_names.h"
+#include "support/temp_directory.h"
+
+namespace instructblip {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace test;  // NOLINT: golden requests, files to write
+
+constexpr std::string_view kLanguage = "language_model.";
+
+bool holds_weights(const fs::path& file) {
+  const std::string name = file.filename();
+  return name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json");
+}
+
+// A golden checkpoint, taken apart in a directory of its own.
+class Parts {
+ public:
+  using Wanted = std::function<bool(const TensorEntry&)>;
+
+  explicit Parts(const std::string& name)
+      : whole_(kCheckpoints / name),
+        config_(read_model_config(whole_)),
+        store_(TensorStore::open(whole_, MappedFile::Access::map, config_.renames)) {
+    fs::create_directory(checkpoint());
+    for (const auto& file : fs::directory_iterator(whole_)) {
+      if (holds_weights(file.path())) continue;
+      fs::copy(file.path(), checkpoint() / file.path().filename(), fs::copy_options::recursive);
+    }
+  }
+
+  // Everything but weights.
+  fs::path checkpoint() const { return directory_ / "checkpoint"; }
+
+  // The language model by the names that it has alone; of its bare model where `bare` is cut off.
+  fs::path language_model(std::string_view bare = "", std::int64_t rows = -1) const {
+    const fs::path folder = directory_ / "language";
+    fs::create_directory(folder);
+    std::vector<TensorToWrite> tensors;
+    for (const TensorEntry& entry : store_.entries()) {
+      if (!entry.name.starts_with(kLanguage)) continue;
+      TensorToWrite tensor{entry.name.substr(kLanguage.size()), entry.dtype, entry.shape,
+                           entry.bytes};
+      if (tensor.name.starts_with(bare)) tensor.name.erase(0, bare.size());
+      if (rows > 0 && is_of_words(entry)) {
+        tensor.bytes = tensor.bytes.first(tensor.bytes.size() / entry.shape[0] * rows);
+        tensor.shape[0] = rows;
+      }
+      tensors.push_back(tensor);
+    }
+    write_safetensors(folder / "model.safetensors", tensors);
+    return folder;
+  }
+
+  // A file of LAVIS with what is wanted.
+  fs::path lavis(const Wanted& wanted, const std::string& key = "model") const {
+    std::vector<SavedTensor> tensors;
+    for (const TensorEntry& entry : store_.entries()) {
+      if (!wanted(entry)) continue;
+      for (SavedTensor& tensor : as_lavis(entry, language())) tensors.push_back(std::move(tensor));
+    }
+    directory_.write("lavis.pth", torch_file_of(tensors, key));
+    return directory_ / "lavis.pth";
+  }
+
+  // The whole checkpoint in one file, with zeros for all that is wanted.
+  void write_with_zeros(const Wanted& wanted) const {
+    std::vector<std::string> zeros;
+    std::vector<TensorToWrite> tensors;
+    for (const TensorEntry& entry : store_.entries()) {
+      tensors.push_back({entry.name, entry.dtype, entry.shape, entry.bytes});
+      if (!wanted(entry)) continue;
+      zeros.emplace_back(entry.bytes.size(), '\0');
+    }
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      if (wanted(store_.entries()[i])) tensors[i].bytes = std::as_bytes(std::span(zeros[next++]));
+    }
+    write_safetensors(checkpoint() / "model.safetensors", tensors);
+  }
+
+  const TempDirectory& directory() const { return directory_; }
+  const TensorStore& store() const { return store_; }
+  const ModelConfig& config() const { return config_; }
+
+  static bool is_of_language(const TensorEntry& entry) { return entry.name.starts_with(kLanguage); }
+  static bool is_of_words(const TensorEntry& entry) {
+    return entry.name.find("embed_tokens") != std::string::npos ||
+           entry.name.find("shared") != std::string::npos ||
+           entry.name.find("lm_head") != std::string::npos;
+  }
+  // What LAVIS leaves in a file of which the frozen parts are cut.
+  static bool is_trained(const TensorEntry& entry) {
+    return entry.name.starts_with("qformer.") || entry.name == "query_tokens" ||
+           entry.name.starts_with("language_projection.") ||
+           entry.name.starts_with("vision_model.post_layernorm.");
+  }
+
+ private:
+  std::string language() const {
+    return std::holds_alternative<T5Config>(config_.text)    ? "t5"
+           : std::holds_alternative<OptConfig>(config_.text) ? "opt"
+                                                             : "llm";
+  }
+
+  fs::path whole_;
+  ModelConfig config_;
+  TensorStore store_;
+  TempDirectory directory_;
+};
+
+class SourcesTest : public testing::TestWithParam<std::string> {};
+
+TEST_P(SourcesTest, LavisFileAndLanguageModelAreTheWholeModel) {
+  const Parts parts(GetParam());
+  LoadOptions options;
+  options.language_model = parts.language_model();
+  options.overlays = {
+      parts.lavis([](const TensorEntry& entry) { return !Parts::is_of_language(entry); })};
+  const Pipeline pipeline = Pipeline::load(parts.checkpoint(), options);
+  expect_golden_answers(pipeline, GetParam());
+  for (const TensorInfo& tensor : pipeline.info().tensors) {
+    const fs::path from = tensor.name.starts_with(kLanguage)
+                              ? *options.language_model / "model.safetensors"
+                              : options.overlays[0];
+    EXPECT_EQ(tensor.file, from) << tensor.name;
+  }
+}
+
+TEST_P(SourcesTest, LavisFileMayHoldTheLanguageModelToo) {
+  const Parts parts(GetParam());
+  LoadOptions options;
+  options.overlays = {parts.lavis([](const TensorEntry&) { return true; }, "")};
+  expect_golden_answers(Pipeline::load(parts.checkpoint(), options), GetParam());
+}
+
+TEST_P(SourcesTest, TrimmedLavisFileReplacesWhatItHolds) {
+  const Parts parts(GetParam());
+  parts.write_with_zeros(Parts::is_trained);
+  LoadOptions options;
+  options.overlays = {parts.lavis(Parts::is_trained)};
+  expect_golden_answers(Pipeline::load(parts.checkpoint(), options), GetParam());
+}
+
+TEST_P(SourcesTest, LanguageModelReplacesTheCheckpoints) {
+  const Parts parts(GetParam());
+  parts.write_with_zeros(Parts::is_of_language);
+  LoadOptions options;
+  options.language_model = parts.language_model();
+  options.mmap = false;
+  expect_golden_answers(Pipeline::load(parts.checkpoint(), options), GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(Checkpoints, SourcesTest,
+                         testing::Values("t5_2023", "t5_2024", "vicuna_2023", "vicuna_2024",
+                                         "blip2_opt", "blip2_t5", "video_vicuna"),
+                         [](const auto& test) { return test.param; });
+
+TEST(Sources, TakeTheNamesOfABareLanguageModel) {
+  for (const auto& [name, bare] :
+       {std::pair{"vicuna_2024", "model."}, {"blip2_opt", "model."}, {"llava_hub", "model."}}) {
+    SCOPED_TRACE(name);
+    const Parts parts(name);
+    parts.write_with_zeros(Parts::is_of_language);
+    LoadOptions options;
+    options.language_model = parts.language_model(bare);
+    expect_golden_answers(Pipeline::load(parts.checkpoint(), options), name);
+  }
+}
+
+// eva_vit_g.pth, from which LAVIS fills its vision encoder: bare names, and a layer too many.
+TEST(Sources, TakeTheVisionEncoderFromAFileOfItsOwn) {
+  const Parts parts("t5_2024");
+  const std::vector<TensorEntry> entries(parts.store().entries().begin(),
+                                         parts.store().entries().end());
+  std::vector<SavedTensor> tensors;
+  for (const TensorEntry& entry : entries) {
+    if (!entry.name.starts_with("vision_model.") || Parts::is_trained(entry)) continue;
+    for (SavedTensor& tensor : as_lavis(entry, "t5")) {
+      tensor.name.erase(0, std::string_view("visual_encoder.").size());
+      tensors.push_back(std::move(tensor));
+    }
+  }
+  const std::int64_t layers = std::get<VitConfig>(parts.config().vision).layers;
+  tensors.push_back({"blocks." + std::to_string(layers) + ".norm1.weight",
+                     DType::f32,
+                     {1},
+                     std::string(4, '\0')});
+  parts.directory().write("eva_vit_g.pth", torch_file_of(tensors));
+  LoadOptions options;
+  options.language_model = parts.language_model();
+  options.overlays = {parts.directory() / "eva_vit_g.pth", parts.lavis(Parts::is_trained)};
+  expect_golden_answers(Pipeline::load(parts.checkpoint(), options), "t5_2024");
+  options.overlays.erase(options.overlays.begin());
+  expect_error(ErrorCode::bad_model, "such as LAVIS's eva_vit_g.pth",
+               [&] { Pipeline::load(parts.checkpoint(), options); });
+}
+
+// Plain Vicuna has fewer rows of words than the checkpoint, which added tokens that no text needs.
+TEST(Sources, MakeUpRowsOfWordsThatTheLanguageModelLacks) {
+  const std::string name = "vicuna_2024";
+  const Parts parts(name);
+  parts.write_with_zeros(Parts::is_of_language);
+  LoadOptions options;
+  options.language_model = parts.language_model("", 490);
+  const Pipeline pipeline = Pipeline::load(parts.checkpoint(), options);
+  EXPECT_EQ(pipeline.info().vocabulary, 491);
+  // Scores differ by what the row that was made up takes of the distribution.
+  const Json golden = Json::read(kCheckpoints / name / "golden.json");
+  for (const Json& request : golden.at("requests").elements()) {
+    const Generation got = pipeline.generate(images_of(request), request.at("instruction").string(),
+                                             options_of(request.at("options")));
+    EXPECT_EQ(got.tokens(), ids_of(request.at("sequences")[0].at("tokens")))
+        << request.at("name").string();
+  }
+  options.language_model = parts.language_model("", 300);
+  expect_error(ErrorCode::bad_model, "has rows for 300 words, but text_config.vocab_size is 491",
+               [&] { Pipeline::load(parts.checkpoint(), options); });
+}
+
+// And a model that LAVIS saved has more rows than a config that was written for the plain one.
+TEST(Sources, TakeMoreRowsOfWordsThanTheConfigDescribes) {
+  const std::string name = "vicuna_2024";
+  const Parts parts(name);
+  std::string config = content_of(parts.checkpoint() / "config.json");
+  replace_all(config, "\"vocab_size\": 491", "\"vocab_size\": 490");
+  parts.directory().write("checkpoint/config.json", config);
+  LoadOptions options;
+  options.overlays = {parts.lavis([](const TensorEntry&) { return true; })};
+  const Pipeline pipeline = Pipeline::load(parts.checkpoint(), options);
+  EXPECT_EQ(pipeline.info().vocabulary, 491);
+  expect_golden_answers(pipeline, name);
+}
+
+// --- what is wrong is named
+
+std::string message_of(const fs::path& checkpoint, const LoadOptions& options,
+                       const std::string& part) {
+  return expect_error(ErrorCode::bad_model, part, [&] { Pipeline::load(checkpoint, options); });
+}
+
+TEST(SourcesErrors, NameWhatIsMissing) {
+  const Parts parts("t5_2024");
+  LoadOptions options;
+  options.overlays = {
+      parts.lavis([](const TensorEntry& entry) { return !Parts::is_of_language(entry); })};
+  message_of(parts.checkpoint(), options, "give the language model's own directory as well");
+  options.language_model = parts.language_model();
+  options.overlays = {parts.lavis([](const TensorEntry& entry) {
+    return !Parts::is_of_language(entry) && entry.name != "query_tokens" &&
+           entry.name != "vision_model.post_layernorm.bias";
+  })};
+  message_of(parts.checkpoint(), options, "query_tokens");
+  options.overlays = {parts.lavis([](const TensorEntry& entry) {
+    return !Parts::is_of_language(entry) && entry.name != "vision_model.post_layernorm.bias";
+  })};
+  message_of(parts.checkpoint(), options, "vision_model.post_layernorm.bias [33] is missing");
+}
+
+TEST(SourcesErrors, NameWhatIsUnexpectedUnlessItMayBe) {
+  const Parts parts("t5_2024");
+  parts.write_with_zeros([](const TensorEntry&) { return false; });
+  parts.directory().write("more.pth", torch_file_of(std::vector<SavedTensor>{
+                                          {"Qformer.cls.predictions.bias", DType::f32, {1}, "1234"},
+                                          {"surprise", DType::f32, {1}, "1234"}}));
+  LoadOptions options;
+  options.overlays = {parts.directory() / "more.pth"};
+  const std::string message =
+      message_of(parts.checkpoint(), options, "surprise [1] belongs to no part of this model");
+  EXPECT_NE(message.find("more.pth"), std::string::npos) << message;
+  EXPECT_EQ(message.find("Qformer.cls"), std::string::npos) << message;
+  options.ignore_unexpected = true;
+  expect_golden_answers(Pipeline::load(parts.checkpoint(), options), "t5_2024");
+}
+
+TEST(SourcesErrors, NameWhatHasAnotherShape) {
+  const Parts parts("t5_2024");
+  parts.write_with_zeros([](const TensorEntry&) { return false; });
+  parts.directory().write("other.pth",
+                          torch_file_of(std::vector<SavedTensor>{
+                              {"t5_proj.weight", DType::f32, {1, 2}, std::string(8, '\0')}}));
+  LoadOptions options;
+  options.overlays = {parts.directory() / "other.pth"};
+  const std::string message =
+      message_of(parts.checkpoint(), options, "language_projection.weight has shape [1, 2]");
+  EXPECT_NE(message.find("other.pth"), std::string::npos) << message;
+}
+
+TEST(SourcesErrors, TellWhatWasTakenForSomethingElse) {
+  const Parts parts("t5_2024");
+  LoadOptions options;
+  options.language_model = kCheckpoints / "t5_2024";
+  message_of(parts.checkpoint(), options, "this is a whole model");
+  options.language_model = parts.lavis(Parts::is_trained);
+  message_of(parts.checkpoint(), options, "a file of weights is an overlay");
+  options.language_model = parts.directory() / "nowhere";
+  expect_error(ErrorCode::not_found, "expected the directory of a language model",
+               [&] { Pipeline::load(parts.checkpoint(), options); });
+  options.language_model.reset();
+  options.overlays = {parts.directory() / "nowhere.pth"};
+  expect_error(ErrorCode::not_found, "nowhere.pth",
+               [&] { Pipeline::load(parts.checkpoint(), options); });
+  parts.directory().write("cut.pth", content_of(parts.lavis(Parts::is_trained)).substr(0, 5000));
+  options.overlays = {parts.directory() / "cut.pth"};
+  message_of(parts.checkpoint(), options, "cut.pth");
+}
+
+TEST(SourcesErrors, TellTheLanguageModelOfAnotherKind) {
+  const Parts parts("t5_2024");
+  const Parts others("vicuna_2024");
+  LoadOptions options;
+  options.overlays = {
+      parts.lavis([](const TensorEntry& entry) { return !Parts::is_of_language(entry); })};
+  options.language_model = others.language_model();
+  message_of(parts.checkpoint(), options,
+             "describes a T5 language model, but the weights hold a LLaMA one");
+}
+
+}  // namespace
+}  // namespace instructblip
