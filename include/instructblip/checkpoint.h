@@ -31,6 +31,8 @@ struct LoadOptions {
   bool weights = true;
   /// false: read weights into memory instead of mapping the files.
   bool mmap = true;
+  /// Of both caches together, see CacheReport: a picture takes about 2 MB behind ViT-g. 0 = none.
+  std::int64_t cache_bytes = 256 << 20;
   /// Weights from elsewhere, over those of the checkpoint directory, which then may hold some or
   /// none. Every tensor is accounted for: one that is missing, of another shape or of no part of
   /// the model is an error that names it and its file.

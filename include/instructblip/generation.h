@@ -114,6 +114,7 @@ struct TokenEvent {
   std::int32_t id;
   /// The whole UTF-8 characters that it completes, often empty; valid in the call.
   std::string_view text;
+  int request = 0;  ///< of the batch, from 0
 };
 
 /// Called on the thread of generate() after each step, and once more with id -1 for text that was

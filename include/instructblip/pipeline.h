@@ -69,6 +69,18 @@ struct Response {
   std::optional<Error> error;
 };
 
+/// Of one of the caches.
+struct CacheUsage {
+  std::int64_t hits = 0, misses = 0;  ///< since the pipeline was loaded
+  std::int64_t entries = 0, bytes = 0, capacity = 0;
+};
+
+/// Pictures are kept by their pixels behind the vision encoder, and by pixels and instruction
+/// behind the Q-Former, which reads both.
+struct CacheReport {
+  CacheUsage vision, qformer;
+};
+
 /// Answers instructions about pictures. Owns the weights; movable, not copyable.
 ///
 /// Threads: every const function may be called from any thread at once. Calls share one pool of
@@ -102,8 +114,10 @@ class INSTRUCTBLIP_API Pipeline {
   Generation generate(const ImageFeatures& features, std::string_view instruction,
                       const GenerationConfig& config = {}, const Control& control = {}) const;
 
-  /// Every request as if it were alone, one after the other; one that fails does not touch the
-  /// others. `control` is for all of them: its callback hears the steps of each in turn.
+  /// Every request gets the answer that it would get alone; one that fails does not touch the
+  /// others. They are answered together, up to 32 hypotheses at a time, so that weights are read
+  /// once for all: nothing is padded. `control` is for all of them: its callback hears the steps of
+  /// each, TokenEvent::request tells which.
   std::vector<Response> generate(std::span<const Request> requests,
                                  const Control& control = {}) const;
 
@@ -126,14 +140,19 @@ class INSTRUCTBLIP_API Pipeline {
 
   const ModelInfo& info() const noexcept;
 
+  /// What the caches hold and how often they were of use.
+  CacheReport cache() const;
+
   Pipeline(Pipeline&&) noexcept;
   Pipeline& operator=(Pipeline&&) noexcept;
   ~Pipeline();
 
+  struct Impl;  ///< not for callers
+
  private:
-  struct Impl;
-  explicit Pipeline(std::unique_ptr<const Impl> impl);
-  std::unique_ptr<const Impl> impl_;
+  friend class Engine;
+  explicit Pipeline(std::shared_ptr<const Impl> impl);
+  std::shared_ptr<const Impl> impl_;
 };
 
 }  // namespace instructblip

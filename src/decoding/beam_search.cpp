@@ -6,7 +6,6 @@
 #include <cmath>
 #include <utility>
 
-#include "decoding/checked_session.h"
 #include "decoding/log_softmax.h"
 #include "decoding/logits_processors.h"
 #include "decoding/random.h"
@@ -44,69 +43,68 @@ struct Slot {
   FinishReason finish_reason = FinishReason::length;
 };
 
-class BeamSearch {
+class BeamSearch final : public Search {
  public:
-  BeamSearch(LanguageSession& session, const DecodeRequest& request)
-      : session_(session),
-        request_(request),
-        watch_(request),
-        processors_(request.options, request.stop_ids, request.prompt_ids.size()),
-        warpers_(request.options, request.stop_ids.size()),
-        random_(*request.options.seed),
-        beams_(static_cast<std::size_t>(*request.options.num_beams)),
-        candidates_(std::max<std::size_t>(2, 1 + request.stop_ids.size()) * beams_),
-        totals_(beams_ * session_.vocabulary()),
+  BeamSearch(DecodeRequest request, std::size_t vocabulary)
+      : Search(vocabulary),
+        request_(std::move(request)),
+        watch_(request_),
+        processors_(request_.options, request_.stop_ids, request_.prompt_ids.size()),
+        warpers_(request_.options, request_.stop_ids.size()),
+        random_(*request_.options.seed),
+        beams_(static_cast<std::size_t>(*request_.options.num_beams)),
+        candidates_(std::max<std::size_t>(2, 1 + request_.stop_ids.size()) * beams_),
+        totals_(beams_ * vocabulary),
         normalizers_(beams_),
         slots_(beams_) {
     // Equal hypotheses to begin with: only the first one counts, else all would stay equal.
-    running_.assign(beams_, {request.prompt_ids, {}, kNever});
+    running_.assign(beams_, {request_.prompt_ids, {}, kNever});
     running_.front().score = 0;
   }
 
-  DecodeResult run() {
-    bool open = true;
-    while (open) {
-      if (watch_.cancelled(length_)) return interrupted(FinishReason::cancelled);
-      run_model();
-      score_continuations();
-      const std::vector<Candidate> candidates = choose_candidates();
-      ++length_;
-      collect_complete(candidates);
-      advance(candidates);
-      open = can_improve(candidates);
-      const Flow flow = watch_.tell(-1);
-      if (open && flow == Flow::stop) return interrupted(FinishReason::stop);
-      if (open && flow == Flow::cancel) return interrupted(FinishReason::cancelled);
+  std::vector<DecodedSequence> result() override {
+    const auto wanted = static_cast<std::size_t>(*request_.options.num_return_sequences);
+    if (slots_.size() > wanted) slots_.resize(wanted);
+    std::vector<DecodedSequence> sequences;
+    for (Slot& slot : slots_) {
+      sequences.push_back({std::move(slot.tokens), slot.finish_reason,
+                           static_cast<double>(slot.score), std::move(slot.logprobs)});
     }
-    slots_.resize(static_cast<std::size_t>(*request_.options.num_return_sequences));
-    return results(std::move(slots_));
+    return sequences;
   }
 
  private:
-  void run_model() {
-    if (length_ == 0) {
-      logits_ = session_.prefill();
-      return;
-    }
-    std::vector<std::int32_t> tokens;
-    for (const Beam& beam : running_) tokens.push_back(beam.sequence.back());
-    logits_ = session_.step(sources_, tokens);
+  std::optional<Step> propose() override {
+    if (open_ && watch_.cancelled(length_)) interrupt(FinishReason::cancelled);
+    if (!open_) return std::nullopt;
+    return Step{sources_, tokens_};
+  }
+
+  void extend(std::span<const float> logits) override {
+    logits_ = logits;
+    score_continuations();
+    const std::vector<Candidate> candidates = choose_candidates();
+    ++length_;
+    collect_complete(candidates);
+    advance(candidates);
+    open_ = can_improve(candidates);
+    const Flow flow = watch_.tell(-1);
+    if (open_ && flow == Flow::stop) interrupt(FinishReason::stop);
+    if (open_ && flow == Flow::cancel) interrupt(FinishReason::cancelled);
   }
 
   // Of logits_: all beams share the prompt's.
-  std::size_t row_of(std::size_t beam) const {
-    return logits_.size() == session_.vocabulary() ? 0 : beam;
-  }
+  std::size_t row_of(std::size_t beam) const { return logits_.size() == vocabulary() ? 0 : beam; }
 
   // totals_[beam, token] = score of the beam + processed log probability of the token.
   void score_continuations() {
-    const std::size_t vocabulary = session_.vocabulary();
+    const std::size_t width = vocabulary();
     for (std::size_t beam = 0; beam < beams_; ++beam) {
-      const auto row = std::span(totals_).subspan(beam * vocabulary, vocabulary);
+      const auto row = std::span(totals_).subspan(beam * width, width);
       if (row_of(beam) != beam) {  // the prompt again; the first beam's score is 0
-        std::copy_n(totals_.begin(), vocabulary, row.begin());
+        std::copy_n(totals_.begin(), width, row.begin());
       } else {
-        const auto raw = logits_.subspan(beam * vocabulary, vocabulary);
+        const auto raw = logits_.subspan(beam * width, width);
         normalizers_[beam] = log_normalizer(raw);
         std::transform(raw.begin(), raw.end(), row.begin(), normalizers_[beam]);
         processors_.apply(row, running_[beam].sequence);
@@ -125,8 +123,8 @@ class BeamSearch {
     std::vector<Candidate> candidates;
     std::vector<std::int32_t> tokens;
     for (const std::size_t index : chosen) {
-      Candidate candidate{index / session_.vocabulary(),
-                          static_cast<std::int32_t>(index % session_.vocabulary()),
+      Candidate candidate{index / vocabulary(),
+                          static_cast<std::int32_t>(index % vocabulary()),
                           totals_[index],
                           {}};
       const auto before = new_tokens(running_[candidate.beam]);
@@ -207,9 +205,11 @@ class BeamSearch {
     }
     std::vector<Beam> next;
     sources_.clear();
+    tokens_.clear();
     for (const Ranked& best : top_k(scores, beams_)) {
       const Candidate& candidate = candidates[static_cast<std::size_t>(best.index)];
       next.push_back(extended(candidate));
+      tokens_.push_back(candidate.token);
       next.back().score = best.value;
       sources_.push_back(static_cast<std::int32_t>(row_of(candidate.beam)));
     }
@@ -221,8 +221,7 @@ class BeamSearch {
     beam.sequence.push_back(candidate.token);
     if (request_.options.logprobs) {
       const std::size_t row = row_of(candidate.beam);
-      const std::size_t at =
-          row * session_.vocabulary() + static_cast<std::size_t>(candidate.token);
+      const std::size_t at = row * vocabulary() + static_cast<std::size_t>(candidate.token);
       beam.logprobs.push_back(normalizers_[row](logits_[at]));
     }
     return beam;
@@ -259,8 +258,8 @@ class BeamSearch {
     return std::span(beam.sequence).subspan(request_.prompt_ids.size());
   }
 
-  // The best of the complete and the running hypotheses.
-  DecodeResult interrupted(FinishReason reason) {
+  // Ends here, with the best of the complete and the running hypotheses.
+  void interrupt(FinishReason reason) {
     std::vector<Slot> found;
     for (Slot& slot : slots_) {
       if (slot.complete) found.push_back(std::move(slot));
@@ -276,42 +275,34 @@ class BeamSearch {
     }
     std::stable_sort(found.begin(), found.end(),
                      [](const Slot& a, const Slot& b) { return a.score > b.score; });
-    const auto wanted = static_cast<std::size_t>(*request_.options.num_return_sequences);
-    if (found.size() > wanted) found.resize(wanted);
     for (Slot& slot : found) slot.finish_reason = reason;
-    return results(std::move(found));
+    slots_ = std::move(found);
+    open_ = false;
   }
 
-  DecodeResult results(std::vector<Slot> slots) const {
-    DecodeResult result{{}, session_.prefill_ms()};
-    for (Slot& slot : slots) {
-      result.sequences.push_back({std::move(slot.tokens), slot.finish_reason,
-                                  static_cast<double>(slot.score), std::move(slot.logprobs)});
-    }
-    return result;
-  }
-
-  CheckedSession session_;
-  const DecodeRequest& request_;
+  DecodeRequest request_;
   Watch watch_;
   LogitsProcessors processors_;
   Warpers warpers_;
   Random random_;
   std::size_t beams_;
   std::size_t candidates_;                  // chosen in each step
-  std::span<const float> logits_;           // [beams, vocabulary], of the prompt [1, vocabulary]
+  std::span<const float> logits_;           // [beams, vocabulary], of the prompt [1, vocabulary];
+                                            // while they are being looked at
   std::vector<float> totals_;               // [beams, vocabulary]
   std::vector<LogNormalizer> normalizers_;  // of the rows of logits
   std::vector<Beam> running_;               // best first
-  std::vector<std::int32_t> sources_;       // of running_ in the session's rows
+  std::vector<std::int32_t> sources_;       // of running_: their rows of the last logits
+  std::vector<std::int32_t> tokens_;        // of running_: their last tokens
   std::vector<Slot> slots_;                 // best first
   int length_ = 0;                          // new tokens of every running beam
+  bool open_ = true;
 };
 
 }  // namespace
 
-DecodeResult search_beams(LanguageSession& session, const DecodeRequest& request) {
-  return BeamSearch(session, request).run();
+std::unique_ptr<Search> make_beam_search(DecodeRequest request, std::size_t vocabulary) {
+  return std::make_unique<BeamSearch>(std::move(request), vocabulary);
 }
 
 }  // namespace instructblip

@@ -1,11 +1,14 @@
 // Beam search, and its sampling variant.
 #pragma once
 
-#include "decoding/decode.h"
+#include <cstddef>
+#include <memory>
+
+#include "decoding/search.h"
 
 namespace instructblip {
 
 // num_beams is above 1, num_return_sequences at most that.
-DecodeResult search_beams(LanguageSession& session, const DecodeRequest& request);
+std::unique_ptr<Search> make_beam_search(DecodeRequest request, std::size_t vocabulary);
 
 }  // namespace instructblip

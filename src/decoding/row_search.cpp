@@ -4,7 +4,6 @@
 #include <string>
 #include <utility>
 
-#include "decoding/checked_session.h"
 #include "decoding/log_softmax.h"
 #include "decoding/logits_processors.h"
 #include "decoding/random.h"
@@ -30,92 +29,22 @@ struct Row {
               "lower no_repeat_ngram_size or min_new_tokens");
 }
 
-class RowSearch {
+class RowSearch final : public Search {
  public:
-  RowSearch(LanguageSession& session, const DecodeRequest& request)
-      : session_(session),
-        request_(request),
-        watch_(request),
-        processors_(request.options, request.stop_ids, request.prompt_ids.size()),
-        warpers_(request.options, request.stop_ids.size()),
-        random_(*request.options.seed),
-        scores_(session_.vocabulary()) {
-    for (int i = 0; i < *request.options.num_return_sequences; ++i) {
-      running_.push_back({static_cast<std::uint32_t>(i), request.prompt_ids, {}});
+  RowSearch(DecodeRequest request, std::size_t vocabulary)
+      : Search(vocabulary),
+        request_(std::move(request)),
+        watch_(request_),
+        processors_(request_.options, request_.stop_ids, request_.prompt_ids.size()),
+        warpers_(request_.options, request_.stop_ids.size()),
+        random_(*request_.options.seed),
+        scores_(vocabulary) {
+    for (int i = 0; i < *request_.options.num_return_sequences; ++i) {
+      running_.push_back({static_cast<std::uint32_t>(i), request_.prompt_ids, {}});
     }
   }
 
-  DecodeResult run() {
-    for (int step = 0; !running_.empty(); ++step) {
-      if (watch_.cancelled(step)) {
-        end_all(FinishReason::cancelled);
-      } else if (step == 0) {
-        extend(session_.prefill(), /*shared=*/true, step);
-      } else {
-        extend(session_.step(sources_, last_tokens()), /*shared=*/false, step);
-      }
-    }
-    return {results(), session_.prefill_ms()};
-  }
-
- private:
-  std::span<const std::int32_t> new_tokens(const Row& row) const {
-    return std::span(row.sequence).subspan(request_.prompt_ids.size());
-  }
-
-  std::vector<std::int32_t> last_tokens() const {
-    std::vector<std::int32_t> tokens;
-    for (const Row& row : running_) tokens.push_back(row.sequence.back());
-    return tokens;
-  }
-
-  // One token for every running row. `logits` has a row for each, or one that all share, the
-  // prompt's. Afterwards running_ holds the rows that go on and sources_ their rows of `logits`.
-  void extend(std::span<const float> logits, bool shared, int step) {
-    std::vector<Row> going_on;
-    sources_.clear();
-    std::int32_t last = -1;
-    for (std::size_t i = 0; i < running_.size(); ++i) {
-      Row& row = running_[i];
-      const std::size_t source = shared ? 0 : i;
-      const auto row_logits = logits.subspan(source * scores_.size(), scores_.size());
-      const std::size_t token = choose(row, row_logits, step);
-      row.logprobs.push_back(log_normalizer(row_logits)(row_logits[token]));
-      row.sequence.push_back(static_cast<std::int32_t>(token));
-      last = row.sequence.back();
-      if (const auto reason = watch_.finished(new_tokens(row))) {
-        row.finish_reason = *reason;
-        ended_.push_back(std::move(row));
-      } else {
-        sources_.push_back(static_cast<std::int32_t>(source));
-        going_on.push_back(std::move(row));
-      }
-    }
-    running_ = std::move(going_on);
-    const Flow flow = watch_.tell(*request_.options.num_return_sequences == 1 ? last : -1);
-    if (flow == Flow::stop) end_all(FinishReason::stop);
-    if (flow == Flow::cancel) end_all(FinishReason::cancelled);
-  }
-
-  std::size_t choose(const Row& row, std::span<const float> logits, int step) {
-    std::copy(logits.begin(), logits.end(), scores_.begin());
-    processors_.apply(scores_, row.sequence);
-    if (!*request_.options.do_sample) return arg_max(scores_);
-    warpers_.apply(scores_);
-    const std::vector<double> weights = softmax_weights(scores_);
-    if (weights.empty()) throw_nothing_left(step);
-    return draw(weights, random_.uniform(row.number, static_cast<std::uint32_t>(step)));
-  }
-
-  void end_all(FinishReason reason) {
-    for (Row& row : running_) {
-      row.finish_reason = reason;
-      ended_.push_back(std::move(row));
-    }
-    running_.clear();
-  }
-
-  std::vector<DecodedSequence> results() {
+  std::vector<DecodedSequence> result() override {
     std::sort(ended_.begin(), ended_.end(),
               [](const Row& a, const Row& b) { return a.number < b.number; });
     std::vector<DecodedSequence> sequences;
@@ -133,22 +62,84 @@ class RowSearch {
     return sequences;
   }
 
-  CheckedSession session_;
-  const DecodeRequest& request_;
+ private:
+  std::optional<Step> propose() override {
+    if (!running_.empty() && watch_.cancelled(step_)) end_all(FinishReason::cancelled);
+    if (running_.empty()) return std::nullopt;
+    return Step{sources_, tokens_};
+  }
+
+  std::span<const std::int32_t> new_tokens(const Row& row) const {
+    return std::span(row.sequence).subspan(request_.prompt_ids.size());
+  }
+
+  // One token for every running row. `logits` has a row for each, or one that all share, the
+  // prompt's. Afterwards running_ holds the rows that go on, tokens_ their last tokens and sources_
+  // their rows of `logits`.
+  void extend(std::span<const float> logits) override {
+    const bool shared = step_ == 0;
+    std::vector<Row> going_on;
+    sources_.clear();
+    tokens_.clear();
+    std::int32_t last = -1;
+    for (std::size_t i = 0; i < running_.size(); ++i) {
+      Row& row = running_[i];
+      const std::size_t source = shared ? 0 : i;
+      const auto row_logits = logits.subspan(source * scores_.size(), scores_.size());
+      const std::size_t token = choose(row, row_logits);
+      row.logprobs.push_back(log_normalizer(row_logits)(row_logits[token]));
+      row.sequence.push_back(static_cast<std::int32_t>(token));
+      last = row.sequence.back();
+      if (const auto reason = watch_.finished(new_tokens(row))) {
+        row.finish_reason = *reason;
+        ended_.push_back(std::move(row));
+      } else {
+        sources_.push_back(static_cast<std::int32_t>(source));
+        tokens_.push_back(last);
+        going_on.push_back(std::move(row));
+      }
+    }
+    running_ = std::move(going_on);
+    ++step_;
+    const Flow flow = watch_.tell(*request_.options.num_return_sequences == 1 ? last : -1);
+    if (flow == Flow::stop) end_all(FinishReason::stop);
+    if (flow == Flow::cancel) end_all(FinishReason::cancelled);
+  }
+
+  std::size_t choose(const Row& row, std::span<const float> logits) {
+    std::copy(logits.begin(), logits.end(), scores_.begin());
+    processors_.apply(scores_, row.sequence);
+    if (!*request_.options.do_sample) return arg_max(scores_);
+    warpers_.apply(scores_);
+    const std::vector<double> weights = softmax_weights(scores_);
+    if (weights.empty()) throw_nothing_left(step_);
+    return draw(weights, random_.uniform(row.number, static_cast<std::uint32_t>(step_)));
+  }
+
+  void end_all(FinishReason reason) {
+    for (Row& row : running_) {
+      row.finish_reason = reason;
+      ended_.push_back(std::move(row));
+    }
+    running_.clear();
+  }
+
+  DecodeRequest request_;
   Watch watch_;
   LogitsProcessors processors_;
   Warpers warpers_;
   Random random_;
   std::vector<float> scores_;  // [vocabulary], scratch
   std::vector<Row> running_;
-  std::vector<std::int32_t> sources_;  // of running_ in the session's rows
+  std::vector<std::int32_t> sources_, tokens_;  // of running_: rows of the last logits, last tokens
   std::vector<Row> ended_;
+  int step_ = 0;
 };
 
 }  // namespace
 
-DecodeResult search_rows(LanguageSession& session, const DecodeRequest& request) {
-  return RowSearch(session, request).run();
+std::unique_ptr<Search> make_row_search(DecodeRequest request, std::size_t vocabulary) {
+  return std::make_unique<RowSearch>(std::move(request), vocabulary);
 }
 
 }  // namespace instructblip

@@ -5,7 +5,7 @@
 #include <optional>
 #include <span>
 
-#include "decoding/decode.h"
+#include "decoding/search.h"
 
 namespace instructblip {
 

@@ -10,25 +10,15 @@
 #include <vector>
 
 #include "checkpoint/model_config.h"
+#include "language/language_state.h"
 #include "nn/weights.h"
 
 namespace instructblip {
 
-// P prompt positions, image tokens included | R hypotheses | L hidden | N rows of the head
+// S prompts | P positions of a prompt, image tokens included | R hypotheses of a prompt | L hidden
+// N rows of the head
 
-// A prompt being continued. Owns its caches; refers to its model, which must outlive it.
-class LanguageModelSession {
- public:
-  virtual ~LanguageModelSession() = default;
-  // Logits [1, N] of the first new token.
-  virtual at::Tensor prefill() = 0;
-  // Row r continues row sources[r] of the step before (0 after prefill) with tokens[r] -> logits
-  // [R, N].
-  virtual at::Tensor step(std::span<const std::int32_t> sources,
-                          std::span<const std::int32_t> tokens) = 0;
-};
-
-// Immutable; safe to use from several sessions.
+// Immutable; safe to use from several threads, each with states of its own.
 class LanguageModel {
  public:
   virtual ~LanguageModel() = default;
@@ -36,7 +26,12 @@ class LanguageModel {
   // The embeddings of text tokens, [1, T, L].
   virtual at::Tensor embed(std::span<const std::int32_t> ids) const = 0;
   // `prompt` [1, P, L]: the visual prefix and the embedded instruction.
-  virtual std::unique_ptr<LanguageModelSession> start(at::Tensor prompt) const = 0;
+  virtual std::unique_ptr<LanguageState> start(at::Tensor prompt) const = 0;
+  // Reads prompts, packed: logits [S, N] of the first new token of each. What it throws leaves the
+  // states as they were, here and in step().
+  virtual at::Tensor prefill(std::span<LanguageState* const> states) const = 0;
+  // A token more for every hypothesis of every state, packed: logits [R of all, N].
+  virtual at::Tensor step(std::span<const LanguageStep> steps) const = 0;
   // The ids that stand before the first new one in the sequence that is being generated: the prompt
   // of a decoder, the start token of an encoder-decoder. Repetition penalties look at them.
   virtual std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const = 0;

@@ -4,6 +4,7 @@
 #include <ATen/ops/index_select.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace instructblip::nn {
 namespace {
@@ -22,52 +23,73 @@ at::Tensor grown(const at::Tensor& old, std::int64_t dim, std::int64_t used, std
 
 }  // namespace
 
+void KvCache::clear() noexcept {
+  for (Layer& layer : layers_) layer = {};
+  now_ = {};
+  before_ = {};
+  gather_ = at::Tensor();
+}
+
 void KvCache::store_prompt(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values) {
   Layer& l = layers_[static_cast<std::size_t>(layer)];
-  shared_length_ = keys.size(2);
+  now_.shared_length = keys.size(2);
   l.shared_keys = keys.contiguous();
   l.shared_values = values.contiguous();
 }
 
 void KvCache::begin_step(std::span<const std::int32_t> sources) {
   const std::size_t rows = sources.size();
-  if (rows == 1 && table_.empty()) {
-    ++shared_length_;
+  Table next{now_.shared_length, now_.slots, {}};
+  if (rows == 1 && now_.pages.empty()) {
+    ++next.shared_length;
+    before_ = std::exchange(now_, std::move(next));
     return;
   }
-  slots_ = std::max(slots_, static_cast<std::int64_t>(rows));
-  for (std::vector<std::int32_t>& page : table_) {
-    std::vector<std::int32_t> reordered(rows);
+  next.slots = std::max(next.slots, static_cast<std::int64_t>(rows));
+  next.pages.reserve(now_.pages.size() + 1);
+  for (const std::vector<std::int32_t>& page : now_.pages) {
+    std::vector<std::int32_t>& reordered = next.pages.emplace_back(rows);
     for (std::size_t r = 0; r < rows; ++r)
       reordered[r] = page[static_cast<std::size_t>(sources[r])];
-    page = std::move(reordered);
   }
-  std::vector<std::int32_t>& newest = table_.emplace_back(rows);
+  std::vector<std::int32_t>& newest = next.pages.emplace_back(rows);
   for (std::size_t r = 0; r < rows; ++r) newest[r] = static_cast<std::int32_t>(r);
+  at::Tensor gather = make_gather(next, rows);
+  before_ = std::exchange(now_, std::move(next));
+  gather_ = std::move(gather);
+}
 
-  const auto positions = static_cast<std::int64_t>(table_.size());
-  gather_ = at::empty({static_cast<std::int64_t>(rows) * positions}, at::dtype(at::kInt));
-  auto* index = gather_.data_ptr<std::int32_t>();
+void KvCache::undo_step() {
+  now_ = std::move(before_);
+  before_ = {};
+}
+
+at::Tensor KvCache::make_gather(const Table& table, std::size_t rows) {
+  const auto positions = static_cast<std::int64_t>(table.pages.size());
+  at::Tensor gather = at::empty({static_cast<std::int64_t>(rows) * positions}, at::dtype(at::kInt));
+  auto* index = gather.data_ptr<std::int32_t>();
   for (std::size_t r = 0; r < rows; ++r) {
-    for (std::size_t t = 0; t < table_.size(); ++t) {
-      *index++ = static_cast<std::int32_t>(t) * static_cast<std::int32_t>(slots_) + table_[t][r];
+    for (std::size_t t = 0; t < table.pages.size(); ++t) {
+      *index++ =
+          static_cast<std::int32_t>(t) * static_cast<std::int32_t>(table.slots) + table.pages[t][r];
     }
   }
+  return gather;
 }
 
 KvView KvCache::append(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values) {
   Layer& l = layers_[static_cast<std::size_t>(layer)];
-  if (table_.empty()) {
+  if (now_.pages.empty()) {
     append_shared(l, keys, values);
   } else {
     append_tail(l, keys, values);
   }
   KvView view;
   if (l.shared_keys.defined()) {
-    view.shared_keys = l.shared_keys.narrow(2, 0, shared_length_);
-    view.shared_values = l.shared_values.narrow(2, 0, shared_length_);
+    view.shared_keys = l.shared_keys.narrow(2, 0, now_.shared_length);
+    view.shared_values = l.shared_values.narrow(2, 0, now_.shared_length);
   }
-  if (!table_.empty()) {
+  if (!now_.pages.empty()) {
     const std::int64_t rows = keys.size(0);
     const auto gathered = [&](const at::Tensor& tail) {
       return at::index_select(tail, 0, gather_)
@@ -81,11 +103,11 @@ KvView KvCache::append(std::int64_t layer, const at::Tensor& keys, const at::Ten
 }
 
 void KvCache::append_shared(Layer& layer, const at::Tensor& keys, const at::Tensor& values) const {
-  const std::int64_t position = shared_length_ - 1;
+  const std::int64_t position = now_.shared_length - 1;
   const auto put = [&](at::Tensor& shared, const at::Tensor& added) {
     if (!shared.defined())
       shared = at::empty({1, added.size(1), 0, added.size(3)}, added.options());
-    shared = grown(shared, 2, position, shared_length_);
+    shared = grown(shared, 2, position, now_.shared_length);
     shared.narrow(2, position, 1).copy_(added);
   };
   put(layer.shared_keys, keys);
@@ -97,8 +119,8 @@ void KvCache::append_tail(Layer& layer, const at::Tensor& keys, const at::Tensor
   const std::int64_t position = tail_length() - 1;
   const auto put = [&](at::Tensor& tail, const at::Tensor& added) {
     if (!tail.defined()) tail = at::empty({0, added.size(1), added.size(3)}, added.options());
-    tail = grown(tail, 0, position * slots_, tail_length() * slots_);
-    tail.narrow(0, position * slots_, rows).copy_(added.squeeze(2));
+    tail = grown(tail, 0, position * now_.slots, tail_length() * now_.slots);
+    tail.narrow(0, position * now_.slots, rows).copy_(added.squeeze(2));
   };
   put(layer.tail_keys, keys);
   put(layer.tail_values, values);

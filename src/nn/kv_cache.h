@@ -27,19 +27,24 @@ class KvCache {
  public:
   explicit KvCache(std::int64_t layers) : layers_(layers) {}
 
+  // Forgets everything.
+  void clear() noexcept;
+
   // The prompt's keys and values, [1, H, P, d]; once for each layer, before any step.
   void store_prompt(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values);
 
   // Begins a position: row r continues the row sources[r] of the position before (0 after the
   // prompt).
   void begin_step(std::span<const std::int32_t> sources);
+  // As if the last begin_step() had not been: of a step that failed. Once after it.
+  void undo_step();
 
   // The position's keys and values of one layer, [R, H, 1, d]; returns what its rows attend to, the
   // position itself included.
   KvView append(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values);
 
   // Positions that every row can see, the one begun included.
-  std::int64_t length() const { return shared_length_ + tail_length(); }
+  std::int64_t length() const { return now_.shared_length + tail_length(); }
 
  private:
   struct Layer {
@@ -47,15 +52,23 @@ class KvCache {
     at::Tensor tail_keys, tail_values;      // [capacity * slots, H, d]
   };
 
-  std::int64_t tail_length() const { return static_cast<std::int64_t>(table_.size()); }
+  std::int64_t tail_length() const { return static_cast<std::int64_t>(now_.pages.size()); }
   void append_shared(Layer& layer, const at::Tensor& keys, const at::Tensor& values) const;
   void append_tail(Layer& layer, const at::Tensor& keys, const at::Tensor& values) const;
 
+  // What a step changes but for keys and values, which only a table reaches.
+  struct Table {
+    std::int64_t shared_length = 0;
+    std::int64_t slots = 0;                        // slots of a page
+    std::vector<std::vector<std::int32_t>> pages;  // [T][R]: the slot of page t that row r reads
+  };
+
+  // The rows of tail_keys that a step reads.
+  static at::Tensor make_gather(const Table& table, std::size_t rows);
+
   std::vector<Layer> layers_;
-  std::int64_t shared_length_ = 0;
-  std::int64_t slots_ = 0;                        // slots of a page
-  std::vector<std::vector<std::int32_t>> table_;  // [T][R]: the slot of page t that row r reads
-  at::Tensor gather_;                             // [R * T] rows of tail_keys, row-major by (r, t)
+  Table now_, before_;  // the last step
+  at::Tensor gather_;   // [R * T] rows of tail_keys, row-major by (r, t)
 };
 
 }  // namespace instructblip::nn

@@ -13,15 +13,16 @@
 #include "image/image_processor.h"
 #include "instructblip/pipeline.h"
 #include "nn/compute_thread.h"
+#include "pipeline/image_reader.h"
 #include "pipeline/prompt.h"
 #include "pipeline/stages.h"
 
 namespace instructblip {
 
+class Job;
+
 struct ImageFeatures::Impl {
-  at::Tensor visual;    // [B, P, V], B pictures
-  double image_ms = 0;  // spent on making it
-  double vision_ms = 0;
+  std::vector<SeenPicture> pictures;  // one at least
 };
 
 struct Pipeline::Impl {
@@ -31,14 +32,12 @@ struct Pipeline::Impl {
   PromptBuilder prompts;
   std::unique_ptr<nn::ComputeThread> compute;
   std::unique_ptr<const Stages> stages;  // null where load() left the weights alone
+  std::unique_ptr<ImageReader> reader;   // null where there are no stages
 
   // Throws Error(invalid_argument) where there are none.
   const Stages& model() const;
 
-  at::Tensor pixels(std::span<const Image> images) const;           // [B, 3, H, W]
-  ImageFeatures::Impl encode(std::span<const Image> images) const;  // pixels and vision, timed
-  // What the queries make of `visual` [B, P, V], [B, Q, D]; `visual` itself without a Q-Former.
-  at::Tensor read_image(const Instruction& instruction, const at::Tensor& visual) const;
+  std::vector<at::Tensor> pixels(std::span<const Image> images) const;     // each [1, 3, H, W]
   at::Tensor project(const at::Tensor& rows) const;                        // [1, B Q, L]
   at::Tensor embed(const Prompt& prompt, const at::Tensor& prefix) const;  // [1, P, L]
 
@@ -51,8 +50,15 @@ struct Pipeline::Impl {
   void check_positions(const Prompt& prompt) const;
   Question question(std::string_view instruction, std::int64_t pictures,
                     const GenerationConfig& asked) const;
-  Generation answer(const ImageFeatures::Impl& features, const Question& question,
-                    const Control& control) const;
+  // Requests become jobs: checked, their pictures resized. Errors: as Pipeline::generate().
+  std::shared_ptr<Job> job(std::span<const Image> images, std::string_view instruction,
+                           const GenerationConfig& asked, const Control& control,
+                           std::size_t number = 0) const;
+  std::shared_ptr<Job> job(const ImageFeatures::Impl& features, std::string_view instruction,
+                           const GenerationConfig& asked, const Control& control,
+                           std::size_t number = 0) const;
+  std::shared_ptr<Job> job(const Request& request, const Control& control,
+                           std::size_t number) const;
 };
 
 }  // namespace instructblip

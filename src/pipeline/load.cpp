@@ -88,13 +88,14 @@ Pipeline Pipeline::load(const std::filesystem::path& checkpoint_dir, const LoadO
     });
     info.image_positions = static_cast<int>(stages->vision->positions());
     if (!options.weights) stages.reset();
+    auto reader = stages ? std::make_unique<ImageReader>(*stages, options.cache_bytes) : nullptr;
     log_info(printable(checkpoint_dir.string()) + ": " + info.family + " with " +
              info.language_model + ", weights held as " + info.precision + " on " + info.device +
              ", threads: " + std::to_string(info.threads));
     info.load_ms = watch.lap_ms();
-    return Pipeline(std::make_unique<const Impl>(
+    return Pipeline(std::make_shared<const Impl>(
         Impl{std::move(info), config.generation, ImageProcessor(image_config, options.resize),
-             std::move(prompts), std::move(compute), std::move(stages)}));
+             std::move(prompts), std::move(compute), std::move(stages), std::move(reader)}));
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory,
                 printable(checkpoint_dir.string()) + ": out of memory while loading");

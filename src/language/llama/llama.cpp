@@ -2,27 +2,10 @@
 
 #include <utility>
 
+#include "language/packing.h"
+
 namespace instructblip {
 namespace {
-
-class LlamaSession final : public LanguageModelSession {
- public:
-  LlamaSession(const Llama& model, at::Tensor prompt)
-      : model_(model), prompt_(std::move(prompt)), cache_(model.layers()) {}
-
-  at::Tensor prefill() override { return model_.prefill(std::exchange(prompt_, {}), cache_); }
-
-  at::Tensor step(std::span<const std::int32_t> sources,
-                  std::span<const std::int32_t> tokens) override {
-    cache_.begin_step(sources);
-    return model_.step(tokens, cache_);
-  }
-
- private:
-  const Llama& model_;
-  at::Tensor prompt_;  // [1, P, L]; dropped once it has been read
-  nn::KvCache cache_;
-};
 
 // A tied head is not stored a second time.
 nn::Linear read_head(const nn::Weights& weights, const LlamaConfig& config,
@@ -51,27 +34,33 @@ at::Tensor Llama::embed(std::span<const std::int32_t> ids) const {
   return embedding_(ids).unsqueeze(0);
 }
 
-std::unique_ptr<LanguageModelSession> Llama::start(at::Tensor prompt) const {
-  return std::make_unique<LlamaSession>(*this, std::move(prompt));
+std::unique_ptr<LanguageState> Llama::start(at::Tensor prompt) const {
+  return std::make_unique<LanguageState>(std::move(prompt),
+                                         static_cast<std::int64_t>(layers_.size()));
 }
 
 std::vector<std::int32_t> Llama::history(std::span<const std::int32_t> prompt) const {
   return {prompt.begin(), prompt.end()};
 }
 
-at::Tensor Llama::prefill(const at::Tensor& prompt, nn::KvCache& cache) const {
-  const Rotation rotation = rotary_.rotation(0, prompt.size(1));
-  at::Tensor x = prompt;
-  for (const LlamaLayer& layer : layers_) x = layer.prefill(x, rotation, cache);
-  const at::Tensor last = x.narrow(1, x.size(1) - 1, 1);  // [1, 1, L]
-  return head_(final_norm_(last)).squeeze(1);
+at::Tensor Llama::prefill(std::span<LanguageState* const> states) const {
+  PackedPrompts packed(states);
+  const Rotation rotation = rotary_.along_sequence(packed.positions());
+  at::Tensor x = packed.rows();
+  for (const LlamaLayer& layer : layers_) x = layer.prefill(x, rotation, packed.parts());
+  const at::Tensor logits = head_(final_norm_(packed.last_rows(x)));  // [S, N]
+  packed.keep();
+  return logits;
 }
 
-at::Tensor Llama::step(std::span<const std::int32_t> tokens, nn::KvCache& cache) const {
-  const Rotation rotation = rotary_.rotation(cache.length() - 1, 1);
-  at::Tensor x = embedding_(tokens).unsqueeze(1);  // [R, 1, L]
-  for (const LlamaLayer& layer : layers_) x = layer.step(x, rotation, cache);
-  return head_(final_norm_(x)).squeeze(1);
+at::Tensor Llama::step(std::span<const LanguageStep> steps) const {
+  PackedStep packed(steps);
+  const Rotation rotation = rotary_.of_rows(packed.positions());
+  at::Tensor x = embedding_(packed.tokens()).unsqueeze(1);  // [R, 1, L]
+  for (const LlamaLayer& layer : layers_) x = layer.step(x, rotation, packed.parts());
+  const at::Tensor logits = head_(final_norm_(x)).squeeze(1);  // [R, N]
+  packed.keep();
+  return logits;
 }
 
 }  // namespace instructblip

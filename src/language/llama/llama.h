@@ -21,16 +21,12 @@ class Llama final : public LanguageModel {
   Llama(const nn::Weights& weights, const LlamaConfig& config);
 
   at::Tensor embed(std::span<const std::int32_t> ids) const override;
-  std::unique_ptr<LanguageModelSession> start(at::Tensor prompt) const override;
+  std::unique_ptr<LanguageState> start(at::Tensor prompt) const override;
+  at::Tensor prefill(std::span<LanguageState* const> states) const override;
+  at::Tensor step(std::span<const LanguageStep> steps) const override;
   std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const override;
   std::int64_t vocabulary() const override { return embedding_.rows(); }
   std::int64_t width() const override { return embedding_.width(); }
-
-  // x [1, P, L] -> logits [1, N] of the last position.
-  at::Tensor prefill(const at::Tensor& prompt, nn::KvCache& cache) const;
-  // One token for each hypothesis -> logits [R, N].
-  at::Tensor step(std::span<const std::int32_t> tokens, nn::KvCache& cache) const;
-  std::int64_t layers() const { return static_cast<std::int64_t>(layers_.size()); }
 
  private:
   nn::Embedding embedding_;

@@ -3,27 +3,31 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <span>
+
 #include "checkpoint/model_config.h"
 #include "language/llama/rotary_embedding.h"
+#include "language/packing.h"
 #include "nn/activation.h"
 #include "nn/attention.h"
-#include "nn/kv_cache.h"
 #include "nn/linear.h"
 #include "nn/normalization.h"
 #include "nn/weights.h"
 
 namespace instructblip {
 
-// R hypotheses | P prompt positions | L hidden (4096) | F feed-forward (11008)
+// R hypotheses and P prompt positions, of all parts | L hidden (4096) | F feed-forward (11008)
 
 class LlamaLayer {
  public:
   LlamaLayer(const nn::Weights& weights, const LlamaConfig& config, std::int64_t index);
 
-  // The whole prompt, causally: x [1, P, L] -> [1, P, L]; its keys and values go to the cache.
-  at::Tensor prefill(const at::Tensor& x, const Rotation& rotation, nn::KvCache& cache) const;
-  // The position that the cache has begun: x [R, 1, L] -> [R, 1, L].
-  at::Tensor step(const at::Tensor& x, const Rotation& rotation, nn::KvCache& cache) const;
+  // Whole prompts, each causally: x [1, P, L] -> [1, P, L]; keys and values go to the caches.
+  at::Tensor prefill(const at::Tensor& x, const Rotation& rotation,
+                     std::span<const Part> parts) const;
+  // The position that the caches have begun: x [R, 1, L] -> [R, 1, L].
+  at::Tensor step(const at::Tensor& x, const Rotation& rotation, std::span<const Part> parts) const;
 
  private:
   struct Heads {

@@ -4,11 +4,14 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cos.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/neg.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/reciprocal.h>
 #include <ATen/ops/sin.h>
+
+#include <algorithm>
 
 namespace instructblip {
 
@@ -25,10 +28,22 @@ RotaryEmbedding::RotaryEmbedding(std::int64_t head_dim, double theta) {
   frequencies_ = at::reciprocal(at::pow(theta, exponents));
 }
 
-Rotation RotaryEmbedding::rotation(std::int64_t first, std::int64_t count) const {
-  const at::Tensor positions = at::arange(first, first + count, at::dtype(at::kFloat));  // [T]
-  const at::Tensor angles = positions.unsqueeze(1) * frequencies_.unsqueeze(0);          // [T, d/2]
-  const at::Tensor both = at::cat({angles, angles}, -1).unsqueeze(0).unsqueeze(0);  // [1, 1, T, d]
+Rotation RotaryEmbedding::along_sequence(std::span<const std::int64_t> positions) const {
+  return rotation(positions, {1, 1, static_cast<std::int64_t>(positions.size())});
+}
+
+Rotation RotaryEmbedding::of_rows(std::span<const std::int64_t> positions) const {
+  return rotation(positions, {static_cast<std::int64_t>(positions.size()), 1, 1});
+}
+
+Rotation RotaryEmbedding::rotation(std::span<const std::int64_t> positions,
+                                   std::array<std::int64_t, 3> shape) const {
+  const auto count = static_cast<std::int64_t>(positions.size());
+  at::Tensor at_rows = at::empty({count, 1}, at::dtype(at::kFloat));
+  std::copy(positions.begin(), positions.end(), at_rows.data_ptr<float>());
+  const at::Tensor angles = at_rows * frequencies_.unsqueeze(0);  // [n, d/2]
+  const at::Tensor both =
+      at::cat({angles, angles}, -1).view({shape[0], shape[1], shape[2], 2 * angles.size(1)});
   return {at::cos(both), at::sin(both)};
 }
 

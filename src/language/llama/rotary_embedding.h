@@ -3,11 +3,14 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
+#include <span>
+#include <utility>
 
 namespace instructblip {
 
-// The rotations of a run of positions, ready to be applied.
+// The rotations of rows at their positions, ready to be applied.
 class Rotation {
  public:
   Rotation(at::Tensor cosine, at::Tensor sine)
@@ -16,17 +19,23 @@ class Rotation {
   at::Tensor apply(const at::Tensor& x) const;
 
  private:
-  at::Tensor cosine_, sine_;  // [1, 1, T, d]
+  at::Tensor cosine_, sine_;  // [1, 1, T, d] or [B, 1, 1, d]
 };
 
 class RotaryEmbedding {
  public:
   // Frequencies theta^(-2j/d), j = 0 .. d/2 - 1.
   RotaryEmbedding(std::int64_t head_dim, double theta);
-  // For positions first .. first + count - 1.
-  Rotation rotation(std::int64_t first, std::int64_t count) const;
+  // For rows [1, H, T, d] at these T positions.
+  Rotation along_sequence(std::span<const std::int64_t> positions) const;
+  // For rows [B, H, 1, d] at these B positions.
+  Rotation of_rows(std::span<const std::int64_t> positions) const;
 
  private:
+  // For rows whose shape is `shape` but for the last dimension.
+  Rotation rotation(std::span<const std::int64_t> positions,
+                    std::array<std::int64_t, 3> shape) const;
+
   at::Tensor frequencies_;  // [d/2]
 };
 

@@ -1,36 +1,21 @@
 #include "language/opt/opt.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/index_select.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
 #include "instructblip/error.h"
+#include "language/packing.h"
 
 namespace instructblip {
 namespace {
 
 // The first rows of the table belong to padding, which is never run here.
 constexpr std::int64_t kUnusedPositions = 2;
-
-class OptSession final : public LanguageModelSession {
- public:
-  OptSession(const Opt& model, at::Tensor prompt)
-      : model_(model), prompt_(std::move(prompt)), cache_(model.layers()) {}
-
-  at::Tensor prefill() override { return model_.prefill(std::exchange(prompt_, {}), cache_); }
-
-  at::Tensor step(std::span<const std::int32_t> sources,
-                  std::span<const std::int32_t> tokens) override {
-    cache_.begin_step(sources);
-    return model_.step(tokens, cache_);
-  }
-
- private:
-  const Opt& model_;
-  at::Tensor prompt_;  // [1, P, E]; dropped once it has been read
-  nn::KvCache cache_;
-};
 
 // A tied head is not stored a second time.
 nn::Linear read_head(const nn::Weights& weights, const OptConfig& config,
@@ -69,8 +54,9 @@ at::Tensor Opt::embed(std::span<const std::int32_t> ids) const {
   return embedding_(ids).unsqueeze(0);
 }
 
-std::unique_ptr<LanguageModelSession> Opt::start(at::Tensor prompt) const {
-  return std::make_unique<OptSession>(*this, std::move(prompt));
+std::unique_ptr<LanguageState> Opt::start(at::Tensor prompt) const {
+  return std::make_unique<LanguageState>(std::move(prompt),
+                                         static_cast<std::int64_t>(layers_.size()));
 }
 
 std::vector<std::int32_t> Opt::history(std::span<const std::int32_t> prompt) const {
@@ -81,35 +67,42 @@ std::optional<std::int64_t> Opt::max_positions() const {
   return positions_.rows() - kUnusedPositions;
 }
 
-at::Tensor Opt::enter(const at::Tensor& x, std::int64_t first) const {
-  // Long prompts are refused before they come here.
-  if (first + x.size(1) > *max_positions()) {
+at::Tensor Opt::enter(const at::Tensor& x, std::span<const std::int64_t> positions) const {
+  at::Tensor index = at::empty({x.size(0)}, at::dtype(at::kLong));
+  std::ranges::transform(positions, index.data_ptr<std::int64_t>(), [this](std::int64_t position) {
+    // Long prompts are refused before they come here.
+    if (position < *max_positions()) return position + kUnusedPositions;
     throw Error(ErrorCode::invalid_argument,
                 "the prompt and its continuation expect more positions than the " +
                     std::to_string(*max_positions()) + " of the language model",
                 "shorten the instruction or lower max_new_tokens");
-  }
+  });
   const at::Tensor h = project_in_ ? (*project_in_)(x) : x;
-  const at::Tensor rows = positions_.table().narrow(0, first + kUnusedPositions, x.size(1));
-  return h + rows.to(at::kFloat);
+  return h + at::index_select(positions_.table(), 0, index).to(at::kFloat);
 }
 
 at::Tensor Opt::leave(const at::Tensor& x) const {
   at::Tensor h = final_norm_ ? (*final_norm_)(x) : x;
   if (project_out_) h = (*project_out_)(h);
-  return head_(h).squeeze(1);
+  return head_(h);
 }
 
-at::Tensor Opt::prefill(const at::Tensor& prompt, nn::KvCache& cache) const {
-  at::Tensor x = enter(prompt, 0);
-  for (const OptLayer& layer : layers_) x = layer.prefill(x, cache);
-  return leave(x.narrow(1, x.size(1) - 1, 1));
+at::Tensor Opt::prefill(std::span<LanguageState* const> states) const {
+  PackedPrompts packed(states);
+  at::Tensor x = enter(packed.rows().squeeze(0), packed.positions()).unsqueeze(0);  // [1, P, D]
+  for (const OptLayer& layer : layers_) x = layer.prefill(x, packed.parts());
+  const at::Tensor logits = leave(packed.last_rows(x));  // [S, N]
+  packed.keep();
+  return logits;
 }
 
-at::Tensor Opt::step(std::span<const std::int32_t> tokens, nn::KvCache& cache) const {
-  at::Tensor x = enter(embedding_(tokens).unsqueeze(1), cache.length() - 1);
-  for (const OptLayer& layer : layers_) x = layer.step(x, cache);
-  return leave(x);
+at::Tensor Opt::step(std::span<const LanguageStep> steps) const {
+  PackedStep packed(steps);
+  at::Tensor x = enter(embedding_(packed.tokens()), packed.positions()).unsqueeze(1);  // [R, 1, D]
+  for (const OptLayer& layer : layers_) x = layer.step(x, packed.parts());
+  const at::Tensor logits = leave(x.squeeze(1));  // [R, N]
+  packed.keep();
+  return logits;
 }
 
 }  // namespace instructblip

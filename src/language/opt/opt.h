@@ -26,22 +26,18 @@ class Opt final : public LanguageModel {
   at::Tensor embed(std::span<const std::int32_t> ids) const override;
   // `prompt` [1, P, E]. A prefill or a step that would pass the end of the table of positions
   // throws Error(invalid_argument).
-  std::unique_ptr<LanguageModelSession> start(at::Tensor prompt) const override;
+  std::unique_ptr<LanguageState> start(at::Tensor prompt) const override;
+  at::Tensor prefill(std::span<LanguageState* const> states) const override;
+  at::Tensor step(std::span<const LanguageStep> steps) const override;
   std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const override;
   std::int64_t vocabulary() const override { return embedding_.rows(); }
   std::int64_t width() const override { return embedding_.width(); }
   std::optional<std::int64_t> max_positions() const override;
 
-  // x [1, P, E] -> logits [1, N] of the last position.
-  at::Tensor prefill(const at::Tensor& prompt, nn::KvCache& cache) const;
-  // One token for each hypothesis -> logits [R, N].
-  at::Tensor step(std::span<const std::int32_t> tokens, nn::KvCache& cache) const;
-  std::int64_t layers() const { return static_cast<std::int64_t>(layers_.size()); }
-
  private:
-  // x [B, T, E] at the positions from `first` on -> [B, T, D].
-  at::Tensor enter(const at::Tensor& x, std::int64_t first) const;
-  // x [B, 1, D] -> logits [B, N].
+  // x [n, E] at these n positions -> [n, D].
+  at::Tensor enter(const at::Tensor& x, std::span<const std::int64_t> positions) const;
+  // x [B, D] -> logits [B, N].
   at::Tensor leave(const at::Tensor& x) const;
 
   nn::Embedding embedding_;

@@ -54,17 +54,24 @@ at::Tensor OptLayer::finish(const at::Tensor& x, const at::Tensor& attended) con
   return norm_before_ ? h : feed_forward_norm_(h);
 }
 
-at::Tensor OptLayer::prefill(const at::Tensor& x, nn::KvCache& cache) const {
+at::Tensor OptLayer::prefill(const at::Tensor& x, std::span<const Part> parts) const {
   const Heads heads = project(x);
-  cache.store_prompt(index_, heads.keys, heads.values);
-  return finish(x, nn::attention(heads.queries, heads.keys, heads.values,
-                                 attention_options(/*causal=*/true)));
+  return finish(x, by_part(parts, 1, [&](const Part& part, std::size_t) {
+                  const at::Tensor keys = part.of(heads.keys, 2), values = part.of(heads.values, 2);
+                  part.state->cache.store_prompt(index_, keys, values);
+                  return nn::attention(part.of(heads.queries, 2), keys, values,
+                                       attention_options(/*causal=*/true));
+                }));
 }
 
-at::Tensor OptLayer::step(const at::Tensor& x, nn::KvCache& cache) const {
+at::Tensor OptLayer::step(const at::Tensor& x, std::span<const Part> parts) const {
   const Heads heads = project(x);
-  const nn::KvView view = cache.append(index_, heads.keys, heads.values);
-  return finish(x, nn::cached_attention(heads.queries, view, attention_options(/*causal=*/false)));
+  return finish(x, by_part(parts, 0, [&](const Part& part, std::size_t) {
+                  const nn::KvView view = part.state->cache.append(index_, part.of(heads.keys, 0),
+                                                                   part.of(heads.values, 0));
+                  return nn::cached_attention(part.of(heads.queries, 0), view,
+                                              attention_options(/*causal=*/false));
+                }));
 }
 
 }  // namespace instructblip

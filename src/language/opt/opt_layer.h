@@ -3,26 +3,29 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <span>
+
 #include "checkpoint/model_config.h"
+#include "language/packing.h"
 #include "nn/activation.h"
 #include "nn/attention.h"
-#include "nn/kv_cache.h"
 #include "nn/linear.h"
 #include "nn/normalization.h"
 #include "nn/weights.h"
 
 namespace instructblip {
 
-// R hypotheses | P prompt positions | D hidden (2560) | F feed-forward (10240)
+// R hypotheses and P prompt positions, of all parts | D hidden (2560) | F feed-forward (10240)
 
 class OptLayer {
  public:
   OptLayer(const nn::Weights& weights, const OptConfig& config, std::int64_t index);
 
-  // The whole prompt, causally: x [1, P, D] -> [1, P, D]; its keys and values go to the cache.
-  at::Tensor prefill(const at::Tensor& x, nn::KvCache& cache) const;
-  // The position that the cache has begun: x [R, 1, D] -> [R, 1, D].
-  at::Tensor step(const at::Tensor& x, nn::KvCache& cache) const;
+  // Whole prompts, each causally: x [1, P, D] -> [1, P, D]; keys and values go to the caches.
+  at::Tensor prefill(const at::Tensor& x, std::span<const Part> parts) const;
+  // The position that the caches have begun: x [R, 1, D] -> [R, 1, D].
+  at::Tensor step(const at::Tensor& x, std::span<const Part> parts) const;
 
  private:
   struct Heads {

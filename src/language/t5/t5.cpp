@@ -10,29 +10,6 @@
 namespace instructblip {
 namespace {
 
-class T5Session final : public LanguageModelSession {
- public:
-  T5Session(const T5& model, at::Tensor prompt)
-      : model_(model), prompt_(std::move(prompt)), cache_(model.decoder_layers()) {}
-
-  at::Tensor prefill() override {
-    memories_ = model_.encode(std::exchange(prompt_, {}));
-    return step(std::array<std::int32_t, 1>{0}, std::array{model_.decoder_start()});
-  }
-
-  at::Tensor step(std::span<const std::int32_t> sources,
-                  std::span<const std::int32_t> tokens) override {
-    cache_.begin_step(sources);
-    return model_.step(tokens, memories_, cache_);
-  }
-
- private:
-  const T5& model_;
-  at::Tensor prompt_;  // [1, P, L]; dropped once it has been encoded
-  std::vector<T5CrossMemory> memories_;
-  nn::KvCache cache_;
-};
-
 // The embedding is stored under one of three names, or under several as copies.
 nn::Embedding read_embedding(const nn::Weights& weights, const T5Config& config) {
   constexpr std::array names = {"shared", "encoder.embed_tokens", "decoder.embed_tokens"};
@@ -82,37 +59,52 @@ at::Tensor T5::embed(std::span<const std::int32_t> ids) const {
   return embedding_(ids).unsqueeze(0);
 }
 
-std::unique_ptr<LanguageModelSession> T5::start(at::Tensor prompt) const {
-  return std::make_unique<T5Session>(*this, std::move(prompt));
+std::unique_ptr<LanguageState> T5::start(at::Tensor prompt) const {
+  return std::make_unique<LanguageState>(std::move(prompt),
+                                         static_cast<std::int64_t>(decoder_.size()));
 }
 
 std::vector<std::int32_t> T5::history(std::span<const std::int32_t>) const {
   return {decoder_start_};
 }
 
-std::vector<T5CrossMemory> T5::encode(const at::Tensor& prompt) const {
-  const std::int64_t length = prompt.size(1);
-  const at::Tensor bias = encoder_bias_.between(0, length, length);  // [1, H, P, P]
-  at::Tensor x = prompt;
-  for (const T5EncoderBlock& block : encoder_) x = block.forward(x, bias);
+void T5::encode(const PackedPrompts& prompts) const {
+  std::vector<at::Tensor> biases;  // [1, H, P, P] of each prompt
+  for (const Part& part : prompts.parts()) {
+    biases.push_back(encoder_bias_.between(0, part.count, part.count));
+  }
+  at::Tensor x = prompts.rows();
+  for (const T5EncoderBlock& block : encoder_) x = block.forward(x, biases, prompts.parts());
   const at::Tensor encoded = encoder_norm_(x);  // [1, P, L]
-  std::vector<T5CrossMemory> memories;
-  memories.reserve(decoder_.size());
-  for (const T5DecoderBlock& block : decoder_) memories.push_back(block.remember(encoded));
-  return memories;
+  for (const T5DecoderBlock& block : decoder_) block.remember(encoded, prompts.parts());
 }
 
-at::Tensor T5::step(std::span<const std::int32_t> tokens,
-                    const std::vector<T5CrossMemory>& memories, nn::KvCache& cache) const {
-  const std::int64_t length = cache.length();
-  const at::Tensor bias = decoder_bias_.between(length - 1, 1, length);  // [1, H, 1, T]
-  at::Tensor x = embedding_(tokens).unsqueeze(1);                        // [R, 1, L]
-  for (std::size_t i = 0; i < decoder_.size(); ++i) {
-    x = decoder_[i].step(x, bias, memories[i], cache);
+at::Tensor T5::prefill(std::span<LanguageState* const> states) const {
+  PackedPrompts packed(states);
+  encode(packed);
+  constexpr std::array<std::int32_t, 1> kFromNothing = {0};
+  const std::array<std::int32_t, 1> start = {decoder_start_};
+  std::vector<LanguageStep> steps;
+  for (LanguageState* state : states) steps.push_back({state, kFromNothing, start});
+  const at::Tensor logits = step(steps);  // [S, N]
+  packed.keep();
+  return logits;
+}
+
+at::Tensor T5::step(std::span<const LanguageStep> steps) const {
+  PackedStep packed(steps);
+  std::vector<at::Tensor> biases;  // [1, H, 1, T] of each state
+  for (const Part& part : packed.parts()) {
+    const std::int64_t length = part.state->cache.length();
+    biases.push_back(decoder_bias_.between(length - 1, 1, length));
   }
+  at::Tensor x = embedding_(packed.tokens()).unsqueeze(1);  // [R, 1, L]
+  for (const T5DecoderBlock& block : decoder_) x = block.step(x, biases, packed.parts());
   at::Tensor h = decoder_norm_(x);
   if (head_scale_ != 1.0) h = h * head_scale_;
-  return head_(h).squeeze(1);
+  const at::Tensor logits = head_(h).squeeze(1);  // [R, N]
+  packed.keep();
+  return logits;
 }
 
 }  // namespace instructblip

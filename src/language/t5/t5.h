@@ -11,6 +11,7 @@
 
 #include "checkpoint/model_config.h"
 #include "language/language_model.h"
+#include "language/packing.h"
 #include "language/t5/relative_position_bias.h"
 #include "language/t5/t5_layer.h"
 #include "nn/embedding.h"
@@ -22,20 +23,17 @@ class T5 final : public LanguageModel {
   T5(const nn::Weights& weights, const T5Config& config);
 
   at::Tensor embed(std::span<const std::int32_t> ids) const override;
-  std::unique_ptr<LanguageModelSession> start(at::Tensor prompt) const override;
+  std::unique_ptr<LanguageState> start(at::Tensor prompt) const override;
+  at::Tensor prefill(std::span<LanguageState* const> states) const override;
+  at::Tensor step(std::span<const LanguageStep> steps) const override;
   std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const override;
   std::int64_t vocabulary() const override { return embedding_.rows(); }
   std::int64_t width() const override { return embedding_.width(); }
 
-  // The prompt [1, P, L] -> what each decoder block looks at.
-  std::vector<T5CrossMemory> encode(const at::Tensor& prompt) const;
-  // One token for each hypothesis -> logits [R, N].
-  at::Tensor step(std::span<const std::int32_t> tokens, const std::vector<T5CrossMemory>& memories,
-                  nn::KvCache& cache) const;
-  std::int64_t decoder_layers() const { return static_cast<std::int64_t>(decoder_.size()); }
-  std::int32_t decoder_start() const { return decoder_start_; }
-
  private:
+  // Fills the states' memories.
+  void encode(const PackedPrompts& prompts) const;
+
   std::int32_t decoder_start_;
   nn::Embedding embedding_;
   RelativePositionBias encoder_bias_, decoder_bias_;

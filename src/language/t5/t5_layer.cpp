@@ -51,11 +51,17 @@ T5EncoderBlock::T5EncoderBlock(const nn::Weights& weights, const T5Config& confi
       attention_(weights / "layer" / 0 / "SelfAttention", config),
       feed_forward_(weights / "layer" / 1 / "DenseReluDense", config) {}
 
-at::Tensor T5EncoderBlock::forward(const at::Tensor& x, const at::Tensor& bias) const {
+at::Tensor T5EncoderBlock::forward(const at::Tensor& x, std::span<const at::Tensor> biases,
+                                   std::span<const Part> parts) const {
   const at::Tensor normed = before_attention_(x);
-  const at::Tensor h =
-      x + attention_.output(nn::attention(attention_.queries(normed), attention_.keys(normed),
-                                          attention_.values(normed), with_bias(bias)));
+  const at::Tensor queries = attention_.queries(normed);
+  const at::Tensor keys = attention_.keys(normed);
+  const at::Tensor values = attention_.values(normed);
+  const at::Tensor seen = by_part(parts, 1, [&](const Part& part, std::size_t i) {
+    return nn::attention(part.of(queries, 2), part.of(keys, 2), part.of(values, 2),
+                         with_bias(biases[i]));
+  });
+  const at::Tensor h = x + attention_.output(seen);
   return h + feed_forward_.forward(before_feed_forward_(h));
 }
 
@@ -70,21 +76,39 @@ T5DecoderBlock::T5DecoderBlock(const nn::Weights& weights, const T5Config& confi
       cross_(weights / "layer" / 1 / "EncDecAttention", config),
       feed_forward_(weights / "layer" / 2 / "DenseReluDense", config) {}
 
-T5CrossMemory T5DecoderBlock::remember(const at::Tensor& encoded) const {
-  return {cross_.keys(encoded).contiguous(), cross_.values(encoded).contiguous()};
+void T5DecoderBlock::remember(const at::Tensor& encoded, std::span<const Part> parts) const {
+  const at::Tensor keys = cross_.keys(encoded), values = cross_.values(encoded);  // [1, H, P, d]
+  for (const Part& part : parts) {
+    part.state->memories.push_back(
+        {part.of(keys, 2).contiguous(), part.of(values, 2).contiguous()});
+  }
 }
 
-at::Tensor T5DecoderBlock::step(const at::Tensor& x, const at::Tensor& bias,
-                                const T5CrossMemory& memory, nn::KvCache& cache) const {
+at::Tensor T5DecoderBlock::look_back(const at::Tensor& x, std::span<const at::Tensor> biases,
+                                     std::span<const Part> parts) const {
   const at::Tensor normed = before_self_(x);
-  const nn::KvView view = cache.append(index_, self_.keys(normed), self_.values(normed));
-  at::Tensor h =
-      x + self_.output(nn::cached_attention(self_.queries(normed), view, with_bias(bias)));
+  const at::Tensor queries = self_.queries(normed);  // [R, H, 1, d]
+  const at::Tensor keys = self_.keys(normed), values = self_.values(normed);
+  return self_.output(by_part(parts, 0, [&](const Part& part, std::size_t i) {
+    const nn::KvView view = part.state->cache.append(index_, part.of(keys, 0), part.of(values, 0));
+    return nn::cached_attention(part.of(queries, 0), view, with_bias(biases[i]));
+  }));
+}
 
+at::Tensor T5DecoderBlock::look_at_prompt(const at::Tensor& x, std::span<const Part> parts) const {
   // All hypotheses look at the same memory: they are so many queries of one attention.
-  const at::Tensor queries = cross_.queries(before_cross_(h)).transpose(0, 2);  // [1, H, R, d]
-  const at::Tensor seen = nn::attention(queries, memory.keys, memory.values, with_bias({}));
-  h = h + cross_.output(seen.transpose(0, 1));  // [R, 1, L]
+  const at::Tensor queries = cross_.queries(before_cross_(x)).transpose(0, 2);  // [1, H, R, d]
+  const at::Tensor seen = by_part(parts, 1, [&](const Part& part, std::size_t) {
+    const CrossMemory& memory = part.state->memories[static_cast<std::size_t>(index_)];
+    return nn::attention(part.of(queries, 2), memory.keys, memory.values, with_bias({}));
+  });                                          // [1, R, H * d]
+  return cross_.output(seen.transpose(0, 1));  // [R, 1, L]
+}
+
+at::Tensor T5DecoderBlock::step(const at::Tensor& x, std::span<const at::Tensor> biases,
+                                std::span<const Part> parts) const {
+  at::Tensor h = x + look_back(x, biases, parts);
+  h = h + look_at_prompt(h, parts);
   return h + feed_forward_.forward(before_feed_forward_(h));
 }
 

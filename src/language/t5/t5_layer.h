@@ -3,19 +3,21 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <optional>
+#include <span>
 
 #include "checkpoint/model_config.h"
+#include "language/packing.h"
 #include "nn/activation.h"
 #include "nn/attention.h"
-#include "nn/kv_cache.h"
 #include "nn/linear.h"
 #include "nn/normalization.h"
 #include "nn/weights.h"
 
 namespace instructblip {
 
-// R hypotheses | P encoder positions, image tokens included | L hidden (2048)
+// R hypotheses and P encoder positions, image tokens included, of all parts | L hidden (2048)
 // F feed-forward (5120) | H heads | d width of a head; H * d need not equal L
 
 // Scores are not divided by sqrt(d), and no projection has a bias.
@@ -49,8 +51,9 @@ class T5FeedForward {
 class T5EncoderBlock {
  public:
   T5EncoderBlock(const nn::Weights& weights, const T5Config& config);
-  // x [1, P, L], bias [1, H, P, P] -> [1, P, L].
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& bias) const;
+  // x [1, P, L]; of each part a bias [1, H, its P, its P] -> [1, P, L].
+  at::Tensor forward(const at::Tensor& x, std::span<const at::Tensor> biases,
+                     std::span<const Part> parts) const;
 
  private:
   nn::RmsNorm before_attention_, before_feed_forward_;
@@ -58,21 +61,22 @@ class T5EncoderBlock {
   T5FeedForward feed_forward_;
 };
 
-// Keys and values of the encoder's output, computed once for all steps and hypotheses.
-struct T5CrossMemory {
-  at::Tensor keys, values;  // [1, H, P, d]
-};
-
 class T5DecoderBlock {
  public:
   T5DecoderBlock(const nn::Weights& weights, const T5Config& config, std::int64_t index);
 
-  T5CrossMemory remember(const at::Tensor& encoded) const;  // encoded [1, P, L]
-  // The position that the cache has begun: x [R, 1, L], bias [1, H, 1, T] -> [R, 1, L].
-  at::Tensor step(const at::Tensor& x, const at::Tensor& bias, const T5CrossMemory& memory,
-                  nn::KvCache& cache) const;
+  // Adds this block's memory to each part's state; encoded [1, P, L].
+  void remember(const at::Tensor& encoded, std::span<const Part> parts) const;
+  // The position that the caches have begun: x [R, 1, L]; of each part a bias [1, H, 1, its T] ->
+  // [R, 1, L].
+  at::Tensor step(const at::Tensor& x, std::span<const at::Tensor> biases,
+                  std::span<const Part> parts) const;
 
  private:
+  at::Tensor look_back(const at::Tensor& x, std::span<const at::Tensor> biases,
+                       std::span<const Part> parts) const;
+  at::Tensor look_at_prompt(const at::Tensor& x, std::span<const Part> parts) const;
+
   std::int64_t index_;
   nn::RmsNorm before_self_, before_cross_, before_feed_forward_;
   T5Attention self_, cross_;

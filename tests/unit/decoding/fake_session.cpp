@@ -92,14 +92,11 @@ std::vector<float> FakeModel::logits(std::span<const std::int32_t> history) cons
 FakeSession::FakeSession(FakeModel model, std::vector<std::int32_t> prompt)
     : model_(std::move(model)), rows_{std::move(prompt)} {}
 
-std::span<const float> FakeSession::prefill() {
-  EXPECT_EQ(steps_, 0);
-  return hand_out();
-}
-
-std::span<const float> FakeSession::step(std::span<const std::int32_t> sources,
-                                         std::span<const std::int32_t> tokens) {
+std::span<const float> FakeSession::run(const Search::Step& step) {
+  const auto& [sources, tokens] = step;
   EXPECT_EQ(sources.size(), tokens.size());
+  EXPECT_EQ(tokens.empty(), !prompt_read_) << "the prompt first, and once";
+  if (!std::exchange(prompt_read_, true)) return hand_out();
   ++steps_;
   std::vector<std::vector<std::int32_t>> next;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
@@ -120,6 +117,12 @@ std::span<const float> FakeSession::hand_out() {
   }
   if (tamper) tamper(steps_, logits_);
   return logits_;
+}
+
+DecodeResult decode(FakeSession& session, const DecodeRequest& request) {
+  const auto search = make_search(request, session.vocabulary());
+  while (const auto step = search->next()) search->accept(session.run(*step));
+  return {search->result()};
 }
 
 std::vector<GoldenCase> golden_cases(const std::string& name) {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/json.h"
-#include "decoding/decode.h"
+#include "decoding/search.h"
 
 namespace instructblip::testing {
 
@@ -27,14 +27,12 @@ struct FakeModel {
 };
 
 // Keeps a history per row, and fails the test where a step is not consistent with the last one.
-class FakeSession : public LanguageSession {
+class FakeSession {
  public:
   FakeSession(FakeModel model, std::vector<std::int32_t> prompt);
 
-  std::int64_t vocabulary() const override { return model_.vocabulary; }
-  std::span<const float> prefill() override;
-  std::span<const float> step(std::span<const std::int32_t> sources,
-                              std::span<const std::int32_t> tokens) override;
+  std::int64_t vocabulary() const { return model_.vocabulary; }
+  std::span<const float> run(const Search::Step& step);
 
   int steps() const { return steps_; }
   // Changes the logits of a step (0: the prompt's) before they are handed out.
@@ -47,7 +45,14 @@ class FakeSession : public LanguageSession {
   std::vector<std::vector<std::int32_t>> rows_;
   std::vector<float> logits_;
   int steps_ = 0;
+  bool prompt_read_ = false;
 };
+
+// The whole loop.
+struct DecodeResult {
+  std::vector<DecodedSequence> sequences;
+};
+DecodeResult decode(FakeSession& session, const DecodeRequest& request);
 
 // One case of a golden file.
 struct GoldenCase {

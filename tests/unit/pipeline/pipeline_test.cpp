@@ -14,27 +14,17 @@
 #include <vector>
 
 #include "support/temp_directory.h"
+#include "unit/pipeline/toys.h"
 
 namespace instructblip {
 namespace {
 
-const std::filesystem::path kSource = INSTRUCTBLIP_SOURCE_DIR;
+using test::checkpoint;
+using test::kSource;
+using test::picture;
+using test::tokens;
+
 constexpr const char* kInstruction = "What is unusual about this image?";
-
-std::filesystem::path checkpoint(const std::string& name) {
-  return kSource / "tests/golden/checkpoints" / name;
-}
-
-Image picture(const std::string& name = "astronaut.jpg") {
-  return Image::open(kSource / "tests/data/images" / name);
-}
-
-GenerationConfig tokens(int count) {
-  GenerationConfig config;
-  config.max_new_tokens = count;
-  config.min_new_tokens = count;
-  return config;
-}
 
 // Every kind of language model is held to every promise.
 class PipelineTest : public testing::TestWithParam<std::string> {
@@ -43,7 +33,9 @@ class PipelineTest : public testing::TestWithParam<std::string> {
     static std::map<std::string, Pipeline> loaded;
     auto found = loaded.find(GetParam());
     if (found == loaded.end()) {
-      found = loaded.emplace(GetParam(), Pipeline::load(checkpoint(GetParam()))).first;
+      // Without caches, so that every stage runs in every test.
+      found = loaded.emplace(GetParam(), Pipeline::load(checkpoint(GetParam()), {.cache_bytes = 0}))
+                  .first;
     }
     return found->second;
   }

@@ -1,0 +1,95 @@
+// The decoding loop, turned inside out: it says what the language model is to run next and takes
+// the logits, so that many answers can share one pass of a model. Knows no torch.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <vector>
+
+#include "decoding/stops.h"
+#include "instructblip/generation.h"
+
+namespace instructblip {
+
+struct DecodeRequest {
+  GenerationConfig options;  // from resolve_options(): every value filled
+  // End tokens, each once; empty = only the length ends an answer. With beams their number decides
+  // how many continuations are looked at.
+  std::vector<std::int32_t> stop_ids;
+  // What the repetition penalty and n-grams see before the new tokens. Decoder-only: the whole
+  // prompt, image placeholders included; T5: the start token.
+  std::vector<std::int32_t> prompt_ids;
+  const StopMatcher* stops = nullptr;  // stop strings; borrowed
+  // After each step: the new token where one row is decoded greedily or by sampling (the end token
+  // included), else -1. What it returns matters only while an answer is incomplete.
+  std::function<Flow(std::int32_t id)> on_step = {};
+  std::optional<std::chrono::steady_clock::time_point> deadline = {};
+  std::stop_token stop = {};
+};
+
+struct DecodedSequence {
+  std::vector<std::int32_t> tokens;  // new ids; the end token included, nothing after it
+  FinishReason finish_reason = FinishReason::length;
+  double score = 0;             // as Sequence::score
+  std::vector<float> logprobs;  // as Sequence::logprobs
+};
+
+// An answer being looked for: greedily, by sampling or with beams. Answers as the reference's
+// generate() does: the same ids and, up to rounding, scores; sampling draws from the same
+// distribution with generator numbers of its own. Not shared between threads.
+class Search {
+ public:
+  virtual ~Search() = default;
+
+  // What the model is to run. Valid until accept().
+  struct Step {
+    // Row r continues row sources[r] of the logits before (0: the prompt's) with tokens[r]. Both
+    // are empty for the prompt itself, which comes first.
+    std::span<const std::int32_t> sources, tokens;
+    std::size_t rows() const { return std::max<std::size_t>(1, tokens.size()); }
+  };
+
+  // None: the answer is complete, or was cancelled. Asking again changes nothing.
+  // Errors: deadline.
+  std::optional<Step> next();
+
+  // The logits [rows, vocabulary] of the step that next() named; borrowed for the call.
+  // Errors: bad_model (logits that are not finite, the step is named); internal (of another size
+  // than promised); invalid_argument (options that leave nothing to choose from).
+  void accept(std::span<const float> logits);
+
+  // Best first; never empty. Once, after next() gave none.
+  virtual std::vector<DecodedSequence> result() = 0;
+
+ protected:
+  explicit Search(std::size_t vocabulary) : vocabulary_(vocabulary) {}
+  std::size_t vocabulary() const { return vocabulary_; }
+  // next() and, for logits that are sound, accept().
+  virtual std::optional<Step> propose() = 0;
+  virtual void extend(std::span<const float> logits) = 0;
+
+ private:
+  std::size_t vocabulary_;
+  std::size_t rows_ = 0;  // of the step that next() named
+  int step_ = 0;
+};
+
+// `vocabulary` is the length of a row of logits. Errors: unsupported (a vocabulary too small for
+// the beams).
+std::unique_ptr<Search> make_search(DecodeRequest request, std::int64_t vocabulary);
+
+// The probabilities, [vocabulary], that the next token is drawn from after `new_tokens`: softmax of
+// the processed logits (with beams: of the processed log probabilities of one hypothesis). For
+// comparing them with the reference's, whose draws are of another generator.
+std::vector<double> next_token_distribution(std::span<const float> logits,
+                                            const DecodeRequest& request,
+                                            std::span<const std::int32_t> new_tokens);
+
+}  // namespace instructblip

@@ -1,0 +1,152 @@
+#include "pipeline/batch.h"
+
+#include <ATen/ops/cat.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "interface/stopwatch.h"
+
+namespace instructblip {
+namespace {
+
+bool failed(const Job* job) { return job->error != nullptr; }
+
+}  // namespace
+
+void Batch::admit(std::shared_ptr<Job> job) { jobs_.push_back(std::move(job)); }
+
+std::size_t Batch::rows() const {
+  std::size_t rows = 0;
+  for (const auto& job : jobs_) rows += job->rows();
+  return rows;
+}
+
+void Batch::together(const Jobs& jobs, const std::function<void(const Jobs&)>& work) {
+  Jobs sound;
+  std::ranges::remove_copy_if(jobs, std::back_inserter(sound), failed);
+  if (sound.empty()) return;
+  try {
+    impl_.compute->run([&] { work(sound); });
+  } catch (...) {
+    if (sound.size() == 1) {
+      sound.front()->error = std::current_exception();
+      return;
+    }
+    for (Job* job : sound) together({job}, work);
+  }
+}
+
+std::vector<std::shared_ptr<Job>> Batch::advance() {
+  Jobs reading, writing;
+  std::size_t prompt_rows = 0;
+  for (const auto& job : jobs_) {
+    if (!job->goes_on()) continue;
+    if (job->has_begun()) {
+      writing.push_back(job.get());
+    } else if (reading.empty() || prompt_rows + job->prompt_rows() <= kPromptRowsOfAPass) {
+      prompt_rows += job->prompt_rows();
+      reading.push_back(job.get());
+    }
+  }
+  read_prompts(reading);
+  decode(writing);
+
+  std::vector<std::shared_ptr<Job>> ended;
+  std::erase_if(jobs_, [&](const std::shared_ptr<Job>& job) {
+    if (job->goes_on()) return false;
+    ended.push_back(job);
+    return true;
+  });
+  return ended;
+}
+
+void Batch::read_prompts(const Jobs& jobs) {
+  see(jobs);
+  read_images(jobs);
+  together(jobs, [&](const Jobs& sound) {
+    for (Job* job : sound) {
+      Stopwatch watch;
+      const at::Tensor rows = impl_.embed(job->prompt(), impl_.project(job->queries));
+      job->state = impl_.model().language->start(rows);
+      job->queries = at::Tensor();
+      job->timings.qformer += watch.lap_ms();
+    }
+  });
+  decode(jobs);
+}
+
+void Batch::see(const Jobs& jobs) {
+  together(jobs, [&](const Jobs& sound) {
+    Stopwatch watch;
+    std::vector<at::Tensor> pixels;
+    for (const Job* job : sound) {
+      pixels.insert(pixels.end(), job->pixels.begin(), job->pixels.end());
+    }
+    const std::vector<ImageReader::Seen> all = impl_.reader->see(pixels);
+    const double ms = watch.lap_ms();
+    auto seen = all.begin();
+    for (Job* job : sound) {
+      for (std::size_t i = 0; i < job->pixels.size(); ++i, ++seen) {
+        job->pictures.push_back(seen->picture);
+        if (!seen->cached) job->timings.vision = ms;
+      }
+      job->pixels.clear();
+    }
+  });
+}
+
+void Batch::read_images(const Jobs& jobs) {
+  together(jobs, [&](const Jobs& sound) {
+    Stopwatch watch;
+    std::vector<Reading> readings;
+    for (const Job* job : sound) {
+      for (const SeenPicture& picture : job->pictures) {
+        readings.push_back({picture, job->prompt().instruction.qformer});
+      }
+    }
+    const std::vector<ImageReader::Read> all = impl_.reader->read(readings);
+    const double ms = watch.lap_ms();
+    auto read = all.begin();
+    for (Job* job : sound) {
+      std::vector<at::Tensor> queries;
+      for (std::size_t i = 0; i < job->pictures.size(); ++i, ++read) {
+        queries.push_back(read->queries);
+        if (!read->cached) job->timings.qformer = ms;
+      }
+      job->queries = queries.size() == 1 ? queries.front() : at::cat(queries);
+      job->pictures.clear();
+    }
+  });
+}
+
+void Batch::decode(const Jobs& jobs) {
+  together(jobs, [&](const Jobs& sound) {
+    Stopwatch watch;
+    const LanguageModel& language = *impl_.model().language;
+    std::vector<LanguageState*> states;
+    std::vector<LanguageStep> steps;
+    for (Job* job : sound) {
+      const Search::Step step = job->step();
+      states.push_back(job->state.get());
+      steps.push_back({job->state.get(), step.sources, step.tokens});
+    }
+    const bool prompts = !sound.front()->has_begun();
+    const at::Tensor logits =
+        (prompts ? language.prefill(states) : language.step(steps)).contiguous();  // [R, N]
+    const double ms = watch.lap_ms();
+    std::int64_t first = 0;
+    for (Job* job : sound) {
+      const auto rows = static_cast<std::int64_t>(job->step().rows());
+      job->logits = logits.narrow(0, first, rows);
+      if (prompts) job->timings.prefill = ms;
+      first += rows;
+    }
+  });
+  for (Job* job : jobs) {
+    if (!failed(job)) job->accept();
+  }
+}
+
+}  // namespace instructblip

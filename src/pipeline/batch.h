@@ -1,0 +1,57 @@
+// Requests that are answered together: each pass of the language model moves all of them by a
+// token.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "pipeline/impl.h"
+#include "pipeline/job.h"
+
+namespace instructblip {
+
+// The prompts that one pass reads, at most (one prompt may be longer): they hold up the answers
+// that are being written, and their activations take memory.
+inline constexpr std::size_t kPromptRowsOfAPass = 1024;
+
+// Hypotheses that are moved together: a matrix is read once for all of them, and beyond this many
+// the time goes into arithmetic, of which sharing saves none.
+inline constexpr std::size_t kRowsOfABatch = 32;
+
+// Jobs come and go between passes. Within a pass their rows are packed, never padded, and attention
+// keeps them apart, so that an answer is the one that its job gets alone. A pass that fails is
+// repeated with each job by itself: only those that fail again have failed. Not shared between
+// threads.
+class Batch {
+ public:
+  explicit Batch(const Pipeline::Impl& impl) : impl_(impl) {}
+
+  void admit(std::shared_ptr<Job> job);
+  bool empty() const { return jobs_.empty(); }
+  std::size_t jobs() const { return jobs_.size(); }
+  // Hypotheses that the next pass may move.
+  std::size_t rows() const;
+
+  // Reads the prompts of the jobs that came first, moves the others by a token and hands back what
+  // has ended: jobs whose next() gives none, or whose error is set.
+  std::vector<std::shared_ptr<Job>> advance();
+
+ private:
+  using Jobs = std::vector<Job*>;
+
+  // Runs `work` on the compute thread with all jobs that have not failed; see above.
+  void together(const Jobs& jobs, const std::function<void(const Jobs&)>& work);
+  void read_prompts(const Jobs& jobs);
+  void see(const Jobs& jobs);
+  void read_images(const Jobs& jobs);
+  // The prompts of jobs that have not begun, or a token more for jobs that have; never both.
+  void decode(const Jobs& jobs);
+
+  const Pipeline::Impl& impl_;
+  std::vector<std::shared_ptr<Job>> jobs_;  // in the order of admission
+};
+
+}  // namespace instructblip

@@ -1,0 +1,151 @@
+#include "pipeline/image_reader.h"
+
+#include <ATen/ops/cat.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <map>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "interface/tensors.h"
+
+namespace instructblip {
+namespace {
+
+// Pictures that go through a stage at once, at most: their activations take memory.
+constexpr std::size_t kPicturesOfAPass = 8;
+
+// The Q-Former's share of the cache: a picture's queries are a twentieth of its visual rows, and it
+// may be asked several things.
+constexpr std::int64_t kReadShare = 8;
+
+std::string_view bytes_of(const at::Tensor& tensor) {
+  return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()};
+}
+
+// Row i of a stage's output, [1, ...]; it does not keep the others alive.
+at::Tensor own_row(const at::Tensor& output, std::size_t i) {
+  if (output.size(0) == 1) return output.contiguous();
+  return output.narrow(0, static_cast<std::int64_t>(i), 1).clone();
+}
+
+template <typename Take>
+void in_passes(std::size_t count, Take&& take) {
+  for (std::size_t first = 0; first < count; first += kPicturesOfAPass) {
+    take(first, std::min(kPicturesOfAPass, count - first));
+  }
+}
+
+at::Tensor stacked(const std::vector<at::Tensor>& tensors) {
+  return tensors.size() == 1 ? tensors.front() : at::cat(tensors);
+}
+
+}  // namespace
+
+std::uint64_t new_picture_id() {
+  static std::atomic<std::uint64_t> next{1};
+  return next++;
+}
+
+bool ImageReader::PixelsKey::operator==(const PixelsKey& other) const {
+  return pixels.sizes() == other.pixels.sizes() && bytes_of(pixels) == bytes_of(other.pixels);
+}
+
+std::size_t ImageReader::PixelsHash::operator()(const PixelsKey& key) const {
+  return std::hash<std::string_view>{}(bytes_of(key.pixels));
+}
+
+std::size_t ImageReader::ReadingHash::operator()(const ReadingKey& key) const {
+  const auto* ids = reinterpret_cast<const char*>(key.instruction.data());
+  const std::size_t hash = std::hash<std::string_view>{}(
+      {ids, key.instruction.size() * sizeof(key.instruction.front())});
+  return hash * 31 + key.picture;
+}
+
+ImageReader::ImageReader(const Stages& stages, std::int64_t cache_bytes)
+    : stages_(stages),
+      seen_(cache_bytes - cache_bytes / kReadShare),
+      read_(cache_bytes / kReadShare) {
+  report_ = {seen_.usage(), read_.usage()};
+}
+
+std::vector<ImageReader::Seen> ImageReader::see(std::span<const at::Tensor> pixels) {
+  std::vector<Seen> seen(pixels.size());
+  std::vector<PixelsKey> missing;
+  std::unordered_map<PixelsKey, std::vector<std::size_t>, PixelsHash> places;  // in `seen`
+  for (std::size_t i = 0; i < pixels.size(); ++i) {
+    const PixelsKey key{pixels[i].contiguous()};
+    if (const auto known = places.find(key); known != places.end()) {
+      known->second.push_back(i);
+    } else if (const auto found = seen_.find(key)) {
+      seen[i] = {*found, true};
+    } else {
+      places[key] = {i};
+      missing.push_back(key);
+    }
+  }
+  in_passes(missing.size(), [&](std::size_t first, std::size_t count) {
+    std::vector<at::Tensor> inputs;
+    for (std::size_t i = 0; i < count; ++i) inputs.push_back(missing[first + i].pixels);
+    const at::Tensor rows = finite(stages_.vision->forward(stacked(inputs)), "vision encoder");
+    for (std::size_t i = 0; i < count; ++i) {
+      const PixelsKey& key = missing[first + i];
+      const SeenPicture picture{own_row(rows, i), new_picture_id()};
+      for (const std::size_t place : places[key]) seen[place] = {picture, false};
+      const std::size_t bytes = key.pixels.nbytes() + picture.rows.nbytes();
+      seen_.insert({key.pixels.clone()}, picture, static_cast<std::int64_t>(bytes));
+    }
+  });
+  const std::lock_guard lock(report_mutex_);
+  report_.vision = seen_.usage();
+  return seen;
+}
+
+std::vector<ImageReader::Read> ImageReader::read(std::span<const Reading> readings) {
+  std::vector<Read> read(readings.size());
+  if (!stages_.qformer) {
+    for (std::size_t i = 0; i < readings.size(); ++i) read[i] = {readings[i].picture.rows, true};
+    return read;
+  }
+  // Pictures with the same instruction are read together.
+  std::map<std::vector<std::int32_t>, std::vector<std::size_t>> missing;
+  for (std::size_t i = 0; i < readings.size(); ++i) {
+    const auto& [picture, instruction] = readings[i];
+    ReadingKey key{picture.id, {instruction.begin(), instruction.end()}};
+    if (const auto found = read_.find(key)) {
+      read[i] = {*found, true};
+    } else {
+      missing[std::move(key.instruction)].push_back(i);
+    }
+  }
+  for (const auto& [instruction, places] : missing) {
+    in_passes(places.size(), [&](std::size_t first, std::size_t count) {
+      std::vector<at::Tensor> inputs;
+      for (std::size_t i = 0; i < count; ++i) {
+        inputs.push_back(readings[places[first + i]].picture.rows);
+      }
+      const at::Tensor queries =
+          finite(stages_.qformer->forward(instruction, stacked(inputs)), "Q-Former");
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::size_t place = places[first + i];
+        read[place] = {own_row(queries, i), false};
+        const std::size_t bytes = read[place].queries.nbytes() + instruction.size() * sizeof(int);
+        read_.insert({readings[place].picture.id, instruction}, read[place].queries,
+                     static_cast<std::int64_t>(bytes));
+      }
+    });
+  }
+  const std::lock_guard lock(report_mutex_);
+  report_.qformer = read_.usage();
+  return read;
+}
+
+CacheReport ImageReader::usage() const {
+  const std::lock_guard lock(report_mutex_);
+  return report_;
+}
+
+}  // namespace instructblip

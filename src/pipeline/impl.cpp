@@ -1,0 +1,139 @@
+#include "pipeline/impl.h"
+
+#include <ATen/ops/cat.h>
+
+#include <string>
+#include <utility>
+
+#include "decoding/options.h"
+#include "interface/stopwatch.h"
+#include "interface/tensors.h"
+#include "pipeline/job.h"
+
+namespace instructblip {
+namespace {
+
+// Visual rows [1, B Q, L] for embeddings of `width` E, which is below L in some OPT configurations:
+// the reference fills the places of the rows with as many of their numbers as go in, one run for
+// all rows.
+at::Tensor fitted(const at::Tensor& rows, std::int64_t width) {
+  if (rows.size(2) == width) return rows;
+  const std::int64_t count = rows.size(1);
+  return rows.reshape({-1}).narrow(0, 0, count * width).view({1, count, width});
+}
+
+void check_made_for(const VisionEncoder& encoder, const at::Tensor& rows) {
+  if (rows.size(1) == encoder.positions() && rows.size(2) == encoder.width()) return;
+  const auto size = [](std::int64_t count, std::int64_t width) {
+    return std::to_string(count) + " rows, " + std::to_string(width) + " wide";
+  };
+  throw Error(ErrorCode::invalid_argument,
+              "the features have " + size(rows.size(1), rows.size(2)) + ", expected " +
+                  size(encoder.positions(), encoder.width()),
+              "they were encoded by another model");
+}
+
+}  // namespace
+
+const Stages& Pipeline::Impl::model() const {
+  if (stages) return *stages;
+  throw Error(ErrorCode::invalid_argument,
+              "the pipeline was loaded without weights, expected them for all but info() and "
+              "tokenize()",
+              "load it with LoadOptions::weights set");
+}
+
+std::vector<at::Tensor> Pipeline::Impl::pixels(std::span<const Image> images) const {
+  if (images.empty()) {
+    throw Error(ErrorCode::invalid_argument, "no picture was given, expected one at least");
+  }
+  std::vector<at::Tensor> pixels;
+  for (const Image& image : images) {
+    pixels.push_back(to_pixels(image_processor, std::span(&image, 1)));
+  }
+  return pixels;
+}
+
+at::Tensor Pipeline::Impl::project(const at::Tensor& rows) const {
+  const at::Tensor projected = model().projection->forward(rows);  // [B, Q, L]
+  return projected.reshape({1, -1, projected.size(2)});            // one picture after the other
+}
+
+at::Tensor Pipeline::Impl::embed(const Prompt& prompt, const at::Tensor& prefix) const {
+  const std::span<const std::int32_t> text = prompt.instruction.language;
+  const std::int64_t rows = model().picture_rows;
+  const at::Tensor visual = fitted(prefix, model().language->width());  // [1, B Q, E]
+  std::vector<at::Tensor> parts;
+  const auto add_text = [&](std::size_t begin, std::size_t end) {
+    if (begin < end) parts.push_back(model().language->embed(text.subspan(begin, end - begin)));
+  };
+  std::size_t read = 0;
+  for (std::size_t i = 0; i < prompt.places.size(); ++i) {
+    add_text(read, prompt.places[i]);
+    parts.push_back(visual.narrow(1, static_cast<std::int64_t>(i) * rows, rows));
+    read = prompt.places[i];
+  }
+  add_text(read, text.size());
+  return at::cat(parts, 1);
+}
+
+// A longer answer than fits is refused where it passes the end; it may stop before.
+void Pipeline::Impl::check_positions(const Prompt& prompt) const {
+  const auto most = model().language->max_positions();
+  if (!most || static_cast<std::int64_t>(prompt.ids.size()) <= *most) return;
+  throw Error(ErrorCode::invalid_argument,
+              "the prompt has " + std::to_string(prompt.ids.size()) +
+                  " positions, pictures included, expected at most " + std::to_string(*most) +
+                  ", as many as the language model has",
+              "shorten the instruction: no text is cut in silence");
+}
+
+Pipeline::Impl::Question Pipeline::Impl::question(std::string_view instruction,
+                                                  std::int64_t pictures,
+                                                  const GenerationConfig& asked) const {
+  validate_options(asked);
+  Question question;
+  question.prompt =
+      prompts.with_pictures(prompts.read(instruction), pictures, model().picture_rows);
+  check_positions(question.prompt);
+  question.history = model().language->history(question.prompt.ids);
+  question.options = resolve_options(asked, generation_defaults,
+                                     static_cast<std::int64_t>(question.history.size()));
+  return question;
+}
+
+std::shared_ptr<Job> Pipeline::Impl::job(std::span<const Image> images,
+                                         std::string_view instruction,
+                                         const GenerationConfig& asked, const Control& control,
+                                         std::size_t number) const {
+  Stopwatch watch;
+  // What costs nothing to refuse is refused before a picture is looked at.
+  auto job = std::make_shared<Job>(
+      *this, question(instruction, static_cast<std::int64_t>(images.size()), asked), control,
+      number);
+  job->pixels = pixels(images);
+  job->timings.image = watch.lap_ms();
+  return job;
+}
+
+std::shared_ptr<Job> Pipeline::Impl::job(const ImageFeatures::Impl& features,
+                                         std::string_view instruction,
+                                         const GenerationConfig& asked, const Control& control,
+                                         std::size_t number) const {
+  for (const SeenPicture& picture : features.pictures) {
+    check_made_for(*model().vision, picture.rows);
+  }
+  const auto count = static_cast<std::int64_t>(features.pictures.size());
+  auto job = std::make_shared<Job>(*this, question(instruction, count, asked), control, number);
+  job->pictures = features.pictures;
+  return job;
+}
+
+std::shared_ptr<Job> Pipeline::Impl::job(const Request& request, const Control& control,
+                                         std::size_t number) const {
+  const std::span<const Image> images =
+      request.images.empty() ? std::span(&request.image, 1) : std::span(request.images);
+  return job(images, request.instruction, request.options, control, number);
+}
+
+}  // namespace instructblip
