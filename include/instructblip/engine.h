@@ -1,0 +1,71 @@
+/// Many callers, one model: requests are admitted into a batch that is already running.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <future>
+#include <memory>
+
+#include "instructblip/export.h"
+#include "instructblip/generation.h"
+#include "instructblip/pipeline.h"
+
+namespace instructblip {
+
+/// What an engine takes on.
+struct EngineOptions {
+  /// Hypotheses (requests times their beams) that are decoded together. A request with more gets
+  /// its turn alone.
+  std::size_t max_rows = 32;
+  /// Requests that may wait for their turn; one more is refused.
+  std::size_t max_waiting = 256;
+};
+
+/// Counts since the engine was made.
+struct EngineStats {
+  std::size_t waiting = 0, running = 0;     ///< requests, now
+  std::uint64_t answered = 0, failed = 0;   ///< requests
+  std::uint64_t refused = 0;                ///< for want of room in the queue
+  std::uint64_t passes = 0, pass_rows = 0;  ///< of the batch; hypotheses in all of them
+};
+
+/// Answers requests as they come, in one thread of its own.
+///
+/// First come, first served: the oldest waiting request is admitted as soon as its rows fit beside
+/// what runs, and none that came later is before it. Every pass moves every running request by one
+/// token; new prompts are read between passes, at most 1,024 positions or one prompt at a time, so
+/// that a long queue does not hold up the answers being written. An answer is the one that
+/// Pipeline::generate() gives to the request alone, whatever runs beside it, and a request that
+/// fails harms no other.
+///
+/// Threads: every function may be called from any thread at once.
+class INSTRUCTBLIP_API Engine {
+ public:
+  /// May outlive `pipeline`, whose model it shares.
+  /// Errors: invalid_argument (options; a pipeline without weights).
+  explicit Engine(const Pipeline& pipeline, const EngineOptions& options = {});
+
+  /// Ends what waits and what runs: their responses hold Error(cancelled).
+  ~Engine();
+
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  /// Queues a request. Pictures are resized here, on the caller's thread.
+  /// @param control  callback, deadline and stop token of this request; the callback is called on
+  ///                 the engine's thread and holds up all others: it should be short, and must not
+  ///                 wait for a response. A stop that is requested while the request waits ends
+  ///                 it there.
+  /// @return the response, once there is one. What a callback throws is thrown by get().
+  /// Errors: busy (the queue is full); cancelled (the engine is ending); else as
+  /// Pipeline::generate() for the request.
+  std::future<Response> submit(const Request& request, const Control& control = {});
+
+  EngineStats stats() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace instructblip

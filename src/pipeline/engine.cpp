@@ -1,0 +1,187 @@
+#include "instructblip/engine.h"
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "interface/guarded.h"
+#include "pipeline/batch.h"
+#include "pipeline/impl.h"
+#include "pipeline/job.h"
+
+namespace instructblip {
+namespace {
+
+Error ended() { return Error(ErrorCode::cancelled, "the engine was ended before the answer"); }
+
+}  // namespace
+
+struct Engine::Impl {
+  struct Entry {
+    std::shared_ptr<Job> job;
+    std::promise<Response> promise;
+  };
+
+  Impl(std::shared_ptr<const Pipeline::Impl> model, const EngineOptions& asked)
+      : pipeline(std::move(model)), options(asked), batch(*pipeline) {}
+
+  void loop();
+  // Moves what fits beside what runs into the batch; gives back what has ended while it waited.
+  // With the lock held.
+  std::vector<Entry> admit();
+  void answer(Entry entry);
+  // Ends everything.
+  void give_up();
+
+  std::shared_ptr<const Pipeline::Impl> pipeline;
+  EngineOptions options;
+
+  mutable std::mutex mutex;  // of what follows, up to the thread's own
+  std::condition_variable arrived;
+  std::deque<Entry> waiting;
+  EngineStats stats;
+  bool closing = false;
+
+  // Of the engine's thread.
+  Batch batch;
+  std::unordered_map<const Job*, Entry> running;
+
+  std::thread thread;  // last: it uses everything else
+};
+
+std::vector<Engine::Impl::Entry> Engine::Impl::admit() {
+  // All that wait are asked in each round: a deadline or a stop does not wait with them.
+  std::vector<Entry> over;
+  std::erase_if(waiting, [&](Entry& entry) {
+    if (entry.job->goes_on()) return false;
+    over.push_back(std::move(entry));
+    return true;
+  });
+  while (!waiting.empty()) {
+    const std::shared_ptr<Job> job = waiting.front().job;
+    if (!batch.empty() && batch.rows() + job->rows() > options.max_rows) break;
+    batch.admit(job);
+    running.emplace(job.get(), std::move(waiting.front()));
+    waiting.pop_front();
+  }
+  stats.running = batch.jobs();
+  return over;
+}
+
+void Engine::Impl::answer(Entry entry) {
+  Response response;
+  std::exception_ptr thrown;
+  try {
+    response = to_response(*entry.job);
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  {
+    const std::lock_guard lock(mutex);
+    ++(response.generation ? stats.answered : stats.failed);
+    stats.running = batch.jobs();
+  }
+  if (thrown) {
+    entry.promise.set_exception(thrown);
+  } else {
+    entry.promise.set_value(std::move(response));
+  }
+}
+
+void Engine::Impl::give_up() {
+  std::vector<Entry> left;
+  {
+    const std::lock_guard lock(mutex);
+    for (auto& [job, entry] : running) left.push_back(std::move(entry));
+    for (Entry& entry : waiting) left.push_back(std::move(entry));
+    waiting.clear();
+  }
+  for (Entry& entry : left) {
+    entry.job->error = std::make_exception_ptr(ended());
+    answer(std::move(entry));
+  }
+}
+
+void Engine::Impl::loop() {
+  while (true) {
+    std::vector<Entry> over;
+    {
+      std::unique_lock lock(mutex);
+      arrived.wait(lock, [&] { return closing || !waiting.empty() || !batch.empty(); });
+      if (closing) break;
+      over = admit();
+      if (!batch.empty()) {
+        ++stats.passes;
+        stats.pass_rows += batch.rows();
+      }
+    }
+    for (Entry& entry : over) answer(std::move(entry));
+    for (const std::shared_ptr<Job>& job : batch.advance()) {
+      answer(std::move(running.extract(job.get()).mapped()));
+    }
+  }
+  give_up();
+}
+
+Engine::Engine(const Pipeline& pipeline, const EngineOptions& options) {
+  guarded([&] {
+    if (options.max_rows < 1 || options.max_waiting < 1) {
+      throw Error(ErrorCode::invalid_argument,
+                  "engine: expected max_rows and max_waiting of at least 1, got " +
+                      std::to_string(options.max_rows) + " and " +
+                      std::to_string(options.max_waiting));
+    }
+    pipeline.impl_->model();  // throws where there are no weights
+    impl_ = std::make_unique<Impl>(pipeline.impl_, options);
+    impl_->thread = std::thread([this] { impl_->loop(); });
+  });
+}
+
+Engine::~Engine() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->closing = true;
+  }
+  impl_->arrived.notify_all();
+  impl_->thread.join();
+}
+
+std::future<Response> Engine::submit(const Request& request, const Control& control) {
+  const auto check_room = [&] {  // with the lock held
+    if (impl_->closing) throw ended();
+    if (impl_->waiting.size() < impl_->options.max_waiting) return;
+    ++impl_->stats.refused;
+    throw Error(ErrorCode::busy,
+                "the engine's queue is full: " + std::to_string(impl_->options.max_waiting) +
+                    " requests are waiting");
+  };
+  return guarded([&] {
+    {  // before the work of resizing pictures
+      const std::lock_guard lock(impl_->mutex);
+      check_room();
+    }
+    Impl::Entry entry{impl_->pipeline->job(request, control, 0), {}};
+    std::future<Response> response = entry.promise.get_future();
+    {
+      const std::lock_guard lock(impl_->mutex);
+      check_room();
+      impl_->waiting.push_back(std::move(entry));
+    }
+    impl_->arrived.notify_all();
+    return response;
+  });
+}
+
+EngineStats Engine::stats() const {
+  const std::lock_guard lock(impl_->mutex);
+  EngineStats stats = impl_->stats;
+  stats.waiting = impl_->waiting.size();
+  return stats;
+}
+
+}  // namespace instructblip

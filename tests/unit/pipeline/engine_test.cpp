@@ -1,0 +1,212 @@
+// The engine: who is served when, and what ends a request.
+#include "instructblip/engine.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "support/expect_error.h"
+#include "unit/pipeline/toys.h"
+
+namespace instructblip {
+namespace {
+
+using test::checkpoint;
+using test::picture;
+using test::tokens;
+using namespace std::chrono_literals;
+
+class EngineTest : public testing::TestWithParam<std::string> {
+ protected:
+  static const Pipeline& pipeline() {
+    static std::map<std::string, Pipeline> loaded;
+    auto found = loaded.find(GetParam());
+    if (found == loaded.end()) {
+      found = loaded.emplace(GetParam(), Pipeline::load(checkpoint(GetParam()))).first;
+    }
+    return found->second;
+  }
+
+  static Request ask(const std::string& instruction, int length) {
+    return {picture(), instruction, tokens(length)};
+  }
+
+  static std::vector<std::int32_t> alone(const Request& request) {
+    return pipeline().generate(request.image, request.instruction, request.options).tokens();
+  }
+};
+
+// A request that does not end before it is told to, and tells when it has begun.
+struct Endless {
+  std::promise<void> begun;
+  std::atomic<bool> enough = false;
+  bool told = false;
+
+  Control control() {
+    return {.on_token = [this](const TokenEvent&) {
+      if (!std::exchange(told, true)) begun.set_value();
+      std::this_thread::sleep_for(1ms);
+      return enough ? Flow::cancel : Flow::go;
+    }};
+  }
+};
+
+TEST_P(EngineTest, RequestsOfManyThreadsGetTheirOwnAnswers) {
+  Engine engine(pipeline());
+  std::vector<Request> requests;
+  for (int i = 0; i < 12; ++i) {
+    requests.push_back(ask("What is number " + std::to_string(i) + "?", 3 + i));
+  }
+  std::vector<Response> responses(requests.size());
+  std::vector<std::thread> callers;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    callers.emplace_back([&, i] { responses[i] = engine.submit(requests[i]).get(); });
+  }
+  for (std::thread& caller : callers) caller.join();
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    ASSERT_TRUE(responses[i].generation) << responses[i].error->what();
+    EXPECT_EQ(responses[i].generation->tokens(), alone(requests[i])) << "request " << i;
+  }
+  const EngineStats stats = engine.stats();
+  EXPECT_EQ(stats.answered, requests.size());
+  EXPECT_EQ(stats.failed + stats.refused, 0u);
+  EXPECT_GT(stats.pass_rows, stats.passes) << "requests shared passes";
+}
+
+TEST_P(EngineTest, ALaterRequestIsAnsweredBesideARunningOne) {
+  Endless endless;
+  Engine engine(pipeline());
+  auto running = engine.submit(ask("What is this?", 300), endless.control());
+  endless.begun.get_future().wait();
+  const Request later = ask("Who is this?", 5);
+  const Response response = engine.submit(later).get();
+  EXPECT_EQ(response.generation->tokens(), alone(later));
+  EXPECT_EQ(running.wait_for(0s), std::future_status::timeout) << "the first one still runs";
+  endless.enough = true;
+  EXPECT_EQ(running.get().generation->finish_reason(), FinishReason::cancelled);
+}
+
+TEST_P(EngineTest, TheFirstThatWaitsIsAdmittedFirst) {
+  Endless endless;
+  Engine engine(pipeline(), {.max_rows = 1});
+  auto running = engine.submit(ask("What is this?", 300), endless.control());
+  endless.begun.get_future().wait();
+  std::vector<int> order;
+  std::vector<std::future<Response>> responses;
+  for (int i = 0; i < 4; ++i) {
+    responses.push_back(engine.submit(ask("Who?", 2), {.on_token = [&order, i](const TokenEvent&) {
+                                        order.push_back(i);
+                                        return Flow::go;
+                                      }}));
+  }
+  EXPECT_EQ(engine.stats().waiting, 4u);
+  EXPECT_EQ(engine.stats().running, 1u);
+  endless.enough = true;
+  for (auto& response : responses) response.get();
+  EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+  EXPECT_EQ(order.front(), 0);
+  EXPECT_EQ(order.back(), 3);
+}
+
+TEST_P(EngineTest, WhatWaitsCanBeStoppedAndCanBeLate) {
+  Endless endless;
+  Engine engine(pipeline(), {.max_rows = 1});
+  auto running = engine.submit(ask("What is this?", 300), endless.control());
+  endless.begun.get_future().wait();
+  std::stop_source source;
+  auto stopped = engine.submit(ask("Who?", 5), {.stop = source.get_token()});
+  auto late = engine.submit(ask("Who?", 5), {.deadline = std::chrono::steady_clock::now() + 20ms});
+  source.request_stop();
+  const Response nothing = stopped.get();  // while the first one still runs
+  EXPECT_EQ(nothing.generation->finish_reason(), FinishReason::cancelled);
+  EXPECT_TRUE(nothing.generation->tokens().empty());
+  EXPECT_EQ(late.get().error->code(), ErrorCode::deadline);
+  EXPECT_EQ(running.wait_for(0s), std::future_status::timeout);
+  endless.enough = true;
+}
+
+TEST_P(EngineTest, AFullQueueRefuses) {
+  Endless endless;
+  Engine engine(pipeline(), {.max_rows = 1, .max_waiting = 2});
+  auto running = engine.submit(ask("What is this?", 300), endless.control());
+  endless.begun.get_future().wait();
+  auto second = engine.submit(ask("Who?", 2));
+  auto third = engine.submit(ask("Who?", 2));
+  test::expect_error(ErrorCode::busy, "queue is full: 2", [&] { engine.submit(ask("Who?", 2)); });
+  EXPECT_EQ(engine.stats().refused, 1u);
+  endless.enough = true;
+  EXPECT_TRUE(second.get().generation);
+  EXPECT_TRUE(third.get().generation);
+}
+
+TEST_P(EngineTest, OneThatFailsHarmsNoOther) {
+  Engine engine(pipeline());
+  const Request sound = ask("What is this?", 12);
+  auto first = engine.submit(sound);
+  auto throwing = engine.submit(ask("Who?", 9), {.on_token = [](const TokenEvent&) -> Flow {
+                                  throw std::runtime_error("enough");
+                                }});
+  auto second = engine.submit(sound);
+  EXPECT_THROW(engine.submit({{}, "no picture", {}}), Error);
+  EXPECT_THROW(engine.submit(ask("a \xFF byte", 3)), Error);
+  EXPECT_THROW(throwing.get(), std::runtime_error);
+  EXPECT_EQ(first.get().generation->tokens(), alone(sound));
+  EXPECT_EQ(second.get().generation->tokens(), alone(sound));
+}
+
+TEST_P(EngineTest, EndingItEndsWhatRunsAndWhatWaits) {
+  Endless endless;
+  std::future<Response> running, waiting;
+  {
+    Engine engine(pipeline(), {.max_rows = 1});
+    running = engine.submit(ask("What is this?", 300), endless.control());
+    endless.begun.get_future().wait();
+    waiting = engine.submit(ask("Who?", 2));
+  }
+  EXPECT_EQ(running.get().error->code(), ErrorCode::cancelled);
+  EXPECT_EQ(waiting.get().error->code(), ErrorCode::cancelled);
+}
+
+TEST_P(EngineTest, ARequestOfMoreRowsThanItHasRunsAlone) {
+  Engine engine(pipeline(), {.max_rows = 2});
+  Request wide = ask("What is this?", 4);
+  wide.options.num_beams = 5;
+  const auto narrow = ask("Who?", 4);
+  auto first = engine.submit(narrow);
+  auto second = engine.submit(wide);
+  auto third = engine.submit(narrow);
+  EXPECT_EQ(second.get().generation->tokens(), alone(wide));
+  EXPECT_EQ(first.get().generation->tokens(), third.get().generation->tokens());
+}
+
+TEST_P(EngineTest, ItMayOutliveThePipeline) {
+  auto pipeline = std::make_unique<Pipeline>(Pipeline::load(checkpoint(GetParam())));
+  Engine engine(*pipeline);
+  pipeline.reset();
+  EXPECT_EQ(engine.submit(ask("Who?", 4)).get().generation->tokens().size(), 4u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, EngineTest, testing::Values("t5_2024", "vicuna_2024"),
+                         [](const auto& test) { return test.param; });
+
+TEST(Engine, RefusesOptionsAndPipelinesThatCannotAnswer) {
+  const Pipeline pipeline = Pipeline::load(checkpoint("t5_2024"));
+  test::expect_error(ErrorCode::invalid_argument, "max_rows and max_waiting of at least 1, got 0",
+                     [&] { Engine(pipeline, {.max_rows = 0}); });
+  const Pipeline light = Pipeline::load(checkpoint("t5_2024"), {.weights = false});
+  test::expect_error(ErrorCode::invalid_argument, "without weights", [&] { Engine engine(light); });
+}
+
+}  // namespace
+}  // namespace instructblip
