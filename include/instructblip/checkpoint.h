@@ -44,6 +44,10 @@ struct LoadOptions {
   /// transformers, the whole model's or the language model's own; laid over what came before, so
   /// that the last one wins.
   std::vector<std::filesystem::path> overlays = {};
+  /// Directories of PEFT LoRA adapters (adapter_config.json, adapter_model.safetensors or .bin),
+  /// trained on the whole model or on its language model alone. Merged in this order as peft does
+  /// it, in float32.
+  std::vector<std::filesystem::path> adapters = {};
   /// Leave tensors that belong to no part of the model aside, with a warning, instead of refusing
   /// the files.
   bool ignore_unexpected = false;

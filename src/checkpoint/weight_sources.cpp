@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "checkpoint/lora_adapter.h"
 #include "checkpoint/vocabulary_rows.h"
 #include "checkpoint/weight_layers.h"
 #include "core/errors.h"
@@ -111,6 +112,20 @@ void add_overlays(WeightLayers& layers, const WeightSources& sources, const Tens
   }
 }
 
+std::vector<LoraAdapter> open_adapters(const WeightSources& sources, const TensorNames& names) {
+  std::vector<LoraAdapter> adapters;
+  for (const fs::path& path : sources.adapters) {
+    if (is_present(path) && !is_adapter(path)) {
+      throw Error(ErrorCode::bad_model,
+                  printable(path.string()) +
+                      ": expected the directory of a LoRA adapter, with adapter_config.json",
+                  "weights are an overlay (--overlay)");
+    }
+    adapters.emplace_back(path, names, sources.access);
+  }
+  return adapters;
+}
+
 }  // namespace
 
 TensorStore gather_weights(const WeightSources& sources, ModelConfig& config) {
@@ -119,7 +134,10 @@ TensorStore gather_weights(const WeightSources& sources, ModelConfig& config) {
   add_checkpoint(layers, sources, names);
   add_language_model(layers, sources, names);
   add_overlays(layers, sources, names);
+  std::vector<LoraAdapter> adapters = open_adapters(sources, names);
+  for (LoraAdapter& adapter : adapters) adapter.add_whole(layers);
   fit_vocabulary(layers, config);
+  for (const LoraAdapter& adapter : adapters) adapter.add_changes(layers);
   return std::move(layers).finish();
 }
 
@@ -133,6 +151,9 @@ TensorStore gather_weights(const WeightSources& sources, const RetrievalConfig& 
   WeightLayers layers;
   add_checkpoint(layers, sources, names);
   add_overlays(layers, sources, names);
+  std::vector<LoraAdapter> adapters = open_adapters(sources, names);
+  for (LoraAdapter& adapter : adapters) adapter.add_whole(layers);
+  for (const LoraAdapter& adapter : adapters) adapter.add_changes(layers);
   return std::move(layers).finish();
 }
 

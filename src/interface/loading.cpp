@@ -28,7 +28,8 @@ MappedFile::Access access_of(const LoadOptions& options) {
 }
 
 WeightSources sources_of(const std::filesystem::path& directory, const LoadOptions& options) {
-  return {directory, options.language_model, options.overlays, {}, access_of(options)};
+  return {directory, options.language_model, options.overlays, options.adapters,
+          access_of(options)};
 }
 
 }  // namespace

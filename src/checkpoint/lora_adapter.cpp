@@ -1,0 +1,184 @@
+#include "checkpoint/lora_adapter.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "checkpoint/tensor_recipe.h"
+#include "core/errors.h"
+#include "core/file.h"
+
+namespace instructblip {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kPrefix = "base_model.model.";
+constexpr std::array<const char*, 2> kFiles = {"adapter_model.safetensors", "adapter_model.bin"};
+
+TensorStore open(const fs::path& directory, MappedFile::Access access) {
+  for (const char* file : kFiles) {
+    if (is_present(directory / file)) return TensorStore::open_file(directory / file, access);
+  }
+  throw Error(ErrorCode::not_found,
+              printable(directory.string()) + ": no weights; expected one of " + kFiles[0] + ", " +
+                  kFiles[1],
+              "an adapter is the directory that peft's save_pretrained() writes");
+}
+
+// What a key says behind the path of a module: which part of the change it is. The name of the
+// adapter may stand between, where the state was saved without peft's help.
+enum class Part { a, b, embedding_a, embedding_b, magnitude };
+struct Marker {
+  std::string_view text;
+  Part part;
+};
+constexpr std::array<Marker, 5> kMarkers = {{
+    {".lora_embedding_A", Part::embedding_a},
+    {".lora_embedding_B", Part::embedding_b},
+    {".lora_magnitude_vector", Part::magnitude},
+    {".lora_A", Part::a},
+    {".lora_B", Part::b},
+}};
+
+// "", ".weight", ".default" or ".default.weight".
+bool is_known_end(std::string_view end) {
+  constexpr std::string_view kWeight = ".weight";
+  if (end.ends_with(kWeight)) end.remove_suffix(kWeight.size());
+  return end.empty() || (end.starts_with('.') &&
+                         end.substr(1).find('.') == std::string_view::npos && end != ".bias");
+}
+
+void cut(std::string& name, std::string_view component) {
+  const std::size_t at = name.find(component);
+  if (at != std::string::npos) name.erase(at, component.size());
+}
+
+std::int64_t elements_behind_first(const Shape& shape) {
+  return checked_elements({shape.begin() + 1, shape.end()}).value_or(-1);
+}
+
+std::string shape_of(const std::optional<TensorEntry>& entry) { return to_string(entry->shape); }
+
+}  // namespace
+
+LoraAdapter::LoraAdapter(const fs::path& directory, const TensorNames& names,
+                         MappedFile::Access access)
+    : directory_(directory), config_(read_lora_config(directory)), store_(open(directory, access)) {
+  Findings unknown;
+  for (TensorEntry entry : store_.entries()) {
+    entry.file = (directory / entry.file).string();
+    if (!sort_in(entry, names)) {
+      unknown.add(printable(entry.file) + ": " + printable(entry.name) + " " +
+                  to_string(entry.shape));
+    }
+  }
+  unknown.throw_if_any(
+      ErrorCode::bad_model,
+      printable(directory.string()) + ": tensors that no LoRA adapter of such a model has",
+      "expected base_model.model.<module>.lora_A.weight and the like");
+}
+
+LoraAdapter::Change& LoraAdapter::change_of(const std::string& module, const TensorNames& names) {
+  const auto [found, is_new] = changes_.try_emplace(module);
+  if (is_new) found->second.weight = names.of_part(module + ".weight").value_or("");
+  return found->second;
+}
+
+bool LoraAdapter::sort_in(const TensorEntry& entry, const TensorNames& names) {
+  if (!entry.name.starts_with(kPrefix)) return false;
+  std::string name = entry.name.substr(kPrefix.size());
+  for (const Marker& marker : kMarkers) {
+    const std::size_t at = name.find(marker.text);
+    if (at == std::string::npos) continue;
+    if (!is_known_end(std::string_view(name).substr(at + marker.text.size()))) return false;
+    Change& change = change_of(name.substr(0, at), names);
+    const bool of_a = marker.part == Part::a || marker.part == Part::embedding_a;
+    std::optional<TensorEntry>& part = marker.part == Part::magnitude ? change.magnitude
+                                       : of_a                         ? change.a
+                                                                      : change.b;
+    if (part) return false;
+    part = entry;
+    change.of_embedding =
+        change.of_embedding || marker.part == Part::embedding_a || marker.part == Part::embedding_b;
+    return true;
+  }
+  if (name.find(".lora_") != std::string::npos || name.find(".token_adapter.") != std::string::npos)
+    return false;
+  if (name.find(".original_module.") != std::string::npos) return true;  // the model has it
+  cut(name, ".modules_to_save.default");
+  cut(name, ".modules_to_save");
+  cut(name, ".base_layer");
+  const std::optional<std::string> ours = names.of_part(name);
+  if (!ours) return false;
+  TensorEntry& whole = whole_.emplace_back(entry);
+  whole.name = *ours;
+  return true;
+}
+
+void LoraAdapter::add_whole(WeightLayers& layers) { layers.add(std::move(store_), whole_, false); }
+
+std::string LoraAdapter::fault_of(const std::string& module, const Change& change,
+                                  const WeightLayers::Tensors& tensors) const {
+  if (!change.a || !change.b) return change.a ? "lora_B is missing" : "lora_A is missing";
+  const auto found = tensors.find(change.weight);
+  if (found == tensors.end()) return "the model has no such weight";
+  if (config_.magnitudes != change.magnitude.has_value()) {
+    return change.magnitude ? "a magnitude, though use_dora is not set"
+                            : "the magnitude that use_dora asks for is missing";
+  }
+  for (const auto* part : {&change.a, &change.b, &change.magnitude}) {
+    if (*part && !is_weight_dtype((*part)->dtype)) {
+      return "type " + std::string(name_of((*part)->dtype)) + ", expected F32, F16, BF16 or F64";
+    }
+  }
+  const Shape& a = change.a->shape;
+  const Shape& b = change.b->shape;
+  const Shape& weight = found->second.entry.shape;
+  const std::string shapes = "lora_A " + to_string(a) + " and lora_B " + to_string(b) +
+                             " do not fit the weight " + to_string(weight);
+  if (a.size() < 2 || b.size() < 2 || weight.size() < 2) return shapes;
+  const std::int64_t rank = config_.rank_of(module);
+  if (a[0] != rank || elements_behind_first(b) != rank) {
+    return "lora_A " + to_string(a) + " and lora_B " + to_string(b) + ", expected the rank " +
+           std::to_string(rank) + " of adapter_config.json";
+  }
+  const std::int64_t rows = change.of_embedding ? elements_behind_first(weight) : weight[0];
+  const std::int64_t columns = change.of_embedding ? weight[0] : elements_behind_first(weight);
+  if (b[0] != rows || elements_behind_first(a) != columns) return shapes;
+  if (!change.magnitude) return {};
+  if (change.of_embedding || weight.size() != 2) return "DoRA of anything but a linear layer";
+  const Shape& magnitude = change.magnitude->shape;
+  if (magnitude == Shape{rows}) return {};
+  return "magnitude " + shape_of(change.magnitude) + ", expected [" + std::to_string(rows) + "]";
+}
+
+void LoraAdapter::add_changes(WeightLayers& layers) const {
+  Findings findings;
+  for (const auto& [module, change] : changes_) {
+    const std::string fault = fault_of(module, change, layers.tensors());
+    if (!fault.empty()) findings.add(printable(module) + ": " + fault);
+  }
+  findings.throw_if_any(ErrorCode::bad_model,
+                        printable(directory_.string()) + ": the adapter does not fit the model",
+                        "is it an adapter of another model?");
+  for (const auto& [module, change] : changes_) {
+    TensorEntry& entry = layers.tensors().find(change.weight)->second.entry;
+    auto recipe = std::make_shared<TensorRecipe>();
+    if (entry.recipe) {
+      *recipe = *entry.recipe;
+    } else {
+      recipe->base = entry;
+    }
+    recipe->changes.push_back(
+        {*change.a, *change.b, config_.scale_of(module), change.of_embedding, change.magnitude});
+    entry.recipe = std::move(recipe);
+    entry.bytes = {};
+    entry.dtype = DType::f32;
+    entry.file += " + " + change.a->file;
+  }
+}
+
+}  // namespace instructblip
