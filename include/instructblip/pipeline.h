@@ -47,6 +47,15 @@ class INSTRUCTBLIP_API ImageFeatures {
   std::int64_t positions() const;
   std::int64_t width() const;
 
+  /// Writes them as `vision` [images, positions, width], float32, in a safetensors file, whole or
+  /// not at all. Errors: io.
+  void save(const std::filesystem::path& file) const;
+
+  /// Reads what save(), or Pipeline::features() by save_tensors(), has written: the tensor
+  /// `vision`. Errors: not_found; bad_model (damaged; without that tensor, or one of another type
+  /// or shape, or with numbers that are not finite).
+  static ImageFeatures load(const std::filesystem::path& file);
+
  private:
   friend class Pipeline;
   struct Impl;
@@ -61,6 +70,7 @@ struct Request {
   GenerationConfig options = {};
   std::vector<Image> images = {};  ///< of a video, or where the instruction marks several; then
                                    ///< `image` is not looked at
+  std::optional<ImageFeatures> features = {};  ///< instead of pictures, which are not looked at
 };
 
 /// Its outcome: either a generation or the error that this request met.
@@ -133,6 +143,9 @@ class INSTRUCTBLIP_API Pipeline {
   std::vector<NamedTensor> features(const Image& image,
                                     std::optional<std::string_view> instruction = {}) const;
   std::vector<NamedTensor> features(std::span<const Image> images,
+                                    std::optional<std::string_view> instruction = {}) const;
+  /// Of what was encoded before, without `pixel_values`.
+  std::vector<NamedTensor> features(const ImageFeatures& features,
                                     std::optional<std::string_view> instruction = {}) const;
 
   /// The ids that `text` becomes. Errors: invalid_argument, as generate() for an instruction.

@@ -22,17 +22,6 @@ at::Tensor fitted(const at::Tensor& rows, std::int64_t width) {
   return rows.reshape({-1}).narrow(0, 0, count * width).view({1, count, width});
 }
 
-void check_made_for(const VisionEncoder& encoder, const at::Tensor& rows) {
-  if (rows.size(1) == encoder.positions() && rows.size(2) == encoder.width()) return;
-  const auto size = [](std::int64_t count, std::int64_t width) {
-    return std::to_string(count) + " rows, " + std::to_string(width) + " wide";
-  };
-  throw Error(ErrorCode::invalid_argument,
-              "the features have " + size(rows.size(1), rows.size(2)) + ", expected " +
-                  size(encoder.positions(), encoder.width()),
-              "they were encoded by another model");
-}
-
 }  // namespace
 
 const Stages& Pipeline::Impl::model() const {
@@ -102,6 +91,19 @@ Pipeline::Impl::Question Pipeline::Impl::question(std::string_view instruction,
   return question;
 }
 
+void Pipeline::Impl::check_made_for_model(const ImageFeatures::Impl& features) const {
+  const VisionEncoder& encoder = *model().vision;
+  const at::Tensor& rows = features.pictures.front().rows;  // the others have the same shape
+  if (rows.size(1) == encoder.positions() && rows.size(2) == encoder.width()) return;
+  const auto size = [](std::int64_t count, std::int64_t width) {
+    return std::to_string(count) + " rows, " + std::to_string(width) + " wide";
+  };
+  throw Error(ErrorCode::invalid_argument,
+              "the features have " + size(rows.size(1), rows.size(2)) + ", expected " +
+                  size(encoder.positions(), encoder.width()),
+              "they were encoded by another model");
+}
+
 std::shared_ptr<Job> Pipeline::Impl::job(std::span<const Image> images,
                                          std::string_view instruction,
                                          const GenerationConfig& asked, const Control& control,
@@ -120,9 +122,7 @@ std::shared_ptr<Job> Pipeline::Impl::job(const ImageFeatures::Impl& features,
                                          std::string_view instruction,
                                          const GenerationConfig& asked, const Control& control,
                                          std::size_t number) const {
-  for (const SeenPicture& picture : features.pictures) {
-    check_made_for(*model().vision, picture.rows);
-  }
+  check_made_for_model(features);
   const auto count = static_cast<std::int64_t>(features.pictures.size());
   auto job = std::make_shared<Job>(*this, question(instruction, count, asked), control, number);
   job->pictures = features.pictures;
@@ -131,6 +131,9 @@ std::shared_ptr<Job> Pipeline::Impl::job(const ImageFeatures::Impl& features,
 
 std::shared_ptr<Job> Pipeline::Impl::job(const Request& request, const Control& control,
                                          std::size_t number) const {
+  if (request.features) {
+    return job(*request.features->impl_, request.instruction, request.options, control, number);
+  }
   const std::span<const Image> images =
       request.images.empty() ? std::span(&request.image, 1) : std::span(request.images);
   return job(images, request.instruction, request.options, control, number);

@@ -50,6 +50,8 @@ struct Pipeline::Impl {
   void check_positions(const Prompt& prompt) const;
   Question question(std::string_view instruction, std::int64_t pictures,
                     const GenerationConfig& asked) const;
+  // Throws Error(invalid_argument) for features of another vision encoder.
+  void check_made_for_model(const ImageFeatures::Impl& features) const;
   // Requests become jobs: checked, their pictures resized. Errors: as Pipeline::generate().
   std::shared_ptr<Job> job(std::span<const Image> images, std::string_view instruction,
                            const GenerationConfig& asked, const Control& control,

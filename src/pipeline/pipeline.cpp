@@ -52,6 +52,33 @@ std::vector<Response> answer_all(const Pipeline::Impl& impl, std::span<const Req
   return responses;
 }
 
+std::optional<Pipeline::Impl::Question> asked_about(const Pipeline::Impl& impl,
+                                                    std::size_t pictures,
+                                                    std::optional<std::string_view> instruction) {
+  if (!instruction) return std::nullopt;
+  return impl.question(*instruction, static_cast<std::int64_t>(pictures), {});
+}
+
+// Appends what the stages make of `visual` [B, P, V], itself included. On the compute thread.
+void add_stages(const Pipeline::Impl& impl, const at::Tensor& visual,
+                const std::optional<Pipeline::Impl::Question>& asked,
+                std::vector<NamedTensor>& tensors) {
+  const Stages& model = impl.model();
+  tensors.push_back(to_named("vision", visual));
+  if (!asked) return;
+  const Prompt& prompt = asked->prompt;
+  at::Tensor queries = finite(visual, "vision encoder");
+  if (model.qformer) {
+    queries = finite(model.qformer->forward(prompt.instruction.qformer, visual), "Q-Former");
+    tensors.push_back(to_named("qformer", queries));
+  }
+  const at::Tensor prefix = impl.project(queries);
+  const auto state = model.language->start(impl.embed(prompt, prefix));
+  const at::Tensor logits = model.language->prefill(std::array{state.get()});
+  tensors.push_back(to_named("projection", prefix));
+  tensors.push_back(to_named("logits", logits));
+}
+
 }  // namespace
 
 void validate(const GenerationConfig& config) { validate_options(config); }
@@ -118,31 +145,26 @@ std::vector<NamedTensor> Pipeline::features(const Image& image,
 std::vector<NamedTensor> Pipeline::features(std::span<const Image> images,
                                             std::optional<std::string_view> instruction) const {
   return guarded([&] {
-    const auto count = static_cast<std::int64_t>(images.size());
-    std::optional<Impl::Question> asked;
-    if (instruction) asked = impl_->question(*instruction, count, {});
+    const auto asked = asked_about(*impl_, images.size(), instruction);
     const at::Tensor pixels = at::cat(impl_->pixels(images));
     const Stages& model = impl_->model();
-    return impl_->compute->run([&] {
-      const at::Tensor visual = model.vision->forward(pixels);
-      std::vector<NamedTensor> tensors;
-      tensors.push_back(to_named("pixel_values", pixels));
-      tensors.push_back(to_named("vision", visual));
-      if (!asked) return tensors;
+    std::vector<NamedTensor> tensors = {to_named("pixel_values", pixels)};
+    impl_->compute->run([&] { add_stages(*impl_, model.vision->forward(pixels), asked, tensors); });
+    return tensors;
+  });
+}
 
-      const Prompt& prompt = asked->prompt;
-      at::Tensor queries = finite(visual, "vision encoder");
-      if (model.qformer) {
-        queries = finite(model.qformer->forward(prompt.instruction.qformer, visual), "Q-Former");
-        tensors.push_back(to_named("qformer", queries));
-      }
-      const at::Tensor prefix = impl_->project(queries);
-      const auto state = model.language->start(impl_->embed(prompt, prefix));
-      const at::Tensor logits = model.language->prefill(std::array{state.get()});
-      tensors.push_back(to_named("projection", prefix));
-      tensors.push_back(to_named("logits", logits));
-      return tensors;
-    });
+std::vector<NamedTensor> Pipeline::features(const ImageFeatures& features,
+                                            std::optional<std::string_view> instruction) const {
+  return guarded([&] {
+    const std::vector<SeenPicture>& pictures = features.impl_->pictures;
+    const auto asked = asked_about(*impl_, pictures.size(), instruction);
+    impl_->check_made_for_model(*features.impl_);
+    std::vector<at::Tensor> rows;
+    for (const SeenPicture& picture : pictures) rows.push_back(picture.rows);
+    std::vector<NamedTensor> tensors;
+    impl_->compute->run([&] { add_stages(*impl_, at::cat(rows), asked, tensors); });
+    return tensors;
   });
 }
 
@@ -158,12 +180,6 @@ const ModelInfo& Pipeline::info() const noexcept { return impl_->info; }
 CacheReport Pipeline::cache() const {
   return impl_->reader ? impl_->reader->usage() : CacheReport{};
 }
-
-std::int64_t ImageFeatures::images() const {
-  return static_cast<std::int64_t>(impl_->pictures.size());
-}
-std::int64_t ImageFeatures::positions() const { return impl_->pictures.front().rows.size(1); }
-std::int64_t ImageFeatures::width() const { return impl_->pictures.front().rows.size(2); }
 
 void save_tensors(const std::filesystem::path& file, std::span<const NamedTensor> tensors) {
   std::vector<TensorToWrite> list;

@@ -62,6 +62,21 @@ TEST(Features, AreTheReferencesStages) {
   }
 }
 
+TEST(FeaturesCommand, WhatItWritesIsAcceptedByRun) {
+  const TempDirectory directory;
+  const std::string file = directory.path() / "features.safetensors";
+  const Arguments question = {"--instruction", "What is this?", "--max-new-tokens", "8"};
+  ASSERT_EQ(call({"features", "--model", kT5, "--image", image("coffee.jpg"), "--output", file})
+                .exit_code,
+            0);
+  const Finished shown =
+      call(Arguments{"run", "--model", kT5, "--image", image("coffee.jpg")} + question);
+  EXPECT_EQ(call(Arguments{"run", "--model", kT5, "--features", file} + question).out, shown.out);
+  EXPECT_EQ(
+      call(Arguments{"run", "--model", kT5, "--features", file, "--features", file} + question).out,
+      shown.out + shown.out);
+}
+
 TEST(Features, WithoutAnInstructionEndWithTheVisionEncoder) {
   const TempDirectory directory;
   const std::string file = directory / "features.safetensors";

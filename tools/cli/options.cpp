@@ -70,6 +70,10 @@ constexpr auto kRows = std::to_array<OptionRow>({
      "JPEG, PNG, GIF, WebP, BMP or TIFF; run and match take several: one request each, in order; "
      "the frames of one request for a video model",
      Takes::value, true, "", [](S s, A a) { s.images.push_back(a.path()); }},
+    {"features", "FILE",
+     "pictures that were encoded before, as `instructblip features` writes them: instead of "
+     "--image",
+     Takes::value, true, "", [](S s, A a) { s.features.push_back(a.path()); }},
     {"instruction", "TEXT",
      "what to answer about the picture; - reads it from standard input; BLIP-2 needs none",
      Takes::value, false, "", [](S s, A a) { s.instruction = a.text(); }},
@@ -146,7 +150,7 @@ constexpr auto kRows = std::to_array<OptionRow>({
 
 const std::vector<CommandRow> kCommands = {
     {"run",
-     "--model DIR --image FILE [--instruction TEXT]",
+     "--model DIR (--image FILE | --features FILE) [--instruction TEXT]",
      "answer an instruction about a picture",
      {"model",
       "language-model",
@@ -154,6 +158,7 @@ const std::vector<CommandRow> kCommands = {
       "lora",
       "ignore-unexpected",
       "image",
+      "features",
       "instruction",
       "max-new-tokens",
       "min-new-tokens",
@@ -182,7 +187,7 @@ const std::vector<CommandRow> kCommands = {
       "json",
       "quiet",
       "verbose"},
-     {"model", "image"},
+     {"model"},
      run_command},
     {"match",
      "--model DIR --image FILE --text TEXT",

@@ -19,6 +19,7 @@ namespace instructblip::cli {
 struct Settings {
   std::string model;
   std::vector<std::string> images;
+  std::vector<std::string> features;
   std::optional<std::string> instruction;
   std::vector<std::string> texts;
   std::string output;

@@ -73,8 +73,8 @@ class Runner {
         instruction_(std::move(instruction)),
         one_line_(one_line) {}
 
-  // Answers one request and prints the answer.
-  Generation answer(const Pictures& pictures, std::size_t first, std::size_t count) const {
+  // Answers one request about pictures and prints the answer.
+  void answer(const Pictures& pictures, std::size_t first, std::size_t count) const {
     std::vector<Image> images;
     double decode_ms = 0;
     for (std::size_t i = first; i < first + count; ++i) {
@@ -82,8 +82,17 @@ class Runner {
       images.push_back(picture.image);
       decode_ms += picture.decode_ms;
     }
+    answer_about(std::span<const Image>(images), decode_ms);
+  }
+
+  // The same about what was encoded before.
+  void answer(const ImageFeatures& features) const { answer_about(features, 0); }
+
+ private:
+  template <typename Shown>
+  void answer_about(const Shown& shown, double decode_ms) const {
     TextPrinter printer(session_.output, session_.progress, one_line_);
-    Generation generation = generate(images, printer);
+    Generation generation = generate(shown, printer);
     generation.timings.image += decode_ms;
     generation.timings.total += decode_ms;
     session_.progress.end();
@@ -93,11 +102,10 @@ class Runner {
       printer.finish(generation);
     }
     if (session_.settings.verbose) session_.progress.print(timing_table(generation));
-    return generation;
   }
 
- private:
-  Generation generate(std::span<const Image> images, TextPrinter& printer) const {
+  template <typename Shown>
+  Generation generate(const Shown& shown, TextPrinter& printer) const {
     const Settings& settings = session_.settings;
     std::int64_t steps = 0;
     Control control;
@@ -108,7 +116,7 @@ class Runner {
     };
     session_.progress.begin("answering", Progress::Unit::tokens);
     return during(Stage::request, [&] {
-      return pipeline_.generate(images, instruction_, settings.generation, control);
+      return pipeline_.generate(shown, instruction_, settings.generation, control);
     });
   }
 
@@ -129,20 +137,38 @@ std::string instruction_of(Session& session) {
   return {};
 }
 
+void check_shown(const Settings& settings) {
+  if (settings.images.empty() != settings.features.empty()) return;
+  throw Failure(ExitCode::usage, settings.images.empty()
+                                     ? "run: --image is missing"
+                                     : "run: expected --image or --features, got both");
+}
+
 }  // namespace
 
 ExitCode run_command(Session& session) {
   const Settings& settings = session.settings;
+  check_shown(settings);
   during(Stage::request, [&] { validate(settings.generation); });
   const std::string instruction = instruction_of(session);
   const Pictures pictures(settings.images, settings.decode);
+  std::vector<ImageFeatures> features;
+  for (const std::string& file : settings.features) {
+    features.push_back(during(Stage::picture, [&] { return ImageFeatures::load(file); }));
+  }
   const Pipeline pipeline = session.load_pipeline();
   const std::size_t each = pipeline.info().pictures_are_frames ? pictures.size() : 1;
-  const Runner runner(session, pipeline, instruction, pictures.size() > each);
+  const Runner runner(session, pipeline, instruction,
+                      pictures.size() > each || features.size() > 1);
 
   const Interrupt::Graceful graceful(session.interrupt);
-  for (std::size_t i = 0; i < pictures.size(); i += each) {
-    runner.answer(pictures, i, each);
+  const std::size_t count = features.empty() ? pictures.size() : features.size();
+  for (std::size_t i = 0; i < count; i += features.empty() ? each : 1) {
+    if (features.empty()) {
+      runner.answer(pictures, i, each);
+    } else {
+      runner.answer(features[i]);
+    }
     if (session.interrupt.requested()) return ExitCode::interrupted;
     if (session.output.closed()) break;
   }

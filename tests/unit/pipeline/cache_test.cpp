@@ -1,13 +1,21 @@
 // What is kept of a picture, and for whom.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <limits>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "instructblip/engine.h"
 #include "instructblip/pipeline.h"
 #include "pipeline/lru_cache.h"
+#include "support/expect_error.h"
+#include "support/temp_directory.h"
 #include "unit/pipeline/toys.h"
 
 namespace instructblip {
@@ -153,9 +161,84 @@ TEST_P(CacheTest, ManyThreadsMayAskAtOnce) {
   EXPECT_EQ(pipeline.cache().vision.entries, 2);
 }
 
+TEST_P(CacheTest, SavedFeaturesAreAcceptedByEveryCall) {
+  const test::TempDirectory directory;
+  const Pipeline pipeline = load(0);
+  const ImageFeatures encoded = pipeline.encode(picture());
+  encoded.save(directory.path() / "saved.safetensors");
+  save_tensors(directory.path() / "stages.safetensors", pipeline.features(picture(), "What?"));
+  const Generation direct = pipeline.generate(picture(), "What is this?", tokens(8));
+  const auto values = [](const std::vector<NamedTensor>& tensors) { return tensors.back().values; };
+  for (const char* name : {"saved.safetensors", "stages.safetensors"}) {
+    const ImageFeatures read = ImageFeatures::load(directory.path() / name);
+    EXPECT_EQ(read.images(), 1);
+    EXPECT_EQ(read.positions(), encoded.positions());
+    EXPECT_EQ(read.width(), encoded.width());
+    const Generation answer = pipeline.generate(read, "What is this?", tokens(8));
+    EXPECT_EQ(answer.tokens(), direct.tokens());
+    EXPECT_EQ(answer.timings.vision, 0);
+    const std::vector<Request> batch = {
+        {{}, "What is this?", tokens(8), {}, read},
+        {picture("coffee.jpg"), "What is this?", tokens(8)},
+        {.instruction = "What is this?", .options = tokens(8), .features = encoded}};
+    const std::vector<Response> got = pipeline.generate(batch);
+    EXPECT_EQ(got[0].generation->tokens(), direct.tokens());
+    EXPECT_EQ(got[2].generation->tokens(), direct.tokens());
+    EXPECT_EQ(Engine(pipeline).submit(batch[0]).get().generation->tokens(), direct.tokens());
+    EXPECT_EQ(values(pipeline.features(read, "What?")),
+              values(pipeline.features(picture(), "What?")));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Families, CacheTest,
                          testing::Values("t5_2024", "vicuna_2024", "blip2_opt", "llava_hub"),
                          [](const auto& test) { return test.param; });
+
+// --- files that are not features
+
+class FeatureFileTest : public testing::Test {
+ protected:
+  void expect_refused(const std::string& text, const std::vector<NamedTensor>& tensors) {
+    const std::filesystem::path file = directory_.path() / "features.safetensors";
+    save_tensors(file, tensors);
+    const std::string message =
+        test::expect_error(ErrorCode::bad_model, text, [&] { ImageFeatures::load(file); });
+    EXPECT_NE(message.find("features.safetensors"), std::string::npos) << message;
+  }
+  test::TempDirectory directory_;
+};
+
+TEST_F(FeatureFileTest, AnotherTensorOrShapeIsRefused) {
+  expect_refused("'vision' is missing", {{"qformer", {1, 2, 3}, std::vector<float>(6)}});
+  expect_refused("got F32 [2, 3]", {{"vision", {2, 3}, std::vector<float>(6)}});
+  expect_refused("got F32 [1, 0, 3]", {{"vision", {1, 0, 3}, {}}});
+}
+
+TEST_F(FeatureFileTest, NumbersThatAreNotFiniteAreRefused) {
+  std::vector<float> values(12);
+  values[7] = std::numeric_limits<float>::quiet_NaN();
+  expect_refused("of picture 1: expected finite numbers", {{"vision", {2, 2, 3}, values}});
+}
+
+TEST_F(FeatureFileTest, AMissingOrDamagedFileIsRefused) {
+  test::expect_error(ErrorCode::not_found, "nowhere.safetensors",
+                     [&] { ImageFeatures::load(directory_.path() / "nowhere.safetensors"); });
+  const std::filesystem::path file = directory_.path() / "short.safetensors";
+  std::ofstream(file) << "not a file of tensors";
+  test::expect_error(ErrorCode::bad_model, "short.safetensors", [&] { ImageFeatures::load(file); });
+}
+
+TEST_F(FeatureFileTest, FeaturesOfAnotherEncoderAreRefusedByTheModel) {
+  const Pipeline pipeline = Pipeline::load(checkpoint("t5_2024"));
+  const std::filesystem::path file = directory_.path() / "features.safetensors";
+  save_tensors(file, std::array{NamedTensor{"vision", {1, 2, 3}, std::vector<float>(6)}});
+  const ImageFeatures other = ImageFeatures::load(file);
+  for (const std::function<void()>& call :
+       std::vector<std::function<void()>>{[&] { pipeline.generate(other, "What?"); },
+                                          [&] { pipeline.features(other, "What?"); }}) {
+    test::expect_error(ErrorCode::invalid_argument, "the features have 2 rows, 3 wide", call);
+  }
+}
 
 }  // namespace
 }  // namespace instructblip
