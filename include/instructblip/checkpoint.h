@@ -88,4 +88,28 @@ struct ModelInfo {
   double load_ms = 0;
 };
 
+/// How a checkpoint is written.
+struct ConvertOptions {
+  /// Of tensors in one file; more of them make shards and an index.
+  std::int64_t max_shard_bytes = 4'000'000'000;
+};
+
+/// What was written.
+struct ConvertReport {
+  int tensors = 0, files = 0;  ///< files with tensors
+  std::int64_t bytes = 0;      ///< of tensors
+};
+
+/// Writes any model that Pipeline or ImageTextMatcher loads, with all that `options` lays over it,
+/// as one directory in Hugging Face's layout: safetensors under the names of transformers,
+/// config.json, tokenizers and image settings. `options.precision` is the type of the values:
+/// automatic leaves them as they are stored, and those that an adapter changes become float32.
+/// Tensors go from file to file one by one. The directory appears under its name when it is whole;
+/// nothing is ever replaced.
+/// Errors: as Pipeline::load(); invalid_argument where `output` exists and is not empty; io.
+INSTRUCTBLIP_API ConvertReport convert(const std::filesystem::path& checkpoint_dir,
+                                       const std::filesystem::path& output,
+                                       const LoadOptions& options = {},
+                                       const ConvertOptions& how = {});
+
 }  // namespace instructblip

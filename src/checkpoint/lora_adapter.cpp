@@ -134,6 +134,7 @@ std::string LoraAdapter::fault_of(const std::string& module, const Change& chang
       return "type " + std::string(name_of((*part)->dtype)) + ", expected F32, F16, BF16 or F64";
     }
   }
+  if (!is_weight_dtype(found->second.entry.dtype)) return "the weight is none: it is of integers";
   const Shape& a = change.a->shape;
   const Shape& b = change.b->shape;
   const Shape& weight = found->second.entry.shape;

@@ -43,7 +43,12 @@ Json read_config_file(const std::filesystem::path& directory) {
     if (!is_present(directory)) {
       throw Error(ErrorCode::not_found, shown + ": no such directory", hint);
     }
-    throw Error(ErrorCode::bad_model, shown + ": expected a directory, got a file", hint);
+    throw Error(ErrorCode::bad_model, shown + ": expected a directory, got a file",
+                hint + "; a file of weights is laid over one (--overlay)");
+  }
+  if (is_present(directory / "adapter_config.json") && !is_present(directory / "config.json")) {
+    throw Error(ErrorCode::bad_model, shown + ": a LoRA adapter, expected the model that it is for",
+                "give the model's directory, and this one as an adapter (--lora)");
   }
   if (!is_present(directory / "config.json")) {
     throw Error(ErrorCode::not_found, shown + ": no config.json in this directory", hint);

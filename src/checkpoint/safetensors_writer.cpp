@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string_view>
 #include <vector>
@@ -16,17 +17,34 @@ namespace {
 
 constexpr std::size_t kAlignment = 8;  // of the data's first byte, as the reference pads its header
 
-void check(const std::filesystem::path& file, const TensorToWrite& tensor) {
+// What the shape and the type say.
+std::optional<std::size_t> bytes_of(const TensorToWrite& tensor) {
   const auto elements = checked_elements(tensor.shape);
   std::int64_t bytes = 0;
   if (!elements ||
-      __builtin_mul_overflow(*elements, static_cast<std::int64_t>(size_of(tensor.dtype)), &bytes) ||
-      bytes != static_cast<std::int64_t>(tensor.bytes.size())) {
-    throw Error(ErrorCode::internal, printable(file.string()) + ": tensor " + quote(tensor.name) +
-                                         " of shape " + to_string(tensor.shape) + " x " +
-                                         std::string(name_of(tensor.dtype)) + " has " +
-                                         std::to_string(tensor.bytes.size()) + " bytes");
+      __builtin_mul_overflow(*elements, static_cast<std::int64_t>(size_of(tensor.dtype)), &bytes)) {
+    return std::nullopt;
   }
+  return static_cast<std::size_t>(bytes);
+}
+
+void check(const std::filesystem::path& file, const TensorToWrite& tensor, std::size_t found) {
+  if (bytes_of(tensor) == found) return;
+  throw Error(ErrorCode::internal, printable(file.string()) + ": tensor " + quote(tensor.name) +
+                                       " of shape " + to_string(tensor.shape) + " x " +
+                                       std::string(name_of(tensor.dtype)) + " has " +
+                                       std::to_string(found) + " bytes");
+}
+
+void write_values(const std::filesystem::path& file, const TensorToWrite& tensor,
+                  const ByteSink& sink) {
+  if (!tensor.make) return sink(tensor.bytes);
+  std::size_t found = 0;
+  tensor.make([&](std::span<const std::byte> bytes) {
+    found += bytes.size();
+    sink(bytes);
+  });
+  check(file, tensor, found);
 }
 
 // Wide elements first, so that each tensor is aligned to its element; then by name.
@@ -53,7 +71,7 @@ std::string header_of(const std::vector<const TensorToWrite*>& tensors) {
   std::string header = R"({"__metadata__":{"format":"pt"})";
   std::size_t offset = 0;
   for (const TensorToWrite* tensor : tensors) {
-    const std::size_t end = offset + tensor->bytes.size();
+    const std::size_t end = offset + bytes_of(*tensor).value();
     header += "," + json_literal(tensor->name) + R"(:{"dtype":")" +
               std::string(name_of(tensor->dtype)) + R"(","shape":)" + compact(tensor->shape) +
               R"(,"data_offsets":[)" + std::to_string(offset) + "," + std::to_string(end) + "]}";
@@ -69,7 +87,7 @@ std::string header_of(const std::vector<const TensorToWrite*>& tensors) {
 void write_safetensors(const std::filesystem::path& file, std::span<const TensorToWrite> tensors) {
   std::set<std::string_view> names;
   for (const TensorToWrite& tensor : tensors) {
-    check(file, tensor);
+    check(file, tensor, tensor.make ? bytes_of(tensor).value_or(0) : tensor.bytes.size());
     if (!names.insert(tensor.name).second) {
       throw Error(ErrorCode::internal,
                   printable(file.string()) + ": tensor " + quote(tensor.name) + " is given twice");
@@ -85,7 +103,7 @@ void write_safetensors(const std::filesystem::path& file, std::span<const Tensor
   write_file_atomically(file, [&](const ByteSink& sink) {
     sink(length);
     sink(std::as_bytes(std::span(header)));
-    for (const TensorToWrite* tensor : order) sink(tensor->bytes);
+    for (const TensorToWrite* tensor : order) write_values(file, *tensor, sink);
   });
 }
 

@@ -70,6 +70,14 @@ std::span<const TensorRename> bare_names(const T5Config&) { return {}; }
 std::span<const TensorRename> bare_names(const LlamaConfig&) { return kBareLlama; }
 std::span<const TensorRename> bare_names(const OptConfig&) { return kBareOpt; }
 
+// Of the hub's files, where they are not ours.
+constexpr std::array<TensorRename, 1> kWrittenLlava = {
+    {{"vision_tower.", "vision_tower.vision_model."}}};
+constexpr std::array<TensorRename, 2> kWrittenRetrieval = {{
+    {"qformer.embeddings.layernorm.", "qformer.layernorm."},
+    {"qformer.embeddings.", "embeddings."},
+}};
+
 // How the names of a language model that stands alone begin.
 constexpr std::string_view kAlone[] = {"model.layers.",
                                        "model.embed_tokens.",
@@ -127,10 +135,12 @@ TensorNames::TensorNames(const ModelConfig& config)
     : hub_(config.renames),
       language_(std::visit([](const auto& text) { return bare_names(text); }, config.text)),
       norm_beside_words_(!config.qformer || config.qformer->reads_instruction),
-      vision_layers_(layers_of(config.vision)) {}
+      vision_layers_(layers_of(config.vision)) {
+  if (std::holds_alternative<ClipVisionConfig>(config.vision)) written_ = kWrittenLlava;
+}
 
 TensorNames::TensorNames(const RetrievalConfig& config)
-    : hub_(config.renames), vision_layers_(config.vision.layers) {}
+    : hub_(config.renames), written_(kWrittenRetrieval), vision_layers_(config.vision.layers) {}
 
 std::optional<std::string> TensorNames::of_model(std::string_view stored) const {
   if (is_of_training_alone(stored)) return std::nullopt;
@@ -163,6 +173,12 @@ std::string TensorNames::of_language_model(std::string_view stored) const {
   std::string name(stored);
   rename_first(name, language_);
   return "language_model." + name;
+}
+
+std::string TensorNames::written(std::string_view ours) const {
+  std::string name(ours);
+  rename_first(name, written_);
+  return name;
 }
 
 }  // namespace instructblip

@@ -28,8 +28,12 @@ class TensorNames {
   // A tensor of a language model that stands alone; names that are not of its kind stay.
   std::string of_language_model(std::string_view stored) const;
 
+  // What transformers 4 calls the tensor in the files that it writes.
+  std::string written(std::string_view ours) const;
+
  private:
   std::span<const TensorRename> hub_;
+  std::span<const TensorRename> written_;
   std::span<const TensorRename> language_;  // of its bare model, without the head
   bool norm_beside_words_ = true;           // the Q-Former's first norm lies among its embeddings
   std::int64_t vision_layers_ = 0;

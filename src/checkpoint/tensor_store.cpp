@@ -37,6 +37,8 @@ std::vector<std::string> names_ending_in(const fs::path& directory, std::string_
   std::error_code error;
   for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
     std::string name = it->path().filename().string();
+    // Trainers leave their settings beside the weights, under this name.
+    if (name == "training_args.bin") continue;
     if (name.ends_with(suffix)) names.push_back(std::move(name));
   }
   std::sort(names.begin(), names.end());

@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "checkpoint/language_folder.h"
 #include "checkpoint/lora_adapter.h"
 #include "checkpoint/vocabulary_rows.h"
 #include "checkpoint/weight_layers.h"
@@ -60,23 +61,8 @@ void add_checkpoint(WeightLayers& layers, const WeightSources& sources, const Te
   layers.add(std::move(store), std::move(entries), true);
 }
 
-// What a folder of a language model must not hold: it would be another thing than it is taken for.
-void check_stands_alone(const TensorStore& store, const fs::path& path) {
-  constexpr std::string_view kElse[] = {"vision_model.",      "visual_encoder.", "vision_tower.",
-                                        "qformer.",           "Qformer.",        "language_model.",
-                                        "model.vision_tower."};
-  for (const TensorEntry& entry : store.entries()) {
-    const auto begins = [&](std::string_view prefix) { return entry.name.starts_with(prefix); };
-    if (std::ranges::none_of(kElse, begins)) continue;
-    throw Error(ErrorCode::bad_model,
-                printable(path.string()) + ": expected a language model alone, but there is " +
-                    quote(entry.name),
-                "this is a whole model: give it as the checkpoint, or as an overlay");
-  }
-}
-
 void add_language_model(WeightLayers& layers, const WeightSources& sources,
-                        const TensorNames& names) {
+                        const TensorNames& names, const LanguageConfig& config) {
   if (!sources.language_model) return;
   const fs::path& path = *sources.language_model;
   const std::string shown = printable(path.string());
@@ -91,6 +77,7 @@ void add_language_model(WeightLayers& layers, const WeightSources& sources,
   }
   TensorStore store = open(path, "the directory of a language model", sources.access);
   check_stands_alone(store, path);
+  warn_of_other_version(path, config);
   std::vector<TensorEntry> entries =
       translated(store, path, [&](std::string_view name) { return names.of_language_model(name); });
   layers.drop("language_model.");
@@ -132,7 +119,7 @@ TensorStore gather_weights(const WeightSources& sources, ModelConfig& config) {
   const TensorNames names(config);
   WeightLayers layers;
   add_checkpoint(layers, sources, names);
-  add_language_model(layers, sources, names);
+  add_language_model(layers, sources, names, config.text);
   add_overlays(layers, sources, names);
   std::vector<LoraAdapter> adapters = open_adapters(sources, names);
   for (LoraAdapter& adapter : adapters) adapter.add_whole(layers);

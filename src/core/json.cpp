@@ -297,6 +297,19 @@ void Json::fail(const std::string& expected) const {
   throw Error(document_->code, where() + ": expected " + expected + ", got " + got());
 }
 
+std::string Json::with(const Edits& edits) const {
+  Node root = as_node(node_);
+  for (const auto& [path, text] : edits) {
+    Node* place = &root;
+    for (const std::string& key : path) {
+      if (!place->is_object() && !place->is_null()) fail("an object on the path to " + quote(key));
+      place = &(*place)[key];
+    }
+    *place = Node::parse(text);
+  }
+  return root.dump(2) + "\n";
+}
+
 std::string Json::dump() const { return as_node(node_).dump(); }
 
 std::string json_literal(std::string_view text) {

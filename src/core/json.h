@@ -79,6 +79,11 @@ class Json {
   // The value in short, for messages: "an object", "an array", a quoted string, a number.
   std::string got() const;
 
+  // The whole document of which this is the root, with members set to the JSON that stands beside
+  // their paths, as text indented by two; objects on a path are made where there are none.
+  using Edits = std::vector<std::pair<std::vector<std::string>, std::string>>;
+  std::string with(const Edits& edits) const;
+
   // The value as compact JSON text.
   std::string dump() const;
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "checkpoint/tensor_recipe.h"
 #include "core/errors.h"
 #include "core/log.h"
 #include "nn/tensor_values.h"
@@ -39,6 +40,7 @@ struct WeightLoader::Impl {
   Values values;
   LoadProgress progress;
   std::set<std::string, std::less<>> known;
+  std::set<std::string, std::less<>> needed;  // all known ones but copies and buffers
   std::vector<std::string> missing, misshapen, untyped;
   std::int64_t parameters = 0;
   std::int64_t bytes = 0;
@@ -70,6 +72,11 @@ void Weights::ignore(std::string_view name) const {
   loader_->impl_->known.insert(path_ + std::string(name));
 }
 
+void Weights::pass_over(std::string_view name) const {
+  ignore(name);
+  loader_->impl_->needed.insert(path_ + std::string(name));
+}
+
 WeightLoader::WeightLoader(std::shared_ptr<const TensorStore> store, HeldAs held_as, Values values,
                            LoadProgress progress)
     : impl_(std::make_unique<Impl>()) {
@@ -84,9 +91,18 @@ WeightLoader::~WeightLoader() = default;
 std::int64_t WeightLoader::parameters() const { return impl_->parameters; }
 std::int64_t WeightLoader::bytes() const { return impl_->bytes; }
 
+std::vector<const TensorEntry*> WeightLoader::needed() const {
+  std::vector<const TensorEntry*> entries;
+  for (const TensorEntry& entry : impl_->store->entries()) {
+    if (impl_->needed.contains(entry.name)) entries.push_back(&entry);
+  }
+  return entries;
+}
+
 const TensorEntry* WeightLoader::accounted(const std::string& path, const Shape& expected) {
   Impl& impl = *impl_;
   impl.known.insert(path);
+  impl.needed.insert(path);
   const TensorEntry* entry = impl.store->find(path);
   if (entry == nullptr) {
     impl.missing.push_back(path + " " + to_string(expected) + " is missing");
@@ -126,6 +142,11 @@ at::Tensor WeightLoader::get(const std::string& path, const Shape& expected, Hel
 std::vector<std::string> WeightLoader::unread(Unread what) const {
   std::vector<std::string> left;
   for (const TensorEntry& entry : impl_->store->entries()) {
+    if (entry.recipe && !entry.recipe->changes.empty() && !impl_->needed.contains(entry.name)) {
+      left.push_back(printable(entry.file) + ": an adapter changes " + printable(entry.name) +
+                     ", which is a copy of another tensor or none of this model");
+      continue;
+    }
     if (impl_->known.contains(entry.name) || is_known_buffer(entry.name)) continue;
     left.push_back(printable(entry.file) + ": " + printable(entry.name) + " " +
                    to_string(entry.shape) + " belongs to no part of this model");

@@ -46,6 +46,8 @@ class Weights {
   bool has(std::string_view name) const;
   // Marks a tensor as known though nobody reads it: a copy of a tied one, a buffer. May be absent.
   void ignore(std::string_view name) const;
+  // The same of a weight of the model that no answer needs, which is more than a copy.
+  void pass_over(std::string_view name) const;
 
  private:
   friend class WeightLoader;
@@ -69,6 +71,9 @@ class WeightLoader {
   // Throws one Error(bad_model) that lists what was missing, misshapen, of a type that no weight
   // has, or never read.
   void finish(Unread unread = Unread::refuse) const;
+
+  // The tensors that make up the model: those that were read or passed over, sorted by name.
+  std::vector<const TensorEntry*> needed() const;
 
   // Of what has been asked for: elements, and the bytes that hold them or would.
   std::int64_t parameters() const;

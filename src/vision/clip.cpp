@@ -15,10 +15,10 @@ namespace {
 
 constexpr const char* kParts[] = {"weight", "bias"};
 
-void ignore_layer(const nn::Weights& weights) {
+void pass_over_layer(const nn::Weights& weights) {
   for (const char* name : {"layer_norm1", "layer_norm2", "self_attn.q_proj", "self_attn.k_proj",
                            "self_attn.v_proj", "self_attn.out_proj", "mlp.fc1", "mlp.fc2"}) {
-    for (const char* part : kParts) (weights / name).ignore(part);
+    for (const char* part : kParts) (weights / name).pass_over(part);
   }
 }
 
@@ -66,10 +66,10 @@ ClipVision::ClipVision(const nn::Weights& weights, const ClipVisionConfig& confi
     if (i < needed) {
       layers_.emplace_back(at_layer, config);
     } else {
-      ignore_layer(at_layer);
+      pass_over_layer(at_layer);
     }
   }
-  for (const char* part : kParts) (weights / "post_layernorm").ignore(part);
+  for (const char* part : kParts) (weights / "post_layernorm").pass_over(part);
 }
 
 at::Tensor ClipVision::forward(const at::Tensor& pixels) const {

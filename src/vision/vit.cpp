@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/conv2d.h>
-#include <ATen/ops/zeros.h>
 
 #include <cmath>
 
@@ -17,15 +16,6 @@ namespace {
 nn::Linear read_qkv(const nn::Weights& weights, const VitConfig& config) {
   const std::int64_t hidden = config.hidden;
   at::Tensor weight = (weights / "qkv").matrix("weight", {3 * hidden, hidden});
-  if (!(weights / "qkv").has("bias") && weights.has("q_bias")) {
-    // The first BLIP-2 converters stored no key bias: it is zero.
-    const at::Tensor query = weights.vector("q_bias", {hidden});
-    const at::Tensor value = weights.vector("v_bias", {hidden});
-    // One of them is missing or misshapen, which the loader will say.
-    if (query.is_meta() != value.is_meta()) return nn::Linear(std::move(weight), {});
-    return nn::Linear(std::move(weight),
-                      at::cat({query, at::zeros({hidden}, query.options()), value}));
-  }
   at::Tensor bias;
   if (config.qkv_bias) bias = (weights / "qkv").vector("bias", {3 * hidden});
   return nn::Linear(std::move(weight), std::move(bias));

@@ -241,6 +241,8 @@ TEST(AdapterErrors, TellFilesThatAreNone) {
   options.adapters = {kAdapters / "nowhere"};
   expect_error(ErrorCode::not_found, "nowhere",
                [&] { Pipeline::load(kCheckpoints / "t5_2024", options); });
+  expect_error(ErrorCode::bad_model, "and this one as an adapter (--lora)",
+               [] { Pipeline::load(kAdapters / "t5_whole"); });
   options.adapters.clear();
   options.overlays = {kAdapters / "t5_whole"};
   expect_error(ErrorCode::bad_model, "give it as an adapter (--lora)",

@@ -21,7 +21,8 @@ bool interpolates(const Json& request);
 std::vector<Image> images_of(const Json& request);
 
 void expect_equal(const Generation& got, const Json& request);
-// Every request of the golden checkpoint `name` that does not interpolate.
-void expect_golden_answers(const Pipeline& pipeline, const std::string& name);
+// Every request of the golden checkpoint `name` that interpolates positions, or that does not.
+void expect_golden_answers(const Pipeline& pipeline, const std::string& name,
+                           bool interpolating = false);
 
 }  // namespace instructblip::test

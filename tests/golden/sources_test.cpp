@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/model_config.h"
-#include "checkpoint/safetensors_writer.h"
 #include "checkpoint/tensor_store.h"
+#include "golden/checkpoint_parts.h"
 #include "golden/golden_requests.h"
+#include "instructblip/log.h"
 #include "support/expect_error.h"
 #include "support/lavis_names.h"
 #include "support/temp_directory.h"
@@ -20,109 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using namespace test;  // NOLINT: golden requests, files to write
-
-constexpr std::string_view kLanguage = "language_model.";
-
-bool holds_weights(const fs::path& file) {
-  const std::string name = file.filename();
-  return name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json");
-}
-
-// A golden checkpoint, taken apart in a directory of its own.
-class Parts {
- public:
-  using Wanted = std::function<bool(const TensorEntry&)>;
-
-  explicit Parts(const std::string& name)
-      : whole_(kCheckpoints / name),
-        config_(read_model_config(whole_)),
-        store_(TensorStore::open(whole_, MappedFile::Access::map, config_.renames)) {
-    fs::create_directory(checkpoint());
-    for (const auto& file : fs::directory_iterator(whole_)) {
-      if (holds_weights(file.path())) continue;
-      fs::copy(file.path(), checkpoint() / file.path().filename(), fs::copy_options::recursive);
-    }
-  }
-
-  // Everything but weights.
-  fs::path checkpoint() const { return directory_ / "checkpoint"; }
-
-  // The language model by the names that it has alone; of its bare model where `bare` is cut off.
-  fs::path language_model(std::string_view bare = "", std::int64_t rows = -1) const {
-    const fs::path folder = directory_ / "language";
-    fs::create_directory(folder);
-    std::vector<TensorToWrite> tensors;
-    for (const TensorEntry& entry : store_.entries()) {
-      if (!entry.name.starts_with(kLanguage)) continue;
-      TensorToWrite tensor{entry.name.substr(kLanguage.size()), entry.dtype, entry.shape,
-                           entry.bytes};
-      if (tensor.name.starts_with(bare)) tensor.name.erase(0, bare.size());
-      if (rows > 0 && is_of_words(entry)) {
-        tensor.bytes = tensor.bytes.first(tensor.bytes.size() / entry.shape[0] * rows);
-        tensor.shape[0] = rows;
-      }
-      tensors.push_back(tensor);
-    }
-    write_safetensors(folder / "model.safetensors", tensors);
-    return folder;
-  }
-
-  // A file of LAVIS with what is wanted.
-  fs::path lavis(const Wanted& wanted, const std::string& key = "model") const {
-    std::vector<SavedTensor> tensors;
-    for (const TensorEntry& entry : store_.entries()) {
-      if (!wanted(entry)) continue;
-      for (SavedTensor& tensor : as_lavis(entry, language())) tensors.push_back(std::move(tensor));
-    }
-    directory_.write("lavis.pth", torch_file_of(tensors, key));
-    return directory_ / "lavis.pth";
-  }
-
-  // The whole checkpoint in one file, with zeros for all that is wanted.
-  void write_with_zeros(const Wanted& wanted) const {
-    std::vector<std::string> zeros;
-    std::vector<TensorToWrite> tensors;
-    for (const TensorEntry& entry : store_.entries()) {
-      tensors.push_back({entry.name, entry.dtype, entry.shape, entry.bytes});
-      if (!wanted(entry)) continue;
-      zeros.emplace_back(entry.bytes.size(), '\0');
-    }
-    std::size_t next = 0;
-    for (std::size_t i = 0; i < tensors.size(); ++i) {
-      if (wanted(store_.entries()[i])) tensors[i].bytes = std::as_bytes(std::span(zeros[next++]));
-    }
-    write_safetensors(checkpoint() / "model.safetensors", tensors);
-  }
-
-  const TempDirectory& directory() const { return directory_; }
-  const TensorStore& store() const { return store_; }
-  const ModelConfig& config() const { return config_; }
-
-  static bool is_of_language(const TensorEntry& entry) { return entry.name.starts_with(kLanguage); }
-  static bool is_of_words(const TensorEntry& entry) {
-    return entry.name.find("embed_tokens") != std::string::npos ||
-           entry.name.find("shared") != std::string::npos ||
-           entry.name.find("lm_head") != std::string::npos;
-  }
-  // What LAVIS leaves in a file of which the frozen parts are cut.
-  static bool is_trained(const TensorEntry& entry) {
-    return entry.name.starts_with("qformer.") || entry.name == "query_tokens" ||
-           entry.name.starts_with("language_projection.") ||
-           entry.name.starts_with("vision_model.post_layernorm.");
-  }
-
- private:
-  std::string language() const {
-    return std::holds_alternative<T5Config>(config_.text)    ? "t5"
-           : std::holds_alternative<OptConfig>(config_.text) ? "opt"
-                                                             : "llm";
-  }
-
-  fs::path whole_;
-  ModelConfig config_;
-  TensorStore store_;
-  TempDirectory directory_;
-};
 
 class SourcesTest : public testing::TestWithParam<std::string> {};
 
@@ -231,6 +128,30 @@ TEST(Sources, MakeUpRowsOfWordsThatTheLanguageModelLacks) {
   options.language_model = parts.language_model("", 300);
   expect_error(ErrorCode::bad_model, "has rows for 300 words, but text_config.vocab_size is 491",
                [&] { Pipeline::load(parts.checkpoint(), options); });
+}
+
+// What no shape tells: the version of Vicuna.
+TEST(Sources, WarnOfAnotherVersionOfTheLanguageModel) {
+  const Parts parts("vicuna_2024");
+  parts.write_with_zeros(Parts::is_of_language);
+  LoadOptions options;
+  options.weights = false;
+  options.language_model = parts.language_model();
+  std::vector<std::string> warnings;
+  set_log_sink([&](LogLevel level, std::string_view message) {
+    if (level == LogLevel::warning) warnings.emplace_back(message);
+  });
+  parts.directory().write("language/config.json", R"({"rms_norm_eps": 1e-6})");
+  Pipeline::load(parts.checkpoint(), options);
+  const std::size_t before = warnings.size();
+  parts.directory().write("language/config.json", R"({"rms_norm_eps": 1e-5})");
+  Pipeline::load(parts.checkpoint(), options);
+  set_log_sink({});
+  ASSERT_EQ(warnings.size(), 2 * before + 1);
+  const auto found = std::ranges::find_if(warnings, [](const std::string& warning) {
+    return warning.find("rms_norm_eps is 1e-05, but text_config says 1e-06") != std::string::npos;
+  });
+  EXPECT_NE(found, warnings.end());
 }
 
 // And a model that LAVIS saved has more rows than a config that was written for the plain one.

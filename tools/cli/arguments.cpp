@@ -59,6 +59,24 @@ double Argument::number() const {
   fail("a number");
 }
 
+std::int64_t Argument::bytes() const {
+  constexpr std::pair<std::string_view, std::int64_t> kUnits[] = {
+      {"KB", 1'000}, {"MB", 1'000'000}, {"GB", 1'000'000'000}};
+  std::string_view digits = text_;
+  std::int64_t unit = 1;
+  for (const auto& [name, factor] : kUnits) {
+    if (!digits.ends_with(name)) continue;
+    digits.remove_suffix(name.size());
+    unit = factor;
+    break;
+  }
+  const auto count = parse_whole<std::int64_t>(digits);
+  if (count && *count > 0 && *count <= std::numeric_limits<std::int64_t>::max() / unit) {
+    return *count * unit;
+  }
+  fail("a number of bytes above 0, such as 500MB or 4GB");
+}
+
 bool Argument::boolean() const { return one_of<bool>({{"true", true}, {"false", false}}); }
 
 void Argument::fail(const std::string& expected) const {

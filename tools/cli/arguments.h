@@ -23,8 +23,9 @@ class Argument {
 
   int integer() const;
   std::uint64_t unsigned_integer() const;
-  double number() const;  // finite
-  bool boolean() const;   // true, false
+  double number() const;       // finite
+  bool boolean() const;        // true, false
+  std::int64_t bytes() const;  // "500MB": positive; KB, MB and GB are powers of ten
 
   // The value that stands beside `text()` in `choices`.
   template <typename T>

@@ -25,6 +25,7 @@ struct Settings {
   std::string output;
   GenerationConfig generation;
   LoadOptions load;
+  ConvertOptions convert;
   ImageOptions decode;
   bool json = false;
   bool tensors = false;

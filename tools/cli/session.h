@@ -46,5 +46,6 @@ ExitCode match_command(Session& session);
 ExitCode features_command(Session& session);
 ExitCode info_command(Session& session);
 ExitCode tokenize_command(Session& session);
+ExitCode convert_command(Session& session);
 
 }  // namespace instructblip::cli

@@ -150,5 +150,19 @@ TEST(Json, LiteralEscapesWhatJsonMustNotHold) {
   EXPECT_EQ(json_literal("\xFF"), "\"\xEF\xBF\xBD\"");
 }
 
+TEST(Json, EditsMembersAndLeavesTheOthers) {
+  const Json json = Json::parse(R"({"b": [1, 2.5], "a": {"x": null, "y": "caf\u00e9"}})", "t.json");
+  EXPECT_EQ(json.with({}),
+            "{\n  \"b\": [\n    1,\n    2.5\n  ],\n  \"a\": {\n    \"x\": null,\n    "
+            "\"y\": \"caf\xC3\xA9\"\n  }\n}\n");
+  const Json edited = Json::parse(
+      json.with({{{"a", "x"}, "7"}, {{"c"}, "\"new\""}, {{"d", "e"}, "[true]"}}), "t.json");
+  EXPECT_EQ(edited.at("a").at("x").integer(), 7);
+  EXPECT_EQ(edited.at("a").at("y").string(), "caf\xC3\xA9");
+  EXPECT_EQ(edited.at("c").string(), "new");
+  EXPECT_TRUE(edited.at("d").at("e")[0].boolean());
+  EXPECT_EQ(edited.at("b").size(), 2u);
+}
+
 }  // namespace
 }  // namespace instructblip
