@@ -105,8 +105,9 @@ bool LoraAdapter::sort_in(const TensorEntry& entry, const TensorNames& names) {
         change.of_embedding || marker.part == Part::embedding_a || marker.part == Part::embedding_b;
     return true;
   }
-  if (name.find(".lora_") != std::string::npos || name.find(".token_adapter.") != std::string::npos)
-    return false;
+  for (const std::string_view part : {"lora_", ".token_adapter."}) {
+    if (name.find(part) != std::string::npos) return false;
+  }
   if (name.find(".original_module.") != std::string::npos) return true;  // the model has it
   cut(name, ".modules_to_save.default");
   cut(name, ".modules_to_save");

@@ -33,7 +33,9 @@ constexpr std::array<TensorRename, 19> kLavis = {{
     {"patch_embed.proj.", "vision_model.embeddings.patch_embedding."},
 }};
 
-// LLaVA's own code saves the projector alone like this.
+// LLaVA's own code saves the projector alone like this, and beside an adapter (in
+// non_lora_trainables.bin) with peft's prefix.
+constexpr std::string_view kPeft = "base_model.model.";
 constexpr std::array<TensorRename, 3> kLlavaProjector = {{
     {"model.mm_projector.0.", "multi_modal_projector.linear_1."},
     {"model.mm_projector.2.", "multi_modal_projector.linear_2."},
@@ -163,6 +165,7 @@ std::optional<std::string> TensorNames::of_model(std::string_view stored) const 
 }
 
 std::optional<std::string> TensorNames::of_part(std::string_view stored) const {
+  if (stored.starts_with(kPeft)) stored.remove_prefix(kPeft.size());
   std::optional<std::string> name = of_model(stored);
   if (!name || rename_first(*name, kLlavaProjector)) return name;
   const auto begins = [&](std::string_view prefix) { return name->starts_with(prefix); };

@@ -95,6 +95,8 @@ TEST(TensorNames, KnowTheLanguageModelInsideAFileOfParts) {
   EXPECT_EQ(llava.of_part("model.mm_projector.0.weight"), "multi_modal_projector.linear_1.weight");
   EXPECT_EQ(llava.of_part("model.mm_projector.2.bias"), "multi_modal_projector.linear_2.bias");
   EXPECT_EQ(llava.of_part("model.mm_projector.weight"), "multi_modal_projector.weight");
+  EXPECT_EQ(llava.of_part("base_model.model.model.mm_projector.2.weight"),
+            "multi_modal_projector.linear_2.weight");
 }
 
 TEST(TensorNames, CompleteTheNamesOfABareLanguageModel) {
