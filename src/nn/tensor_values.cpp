@@ -80,24 +80,27 @@ at::Tensor with_all_rows(const TensorEntry& entry, const TensorEntry& base, cons
   return result;
 }
 
-// As peft's merge(), operation by operation; `unchanged` is what no adapter has touched.
-at::Tensor changed(const at::Tensor& weight, const at::Tensor& unchanged,
-                   const LowRankChange& change, const Store& store) {
+// As peft's merge(), operation by operation, in the memory of `weight`; `unchanged` is what no
+// adapter has touched.
+at::Tensor changed(at::Tensor weight, const at::Tensor& unchanged, const LowRankChange& change,
+                   const Store& store) {
   const at::Tensor a = copied(change.a, store, at::kFloat).flatten(1);
   const at::Tensor b = copied(change.b, store, at::kFloat).flatten(1);
   const auto turned = [&](const at::Tensor& x) { return change.transposed ? x.t() : x; };
-  const at::Tensor delta = (turned(at::mm(b, a)) * change.scale).reshape(weight.sizes());
-  if (!change.magnitude) return weight + delta;
+  const at::Tensor delta = turned(at::mm(b, a).mul_(change.scale)).reshape(weight.sizes());
+  if (!change.magnitude) return weight.add_(delta);
   const at::Tensor directions = turned(unchanged) + turned(delta);
   const at::Tensor norms = at::linalg_vector_norm(directions, 2, at::IntArrayRef{1});
   const at::Tensor factors = copied(*change.magnitude, store, at::kFloat).flatten() / norms;
-  return turned(factors.view({-1, 1})) * (weight + delta);
+  return weight.add_(delta).mul_(turned(factors.view({-1, 1})));
 }
 
 at::Tensor made(const TensorEntry& entry, const Store& store) {
   const TensorRecipe& recipe = *entry.recipe;
   const at::Tensor unchanged = with_all_rows(entry, recipe.base, store);
-  at::Tensor weight = unchanged;
+  const bool compared = std::ranges::any_of(
+      recipe.changes, [](const LowRankChange& change) { return change.magnitude.has_value(); });
+  at::Tensor weight = compared ? unchanged.clone() : unchanged;
   for (const LowRankChange& change : recipe.changes) {
     weight = changed(weight, unchanged, change, store);
   }
