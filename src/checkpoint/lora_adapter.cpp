@@ -139,8 +139,8 @@ std::string LoraAdapter::fault_of(const std::string& module, const Change& chang
   const Shape& a = change.a->shape;
   const Shape& b = change.b->shape;
   const Shape& weight = found->second.entry.shape;
-  const std::string shapes = "lora_A " + to_string(a) + " and lora_B " + to_string(b) +
-                             " do not fit the weight " + to_string(weight);
+  std::string shapes = "lora_A " + to_string(a) + " and lora_B " + to_string(b) +
+                       " do not fit the weight " + to_string(weight);
   if (a.size() < 2 || b.size() < 2 || weight.size() < 2) return shapes;
   const std::int64_t rank = config_.rank_of(module);
   if (a[0] != rank || elements_behind_first(b) != rank) {
