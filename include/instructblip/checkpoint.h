@@ -31,6 +31,10 @@ struct LoadOptions {
   bool weights = true;
   /// false: read weights into memory instead of mapping the files.
   bool mmap = true;
+  /// The same bits for a request in any batch, beside any other, at any number of threads, on
+  /// processors with the same vector instructions: every sum is made in one order. Slower: see
+  /// docs/performance.md.
+  bool deterministic = false;
   /// Of both caches together, see CacheReport: a picture takes about 2 MB behind ViT-g. 0 = none.
   std::int64_t cache_bytes = 256 << 20;
   /// Weights from elsewhere, over those of the checkpoint directory, which then may hold some or
@@ -74,6 +78,7 @@ struct ModelInfo {
   std::int64_t parameters = 0;
   std::int64_t weight_bytes = 0;  ///< in memory, once they are read
   int threads = 0;
+  bool deterministic = false;             ///< as asked for
   int image_height = 0, image_width = 0;  ///< pixels of pixel_values
   int image_positions = 0;                ///< rows that the vision encoder hands on
   int vision_layers = 0, vision_width = 0;

@@ -80,6 +80,7 @@ void describe_weights(const LoadOptions& options, const TensorStore& store, Mode
   info.device = "cpu";
   info.precision = name_of(held_as(options.precision));
   info.threads = threads_for(options, store);
+  info.deterministic = options.deterministic;
   for (const TensorEntry& entry : store.entries()) {
     info.tensors.push_back(
         {entry.name, std::string(instructblip::name_of(entry.dtype)), entry.shape, entry.file});

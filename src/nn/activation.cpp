@@ -12,9 +12,13 @@
 #include <cmath>
 #include <numbers>
 
+#include "nn/fixed_order.h"
+
 namespace instructblip::nn {
 
-at::Tensor activate(Activation activation, const at::Tensor& x) {
+namespace {
+
+at::Tensor apply(Activation activation, const at::Tensor& x) {
   switch (activation) {
     case Activation::gelu:
       return at::gelu(x);
@@ -32,6 +36,12 @@ at::Tensor activate(Activation activation, const at::Tensor& x) {
       return at::silu(x);
   }
   return x;
+}
+
+}  // namespace
+
+at::Tensor activate(Activation activation, const at::Tensor& x) {
+  return by_row(x, [&](const at::Tensor& rows) { return apply(activation, rows); });
 }
 
 }  // namespace instructblip::nn

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/errors.h"
+#include "nn/fixed_order.h"
 
 namespace instructblip::nn {
 namespace {
@@ -33,7 +34,8 @@ std::exception_ptr translated(const std::exception_ptr& error) {
 
 }  // namespace
 
-ComputeThread::ComputeThread(int threads) : thread_([this, threads] { loop(threads); }) {}
+ComputeThread::ComputeThread(int threads, bool fixed_order)
+    : thread_([this, threads, fixed_order] { loop(threads, fixed_order); }) {}
 
 ComputeThread::~ComputeThread() {
   {
@@ -53,8 +55,9 @@ void ComputeThread::run_task(std::function<void()> work) {
   if (task.error) std::rethrow_exception(task.error);
 }
 
-void ComputeThread::loop(int threads) {
+void ComputeThread::loop(int threads, bool fixed_order) {
   at::set_num_threads(threads);
+  set_fixed_order(fixed_order);
   const c10::InferenceMode inference;
   std::unique_lock lock(mutex_);
   while (true) {

@@ -19,7 +19,8 @@ namespace instructblip::nn {
 // is never stuck behind a long one. Autograd is off on it.
 class ComputeThread {
  public:
-  explicit ComputeThread(int threads);
+  // In fixed order, see fixed_order.h, or not.
+  explicit ComputeThread(int threads, bool fixed_order = false);
   ~ComputeThread();
   ComputeThread(const ComputeThread&) = delete;
   ComputeThread& operator=(const ComputeThread&) = delete;
@@ -46,7 +47,7 @@ class ComputeThread {
   };
 
   void run_task(std::function<void()> work);
-  void loop(int threads);
+  void loop(int threads, bool fixed_order);
 
   std::mutex mutex_;
   std::condition_variable arrived_, finished_;

@@ -1,6 +1,7 @@
 #include "nn/linear.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
@@ -8,6 +9,8 @@
 
 #include <algorithm>
 #include <utility>
+
+#include "nn/fixed_order.h"
 
 namespace instructblip::nn {
 namespace {
@@ -54,6 +57,10 @@ Linear::Linear(at::Tensor weight, at::Tensor bias)
     : weight_(std::move(weight)), bias_(std::move(bias)) {}
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
+  if (fixed_order()) {
+    const at::Tensor y = fixed_order_product(x, weight_);
+    return bias_.defined() ? y + bias_ : y;
+  }
   if (weight_.scalar_type() != at::kFloat) return linear_half(x, weight_, bias_);
   return at::linear(x, weight_, bias_);
 }

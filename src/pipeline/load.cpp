@@ -79,7 +79,7 @@ Pipeline Pipeline::load(const std::filesystem::path& checkpoint_dir, const LoadO
     info.image_height = static_cast<int>(image_config.height);
     info.image_width = static_cast<int>(image_config.width);
 
-    auto compute = std::make_unique<nn::ComputeThread>(info.threads);
+    auto compute = std::make_unique<nn::ComputeThread>(info.threads, info.deterministic);
     auto stages = build_stages(store, options, *compute, info, [&](const nn::Weights& root) {
       return std::make_unique<const Stages>(
           root, config,

@@ -49,7 +49,7 @@ ImageTextMatcher ImageTextMatcher::load(const std::filesystem::path& checkpoint_
 
     ModelInfo info = describe(config, image_config);
     describe_weights(options, *store, info);
-    auto compute = std::make_unique<nn::ComputeThread>(info.threads);
+    auto compute = std::make_unique<nn::ComputeThread>(info.threads, info.deterministic);
     auto stages = build_stages(store, options, *compute, info, [&](const nn::Weights& root) {
       return std::make_unique<const RetrievalStages>(
           root, config,

@@ -2,12 +2,12 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/conv2d.h>
 
 #include <algorithm>
 #include <cmath>
 #include <string>
 
+#include "vision/patches.h"
 #include "vision/position_table.h"
 
 namespace instructblip {
@@ -74,10 +74,7 @@ ClipVision::ClipVision(const nn::Weights& weights, const ClipVisionConfig& confi
 
 at::Tensor ClipVision::forward(const at::Tensor& pixels) const {
   const std::int64_t batch = pixels.size(0);
-  const std::int64_t patch = config_.patch_size;
-  const at::Tensor patches = at::conv2d(pixels, patch_weight_, {}, {patch, patch})  // [B, H, h, w]
-                                 .flatten(2)
-                                 .transpose(1, 2);  // [B, N - 1, H]
+  const at::Tensor patches = embed_patches(pixels, patch_weight_, {});  // [B, N - 1, H]
   const at::Tensor class_rows = class_embedding_.expand({batch, 1, -1});
   const std::int64_t dropped = config_.class_row ? 0 : 1;
   std::vector<at::Tensor> features(config_.feature_layers.size());

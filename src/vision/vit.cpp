@@ -2,10 +2,10 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/conv2d.h>
 
 #include <cmath>
 
+#include "vision/patches.h"
 #include "vision/position_table.h"
 
 namespace instructblip {
@@ -66,10 +66,7 @@ Vit::Vit(const nn::Weights& weights, const VitConfig& config, const PixelSize& s
 
 at::Tensor Vit::forward(const at::Tensor& pixels) const {
   const std::int64_t batch = pixels.size(0);
-  const at::Tensor patches =
-      at::conv2d(pixels, patch_weight_, patch_bias_, {patch_size_, patch_size_})  // [B, V, h, w]
-          .flatten(2)
-          .transpose(1, 2);  // [B, P - 1, V]
+  const at::Tensor patches = embed_patches(pixels, patch_weight_, patch_bias_);  // [B, P - 1, V]
   const at::Tensor class_rows = class_embedding_.expand({batch, 1, -1});
   at::Tensor x = at::cat({class_rows, patches}, 1) + position_table_;  // [B, P, V]
   for (const VitLayer& layer : layers_) x = layer.forward(x);

@@ -13,6 +13,8 @@
 
 #include <algorithm>
 
+#include "nn/fixed_order.h"
+
 namespace instructblip {
 
 at::Tensor Rotation::apply(const at::Tensor& x) const {
@@ -44,7 +46,8 @@ Rotation RotaryEmbedding::rotation(std::span<const std::int64_t> positions,
   const at::Tensor angles = at_rows * frequencies_.unsqueeze(0);  // [n, d/2]
   const at::Tensor both =
       at::cat({angles, angles}, -1).view({shape[0], shape[1], shape[2], 2 * angles.size(1)});
-  return {at::cos(both), at::sin(both)};
+  return {nn::by_row(both, [](const at::Tensor& x) { return at::cos(x); }),
+          nn::by_row(both, [](const at::Tensor& x) { return at::sin(x); })};
 }
 
 }  // namespace instructblip

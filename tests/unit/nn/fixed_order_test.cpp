@@ -1,0 +1,95 @@
+// Products and functions of a row are the same bits whatever is beside the row.
+#include "nn/fixed_order.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/matmul.h>
+#include <gtest/gtest.h>
+
+#include "nn/activation.h"
+#include "nn/attention.h"
+#include "unit/nn/tensors.h"
+
+namespace instructblip::nn {
+namespace {
+
+class FixedOrder : public testing::Test {
+ protected:
+  FixedOrder() { set_fixed_order(true); }
+  ~FixedOrder() override { set_fixed_order(false); }
+};
+
+// Widths around the lanes of a vector and the rows of a block.
+constexpr std::int64_t kWidths[] = {1, 7, 15, 16, 17, 31, 64, 203};
+
+TEST_F(FixedOrder, AProductIsTheProduct) {
+  for (const std::int64_t k : kWidths) {
+    for (const std::int64_t n : kWidths) {
+      const at::Tensor a = wave({5, k}, 0.3), b = wave({n, k}, 0.7);
+      const at::Tensor plain = at::matmul(a, b.t());
+      EXPECT_LT(largest_difference(fixed_order_product(a, b), plain), 1e-4) << k << " " << n;
+    }
+  }
+  const at::Tensor a = wave({2, 3, 4, 9}, 0.2), b = wave({2, 3, 5, 9}, 0.4);
+  EXPECT_LT(largest_difference(fixed_order_product(a, b), at::matmul(a, b.transpose(-1, -2))),
+            1e-5);
+}
+
+TEST_F(FixedOrder, ARowDoesNotDependOnTheOthers) {
+  for (const std::int64_t k : kWidths) {
+    const at::Tensor x = wave({11, k}, 0.3), weight = wave({37, k}, 0.7);
+    for (const auto type : {at::kFloat, at::kHalf, at::kBFloat16}) {
+      const at::Tensor held = weight.to(type);
+      const at::Tensor all = fixed_order_product(x, held);
+      for (std::int64_t first = 0; first < 11; ++first) {
+        for (const std::int64_t count : {std::int64_t{1}, 11 - first}) {
+          const at::Tensor some = fixed_order_product(x.narrow(0, first, count), held);
+          ASSERT_TRUE(at::equal(some, all.narrow(0, first, count))) << k << " " << first;
+        }
+      }
+      // Nor a column on the other columns.
+      const at::Tensor narrow = fixed_order_product(x, held.narrow(0, 5, 9));
+      EXPECT_TRUE(at::equal(narrow, all.narrow(1, 5, 9)));
+    }
+  }
+}
+
+TEST_F(FixedOrder, ThreadsDoNotMatter) {
+  const at::Tensor x = wave({9, 203}, 0.3), weight = wave({301, 203}, 0.7);
+  const int before = at::get_num_threads();
+  at::set_num_threads(1);
+  const at::Tensor one = fixed_order_product(x, weight);
+  for (const int threads : {2, 3, 8}) {
+    at::set_num_threads(threads);
+    EXPECT_TRUE(at::equal(fixed_order_product(x, weight), one)) << threads;
+  }
+  at::set_num_threads(before);
+}
+
+TEST_F(FixedOrder, AnActivationDoesNotDependOnThePlaceOfTheRow) {
+  const at::Tensor x = wave({6, 13}, 2.1);
+  for (const Activation activation :
+       {Activation::gelu, Activation::gelu_new, Activation::quick_gelu, Activation::silu}) {
+    const at::Tensor all = activate(activation, x);
+    for (std::int64_t row = 0; row < 6; ++row) {
+      EXPECT_TRUE(at::equal(activate(activation, x.narrow(0, row, 1)), all.narrow(0, row, 1)));
+    }
+  }
+}
+
+TEST_F(FixedOrder, AttentionIsTheFastOneUpToRounding) {
+  const at::Tensor queries = wave({1, 4, 6, 5}, 0.3), keys = wave({1, 2, 6, 5}, 0.5);
+  const at::Tensor values = wave({1, 2, 6, 5}, 0.9);
+  for (const bool causal : {false, true}) {
+    const AttentionOptions options{.divisor = 2.2, .causal = causal};
+    const at::Tensor fixed = attention(queries, keys, values, options);
+    set_fixed_order(false);
+    const at::Tensor fast = attention(queries, keys, values, options);
+    set_fixed_order(true);
+    EXPECT_LT(largest_difference(fixed, fast), 1e-5);
+  }
+}
+
+}  // namespace
+}  // namespace instructblip::nn
