@@ -90,7 +90,9 @@ const std::vector<Door>& doors() {
        "nlohmann_json",
        {"src/core/json.h", "src/core/json.cpp", "tools", "examples", "tests"}},
       // Our own sources quote them.
-      {std::regex("^instructblip/"), "a public header in <>", {"tools", "examples", "tests"}},
+      {std::regex("^instructblip/"),
+       "a public header in <>",
+       {"tools", "examples", "benchmarks", "tests"}},
       {std::regex("^(gtest|gmock)/"), "GoogleTest", {"tests"}},
       {std::regex(
            R"(^(stdlib|unistd|spawn|fcntl|sched|pthread|poll|signal|dlfcn|sys/\w+|linux/\w+)\.h$)"),
