@@ -57,6 +57,18 @@ TEST(Examples, Batch) {
                               answer("rocket.jpg", kQuestion, {"--max-new-tokens=30"}));
 }
 
+TEST(Examples, QueueAnswersWhatComesIn) {
+  const Finished finished =
+      run({.command = {INSTRUCTBLIP_EXAMPLES "/queue", kVicuna, image("coffee.jpg")},
+           .input = "What is it?\nWho made it?\nWhat is it?\n"});
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  const std::string what = answer("coffee.jpg", "What is it?", {"--max-new-tokens=20"});
+  EXPECT_EQ(finished.out, "What is it? " + what + "Who made it? " +
+                              answer("coffee.jpg", "Who made it?", {"--max-new-tokens=20"}) +
+                              "What is it? " + what);
+  EXPECT_NE(finished.err.find("picture encoded 1 time(s)"), std::string::npos) << finished.err;
+}
+
 TEST(Examples, OpencvFrame) {
   const Finished finished = example("opencv_frame", {kVicuna, image("coffee.jpg"), kQuestion});
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
@@ -88,7 +100,8 @@ TEST(Examples, Search) {
 }
 
 TEST(Examples, SayWhatTheyNeed) {
-  for (const char* name : {"caption", "ask", "stream", "batch", "search", "opencv_frame"}) {
+  for (const char* name :
+       {"caption", "ask", "stream", "batch", "queue", "search", "opencv_frame"}) {
     EXPECT_EQ(example(name, {}).exit_code, 2) << name;
     const Finished finished = example(name, {"/nonexistent", "a", "b"});
     EXPECT_NE(finished.exit_code, 0) << name;
