@@ -160,7 +160,7 @@ TEST_P(EmbeddedModel, ReadsTheInstructionInTheQFormerToo) {
   EXPECT_GT(difference, 0.005 * size);
 }
 
-/// What scripts/demo.sh asks and README.md shows, about scene 271 of seed 3.
+/// What scripts/demo_questions.sh asks and README.md shows, about scene 271 of seed 3.
 const std::vector<std::pair<std::string, std::string>> kDemo = {
     {"A short image description:",
      "a large pink diamond, a large green circle, a small blue ring, a small black diamond and a "
@@ -189,7 +189,7 @@ TEST(Demo, AnswersRight) {
 }
 
 TEST(Demo, IsWhatTheReadmeShows) {
-  const std::string readme = read("README.md"), script = read("scripts/demo.sh");
+  const std::string readme = read("README.md"), script = read("scripts/demo_questions.sh");
   for (const auto& [instruction, answer] : kDemo) {
     EXPECT_NE(script.find("ask \"" + instruction + '"'), std::string::npos) << instruction;
     EXPECT_NE(readme.find("| " + instruction + " | " + answer + " |"), std::string::npos)
