@@ -48,7 +48,8 @@ class INSTRUCTBLIP_API ImageFeatures {
   std::int64_t width() const;
 
   /// Writes them as `vision` [images, positions, width], float32, in a safetensors file, whole or
-  /// not at all. Errors: io.
+  /// not at all. Of a model that cuts pictures into tiles the first axis counts views, and
+  /// `pictures` [images, 3] has height, width and views of each. Errors: io.
   void save(const std::filesystem::path& file) const;
 
   /// Reads what save(), or Pipeline::features() by save_tensors(), has written: the tensor

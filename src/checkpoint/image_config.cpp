@@ -8,6 +8,7 @@
 #include <system_error>
 #include <vector>
 
+#include "checkpoint/tiling_config.h"
 #include "core/errors.h"
 #include "core/file.h"
 #include "core/json.h"
@@ -101,23 +102,27 @@ void read_clip_geometry(const Json& settings, ImageConfig& config) {
 struct Kind {
   std::string_view name;  // without "Fast", which says how and not what
   void (*read_geometry)(const Json& settings, ImageConfig& config);
-  bool pads;
+  bool pads = false;
+  bool tiles = false;
 };
 
-constexpr std::array<Kind, 3> kKinds = {{{"BlipImageProcessor", read_blip_geometry, false},
-                                         {"CLIPImageProcessor", read_clip_geometry, false},
-                                         {"LlavaImageProcessor", read_clip_geometry, true}}};
+constexpr std::array<Kind, 4> kKinds = {
+    {{"BlipImageProcessor", read_blip_geometry},
+     {"CLIPImageProcessor", read_clip_geometry},
+     {"LlavaImageProcessor", read_clip_geometry, /*pads=*/true},
+     {"LlavaNextImageProcessor", read_clip_geometry, /*pads=*/false, /*tiles=*/true}}};
 constexpr const Kind& kBlip = kKinds[0];
 constexpr const Kind& kLlava = kKinds[2];
+constexpr const Kind& kLlavaNext = kKinds[3];
 
 // transformers/models/auto/image_processing_auto.py: image_processor_type, else the name that
 // feature extractors had for it, else the class that goes with the model.
-const Kind& kind_named_by(const Json& settings) {
+const Kind& kind_named_by(const Json& settings, bool tiles) {
   std::string key = "image_processor_type";
   std::string name = settings.string_or(key, "");
   if (!settings.find(key)) {
     key = "feature_extractor_type";
-    if (!settings.find(key)) return kLlava;
+    if (!settings.find(key)) return tiles ? kLlavaNext : kLlava;
     name = settings.at(key).string();
     const std::string old = "FeatureExtractor";
     if (const auto at = name.find(old); at != std::string::npos) {
@@ -127,6 +132,7 @@ const Kind& kind_named_by(const Json& settings) {
   if (name.ends_with("Fast")) name.resize(name.size() - 4);
   std::string known;
   for (const Kind& kind : kKinds) {
+    if (kind.tiles != tiles) continue;
     if (kind.name == name) return kind;
     known += (known.empty() ? "" : ", ") + std::string(kind.name);
   }
@@ -186,11 +192,38 @@ bool read_padding(const Json& settings, const ImageConfig& config) {
   return true;
 }
 
+// LlavaNextImageProcessor's: the tiles have to be those that the model puts together.
+void read_tiles(const Json& settings, const ImageProcessorRules& rules, ImageConfig& config) {
+  config.grid = read_grid(settings.find("image_grid_pinpoints"));
+  if (config.grid != rules.tiling->grid) {
+    throw Error(ErrorCode::bad_model, settings.where("image_grid_pinpoints") +
+                                          ": expected the same resolutions in the same order as "
+                                          "in config.json");
+  }
+  constexpr std::int64_t kSide = 224;
+  const auto crop = settings.find("crop_size");
+  config.tile_side = crop ? read_size(*crop).height : kSide;
+  if (config.tile_side != rules.tiling->side) {
+    throw Error(ErrorCode::bad_model, settings.where("crop_size") + ": tiles of " +
+                                          std::to_string(config.tile_side) +
+                                          " pixels, expected vision_config.image_size " +
+                                          std::to_string(rules.tiling->side));
+  }
+  config.whole = {kSide, kSide};
+  config.whole_is_square = !rules.transformers_5;
+  const auto size = settings.find("size");
+  if (!size) return;
+  const std::int64_t edge = read_shortest_edge(*size);
+  const Size sides = edge > 0 ? Size{edge, edge} : read_size(*size);
+  config.whole = {sides.height, sides.width};
+}
+
 }  // namespace
 
 ImageConfig read_image_config(const fs::path& directory, const ImageProcessorRules& rules) {
   const Json settings = read_settings(directory, rules.of_video);
-  const Kind& kind = rules.named_by_file ? kind_named_by(settings) : kBlip;
+  const bool tiles = rules.tiling.has_value();
+  const Kind& kind = rules.named_by_file ? kind_named_by(settings, tiles) : kBlip;
   ImageConfig config;
   config.three_rows_are_channels = !rules.transformers_5;
   config.convert_rgb = flag(settings, "do_convert_rgb", config.convert_rgb);
@@ -205,6 +238,7 @@ ImageConfig read_image_config(const fs::path& directory, const ImageProcessorRul
   if (*std::min_element(config.std.begin(), config.std.end()) <= 0.0) {
     settings.at("image_std").fail("numbers above 0");
   }
+  if (kind.tiles) read_tiles(settings, rules, config);
   config.pad_to_square = kind.pads && read_padding(settings, config);
   return config;
 }

@@ -4,6 +4,10 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "checkpoint/tiling.h"
 
 namespace instructblip {
 
@@ -16,6 +20,8 @@ struct ImageProcessorRules {
   bool transformers_5 = false;
   // True: the settings of a video processor come before those of an image processor.
   bool of_video = false;
+  // LLaVA-NeXT: what the model takes tiles for; the image processor has to cut the same.
+  std::optional<TilingConfig> tiling = {};
 };
 
 // How a picture becomes pixel_values. Defaults are those of the reference's BlipImageProcessor for
@@ -36,6 +42,12 @@ struct ImageConfig {
   bool normalize = true;
   std::array<double, 3> mean = {0.48145466, 0.4578275, 0.40821073};
   std::array<double, 3> std = {0.26862954, 0.26130258, 0.27577711};
+  // Where there is one, a picture becomes several: itself, squashed to `whole`, and tiles cut from
+  // what it is in the best resolution of the grid, with a black margin. All go through the above.
+  std::vector<PictureSize> grid;
+  std::int64_t tile_side = 0;
+  PictureSize whole;
+  bool whole_is_square = true;  // of its shorter side, as in transformers 4 but for torchvision
 };
 
 // Reads the settings of the checkpoint in `directory`. Throws Error(not_found) where neither file

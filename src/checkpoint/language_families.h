@@ -7,6 +7,7 @@ namespace instructblip {
 
 TextConfig read_t5(const ConfigSection& text, Writer writer);
 TextConfig read_llama(const ConfigSection& text, Writer writer);
+TextConfig read_mistral(const ConfigSection& text, Writer writer);
 TextConfig read_opt(const ConfigSection& text, Writer writer);
 
 }  // namespace instructblip

@@ -28,16 +28,15 @@ double read_rope_theta(const ConfigSection& text, double fallback) {
   return inner->number();
 }
 
-}  // namespace
-
-TextConfig read_llama(const ConfigSection& text, Writer writer) {
-  LlamaConfig config;
+// What all of its kind have; `config` holds the defaults.
+TextConfig read_common(const ConfigSection& text, Writer writer, LlamaConfig config) {
   config.vocabulary = text.size("vocab_size", config.vocabulary);
   config.hidden = text.size("hidden_size", config.hidden);
   config.feed_forward = text.size("intermediate_size", config.feed_forward);
   config.layers = text.layers("num_hidden_layers", config.layers);
   config.heads = text.heads("num_attention_heads", config.heads);
-  config.key_value_heads = text.heads("num_key_value_heads", config.heads);
+  if (text.is_null("num_key_value_heads")) config.key_value_heads = config.heads;
+  config.key_value_heads = text.heads("num_key_value_heads", config.key_value_heads);
   if (config.heads % config.key_value_heads != 0) {
     text.fail("num_key_value_heads",
               "a divisor of num_attention_heads " + std::to_string(config.heads),
@@ -56,11 +55,30 @@ TextConfig read_llama(const ConfigSection& text, Writer writer) {
   config.rms_norm_eps = text.positive("rms_norm_eps", config.rms_norm_eps);
   config.rope_theta = read_rope_theta(text, config.rope_theta);
   config.activation = text.activation("hidden_act", "silu");
-  config.attention_bias = text.flag("attention_bias", config.attention_bias);
-  config.mlp_bias = text.flag("mlp_bias", config.mlp_bias);
   config.tie_word_embeddings = text.flag("tie_word_embeddings", config.tie_word_embeddings);
   return {config, read_generation_defaults(text, {2, 1, std::nullopt}, config.vocabulary, writer),
           config.vocabulary};
+}
+
+}  // namespace
+
+TextConfig read_llama(const ConfigSection& text, Writer writer) {
+  LlamaConfig config;
+  config.key_value_heads = text.heads("num_attention_heads", config.heads);
+  config.attention_bias = text.flag("attention_bias", config.attention_bias);
+  config.mlp_bias = text.flag("mlp_bias", config.mlp_bias);
+  return read_common(text, writer, config);
+}
+
+// A LLaMA with other defaults, and a window that no published LLaVA has.
+TextConfig read_mistral(const ConfigSection& text, Writer writer) {
+  constexpr std::int64_t kWindow = 4096;
+  LlamaConfig config;
+  config.feed_forward = 14336;
+  config.key_value_heads = 8;
+  config.max_positions = 4096 * 32;
+  if (!text.is_null("sliding_window")) config.window = text.size("sliding_window", kWindow);
+  return read_common(text, writer, config);
 }
 
 }  // namespace instructblip

@@ -7,19 +7,22 @@
 #include "checkpoint/generation_file.h"
 #include "checkpoint/model_families.h"
 #include "checkpoint/text_config.h"
+#include "checkpoint/tiling_config.h"
 #include "core/errors.h"
+#include "core/limits.h"
 
 namespace instructblip {
 namespace {
 
 // The names of three eras: the hub's and those of transformers 4, those that transformers 5 writes,
 // and those it has in memory. The second is what the stages ask for.
-constexpr std::array<TensorRename, 5> kRenames = {{
+constexpr std::array<TensorRename, 6> kRenames = {{
     {"model.vision_tower.", "vision_tower."},
     {"vision_tower.vision_model.", "vision_tower."},
     {"model.multi_modal_projector.", "multi_modal_projector."},
     {"model.language_model.", "language_model.model."},
     {"lm_head.", "language_model.lm_head."},
+    {"model.image_newline", "image_newline"},
 }};
 
 // CLIPVisionConfig's for a vision_config that leaves keys out; LlavaConfig's own where there is no
@@ -118,9 +121,29 @@ std::int32_t read_image_token(const ConfigSection& top, std::int64_t vocabulary)
   return id.value_or(index.value_or(kDefault));
 }
 
-}  // namespace
+// Pairs of height and width.
+TilingConfig read_tiling(const ConfigSection& top, const ClipVisionConfig& vision) {
+  TilingConfig tiling;
+  tiling.side = vision.image_size;
+  tiling.patches = vision.patches_per_side();
+  tiling.grid = read_grid(top.find("image_grid_pinpoints"));
+  for (const PictureSize& size : tiling.grid) {
+    const std::string found =
+        "[" + std::to_string(size.height) + ", " + std::to_string(size.width) + "]";
+    if (size.height % tiling.side != 0 || size.width % tiling.side != 0) {
+      top.fail("image_grid_pinpoints",
+               "multiples of vision_config.image_size " + std::to_string(tiling.side), found);
+    }
+    if (size.height / tiling.side * (size.width / tiling.side) > limits::kTiles) {
+      top.fail("image_grid_pinpoints", "at most " + std::to_string(limits::kTiles) + " tiles",
+               found);
+    }
+  }
+  return tiling;
+}
 
-ModelConfig read_llava(const Json& root, const std::filesystem::path& directory) {
+// What the LLaVA models share.
+ModelConfig read_any_llava(const Json& root, const std::filesystem::path& directory) {
   const ConfigSection top(root);
   const ConfigSection text_section(root, "text_config");
   const Writer writer = writer_of(top);
@@ -135,7 +158,7 @@ ModelConfig read_llava(const Json& root, const std::filesystem::path& directory)
   if (!std::holds_alternative<LlamaConfig>(text.model)) {
     text_section.unsupported("model_type", "language model " +
                                                quote(text_section.text("model_type", "")) +
-                                               " in LLaVA, expected llama");
+                                               " in LLaVA, expected llama or mistral");
   }
   config.text = text.model;
   config.generation = read_own_generation_defaults(
@@ -145,6 +168,37 @@ ModelConfig read_llava(const Json& root, const std::filesystem::path& directory)
   config.image_processor = {.named_by_file = true,
                             .transformers_5 = writer == Writer::transformers_5};
   config.renames = kRenames;
+  return config;
+}
+
+// The chat formats that were trained with each language model, as the hub's pages have them.
+PromptConfig::ChatFormat chat_of(const ConfigSection& text) {
+  if (text.text("model_type", "llama") == "mistral") return {"[INST] <image>\n", " [/INST]"};
+  return {
+      "A chat between a curious human and an artificial intelligence assistant. The assistant "
+      "gives helpful, detailed, and polite answers to the human's questions. USER: <image>\n",
+      " ASSISTANT:"};
+}
+
+}  // namespace
+
+ModelConfig read_llava(const Json& root, const std::filesystem::path& directory) {
+  return read_any_llava(root, directory);
+}
+
+ModelConfig read_llava_next(const Json& root, const std::filesystem::path& directory) {
+  ModelConfig config = read_any_llava(root, directory);
+  const ConfigSection top(root);
+  const auto& vision = std::get<ClipVisionConfig>(config.vision);
+  if (vision.class_row) {
+    top.unsupported("vision_feature_select_strategy",
+                    "'full', whose class rows do not fit into a grid of tiles, expected 'default'");
+  }
+  TilingConfig tiling = read_tiling(top, vision);
+  config.image_processor.tiling = tiling;
+  config.projection =
+      TiledProjectionConfig{std::get<MlpProjectionConfig>(config.projection), std::move(tiling)};
+  config.prompt.chat = chat_of(ConfigSection(root, "text_config"));
   return config;
 }
 

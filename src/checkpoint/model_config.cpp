@@ -17,11 +17,12 @@ struct Family {
   ModelConfig (*read)(const Json& root, const std::filesystem::path& directory);
 };
 
-constexpr std::array<Family, 4> kFamilies = {{
+constexpr std::array<Family, 5> kFamilies = {{
     {"instructblip", read_instructblip},
     {"instructblipvideo", read_instructblip_video},
     {"blip-2", read_blip2},
     {"llava", read_llava},
+    {"llava_next", read_llava_next},
 }};
 
 // Directories that are easily taken for a whole model.

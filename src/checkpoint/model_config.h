@@ -12,6 +12,7 @@
 #include "checkpoint/generation_defaults.h"
 #include "checkpoint/image_config.h"
 #include "checkpoint/tensor_store.h"
+#include "checkpoint/tiling.h"
 
 namespace instructblip {
 
@@ -88,8 +89,15 @@ struct MlpProjectionConfig {
   std::optional<bool> two_layers = {};  // none: as many as the checkpoint holds
 };
 
+// LLaVA-NeXT's: the same for each tile, and a learned row behind each row of positions.
+struct TiledProjectionConfig {
+  MlpProjectionConfig mlp;
+  TilingConfig tiling;
+};
+
 // What brings visual rows to the language model's width: a struct each.
-using ProjectionConfig = std::variant<LinearProjectionConfig, MlpProjectionConfig>;
+using ProjectionConfig =
+    std::variant<LinearProjectionConfig, MlpProjectionConfig, TiledProjectionConfig>;
 
 // text_config of an encoder-decoder language model (Flan-T5).
 struct T5Config {
@@ -113,7 +121,7 @@ struct T5Config {
   std::int32_t decoder_start = 0;
 };
 
-// text_config of a decoder-only language model (Vicuna).
+// text_config of a decoder-only language model (Vicuna, Mistral).
 struct LlamaConfig {
   std::int64_t vocabulary = 32000;
   std::int64_t hidden = 4096;
@@ -129,6 +137,9 @@ struct LlamaConfig {
   bool attention_bias = false;
   bool mlp_bias = false;
   bool tie_word_embeddings = false;  // true: the embedding is the head, whatever the file holds
+  // Positions that a token sees, itself included, where Mistral slides a window over them: no more
+  // are run.
+  std::optional<std::int64_t> window;
 };
 
 // text_config of OPT, the decoder-only language model of BLIP-2.
@@ -169,7 +180,7 @@ struct PromptConfig {
 };
 
 struct ModelConfig {
-  std::string model_type;  // "instructblip", "instructblipvideo", "blip-2", "llava"
+  std::string model_type;  // "instructblip", "instructblipvideo", "blip-2", "llava", "llava_next"
   VisionConfig vision;
   std::optional<QFormerConfig> qformer;  // none: visual rows go to the projection as they are
   ProjectionConfig projection;

@@ -16,5 +16,6 @@ ModelConfig read_instructblip(const Json& root, const std::filesystem::path& dir
 ModelConfig read_instructblip_video(const Json& root, const std::filesystem::path& directory);
 ModelConfig read_blip2(const Json& root, const std::filesystem::path& directory);
 ModelConfig read_llava(const Json& root, const std::filesystem::path& directory);
+ModelConfig read_llava_next(const Json& root, const std::filesystem::path& directory);
 
 }  // namespace instructblip

@@ -14,8 +14,9 @@ struct LanguageFamily {
   TextConfig (*read)(const ConfigSection&, Writer);
 };
 
-constexpr std::array<LanguageFamily, 3> kFamilies = {{
+constexpr std::array<LanguageFamily, 4> kFamilies = {{
     {"llama", read_llama},
+    {"mistral", read_mistral},
     {"opt", read_opt},
     {"t5", read_t5},
 }};

@@ -32,6 +32,8 @@ inline constexpr std::int64_t kImageSide = 32'768;        // pixels along one si
 // Pixels along one side of a resized picture of which a part is kept: the most that the longest
 // side with a shorter one of a pixel becomes where that is resized to 512.
 inline constexpr std::int64_t kResizedSide = 1 << 24;
+inline constexpr std::int64_t kTileResolutions = 256;     // of image_grid_pinpoints
+inline constexpr std::int64_t kTiles = 256;               // of one picture
 inline constexpr int kImageMetadataBytes = 8 << 20;       // one chunk of metadata, unpacked
 inline constexpr std::int64_t kTiffBlockBytes = 1 << 29;  // one strip or tile, unpacked
 inline constexpr int kJpegScans = 500;  // of one progressive JPEG: each costs time
@@ -39,8 +41,10 @@ inline constexpr int kJpegScans = 500;  // of one progressive JPEG: each costs t
 // --- requests
 inline constexpr std::int64_t kInstructionBytes = 1 << 20;  // UTF-8 bytes of one instruction
 inline constexpr std::int64_t kPromptTokens = 4096;         // positions before the first new token
-inline constexpr std::int64_t kNewTokens = 4096;            // max_new_tokens
-inline constexpr std::int64_t kBeams = 64;                  // num_beams, num_return_sequences
+// The same where a picture may be thousands of them: five of LLaVA-NeXT's largest.
+inline constexpr std::int64_t kTiledPromptTokens = 16384;
+inline constexpr std::int64_t kNewTokens = 4096;  // max_new_tokens
+inline constexpr std::int64_t kBeams = 64;        // num_beams, num_return_sequences
 // |length_penalty|: kNewTokens to this power still fits in a float.
 inline constexpr double kLengthPenalty = 10;
 inline constexpr std::int64_t kStopStrings = 16;  // stop strings of one request

@@ -46,6 +46,18 @@ void check(const ImageConfig& config) {
       fail("image_mean must be from 0 to 1 to become the colour of a margin");
     }
   }
+  for (const PictureSize& size : config.grid) {
+    check_side(size.height, "the height of a grid's resolution");
+    check_side(size.width, "the width of a grid's resolution");
+    if (config.tile_side < 1 || size.height % config.tile_side != 0 ||
+        size.width % config.tile_side != 0) {
+      fail("the resolutions of a grid must be multiples of its tiles' side");
+    }
+  }
+  if (!config.grid.empty()) {
+    check_side(config.whole.height, "the height of the whole picture");
+    check_side(config.whole.width, "the width of the whole picture");
+  }
   if (config.rescale && (!std::isfinite(config.rescale_factor) || config.rescale_factor == 0)) {
     fail("rescale_factor must be finite and not zero");
   }
@@ -115,6 +127,36 @@ Image padded_to_square(const Image& image, const std::array<double, 3>& mean) {
   return Image::adopt(std::move(rgb), static_cast<int>(side), static_cast<int>(side));
 }
 
+Image resized(const Image& image, const PictureSize& size, ResizeMode mode) {
+  const auto height = static_cast<int>(size.height), width = static_cast<int>(size.width);
+  return Image::adopt(resize_bicubic(image, height, width, mode), width, height);
+}
+
+// Copies `rows` rows of `bytes` each.
+void copy_rows(const std::uint8_t* from, std::ptrdiff_t from_stride, std::uint8_t* to,
+               std::ptrdiff_t to_stride, std::int64_t rows, std::size_t bytes) {
+  for (std::int64_t y = 0; y < rows; ++y)
+    std::memcpy(to + y * to_stride, from + y * from_stride, bytes);
+}
+
+// In the middle of black; an odd margin has its larger half below and on the right.
+Image on_black(const Image& image, const PictureSize& size) {
+  std::vector<std::uint8_t> rgb(static_cast<std::size_t>(3 * size.height * size.width), 0);
+  const std::ptrdiff_t stride = 3 * size.width;
+  const std::int64_t top = (size.height - image.height()) / 2;
+  const std::int64_t left = (size.width - image.width()) / 2;
+  copy_rows(image.row(0), image.stride(), rgb.data() + top * stride + 3 * left, stride,
+            image.height(), std::size_t{3} * static_cast<std::size_t>(image.width()));
+  return Image::adopt(std::move(rgb), static_cast<int>(size.width), static_cast<int>(size.height));
+}
+
+Image tile_of(const Image& image, std::int64_t top, std::int64_t left, std::int64_t side) {
+  std::vector<std::uint8_t> rgb(static_cast<std::size_t>(3 * side * side));
+  copy_rows(image.row(static_cast<int>(top)) + 3 * left, image.stride(), rgb.data(), 3 * side, side,
+            static_cast<std::size_t>(3 * side));
+  return Image::adopt(std::move(rgb), static_cast<int>(side), static_cast<int>(side));
+}
+
 // Where the result's positions along one axis come from: `kept` of what is cropped, put down at
 // `at`. The rest is a margin.
 struct Placement {
@@ -149,6 +191,10 @@ std::vector<std::uint8_t> packed(const Image& image, const PixelWindow& window) 
 ImageProcessor::ImageProcessor(const ImageConfig& config, ResizeMode mode)
     : config_(config), mode_(mode) {
   check(config_);
+  if (config_.whole_is_square && mode_ != ResizeMode::torchvision) {
+    const std::int64_t side = std::min(config_.whole.height, config_.whole.width);
+    config_.whole = {side, side};
+  }
   for (std::size_t channel = 0; channel < 3; ++channel) {
     for (int byte = 0; byte < 256; ++byte) {
       values_[channel][static_cast<std::size_t>(byte)] =
@@ -185,15 +231,48 @@ ImageProcessor::Size ImageProcessor::resized_size(const Image& image) const {
   return image.width() <= image.height() ? Size{b, a} : Size{a, b};
 }
 
-std::vector<float> ImageProcessor::run(const Image& image) const {
+Image ImageProcessor::as_read(const Image& image) const {
   if (image.empty()) throw Error(ErrorCode::invalid_argument, "the image is empty");
+  return mode_ == ResizeMode::torchvision || !config_.three_rows_are_channels
+             ? image
+             : as_transformers_4_reads(image);
+}
+
+PictureSize ImageProcessor::size_of(const Image& image) const {
+  const Image source = as_read(image);
+  return {source.height(), source.width()};
+}
+
+// transformers/models/llava_next/image_processing_llava_next.py, get_image_patches().
+std::vector<Image> ImageProcessor::views_of(const Image& source) const {
+  const PictureSize size = {source.height(), source.width()};
+  const PictureSize resolution = best_resolution(size, config_.grid);
+  const Image large = on_black(resized(source, fitted(size, resolution), mode_), resolution);
+  std::vector<Image> views = {resized(source, config_.whole, mode_)};
+  const std::int64_t side = config_.tile_side;
+  for (std::int64_t top = 0; top < resolution.height; top += side) {
+    for (std::int64_t left = 0; left < resolution.width; left += side) {
+      views.push_back(tile_of(large, top, left, side));
+    }
+  }
+  return views;
+}
+
+std::vector<float> ImageProcessor::run(const Image& image) const {
+  Image source = as_read(image);
+  std::vector<float> values;
+  if (config_.grid.empty()) {
+    if (config_.pad_to_square) source = padded_to_square(source, config_.mean);
+    append(source, values);
+    return values;
+  }
+  for (const Image& view : views_of(source)) append(view, values);
+  return values;
+}
+
+void ImageProcessor::append(const Image& source, std::vector<float>& values) const {
   const auto height = static_cast<int>(config_.height);
   const auto width = static_cast<int>(config_.width);
-  Image source = mode_ == ResizeMode::torchvision || !config_.three_rows_are_channels
-                     ? image
-                     : as_transformers_4_reads(image);
-  if (config_.pad_to_square) source = padded_to_square(source, config_.mean);
-
   const Size size = resized_size(source);
   if (!config_.center_crop && (size.height != height || size.width != width)) {
     throw Error(ErrorCode::bad_image,
@@ -213,18 +292,18 @@ std::vector<float> ImageProcessor::run(const Image& image) const {
                      : packed(source, window);
 
   const std::size_t plane = static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
-  std::vector<float> planar(3 * plane);
+  const std::size_t first = values.size();
+  values.resize(first + 3 * plane);
   for (std::size_t channel = 0; channel < 3; ++channel) {
-    float* const out = planar.data() + channel * plane;
-    const std::array<float, 256>& values = values_[channel];
-    if (rgb.size() != planar.size()) std::fill_n(out, plane, values[0]);
+    float* const out = values.data() + first + channel * plane;
+    const std::array<float, 256>& value = values_[channel];
+    if (rgb.size() != 3 * plane) std::fill_n(out, plane, value[0]);
     const std::uint8_t* in = rgb.data() + channel;
     for (int y = 0; y < rows.kept.size(); ++y) {
       float* const row = out + std::ptrdiff_t{rows.at + y} * width + columns.at;
-      for (int x = 0; x < columns.kept.size(); ++x, in += 3) row[x] = values[*in];
+      for (int x = 0; x < columns.kept.size(); ++x, in += 3) row[x] = value[*in];
     }
   }
-  return planar;
 }
 
 }  // namespace instructblip

@@ -17,9 +17,12 @@ at::Tensor to_pixels(const ImageProcessor& processor, std::span<const Image> ima
   std::vector<at::Tensor> pictures;
   for (const Image& image : images) {
     auto values = std::make_shared<std::vector<float>>(processor.run(image));
+    const std::int64_t size = 3 * processor.height() * processor.width();
     pictures.push_back(at::from_blob(
-        values->data(), {1, 3, processor.height(), processor.width()}, [values](void*) {},
-        at::dtype(at::kFloat)));
+        values->data(),
+        {static_cast<std::int64_t>(values->size()) / size, 3, processor.height(),
+         processor.width()},
+        [values](void*) {}, at::dtype(at::kFloat)));
   }
   return pictures.size() == 1 ? pictures.front() : at::cat(pictures);
 }

@@ -68,7 +68,8 @@ void Batch::read_prompts(const Jobs& jobs) {
   together(jobs, [&](const Jobs& sound) {
     for (Job* job : sound) {
       Stopwatch watch;
-      const at::Tensor rows = impl_.embed(job->prompt(), impl_.project(job->queries));
+      const at::Tensor rows =
+          impl_.embed(job->prompt(), impl_.project(job->queries, job->prompt().pictures));
       job->state = impl_.model().language->start(rows);
       job->queries = at::Tensor();
       job->timings.qformer += watch.lap_ms();

@@ -6,12 +6,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <utility>
 
 #include "checkpoint/tensor_store.h"
 #include "core/errors.h"
+#include "core/limits.h"
 #include "interface/guarded.h"
 #include "interface/tensors.h"
 #include "pipeline/impl.h"
@@ -21,14 +23,80 @@ namespace {
 
 constexpr const char* kTensor = "vision";
 
-SeenPicture picture(const TensorEntry& entry, std::int64_t index) {
-  at::Tensor rows = at::empty({1, entry.shape[1], entry.shape[2]}, at::dtype(at::kFloat));
-  const std::size_t bytes = rows.nbytes();
-  std::memcpy(rows.data_ptr(), entry.bytes.data() + static_cast<std::size_t>(index) * bytes, bytes);
-  return {std::move(rows), new_picture_id()};
+constexpr const char* kPictures = "pictures";
+
+// What the tensor `pictures` says of one: how large it is, and where its views are among all.
+struct Place {
+  PictureSize size = {};
+  std::int64_t first, views;
+};
+
+SeenPicture picture(const TensorEntry& entry, const Place& place) {
+  at::Tensor rows = at::empty({place.views, entry.shape[1], entry.shape[2]}, at::dtype(at::kFloat));
+  const std::size_t view = rows.nbytes() / static_cast<std::size_t>(place.views);
+  std::memcpy(rows.data_ptr(), entry.bytes.data() + static_cast<std::size_t>(place.first) * view,
+              rows.nbytes());
+  return {std::move(rows), new_picture_id(), place.size};
+}
+
+// A whole number from 1 to `most`; 0 for anything else.
+std::int64_t count_of(float value, std::int64_t most) {
+  const bool fits = value >= 1 && value <= static_cast<float>(most) && value == std::floor(value);
+  return fits ? static_cast<std::int64_t>(value) : 0;
+}
+
+// Of `views` views; without the tensor every view is a picture.
+std::vector<Place> places_of(const TensorEntry* entry, std::int64_t views,
+                             const std::string& where) {
+  std::vector<Place> places;
+  if (entry == nullptr) {
+    for (std::int64_t i = 0; i < views; ++i) places.push_back({{}, i, 1});
+    return places;
+  }
+  const auto fail = [&](const std::string& expected) {
+    throw Error(ErrorCode::bad_model,
+                where + "tensor " + quote(kPictures) + ": expected " + expected,
+                "features are written by ImageFeatures::save() or instructblip features");
+  };
+  if (entry->dtype != DType::f32 || entry->shape.size() != 2 || entry->shape[1] != 3) {
+    fail("F32 [pictures, 3], got " + std::string(name_of(entry->dtype)) + " " +
+         to_string(entry->shape));
+  }
+  std::int64_t first = 0;
+  for (std::int64_t i = 0; i < entry->shape[0]; ++i) {
+    std::array<float, 3> row;
+    std::memcpy(row.data(), entry->bytes.data() + static_cast<std::size_t>(i) * sizeof row,
+                sizeof row);
+    const PictureSize size = {count_of(row[0], limits::kImageSide),
+                              count_of(row[1], limits::kImageSide)};
+    const std::int64_t count = count_of(row[2], limits::kTiles + 1);
+    if (size.height == 0 || size.width == 0 || count == 0) {
+      fail("height, width and views of each picture, whole numbers");
+    }
+    places.push_back({size, first, count});
+    first += count;
+  }
+  if (first != views) {
+    fail("as many views as there are, " + std::to_string(views) + ", got " + std::to_string(first));
+  }
+  return places;
 }
 
 }  // namespace
+
+std::optional<NamedTensor> to_named(std::span<const PictureSize> sizes,
+                                    std::span<const std::int64_t> views) {
+  if (std::ranges::all_of(views, [](std::int64_t count) { return count == 1; })) {
+    return std::nullopt;
+  }
+  NamedTensor tensor{kPictures, {std::ssize(sizes), 3}, {}};
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    for (const std::int64_t number : {sizes[i].height, sizes[i].width, views[i]}) {
+      tensor.values.push_back(static_cast<float>(number));
+    }
+  }
+  return tensor;
+}
 
 std::int64_t ImageFeatures::images() const {
   return static_cast<std::int64_t>(impl_->pictures.size());
@@ -39,8 +107,14 @@ std::int64_t ImageFeatures::width() const { return impl_->pictures.front().rows.
 void ImageFeatures::save(const std::filesystem::path& file) const {
   guarded([&] {
     std::vector<at::Tensor> rows;
-    for (const SeenPicture& seen : impl_->pictures) rows.push_back(seen.rows);
-    save_tensors(file, std::array{to_named(kTensor, at::cat(rows))});
+    std::vector<std::int64_t> views;
+    for (const SeenPicture& seen : impl_->pictures) {
+      rows.push_back(seen.rows);
+      views.push_back(seen.rows.size(0));
+    }
+    std::vector<NamedTensor> tensors = {to_named(kTensor, at::cat(rows))};
+    if (auto sizes = to_named(impl_->sizes(), views)) tensors.push_back(std::move(*sizes));
+    save_tensors(file, tensors);
   });
 }
 
@@ -62,11 +136,11 @@ ImageFeatures ImageFeatures::load(const std::filesystem::path& file) {
                                             to_string(entry->shape));
     }
     auto impl = std::make_shared<Impl>();
-    for (std::int64_t i = 0; i < entry->shape[0]; ++i) {
-      impl->pictures.push_back(picture(*entry, i));
+    for (const Place& place : places_of(store.find(kPictures), entry->shape[0], where)) {
+      impl->pictures.push_back(picture(*entry, place));
       if (at::isfinite(impl->pictures.back().rows).all().item<bool>()) continue;
       throw Error(ErrorCode::bad_model, where + "tensor " + quote(kTensor) + " of picture " +
-                                            std::to_string(i) +
+                                            std::to_string(impl->pictures.size() - 1) +
                                             ": expected finite numbers, got NaN or an infinity");
     }
     return ImageFeatures(std::move(impl));

@@ -15,8 +15,10 @@
 namespace instructblip {
 namespace {
 
-// Pictures that go through a stage at once, at most: their activations take memory.
+// Pictures, and views of them, that go through a stage at once, at most (one picture may have more
+// views): their activations take memory.
 constexpr std::size_t kPicturesOfAPass = 8;
+constexpr std::int64_t kViewsOfAPass = 8;
 
 // The Q-Former's share of the cache: a picture's queries are a twentieth of its visual rows, and it
 // may be asked several things.
@@ -26,10 +28,10 @@ std::string_view bytes_of(const at::Tensor& tensor) {
   return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()};
 }
 
-// Row i of a stage's output, [1, ...]; it does not keep the others alive.
-at::Tensor own_row(const at::Tensor& output, std::size_t i) {
-  if (output.size(0) == 1) return output.contiguous();
-  return output.narrow(0, static_cast<std::int64_t>(i), 1).clone();
+// Rows of a stage's output, [count, ...]; they do not keep the others alive.
+at::Tensor own_rows(const at::Tensor& output, std::int64_t first, std::int64_t count) {
+  if (output.size(0) == count) return output.contiguous();
+  return output.narrow(0, first, count).clone();
 }
 
 template <typename Take>
@@ -87,18 +89,26 @@ std::vector<ImageReader::Seen> ImageReader::see(std::span<const at::Tensor> pixe
       missing.push_back(key);
     }
   }
-  in_passes(missing.size(), [&](std::size_t first, std::size_t count) {
+  for (std::size_t first = 0, count = 0; first < missing.size(); first += count) {
     std::vector<at::Tensor> inputs;
-    for (std::size_t i = 0; i < count; ++i) inputs.push_back(missing[first + i].pixels);
+    std::int64_t views = 0;
+    for (count = 0; first + count < missing.size(); ++count) {
+      const at::Tensor& next = missing[first + count].pixels;
+      if (count > 0 && views + next.size(0) > kViewsOfAPass) break;
+      views += next.size(0);
+      inputs.push_back(next);
+    }
     const at::Tensor rows = finite(stages_.vision->forward(stacked(inputs)), "vision encoder");
+    std::int64_t row = 0;
     for (std::size_t i = 0; i < count; ++i) {
       const PixelsKey& key = missing[first + i];
-      const SeenPicture picture{own_row(rows, i), new_picture_id()};
+      const SeenPicture picture{own_rows(rows, row, key.pixels.size(0)), new_picture_id()};
+      row += key.pixels.size(0);
       for (const std::size_t place : places[key]) seen[place] = {picture, false};
       const std::size_t bytes = key.pixels.nbytes() + picture.rows.nbytes();
       seen_.insert({key.pixels.clone()}, picture, static_cast<std::int64_t>(bytes));
     }
-  });
+  }
   const std::lock_guard lock(report_mutex_);
   report_.vision = seen_.usage();
   return seen;
@@ -131,7 +141,7 @@ std::vector<ImageReader::Read> ImageReader::read(std::span<const Reading> readin
           finite(stages_.qformer->forward(instruction, stacked(inputs)), "Q-Former");
       for (std::size_t i = 0; i < count; ++i) {
         const std::size_t place = places[first + i];
-        read[place] = {own_row(queries, i), false};
+        read[place] = {own_rows(queries, static_cast<std::int64_t>(i), 1), false};
         const std::size_t bytes = read[place].queries.nbytes() + instruction.size() * sizeof(int);
         read_.insert({readings[place].picture.id, instruction}, read[place].queries,
                      static_cast<std::int64_t>(bytes));

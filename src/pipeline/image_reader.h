@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "checkpoint/tiling.h"
 #include "pipeline/lru_cache.h"
 #include "pipeline/stages.h"
 
@@ -16,8 +17,9 @@ namespace instructblip {
 
 // A picture after the vision encoder.
 struct SeenPicture {
-  at::Tensor rows;   // [1, P, V]
-  std::uint64_t id;  // no other picture that was seen in this process has it
+  at::Tensor rows;        // [T, P, V], T views: one, or more where it is cut into tiles
+  std::uint64_t id;       // no other picture that was seen in this process has it
+  PictureSize size = {};  // where a cache does not hold it: equal pixels may come of two sizes
 };
 
 // A name for a picture whose rows come from elsewhere.
@@ -42,7 +44,7 @@ class ImageReader {
     SeenPicture picture;
     bool cached;
   };
-  // Each [1, 3, H, W]. Equal ones, and those that are in the cache, are encoded once.
+  // Each [T, 3, H, W]. Equal ones, and those that are in the cache, are encoded once.
   // Errors: bad_model (the output is not finite).
   std::vector<Seen> see(std::span<const at::Tensor> pixels);
 

@@ -43,23 +43,37 @@ std::vector<at::Tensor> Pipeline::Impl::pixels(std::span<const Image> images) co
   return pixels;
 }
 
-at::Tensor Pipeline::Impl::project(const at::Tensor& rows) const {
-  const at::Tensor projected = model().projection->forward(rows);  // [B, Q, L]
-  return projected.reshape({1, -1, projected.size(2)});            // one picture after the other
+std::vector<PictureSize> Pipeline::Impl::sizes(std::span<const Image> images) const {
+  std::vector<PictureSize> sizes;
+  for (const Image& image : images) sizes.push_back(image_processor.size_of(image));
+  return sizes;
+}
+
+std::vector<PictureSize> ImageFeatures::Impl::sizes() const {
+  std::vector<PictureSize> sizes;
+  for (const SeenPicture& picture : pictures) sizes.push_back(picture.size);
+  return sizes;
+}
+
+at::Tensor Pipeline::Impl::project(const at::Tensor& rows,
+                                   std::span<const PictureSize> pictures) const {
+  const Projection& projection = *model().projection;
+  return projection.arrange(projection.forward(rows), pictures);
 }
 
 at::Tensor Pipeline::Impl::embed(const Prompt& prompt, const at::Tensor& prefix) const {
   const std::span<const std::int32_t> text = prompt.instruction.language;
-  const std::int64_t rows = model().picture_rows;
   const at::Tensor visual = fitted(prefix, model().language->width());  // [1, B Q, E]
   std::vector<at::Tensor> parts;
   const auto add_text = [&](std::size_t begin, std::size_t end) {
     if (begin < end) parts.push_back(model().language->embed(text.subspan(begin, end - begin)));
   };
   std::size_t read = 0;
+  std::int64_t seen = 0;
   for (std::size_t i = 0; i < prompt.places.size(); ++i) {
     add_text(read, prompt.places[i]);
-    parts.push_back(visual.narrow(1, static_cast<std::int64_t>(i) * rows, rows));
+    parts.push_back(visual.narrow(1, seen, prompt.rows[i]));
+    seen += prompt.rows[i];
     read = prompt.places[i];
   }
   add_text(read, text.size());
@@ -78,12 +92,14 @@ void Pipeline::Impl::check_positions(const Prompt& prompt) const {
 }
 
 Pipeline::Impl::Question Pipeline::Impl::question(std::string_view instruction,
-                                                  std::int64_t pictures,
+                                                  std::vector<PictureSize> pictures,
                                                   const GenerationConfig& asked) const {
   validate_options(asked);
   Question question;
-  question.prompt =
-      prompts.with_pictures(prompts.read(instruction), pictures, model().picture_rows);
+  std::vector<std::int64_t> rows;
+  for (const PictureSize& picture : pictures) rows.push_back(model().rows_of(picture));
+  question.prompt = prompts.with_pictures(prompts.read(instruction), std::move(rows));
+  question.prompt.pictures = std::move(pictures);
   check_positions(question.prompt);
   question.history = model().language->history(question.prompt.ids);
   question.options = resolve_options(asked, generation_defaults,
@@ -93,7 +109,17 @@ Pipeline::Impl::Question Pipeline::Impl::question(std::string_view instruction,
 
 void Pipeline::Impl::check_made_for_model(const ImageFeatures::Impl& features) const {
   const VisionEncoder& encoder = *model().vision;
-  const at::Tensor& rows = features.pictures.front().rows;  // the others have the same shape
+  for (const SeenPicture& picture : features.pictures) {
+    const std::int64_t views = model().projection->views_of(picture.size);
+    if (picture.rows.size(0) == views) continue;
+    throw Error(ErrorCode::invalid_argument,
+                "the features have " + std::to_string(picture.rows.size(0)) +
+                    " views of a picture of " + std::to_string(picture.size.width) + " x " +
+                    std::to_string(picture.size.height) + " pixels, expected " +
+                    std::to_string(views),
+                "they were encoded by another model");
+  }
+  const at::Tensor& rows = features.pictures.front().rows;  // the others have the same width
   if (rows.size(1) == encoder.positions() && rows.size(2) == encoder.width()) return;
   const auto size = [](std::int64_t count, std::int64_t width) {
     return std::to_string(count) + " rows, " + std::to_string(width) + " wide";
@@ -110,9 +136,8 @@ std::shared_ptr<Job> Pipeline::Impl::job(std::span<const Image> images,
                                          std::size_t number) const {
   Stopwatch watch;
   // What costs nothing to refuse is refused before a picture is looked at.
-  auto job = std::make_shared<Job>(
-      *this, question(instruction, static_cast<std::int64_t>(images.size()), asked), control,
-      number);
+  auto job =
+      std::make_shared<Job>(*this, question(instruction, sizes(images), asked), control, number);
   job->pixels = pixels(images);
   job->timings.image = watch.lap_ms();
   return job;
@@ -123,8 +148,8 @@ std::shared_ptr<Job> Pipeline::Impl::job(const ImageFeatures::Impl& features,
                                          const GenerationConfig& asked, const Control& control,
                                          std::size_t number) const {
   check_made_for_model(features);
-  const auto count = static_cast<std::int64_t>(features.pictures.size());
-  auto job = std::make_shared<Job>(*this, question(instruction, count, asked), control, number);
+  auto job =
+      std::make_shared<Job>(*this, question(instruction, features.sizes(), asked), control, number);
   job->pictures = features.pictures;
   return job;
 }

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,7 +24,14 @@ class Job;
 
 struct ImageFeatures::Impl {
   std::vector<SeenPicture> pictures;  // one at least
+
+  std::vector<PictureSize> sizes() const;
 };
+
+// The tensor `pictures` [n, 3], height, width and views of each, which features of models with
+// tiles have; none where every picture has one view.
+std::optional<NamedTensor> to_named(std::span<const PictureSize> sizes,
+                                    std::span<const std::int64_t> views);
 
 struct Pipeline::Impl {
   ModelInfo info;
@@ -37,8 +45,10 @@ struct Pipeline::Impl {
   // Throws Error(invalid_argument) where there are none.
   const Stages& model() const;
 
-  std::vector<at::Tensor> pixels(std::span<const Image> images) const;     // each [1, 3, H, W]
-  at::Tensor project(const at::Tensor& rows) const;                        // [1, B Q, L]
+  std::vector<at::Tensor> pixels(std::span<const Image> images) const;  // each [T, 3, H, W]
+  std::vector<PictureSize> sizes(std::span<const Image> images) const;
+  // Rows [B, Q, D] of all views of `pictures` -> [1, R, L].
+  at::Tensor project(const at::Tensor& rows, std::span<const PictureSize> pictures) const;
   at::Tensor embed(const Prompt& prompt, const at::Tensor& prefix) const;  // [1, P, L]
 
   // A request, checked and with every default filled in before any stage runs.
@@ -48,7 +58,7 @@ struct Pipeline::Impl {
     GenerationConfig options;
   };
   void check_positions(const Prompt& prompt) const;
-  Question question(std::string_view instruction, std::int64_t pictures,
+  Question question(std::string_view instruction, std::vector<PictureSize> pictures,
                     const GenerationConfig& asked) const;
   // Throws Error(invalid_argument) for features of another vision encoder.
   void check_made_for_model(const ImageFeatures::Impl& features) const;

@@ -28,7 +28,7 @@ class Job {
   Job& operator=(const Job&) = delete;
 
   // What the stages make of it, in their order; dropped as soon as nobody needs it any more.
-  std::vector<at::Tensor> pixels;        // of each picture [1, 3, H, W]; none: features were given
+  std::vector<at::Tensor> pixels;        // of each picture [T, 3, H, W]; none: features were given
   std::vector<SeenPicture> pictures;     // what the vision encoder made of them
   at::Tensor queries;                    // [B, Q, D]
   std::unique_ptr<LanguageState> state;  // from the embedded prompt on

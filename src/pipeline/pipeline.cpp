@@ -53,10 +53,10 @@ std::vector<Response> answer_all(const Pipeline::Impl& impl, std::span<const Req
 }
 
 std::optional<Pipeline::Impl::Question> asked_about(const Pipeline::Impl& impl,
-                                                    std::size_t pictures,
+                                                    std::vector<PictureSize> pictures,
                                                     std::optional<std::string_view> instruction) {
   if (!instruction) return std::nullopt;
-  return impl.question(*instruction, static_cast<std::int64_t>(pictures), {});
+  return impl.question(*instruction, std::move(pictures), {});
 }
 
 // Appends what the stages make of `visual` [B, P, V], itself included. On the compute thread.
@@ -72,7 +72,7 @@ void add_stages(const Pipeline::Impl& impl, const at::Tensor& visual,
     queries = finite(model.qformer->forward(prompt.instruction.qformer, visual), "Q-Former");
     tensors.push_back(to_named("qformer", queries));
   }
-  const at::Tensor prefix = impl.project(queries);
+  const at::Tensor prefix = impl.project(queries, prompt.pictures);
   const auto state = model.language->start(impl.embed(prompt, prefix));
   const at::Tensor logits = model.language->prefill(std::array{state.get()});
   tensors.push_back(to_named("projection", prefix));
@@ -133,6 +133,9 @@ ImageFeatures Pipeline::encode(std::span<const Image> images) const {
         features.pictures.push_back(seen.picture);
       }
     });
+    for (std::size_t i = 0; i < images.size(); ++i) {
+      features.pictures[i].size = impl_->image_processor.size_of(images[i]);
+    }
     return ImageFeatures(std::make_shared<const ImageFeatures::Impl>(std::move(features)));
   });
 }
@@ -145,11 +148,17 @@ std::vector<NamedTensor> Pipeline::features(const Image& image,
 std::vector<NamedTensor> Pipeline::features(std::span<const Image> images,
                                             std::optional<std::string_view> instruction) const {
   return guarded([&] {
-    const auto asked = asked_about(*impl_, images.size(), instruction);
-    const at::Tensor pixels = at::cat(impl_->pixels(images));
+    const auto asked = asked_about(*impl_, impl_->sizes(images), instruction);
+    const std::vector<at::Tensor> pixels = impl_->pixels(images);
     const Stages& model = impl_->model();
-    std::vector<NamedTensor> tensors = {to_named("pixel_values", pixels)};
-    impl_->compute->run([&] { add_stages(*impl_, model.vision->forward(pixels), asked, tensors); });
+    std::vector<NamedTensor> tensors = {to_named("pixel_values", at::cat(pixels))};
+    std::vector<std::int64_t> views;
+    for (const at::Tensor& views_of_one : pixels) views.push_back(views_of_one.size(0));
+    if (auto pictures = to_named(impl_->sizes(images), views)) {
+      tensors.push_back(std::move(*pictures));
+    }
+    impl_->compute->run(
+        [&] { add_stages(*impl_, model.vision->forward(at::cat(pixels)), asked, tensors); });
     return tensors;
   });
 }
@@ -158,8 +167,8 @@ std::vector<NamedTensor> Pipeline::features(const ImageFeatures& features,
                                             std::optional<std::string_view> instruction) const {
   return guarded([&] {
     const std::vector<SeenPicture>& pictures = features.impl_->pictures;
-    const auto asked = asked_about(*impl_, pictures.size(), instruction);
     impl_->check_made_for_model(*features.impl_);
+    const auto asked = asked_about(*impl_, features.impl_->sizes(), instruction);
     std::vector<at::Tensor> rows;
     for (const SeenPicture& picture : pictures) rows.push_back(picture.rows);
     std::vector<NamedTensor> tensors;

@@ -1,6 +1,7 @@
 #include "pipeline/prompt.h"
 
 #include <algorithm>
+#include <numeric>
 #include <string>
 #include <variant>
 
@@ -36,6 +37,9 @@ PromptBuilder::PromptBuilder(const std::filesystem::path& directory, const Model
     : config_(config.prompt),
       bos_(config.prompt.bos_alone ? config.generation.bos : std::nullopt),
       tokenizer_(load_tokenizer(directory, kind_of(config.text))),
+      max_positions_(std::holds_alternative<TiledProjectionConfig>(config.projection)
+                         ? limits::kTiledPromptTokens
+                         : limits::kPromptTokens),
       image_token_(config_.image_token ? *config_.image_token
                                        : added_image_token(*tokenizer_, config_.image_marker)) {
   check_rows(*tokenizer_, embedding_rows, "the tokenizer");
@@ -105,24 +109,25 @@ void PromptBuilder::check_count(const Instruction& instruction, std::int64_t pic
                       : "only a video model looks at several pictures at once");
 }
 
-Prompt PromptBuilder::with_pictures(Instruction instruction, std::int64_t pictures,
-                                    std::int64_t rows) const {
-  check_count(instruction, pictures);
+Prompt PromptBuilder::with_pictures(Instruction instruction, std::vector<std::int64_t> rows) const {
+  check_count(instruction, std::ssize(rows));
   const std::size_t text = instruction.language.size();
-  const auto count = static_cast<std::size_t>(pictures);
-  if (static_cast<std::int64_t>(text) + pictures * rows > limits::kPromptTokens) {
+  const std::int64_t visual = std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
+  if (static_cast<std::int64_t>(text) + visual > max_positions_) {
     refuse("the prompt has " + std::to_string(text) + " tokens of text and " +
-           std::to_string(pictures) + " times " + std::to_string(rows) +
-           " for pictures, expected at most " + std::to_string(limits::kPromptTokens) + " in all");
+           std::to_string(visual) + " of pictures, expected at most " +
+           std::to_string(max_positions_) + " in all");
   }
-  Prompt prompt{std::move(instruction), {}, {}};
-  prompt.places = config_.chat ? prompt.instruction.marks : std::vector<std::size_t>(count, 0);
+  Prompt prompt{std::move(instruction), {}, std::move(rows), {}, {}};
+  prompt.places =
+      config_.chat ? prompt.instruction.marks : std::vector<std::size_t>(prompt.rows.size(), 0);
   const std::vector<std::int32_t>& ids = prompt.instruction.language;
   std::size_t begin = 0;
-  for (const std::size_t place : prompt.places) {
+  for (std::size_t i = 0; i < prompt.places.size(); ++i) {
+    const std::size_t place = prompt.places[i];
     prompt.ids.insert(prompt.ids.end(), ids.begin() + static_cast<std::ptrdiff_t>(begin),
                       ids.begin() + static_cast<std::ptrdiff_t>(place));
-    prompt.ids.insert(prompt.ids.end(), static_cast<std::size_t>(rows), image_token_);
+    prompt.ids.insert(prompt.ids.end(), static_cast<std::size_t>(prompt.rows[i]), image_token_);
     begin = place;
   }
   prompt.ids.insert(prompt.ids.end(), ids.begin() + static_cast<std::ptrdiff_t>(begin), ids.end());

@@ -28,6 +28,8 @@ struct Prompt {
   Instruction instruction;
   // One for each picture: its rows come before the token of instruction.language with this index.
   std::vector<std::size_t> places;
+  std::vector<std::int64_t> rows;     // of each picture
+  std::vector<PictureSize> pictures;  // their sizes, from which the rows follow
   // As the reference has them: an image token for each row of a picture. Where config.json names no
   // image token it is the id that adding one would give.
   std::vector<std::int32_t> ids;
@@ -44,9 +46,10 @@ class PromptBuilder {
   // pictures come first, which would stand for one that is not there.
   Instruction read(std::string_view text) const;
 
-  // With `pictures` of `rows` each. Throws Error(invalid_argument) where the instruction or the
-  // model wants another number of them, and where the whole is too long.
-  Prompt with_pictures(Instruction instruction, std::int64_t pictures, std::int64_t rows) const;
+  // With as many pictures as there are `rows`, each of so many. Throws Error(invalid_argument)
+  // where the instruction or the model wants another number of them, and where the whole is too
+  // long. Leaves Prompt::pictures empty.
+  Prompt with_pictures(Instruction instruction, std::vector<std::int64_t> rows) const;
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }
 
@@ -59,6 +62,7 @@ class PromptBuilder {
   std::optional<std::int32_t> bos_;  // in place of an instruction; none where it is just read
   std::unique_ptr<const Tokenizer> tokenizer_, qformer_tokenizer_;  // the latter may be null
   std::int64_t max_qformer_tokens_ = 0;
+  std::int64_t max_positions_;  // pictures included
   std::int32_t image_token_;
 };
 

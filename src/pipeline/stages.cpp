@@ -22,6 +22,6 @@ Stages::Stages(const nn::Weights& root, const ModelConfig& config,
                                  {config.qformer ? config.qformer->hidden : vision->width(),
                                   language_width(config.text)})),
       language(make_language_model(root / "language_model", config.text)),
-      picture_rows(config.qformer ? config.qformer->queries : vision->positions()) {}
+      view_rows(config.qformer ? config.qformer->queries : vision->positions()) {}
 
 }  // namespace instructblip

@@ -1,6 +1,7 @@
 #include "projection/linear_projection.h"
 #include "projection/mlp_projection.h"
 #include "projection/projection.h"
+#include "projection/tiled_projection.h"
 
 namespace instructblip {
 namespace {
@@ -15,6 +16,9 @@ struct Factory {
   }
   std::unique_ptr<const Projection> operator()(const MlpProjectionConfig& config) const {
     return std::make_unique<MlpProjection>(weights / "multi_modal_projector", config, widths);
+  }
+  std::unique_ptr<const Projection> operator()(const TiledProjectionConfig& config) const {
+    return std::make_unique<TiledProjection>(weights, config, widths);
   }
 };
 

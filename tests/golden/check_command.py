@@ -26,8 +26,7 @@ def check(binary, directory, tensors):
     for request in requests:
         try:
             faults = token_faults(request["prompt_tokens"], binary.tokenize(directory, request))
-            prompt = visual_rows(directory, request) + len(request["prompt_tokens"]["lm"])
-            faults += answer_faults(request, binary.run(directory, request), prompt)
+            faults += answer_faults(request, binary.run(directory, request), visual_rows(directory, request))
             if tensors and request["stages"]:
                 prefix = request["stages"] + "."
                 stored = load_file(directory / "stages.safetensors")

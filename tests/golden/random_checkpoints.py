@@ -3,7 +3,7 @@
 
     python random_checkpoints.py --binary build/bin/instructblip --seed 100 --count 20
     python random_checkpoints.py --seed 100 --keep DIR          only writes checkpoint and golden.json
-    python random_checkpoints.py --family llava ...             or blip-2, instructblipvideo, all (by turns)
+    python random_checkpoints.py --family llava ...             or blip-2, instructblipvideo, llava_next, all (by turns)
 
 A seed gives the same architecture, weights, files and requests every time. A difference that the reference itself
 shows between float32 and float64 (or weights shaken by 3e-6) is a near tie and counted apart. Exit status 1 on any other.
@@ -46,8 +46,7 @@ def compare(reference, binary, directory, requests, golden_directory=None):
         if binary is None:
             continue
         try:
-            prompt = visual_rows(directory, request) + len(expected["prompt_tokens"]["lm"])
-            faults = answer_faults(expected, binary.run(directory, request), prompt)
+            faults = answer_faults(expected, binary.run(directory, request), visual_rows(directory, request))
             if faults:  # a process saved: equal answers come from equal ids
                 faults += token_faults(expected["prompt_tokens"], binary.tokenize(directory, request))
             if request is requests[0]:

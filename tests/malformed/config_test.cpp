@@ -52,6 +52,10 @@ std::function<void(const TempDirectory&)> llava(const std::string& keys) {
   return file(R"({"model_type":"llava")" + (keys.empty() ? "" : "," + keys) + "}");
 }
 
+std::function<void(const TempDirectory&)> llava_next(const std::string& keys) {
+  return file(R"({"model_type":"llava_next","image_token_index":7,)" + keys + "}");
+}
+
 // A good config.json of LLaVA beside this generation_config.json.
 std::function<void(const TempDirectory&)> generation_file(const std::string& json) {
   return [json](const TempDirectory& d) {
@@ -96,7 +100,7 @@ const MalformedRow kKindRows[] = {
     {"ModelTypeUnknown", kUnsupported, "model_type: 'x\\x1b[0m', expected one of instructblip",
      file(R"({"model_type":"x\u001b[0m"})")},
     {"OtherLanguageModel", kUnsupported,
-     "text_config.model_type: language model 'gptj', expected one of llama, opt, t5",
+     "text_config.model_type: language model 'gptj', expected one of llama, mistral, opt, t5",
      file(R"({"model_type":"instructblip","text_config":{"model_type":"gptj"}})")},
     {"VisionArray", kBad, "vision_config: expected an object, got an array",
      top("\"vision_config\":[]")},
@@ -252,10 +256,12 @@ const MalformedRow kLlavaRows[] = {
      "vision_config.model_type: vision encoder 'siglip_vision_model', expected clip_vision_model",
      llava(R"("vision_config":{"model_type":"siglip_vision_model"})")},
     {"LanguageModel", kUnsupported,
-     "text_config.model_type: language model 'opt' in LLaVA, expected llama",
+     "text_config.model_type: language model 'opt' in LLaVA, expected llama or mistral",
      llava(R"("text_config":{"model_type":"opt"})")},
-    {"OtherLanguageModel", kUnsupported, "language model 'mistral', expected one of",
-     llava(R"("text_config":{"model_type":"mistral"})")},
+    {"OtherLanguageModel", kUnsupported, "language model 'gemma', expected one of",
+     llava(R"("text_config":{"model_type":"gemma"})")},
+    {"Window", kBad, "text_config.sliding_window: expected an integer in [1, 1048576], got 0",
+     llava(R"("text_config":{"model_type":"mistral","sliding_window":0})")},
     {"Channels", kUnsupported, "vision_config.num_channels: pictures of 4 channels, expected 3",
      llava(R"("vision_config":{"num_channels":4})")},
     {"VisionHeads", kBad,
@@ -289,6 +295,28 @@ const MalformedRow kLlavaRows[] = {
      llava(R"("guidance_scale":2)")},
 };
 
+const MalformedRow kLlavaNextRows[] = {
+    {"ClassRows", kUnsupported, "vision_feature_select_strategy: 'full', whose class rows",
+     llava_next(R"("vision_feature_select_strategy":"full")")},
+    {"GridNumber", kBad, "image_grid_pinpoints: expected an array of 1 to 256 pairs",
+     llava_next(R"("image_grid_pinpoints":336)")},
+    {"GridEmpty", kBad, "image_grid_pinpoints: expected an array of 1 to 256 pairs",
+     llava_next(R"("image_grid_pinpoints":[])")},
+    {"GridTriple", kBad, "image_grid_pinpoints[1]: expected [height, width]",
+     llava_next(R"("image_grid_pinpoints":[[336,336],[336,336,336]])")},
+    {"GridNegative", kBad,
+     "image_grid_pinpoints[0][1]: expected an integer in [1, 32768], got -336",
+     llava_next(R"("image_grid_pinpoints":[[336,-336]])")},
+    {"GridHuge", kBad, "image_grid_pinpoints[0]: expected at most 64000000 pixels",
+     llava_next(R"("image_grid_pinpoints":[[32256,32256]])")},
+    {"GridOfManyTiles", kBad, "image_grid_pinpoints: expected at most 256 tiles, got [476, 476]",
+     llava_next(R"("image_grid_pinpoints":[[476,476]],"vision_config":{"image_size":28,
+                   "patch_size":14})")},
+    {"GridOfParts", kBad,
+     "image_grid_pinpoints: expected multiples of vision_config.image_size 336",
+     llava_next(R"("image_grid_pinpoints":[[336,500]])")},
+};
+
 const MalformedRow kGenerationFileRows[] = {
     {"Broken", kBad, "generation_config.json: not valid JSON", generation_file("{")},
     {"Array", kBad, "generation_config.json: expected an object", generation_file("[]")},
@@ -310,6 +338,8 @@ const MalformedRow kGenerationFileRows[] = {
 };
 
 INSTANTIATE_TEST_SUITE_P(Llava, MalformedConfig, testing::ValuesIn(kLlavaRows), test::name_of_row);
+INSTANTIATE_TEST_SUITE_P(LlavaNext, MalformedConfig, testing::ValuesIn(kLlavaNextRows),
+                         test::name_of_row);
 INSTANTIATE_TEST_SUITE_P(GenerationFile, MalformedConfig, testing::ValuesIn(kGenerationFileRows),
                          test::name_of_row);
 INSTANTIATE_TEST_SUITE_P(Kind, MalformedConfig, testing::ValuesIn(kKindRows), test::name_of_row);

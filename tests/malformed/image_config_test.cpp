@@ -104,6 +104,22 @@ const MalformedRow kNamedRows[] = {
      file(R"({"do_pad":true,"image_mean":[0.5,0.5,1.5]})")},
 };
 
+// Beside a config.json of LLaVA-NeXT.
+const MalformedRow kTileRows[] = {
+    {"OtherProcessor", ErrorCode::unsupported, "expected one of LlavaNextImageProcessor",
+     file(R"({"image_processor_type":"CLIPImageProcessor"})")},
+    {"OtherGrid", kBad, "image_grid_pinpoints: expected the same resolutions in the same order",
+     file(R"({"image_grid_pinpoints":[[56,28],[28,56]],"crop_size":28})")},
+    {"NoGrid", kBad, "image_grid_pinpoints: expected the same resolutions",
+     file(R"({"crop_size":28})")},
+    {"GridString", kBad, "image_grid_pinpoints: expected an array",
+     file(R"({"image_grid_pinpoints":"[[28,56],[56,28]]","crop_size":28})")},
+    {"OtherTiles", kBad, "crop_size: tiles of 14 pixels, expected vision_config.image_size 28",
+     file(R"({"image_grid_pinpoints":[[28,56],[56,28]],"crop_size":14})")},
+    {"NoCrop", kBad, "crop_size: tiles of 224 pixels, expected vision_config.image_size 28",
+     file(R"({"image_grid_pinpoints":[[28,56],[56,28]]})")},
+};
+
 class MalformedImageConfig : public testing::TestWithParam<MalformedRow> {};
 
 TEST_P(MalformedImageConfig, CostsOneClearError) {
@@ -118,6 +134,17 @@ TEST_P(MalformedNamedImageConfig, CostsOneClearError) {
   });
 }
 
+class MalformedTileConfig : public testing::TestWithParam<MalformedRow> {};
+
+TEST_P(MalformedTileConfig, CostsOneClearError) {
+  test::expect_malformed(GetParam(), [](const std::filesystem::path& d) {
+    const TilingConfig tiling = {{{28, 56}, {56, 28}}, 28, 2};
+    read_image_config(d, {.named_by_file = true, .tiling = tiling});
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(ImageConfig, MalformedTileConfig, testing::ValuesIn(kTileRows),
+                         test::name_of_row);
 INSTANTIATE_TEST_SUITE_P(ImageConfig, MalformedNamedImageConfig, testing::ValuesIn(kNamedRows),
                          test::name_of_row);
 INSTANTIATE_TEST_SUITE_P(ImageConfig, MalformedImageConfig, testing::ValuesIn(kRows),

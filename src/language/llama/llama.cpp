@@ -1,7 +1,10 @@
 #include "language/llama/llama.h"
 
+#include <algorithm>
+#include <string>
 #include <utility>
 
+#include "instructblip/error.h"
 #include "language/packing.h"
 
 namespace instructblip {
@@ -23,7 +26,8 @@ Llama::Llama(const nn::Weights& weights, const LlamaConfig& config)
     : embedding_(weights / "model" / "embed_tokens", config.vocabulary, config.hidden),
       rotary_(config.head_dim, config.rope_theta),
       final_norm_(weights / "model" / "norm", config.hidden, config.rms_norm_eps),
-      head_(read_head(weights, config, embedding_)) {
+      head_(read_head(weights, config, embedding_)),
+      window_(config.window) {
   layers_.reserve(static_cast<std::size_t>(config.layers));
   for (std::int64_t i = 0; i < config.layers; ++i) {
     layers_.emplace_back(weights / "model" / "layers" / i, config, i);
@@ -43,6 +47,14 @@ std::vector<std::int32_t> Llama::history(std::span<const std::int32_t> prompt) c
   return {prompt.begin(), prompt.end()};
 }
 
+void Llama::check_window(std::span<const std::int64_t> positions) const {
+  if (!window_ || std::ranges::none_of(positions, [&](auto p) { return p >= *window_; })) return;
+  throw Error(ErrorCode::invalid_argument,
+              "the prompt and its continuation expect more positions than the " +
+                  std::to_string(*window_) + " of the language model's sliding window",
+              "shorten the instruction or lower max_new_tokens");
+}
+
 at::Tensor Llama::prefill(std::span<LanguageState* const> states) const {
   PackedPrompts packed(states);
   const Rotation rotation = rotary_.along_sequence(packed.positions());
@@ -55,6 +67,7 @@ at::Tensor Llama::prefill(std::span<LanguageState* const> states) const {
 
 at::Tensor Llama::step(std::span<const LanguageStep> steps) const {
   PackedStep packed(steps);
+  check_window(packed.positions());
   const Rotation rotation = rotary_.of_rows(packed.positions());
   at::Tensor x = embedding_(packed.tokens()).unsqueeze(1);  // [R, 1, L]
   for (const LlamaLayer& layer : layers_) x = layer.step(x, rotation, packed.parts());

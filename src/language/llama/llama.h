@@ -1,4 +1,4 @@
-// LLaMA, and with it Vicuna: a decoder that reads the visual prefix as if it were text.
+// LLaMA, and with it Vicuna and Mistral: a decoder that reads the visual prefix as if it were text.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -27,13 +27,18 @@ class Llama final : public LanguageModel {
   std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const override;
   std::int64_t vocabulary() const override { return embedding_.rows(); }
   std::int64_t width() const override { return embedding_.width(); }
+  std::optional<std::int64_t> max_positions() const override { return window_; }
 
  private:
+  // A token behind the window would no longer see all that stand before it.
+  void check_window(std::span<const std::int64_t> positions) const;
+
   nn::Embedding embedding_;
   RotaryEmbedding rotary_;
   std::vector<LlamaLayer> layers_;
   nn::RmsNorm final_norm_;
   nn::Linear head_;
+  std::optional<std::int64_t> window_;
 };
 
 }  // namespace instructblip

@@ -82,7 +82,7 @@ def _draw(name, parameter, generator, config, spread, tied, is_t5):
 STREAM = ("patch_embedding", "class_embedding", "position_embedding", "self_attn.projection", "mlp.fc2",
           "language_projection", "shared", "embed_tokens", "SelfAttention.o", "EncDecAttention.o", "DenseReluDense.wo",
           "o_proj", "down_proj", "out_proj", "fc2", "embed_positions", "project_in", "multi_modal_projector.linear_2",
-          "multi_modal_projector")  # fmt: skip
+          "multi_modal_projector", "image_newline")  # fmt: skip
 QFORMER_INPUT = ("query_tokens", "word_embeddings", "position_embeddings")
 
 

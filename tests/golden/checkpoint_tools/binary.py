@@ -15,10 +15,12 @@ STAGES = ("vision", "qformer", "projection", "logits")
 
 
 def visual_rows(directory, request):
-    """How many rows of the prompt the pictures of a request take."""
+    """How many rows of the prompt the pictures of a request take; None where that depends on their size."""
     config = json.loads((pathlib.Path(directory) / "config.json").read_text())
     if "num_query_tokens" in config:
         return config["num_query_tokens"] * len(pictures(request))
+    if "image_grid_pinpoints" in config or config["model_type"] == "llava_next":
+        return None
     vision = config["vision_config"]
     rows = (vision["image_size"] // vision["patch_size"]) ** 2 + (config["vision_feature_select_strategy"] == "full")
     return rows * len(pictures(request))
@@ -80,8 +82,11 @@ def first_difference(a, b):
     return min(len(a), len(b))
 
 
-def answer_faults(expected, found, prompt):
-    """What differs between the sequences of golden.json and the command's JSON, in words; [] if nothing."""
+def answer_faults(expected, found, rows):
+    """What differs between the sequences of golden.json and the command's JSON, in words; [] if nothing.
+
+    `rows` of the prompt belong to pictures, or None for any number of them.
+    """
     faults = []
     theirs, ours = expected["sequences"], found["sequences"]
     if len(theirs) != len(ours):
@@ -98,6 +103,7 @@ def answer_faults(expected, found, prompt):
             faults.append(f"#{rank} score: expected {a['score']:.6f}, got {b['score']:.6f}")
     if found["tokens"] != ours[0]["tokens"] or found["text"] != ours[0]["text"]:
         faults.append("the top level does not repeat the first sequence")
+    prompt = found["prompt_tokens"] if rows is None else rows + len(expected["prompt_tokens"]["lm"])
     if found["prompt_tokens"] != prompt or found["qformer_tokens"] != len(expected["prompt_tokens"]["qformer"]):
         faults.append(f"prompt_tokens {found['prompt_tokens']}, expected {prompt}")
     return faults

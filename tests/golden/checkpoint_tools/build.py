@@ -35,7 +35,7 @@ def complete(case, processor):
     text = dict(case["text"])
     placeholder = lm.convert_tokens_to_ids(family.placeholder)
     text.setdefault("vocab_size", len(lm) + case.get("spare_rows", 0))
-    if text["model_type"] == "llama":
+    if text["model_type"] in ("llama", "mistral"):
         text.setdefault("pad_token_id", lm.pad_token_id)
     if text["model_type"] == "opt":  # a new line ends an answer, as in the published checkpoints
         text.setdefault("eos_token_id", lm.convert_tokens_to_ids("\u010a"))
@@ -71,7 +71,7 @@ def entries_of(case):
         return [tuple(entry) for entry in case["requests"]]
     if interpolates(case):
         return requests_table.INTERPOLATED
-    if families.of_case(case).model_type == "llava":
+    if families.of_case(case).model_type in ("llava", "llava_next"):
         settings = case.get("generation_config") or case.get("text_edits", {})
         extra = requests_table.FROM_CONFIG if "max_new_tokens" in settings else []
         prompted = requests_table.PROMPTED

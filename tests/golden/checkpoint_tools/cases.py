@@ -37,6 +37,10 @@ def opt(width, heads, feed_forward, layers, **more):
             "pad_token_id": 1, "bos_token_id": 2, **more}  # fmt: skip
 
 
+def mistral(width, heads, groups, feed_forward, layers, **more):
+    return {**llama(width, heads, groups, feed_forward, layers, **more), "model_type": "mistral", "sliding_window": None}
+
+
 CASES = [
     # Activations so small that the epsilon of every norm counts, F32, shards, head sizes 11, 8 and 10, heads * d_kv != d_model, remainder pixels (45 = 3 * 14 + 3).
     {
@@ -252,6 +256,39 @@ CASES = [
                               "repetition_penalty": 1.3, "min_new_tokens": 2},
         "drop_files": ["tokenizer.model", "added_tokens.json"],
         "staged": ["greedy"], "wanted": 20,
+    },
+    # LLaVA-NeXT as on the hub: F16, shards, a config that leaves defaults out, tiles in every shape of 1.6.
+    {
+        "name": "llava_next_hub", "family": "llava_next", "seed": 51, "layout": "2024", "dtype": "F16",
+        "shard_bytes": 100_000,
+        "vision": vision(32, 4, 3, 42, 14, 40), "text": llama(32, 4, 4, 56, 2, rms_norm_eps=1e-5), "spare_rows": 6,
+        "projector": {"image_grid_pinpoints": [[42, 84], [84, 42], [84, 84], [126, 42], [42, 126]]},
+        "drop_keys": ["vision_config.hidden_act", "vision_config.layer_norm_eps", "multimodal_projector_bias",
+                      "image_seq_length", "vision_feature_layer", "vision_feature_select_strategy",
+                      "projector_hidden_act", "text_config.head_dim", "text_config.rope_theta",
+                      "text_config.hidden_act", "text_config.num_key_value_heads", "text_config.tie_word_embeddings",
+                      "text_config.bos_token_id", "text_config.eos_token_id", "text_config.pad_token_id",
+                      "tie_word_embeddings"],
+        "generation_config": {"_from_model_config": True, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 481,
+                              "transformers_version": "4.39.0.dev0"},
+        "position_ids": True, "drop_files": ["tokenizer.model", "added_tokens.json"],
+        "staged": ["two-pictures"], "sampling": 1, "wanted": 24,
+    },
+    # With Mistral; by the names in memory; three positions to a tile's side times ragged grids; the whole picture and the
+    # tiles are resized to more than the crop.
+    {
+        "name": "llava_next_mistral", "family": "llava_next", "seed": 52, "layout": "2024", "dtype": "BF16",
+        "shortest_edge": 31, "vision": vision(24, 3, 2, 28, 9, 32),
+        "text": mistral(24, 4, 2, 40, 2, rope_theta=1000000.0, head_dim=6), "spare_rows": 5,
+        "projector": {"image_grid_pinpoints": [[56, 56], [28, 84], [140, 28], [28, 28]], "vision_feature_layer": [-1, -2]},
+        "in_memory_names": True, "drop_files": ["tokenizer.model"], "staged": ["two-pictures-apart"], "wanted": 20,
+    },
+    # As transformers 5 saves it.
+    {
+        "name": "llava_next_v5", "family": "llava_next", "seed": 53, "layout": "2026", "dtype": "F16",
+        "vision": vision(24, 2, 2, 28, 14, 32), "text": llama(24, 2, 1, 40, 2, rms_norm_eps=1e-5), "spare_rows": 5,
+        "projector": {"image_grid_pinpoints": [[28, 56], [56, 28], [56, 56], [84, 28], [28, 84]]},
+        "drop_files": ["tokenizer.model"], "staged": ["prompt-end", "greedy"], "wanted": 16,
     },
     # OPT with vocab.json and merges.txt alone, and an untied head.
     {

@@ -19,6 +19,8 @@ def draw_case(seed, layouts, family="instructblip"):
     rng = random.Random(seed)
     if family == "llava":
         return draw_llava(rng, seed, [layout for layout in layouts if layout != "2023"])
+    if family == "llava_next":
+        return draw_llava_next(rng, seed, [layout for layout in layouts if layout != "2023"])
     if family == "instructblipvideo":
         layouts = [layout for layout in layouts if layout != "2023"]
     case = draw_blip(rng, seed, layouts)
@@ -196,6 +198,16 @@ def draw_llava(rng, seed, layouts):
     return case
 
 
+def draw_llava_next(rng, seed, layouts):
+    case = draw_llava(rng, seed, layouts) | {"family": "llava_next"}
+    side = case["vision"]["image_size"]
+    grid = [[side * rng.randint(1, 4), side * rng.randint(1, 4)] for _ in range(rng.randint(1, 6))]
+    case["projector"] |= {"image_grid_pinpoints": grid, "vision_feature_select_strategy": "default", "linear": False}
+    if rng.random() < 0.4:
+        case["text"] |= {"model_type": "mistral", "sliding_window": rng.choice((None, 8192))}
+    return case
+
+
 ALPHABETS = (
     (0x20, 0x7E), (0xA0, 0x24F), (0x300, 0x36F), (0x370, 0x52F), (0x590, 0x6FF), (0x900, 0x97F), (0xE00, 0xE7F),
     (0x1100, 0x11FF), (0x2000, 0x206F), (0x2100, 0x214F), (0x2460, 0x24FF), (0x3000, 0x30FF), (0x4E00, 0x9FFF),
@@ -258,14 +270,14 @@ def draw_requests(seed, case, images, count):
     interpolate = "pixels" in case
     from_config = bool(case.get("text_edits") or case.get("generation_config"))
     may_be_silent = case["layout"] != "2026"  # transformers 5 does not read every key
-    if family == "llava":  # settings of text_config may be out of the game
+    if family.startswith("llava"):  # settings of text_config may be out of the game
         may_be_silent = may_be_silent and "generation_config" in case
     requests = []
     for i in range(count):
         options = draw_options(rng, from_config, may_be_silent, interpolate)
         asked = draw_pictures(rng, family, images)
         text = draw_text(rng)
-        if family == "llava" and rng.random() < 0.4:  # a whole prompt
+        if family.startswith("llava") and rng.random() < 0.4:  # a whole prompt
             at = rng.randint(0, len(text))
             text = text[:at] + "<image>" + text[at:]
         requests.append({"name": f"request-{i}", **asked, "instruction": text, "options": options})

@@ -111,6 +111,10 @@ class Family:
     def pixels(self, processor, image):
         return processor.image_processor(images=image, return_tensors="pt")["pixel_values"]  # [1, 3, H, W]
 
+    def join(self, pictures):
+        """Pixels of several pictures for one request."""
+        return torch.cat(pictures) if pictures[1:] else pictures[0]
+
     def inputs(self, processor, config, instruction, pixels):
         """Arguments of generate() for an instruction and pixels [pictures, 3, H, W]."""
         raise NotImplementedError
@@ -385,13 +389,102 @@ class Llava(Family):
         return {"vision": vision, "projection": model.model.multi_modal_projector(vision).flatten(0, 1)[None]}
 
 
-FAMILIES = {family.model_type: family for family in (InstructBlip(), InstructBlipVideo(), Blip2(), Llava())}
-RETRIEVAL = Retrieval()
-FAMILIES["retrieval"] = RETRIEVAL  # by its model_type it is BLIP-2
+class LlavaNext(Llava):
+    """LLaVA 1.6: the whole picture and tiles of it, as many as its size asks for."""
+
+    model_type = "llava_next"
+    names = ("LlavaNextConfig", "LlavaNextForConditionalGeneration", "LlavaNextProcessor")
+
+    def tokenizer(self, text_model):
+        return "llava"
+
+    def make_processor(self, case, lm_directory, qformer_directory):
+        side = case["vision"]["image_size"]
+        pixels = transformers.LlavaNextImageProcessor(
+            size={"shortest_edge": case.get("shortest_edge", side)}, crop_size={"height": side, "width": side},
+            image_grid_pinpoints=case["projector"]["image_grid_pinpoints"],
+        )
+        return self.processor_class(
+            pixels, AutoTokenizer.from_pretrained(lm_directory), patch_size=case["vision"]["patch_size"],
+            vision_feature_select_strategy="default", num_additional_image_tokens=1,
+        )  # fmt: skip
+
+    def pixel_processor(self, directory):
+        return pillow_class("LlavaNextImageProcessor", "llava_next.image_processing_pil_llava_next").from_pretrained(
+            directory)  # fmt: skip
+
+    def pixels(self, processor, image):
+        """Views of one picture [1, views, 3, H, W], and its size, which `inputs` needs as well."""
+        encoded = processor.image_processor(images=image, return_tensors="pt")
+        return encoded["pixel_values"], encoded["image_sizes"]
+
+    def join(self, pictures):
+        """As the image processor pads several: to the same number of views."""
+        most = max(values.shape[1] for values, _ in pictures)
+        values = [torch.nn.functional.pad(v, [0] * 6 + [0, most - v.shape[1]]) for v, _ in pictures]
+        return torch.cat(values), torch.cat([size for _, size in pictures])
+
+    @staticmethod
+    def prompt_of(config, instruction):
+        if "<image>" in instruction:
+            return instruction
+        if config.text_config.model_type == "mistral":
+            return f"[INST] <image>\n{instruction} [/INST]"
+        system = (
+            "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, "
+            "detailed, and polite answers to the human's questions."
+        )
+        return f"{system} USER: <image>\n{instruction} ASSISTANT:"
+
+    def rows_of(self, processor, config, size):
+        side = config.vision_config.image_size
+        return processor._get_number_of_features(*size, side, side) - 1
+
+    def inputs(self, processor, config, instruction, pixels):
+        values, sizes = pixels
+        text = self.prompt_of(config, instruction)
+        for size in sizes.tolist():
+            text = text.replace("<image>", "<placeholder>" * self.rows_of(processor, config, size), 1)
+        encoded = processor.tokenizer(text.replace("<placeholder>", "<image>"), return_tensors="pt")
+        return {**encoded, "pixel_values": values, "image_sizes": sizes}
+
+    def check(self, processor, model, instruction, images, inputs):
+        whole = processor(images=images, text=self.prompt_of(model.config, instruction), return_tensors="pt")
+        assert whole.keys() == inputs.keys()
+        for key, value in inputs.items():
+            assert torch.equal(whole[key], value), (key, instruction)
+
+    def counts(self, model, inputs):
+        """Views of each picture."""
+        module = importlib.import_module("transformers.models.llava_next.modeling_llava_next")
+        return [
+            module.image_size_to_num_patches(size, model.config.image_grid_pinpoints, model.config.vision_config.image_size)
+            for size in inputs["image_sizes"]
+        ]  # fmt: skip
+
+    def views(self, model, inputs):
+        """The pixels of every picture without the padding between them."""
+        counts = self.counts(model, inputs)
+        return torch.cat([values[:count] for values, count in zip(inputs["pixel_values"], counts)])
+
+    def stages(self, model, inputs, interpolate):
+        views = self.views(model, inputs)
+        flat = super().stages(model, {"pixel_values": views}, interpolate)
+        features = model.model.get_image_features(inputs["pixel_values"], inputs["image_sizes"])
+        if not isinstance(features, (list, tuple)):  # transformers 5
+            features = features.pooler_output
+        pictures = [[*size, count] for size, count in zip(inputs["image_sizes"].tolist(), self.counts(model, inputs))]
+        return {"pixel_values": views, "vision": flat["vision"], "projection": torch.cat(list(features))[None],
+                "pictures": torch.tensor(pictures)}  # fmt: skip
+
+
+FAMILIES = {family.model_type: family for family in (InstructBlip(), InstructBlipVideo(), Blip2(), Llava(), LlavaNext())}
+RETRIEVAL = Retrieval()  # by its model_type it is BLIP-2
 
 
 def of_case(case):
-    return FAMILIES[case.get("family", "instructblip")]
+    name = case.get("family", "instructblip")
+    return RETRIEVAL if name == "retrieval" else FAMILIES[name]
 
 
 def of_directory(directory):

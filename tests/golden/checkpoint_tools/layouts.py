@@ -102,7 +102,8 @@ def rename_tensors(directory, prefixes):
 
 # LLaVA as transformers 5 holds it in memory and some tools write it, from the names of the hub.
 IN_MEMORY = {"vision_tower.vision_model.": "model.vision_tower.", "multi_modal_projector.": "model.multi_modal_projector.",
-             "language_model.model.": "model.language_model.", "language_model.lm_head.": "lm_head."}  # fmt: skip
+             "language_model.model.": "model.language_model.", "language_model.lm_head.": "lm_head.",
+             "image_newline": "model.image_newline"}  # fmt: skip
 
 
 def add_position_ids(directory, name, count):

@@ -66,8 +66,7 @@ class Reference:
         return self._pixels[name]
 
     def inputs(self, request):
-        found = [self._picture(name) for name in pictures(request)]
-        pixels = torch.cat(found) if found[1:] else found[0]
+        pixels = self.family.join([self._picture(name) for name in pictures(request)])
         return self.family.inputs(self.processor, self.model.config, request["instruction"], pixels)
 
     def check_inputs(self, request):
@@ -159,7 +158,7 @@ class Reference:
             if interpolate:
                 options["interpolate_pos_encoding"] = True
             out, _ = self._generate(self.model, {**request, "options": options}, output_logits=True, do_sample=False)
-        pixels = inputs["pixel_values"].flatten(0, -4)
+        pixels = inputs["pixel_values"].flatten(0, -4)  # unless the family knows better
         tensors = {"pixel_values": pixels, **between, "logits": out.logits[0].reshape(1, -1)}
         return {name: tensor.float().contiguous().clone() for name, tensor in tensors.items()}
 

@@ -6,6 +6,7 @@
     resized.txt       bicubic results for noise of many shapes, in the order of each library
     pixel_values.txt  what the image processors make of noise and of tests/data/images
     cropped.txt       the same of those that keep the aspect and crop: CLIP's and LLaVA's
+    tiles.txt         the same of LLaVA-NeXT's, which cuts a picture into tiles, and how many rows its prompts get
 
 Seed 20; made with Python 3.11, Pillow 13.0.0, numpy 2.4.6, torch 2.11.0, torchvision 0.26.0, transformers 4.57.3.
 Other versions of Pillow may encode other bytes and, before 13, resize tall pictures differently. Checksums are
@@ -17,6 +18,7 @@ import io
 import pathlib
 import random
 import struct
+import types
 import warnings
 import zlib
 
@@ -26,6 +28,7 @@ import torchvision.transforms.v2.functional as tvf
 import transformers
 from PIL import Image, ImageOps
 from transformers import BlipImageProcessor, BlipImageProcessorFast
+from transformers.image_processing_utils import get_patch_output_size, select_best_resolution
 
 HERE = pathlib.Path(__file__).parent
 PHOTOGRAPHS = HERE.parent.parent / "data" / "images"
@@ -481,6 +484,67 @@ def write_cropped(count=60):
     (HERE / "cropped.txt").write_text("\n".join(lines) + "\n")
 
 
+def tile_cases(count, choice):
+    for seed in range(count):
+        side = choice.choice([14, 21, 28])
+        grid = [[side * choice.randint(1, 4), side * choice.randint(1, 4)] for _ in range(choice.randint(1, 6))]
+        edge = choice.choice([side, side, side, side + 9])
+        settings = {
+            "size": choice.choice([{"shortest_edge": edge}, {"height": edge, "width": edge + 3}]),
+            "crop_size": {"height": side, "width": side},
+            "image_grid_pinpoints": grid,
+        }
+        if settings["size"] == {"shortest_edge": side} and choice.random() < 0.2:
+            settings["do_resize"] = False
+        if choice.random() < 0.1:
+            settings["do_normalize"] = False
+        most = choice.choice([30, 150, 150, 600])
+        yield settings, choice.randint(2, most), choice.randint(2, most), seed
+
+
+def tiled(settings, array, mode):
+    name = "LlavaNextImageProcessor" + ("Fast" if mode == "torchvision" else "")
+    processor = getattr(transformers, name)(**settings)
+    if mode != "torchvision":
+        rows = array if array.shape[0] != 3 else array.transpose(1, 2, 0)
+        best = select_best_resolution(rows.shape[:2], settings["image_grid_pinpoints"])
+        if get_patch_output_size(rows, best, "channels_last")[0] in (1, 3):
+            return "-", 0  # it takes the rows of what it has resized for channels, and cuts something else
+    with horizontally_first(mode == "pillow12"):
+        values = processor(Image.fromarray(array), return_tensors="pt").pixel_values[0]
+        return crc(values.float().numpy()), len(values)
+
+
+def rows_of_prompt(settings, array, patch):
+    """Of a processor for a vision encoder without CLS."""
+    processor = types.SimpleNamespace(
+        image_processor=types.SimpleNamespace(image_grid_pinpoints=settings["image_grid_pinpoints"]), patch_size=patch,
+        num_additional_image_tokens=0,
+        _get_unpadded_features=lambda *sizes: transformers.LlavaNextProcessor._get_unpadded_features(None, *sizes),
+    )  # fmt: skip
+    side = settings["crop_size"]["height"]
+    # Pillow's path takes three rows for channels.
+    height, width = array.shape[:2] if array.shape[0] != 3 else (array.shape[1], 3)
+    return transformers.LlavaNextProcessor._get_number_of_features(processor, height, width, side, side)
+
+
+def write_tiles(count=90):
+    lines = ["# size, side of a tile, grid, steps, patch size, width, height, seed of noise, views, rows of a prompt, "
+             + ", ".join(MODES)]  # fmt: skip
+    for settings, width, height, seed in tile_cases(count, random.Random(SEED)):
+        array = noise(width, height, seed)
+        sums = [tiled(settings, array, mode) for mode in MODES]
+        text = lambda size: "x".join(map(str, size.values()))
+        grid = ",".join(f"{height}x{width}" for height, width in settings["image_grid_pinpoints"])
+        steps = [step for step in ("resize", "rescale", "normalize") if settings.get(f"do_{step}", True)]
+        lines.append(" ".join([
+            text(settings["size"]), str(settings["crop_size"]["height"]), grid, "+".join(steps), "7", str(width),
+            str(height), str(seed), str(max(views for _, views in sums)), str(rows_of_prompt(settings, array, 7)),
+            *(check for check, _ in sums),
+        ]))
+    (HERE / "tiles.txt").write_text("\n".join(lines) + "\n")
+
+
 def main():
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
@@ -489,6 +553,7 @@ def main():
     write_resized()
     write_pixel_values()
     write_cropped()
+    write_tiles()
 
 
 if __name__ == "__main__":

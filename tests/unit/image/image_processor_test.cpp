@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -98,6 +100,56 @@ TEST(ImageProcessor, CropsAndPadsAsTheReferences) {
     }
   }
   EXPECT_GT(compared, 150);
+}
+
+// "51" is a shortest edge, "28x31" both sides.
+ImageConfig config_of_tiles(const std::vector<std::string>& row) {
+  ImageConfig config;
+  int height = 0, width = 0;
+  config.tile_side = config.height = config.width = std::stoi(row[1]);
+  config.center_crop = true;
+  if (std::sscanf(row[0].c_str(), "%dx%d", &height, &width) == 1) {
+    config.shortest_edge = height;
+    config.whole = {height, height};
+  } else {
+    config.resized_height = height;
+    config.resized_width = width;
+    config.whole = {height, width};
+  }
+  std::istringstream grid(row[2]);
+  for (std::string pair; std::getline(grid, pair, ',');) {
+    EXPECT_EQ(std::sscanf(pair.c_str(), "%dx%d", &height, &width), 2);
+    config.grid.push_back({height, width});
+  }
+  config.resize = row[3].find("resize") != std::string::npos;
+  config.rescale = row[3].find("rescale") != std::string::npos;
+  config.normalize = row[3].find("normalize") != std::string::npos;
+  return config;
+}
+
+TEST(ImageProcessor, CutsTilesAsTheReferences) {
+  const auto rows = golden::read_table("tiles.txt");
+  ASSERT_GE(rows.size(), 90U);
+  int compared = 0;
+  for (const auto& row : rows) {
+    ASSERT_EQ(row.size(), 13U);
+    SCOPED_TRACE("seed " + row[7]);
+    const Image image = golden::noise(std::stoi(row[5]), std::stoi(row[6]),
+                                      static_cast<std::uint32_t>(std::stoul(row[7])));
+    const ImageConfig config = config_of_tiles(row);
+    const std::int64_t side = config.tile_side, patches = side / std::stoi(row[4]);
+    const ImageProcessor pillow(config, ResizeMode::pillow13);
+    const TileLayout layout = layout_of({config.grid, side, patches}, pillow.size_of(image));
+    EXPECT_EQ(patches * patches + layout.positions(), std::stoll(row[9]));
+    for (std::size_t mode = 0; mode < 3; ++mode) {
+      if (row[10 + mode] == "-") continue;  // the reference fails
+      ++compared;
+      const std::vector<float> values = ImageProcessor(config, kModes[mode]).run(image);
+      EXPECT_EQ(static_cast<std::int64_t>(values.size()), std::stoll(row[8]) * 3 * side * side);
+      EXPECT_EQ(golden::crc(values), row[10 + mode]) << "mode " << mode;
+    }
+  }
+  EXPECT_GT(compared, 240);
 }
 
 // The longest sides that there may be: only what the crop keeps is worked out.

@@ -191,7 +191,8 @@ TEST_P(CacheTest, SavedFeaturesAreAcceptedByEveryCall) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, CacheTest,
-                         testing::Values("t5_2024", "vicuna_2024", "blip2_opt", "llava_hub"),
+                         testing::Values("t5_2024", "vicuna_2024", "blip2_opt", "llava_hub",
+                                         "llava_next_hub"),
                          [](const auto& test) { return test.param; });
 
 // --- files that are not features
@@ -212,6 +213,41 @@ TEST_F(FeatureFileTest, AnotherTensorOrShapeIsRefused) {
   expect_refused("'vision' is missing", {{"qformer", {1, 2, 3}, std::vector<float>(6)}});
   expect_refused("got F32 [2, 3]", {{"vision", {2, 3}, std::vector<float>(6)}});
   expect_refused("got F32 [1, 0, 3]", {{"vision", {1, 0, 3}, {}}});
+}
+
+// Of a model that cuts pictures into tiles.
+TEST_F(FeatureFileTest, ViewsThatDoNotAddUpAreRefused) {
+  const NamedTensor vision = {"vision", {5, 2, 3}, std::vector<float>(30)};
+  const auto pictures = [](std::vector<float> values) {
+    const auto count = static_cast<std::int64_t>(values.size()) / 3;
+    return NamedTensor{"pictures", {count, 3}, std::move(values)};
+  };
+  expect_refused("'pictures': expected F32 [pictures, 3], got F32 [3]",
+                 {vision, {"pictures", {3}, {40, 30, 5}}});
+  for (const float bad : {0.0F, -5.0F, 2.5F, 1e9F, std::numeric_limits<float>::quiet_NaN()}) {
+    expect_refused("height, width and views of each", {vision, pictures({40, 30, bad})});
+    expect_refused("height, width and views of each", {vision, pictures({bad, 30, 5})});
+  }
+  expect_refused("expected as many views as there are, 5, got 4",
+                 {vision, pictures({40, 30, 1, 30, 40, 3})});
+  const std::filesystem::path file = directory_.path() / "good.safetensors";
+  save_tensors(file, std::array{vision, pictures({40, 30, 2, 30, 40, 3})});
+  EXPECT_EQ(ImageFeatures::load(file).images(), 2);
+}
+
+// Tiles cannot be put together without the size of what they were cut from.
+TEST_F(FeatureFileTest, FeaturesOfTilesNeedTheSizeOfTheirPicture) {
+  const Pipeline pipeline = Pipeline::load(checkpoint("llava_next_hub"));
+  std::vector<NamedTensor> tensors = pipeline.features(picture());
+  std::erase_if(tensors, [](const NamedTensor& tensor) { return tensor.name != "vision"; });
+  const std::filesystem::path file = directory_.path() / "features.safetensors";
+  save_tensors(file, tensors);
+  const ImageFeatures sizeless = ImageFeatures::load(file);
+  for (const std::function<void()>& call :
+       std::vector<std::function<void()>>{[&] { pipeline.generate(sizeless, "What?"); },
+                                          [&] { pipeline.features(sizeless, "What?"); }}) {
+    test::expect_error(ErrorCode::invalid_argument, "views of a picture of 0 x 0 pixels", call);
+  }
 }
 
 TEST_F(FeatureFileTest, NumbersThatAreNotFiniteAreRefused) {
