@@ -211,7 +211,7 @@ TEST(Demo, ShowsASceneOfTheWorld) {
 }
 #endif
 
-INSTANTIATE_TEST_SUITE_P(Models, EmbeddedModel, testing::Values("tiny-t5"),
+INSTANTIATE_TEST_SUITE_P(Models, EmbeddedModel, testing::Values("tiny-t5", "tiny-vicuna"),
                          [](const auto& instance) {
                            std::string name = instance.param;
                            for (char& c : name) c = c == '-' ? '_' : c;
