@@ -103,6 +103,18 @@ Image as_transformers_4_reads(const Image& image) {
   return Image::adopt(std::move(rgb), 3, image.width());
 }
 
+// `rgb` of `size` with the picture put over its middle; an odd margin has its larger half below and
+// on the right.
+Image in_the_middle(const Image& image, std::vector<std::uint8_t> rgb, const PictureSize& size) {
+  const std::int64_t top = (size.height - image.height()) / 2;
+  const std::int64_t left = (size.width - image.width()) / 2;
+  for (int y = 0; y < image.height(); ++y) {
+    std::memcpy(&rgb[static_cast<std::size_t>(3 * ((top + y) * size.width + left))], image.row(y),
+                std::size_t{3} * static_cast<std::size_t>(image.width()));
+  }
+  return Image::adopt(std::move(rgb), static_cast<int>(size.width), static_cast<int>(size.height));
+}
+
 // In the middle of a square of the mean's colour.
 Image padded_to_square(const Image& image, const std::array<double, 3>& mean) {
   const std::int64_t side = std::max(image.height(), image.width());
@@ -118,13 +130,7 @@ Image padded_to_square(const Image& image, const std::array<double, 3>& mean) {
   for (std::size_t i = 0; i < rgb.size(); ++i) {
     rgb[i] = static_cast<std::uint8_t>(mean[i % 3] * 255);
   }
-  const std::int64_t top = (side - image.height()) / 2;
-  const std::int64_t left = (side - image.width()) / 2;
-  for (int y = 0; y < image.height(); ++y) {
-    std::memcpy(&rgb[static_cast<std::size_t>(3 * ((top + y) * side + left))], image.row(y),
-                static_cast<std::size_t>(3) * static_cast<std::size_t>(image.width()));
-  }
-  return Image::adopt(std::move(rgb), static_cast<int>(side), static_cast<int>(side));
+  return in_the_middle(image, std::move(rgb), {side, side});
 }
 
 Image resized(const Image& image, const PictureSize& size, ResizeMode mode) {
@@ -132,29 +138,10 @@ Image resized(const Image& image, const PictureSize& size, ResizeMode mode) {
   return Image::adopt(resize_bicubic(image, height, width, mode), width, height);
 }
 
-// Copies `rows` rows of `bytes` each.
-void copy_rows(const std::uint8_t* from, std::ptrdiff_t from_stride, std::uint8_t* to,
-               std::ptrdiff_t to_stride, std::int64_t rows, std::size_t bytes) {
-  for (std::int64_t y = 0; y < rows; ++y)
-    std::memcpy(to + y * to_stride, from + y * from_stride, bytes);
-}
-
-// In the middle of black; an odd margin has its larger half below and on the right.
 Image on_black(const Image& image, const PictureSize& size) {
-  std::vector<std::uint8_t> rgb(static_cast<std::size_t>(3 * size.height * size.width), 0);
-  const std::ptrdiff_t stride = 3 * size.width;
-  const std::int64_t top = (size.height - image.height()) / 2;
-  const std::int64_t left = (size.width - image.width()) / 2;
-  copy_rows(image.row(0), image.stride(), rgb.data() + top * stride + 3 * left, stride,
-            image.height(), std::size_t{3} * static_cast<std::size_t>(image.width()));
-  return Image::adopt(std::move(rgb), static_cast<int>(size.width), static_cast<int>(size.height));
-}
-
-Image tile_of(const Image& image, std::int64_t top, std::int64_t left, std::int64_t side) {
-  std::vector<std::uint8_t> rgb(static_cast<std::size_t>(3 * side * side));
-  copy_rows(image.row(static_cast<int>(top)) + 3 * left, image.stride(), rgb.data(), 3 * side, side,
-            static_cast<std::size_t>(3 * side));
-  return Image::adopt(std::move(rgb), static_cast<int>(side), static_cast<int>(side));
+  return in_the_middle(
+      image, std::vector<std::uint8_t>(static_cast<std::size_t>(3 * size.height * size.width), 0),
+      size);
 }
 
 // Where the result's positions along one axis come from: `kept` of what is cropped, put down at
@@ -184,6 +171,14 @@ std::vector<std::uint8_t> packed(const Image& image, const PixelWindow& window) 
     rgb.insert(rgb.end(), begin, begin + row_bytes);
   }
   return rgb;
+}
+
+Image tile_of(const Image& image, std::int64_t top, std::int64_t left, std::int64_t side) {
+  const auto range = [side](std::int64_t begin) {
+    return PixelRange{static_cast<int>(begin), static_cast<int>(begin + side)};
+  };
+  const int length = static_cast<int>(side);
+  return Image::adopt(packed(image, {range(top), range(left)}), length, length);
 }
 
 }  // namespace
