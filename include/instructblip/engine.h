@@ -17,7 +17,8 @@ struct EngineOptions {
   /// Hypotheses (requests times their beams) that are decoded together. A request with more gets
   /// its turn alone.
   std::size_t max_rows = 32;
-  /// Requests that may wait for their turn; one more is refused.
+  /// Requests that may wait for their turn; one more is refused. Each holds its resized pictures,
+  /// four bytes a value: 0.6 MB for one of 224 x 224 pixels.
   std::size_t max_waiting = 256;
 };
 
@@ -53,9 +54,9 @@ class INSTRUCTBLIP_API Engine {
 
   /// Queues a request. Pictures are resized here, on the caller's thread.
   /// @param control  callback, deadline and stop token of this request; the callback is called on
-  ///                 the engine's thread and holds up all others: it should be short, and must not
-  ///                 wait for a response. A stop that is requested while the request waits ends
-  ///                 it there.
+  ///                 the engine's thread and holds up all others: it should be short, and must
+  ///                 neither wait for a response nor end the engine. A stop that is requested while
+  ///                 the request waits ends it there.
   /// @return the response, once there is one. What a callback throws is thrown by get().
   /// Errors: busy (the queue is full); cancelled (the engine is ending); else as
   /// Pipeline::generate() for the request.

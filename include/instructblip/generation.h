@@ -76,11 +76,12 @@ struct Sequence {
   std::vector<float> logprobs;
 };
 
-/// Milliseconds of wall time.
+/// Milliseconds of wall time. Requests that are answered together each count the whole time of the
+/// passes that they share.
 struct Timings {
   double load = 0;     ///< of the pipeline, once
   double image = 0;    ///< resize and normalise
-  double vision = 0;   ///< 0 where features were given
+  double vision = 0;   ///< 0 where features were given or kept
   double qformer = 0;  ///< with the projection
   double prefill = 0;  ///< the prompt through the language model, first logits included
   double decode = 0;   ///< every later step

@@ -95,7 +95,7 @@ struct CacheReport {
 /// Answers instructions about pictures. Owns the weights; movable, not copyable.
 ///
 /// Threads: every const function may be called from any thread at once. Calls share one pool of
-///          threads and take turns step by step; each owns its caches.
+///          threads and take turns step by step; pictures are kept for all of them.
 /// Errors:  only instructblip::Error leaves this class (and what a caller's callback throws); a
 ///          failed call changes nothing.
 class INSTRUCTBLIP_API Pipeline {

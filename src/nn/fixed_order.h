@@ -18,7 +18,8 @@ namespace instructblip::nn {
 void set_fixed_order(bool on);
 bool fixed_order();
 
-// a [..., M, K] float32, b [..., N, K] float32, f16 or bf16, or [N, K] for all of a -> a b^T
+// a [..., M, K] float32, b [..., N, K] float32, or [N, K] float32, f16 or bf16 for all of a -> a
+// b^T
 // [..., M, N]. Each sum runs over 16 lanes of K, which are then added pairwise.
 at::Tensor fixed_order_product(const at::Tensor& a, const at::Tensor& b);
 

@@ -34,7 +34,7 @@ class KvCache {
   void store_prompt(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values);
 
   // Begins a position: row r continues the row sources[r] of the position before (0 after the
-  // prompt).
+  // prompt). Once there were several rows, there are never more.
   void begin_step(std::span<const std::int32_t> sources);
   // As if the last begin_step() had not been: of a step that failed. Once after it.
   void undo_step();
