@@ -134,10 +134,10 @@ std::shared_ptr<Job> Pipeline::Impl::job(std::span<const Image> images,
                                          std::string_view instruction,
                                          const GenerationConfig& asked, const Control& control,
                                          std::size_t number) const {
-  Stopwatch watch;
   // What costs nothing to refuse is refused before a picture is looked at.
   auto job =
       std::make_shared<Job>(*this, question(instruction, sizes(images), asked), control, number);
+  Stopwatch watch;
   job->pixels = pixels(images);
   job->timings.image = watch.lap_ms();
   return job;
