@@ -87,7 +87,7 @@ TEST_P(EngineTest, RequestsOfManyThreadsGetTheirOwnAnswers) {
 TEST_P(EngineTest, ALaterRequestIsAnsweredBesideARunningOne) {
   Endless endless;
   Engine engine(pipeline());
-  auto running = engine.submit(ask("What is this?", 300), endless.control());
+  auto running = engine.submit(ask("What is this?", 4000), endless.control());
   endless.begun.get_future().wait();
   const Request later = ask("Who is this?", 5);
   const Response response = engine.submit(later).get();
@@ -100,7 +100,7 @@ TEST_P(EngineTest, ALaterRequestIsAnsweredBesideARunningOne) {
 TEST_P(EngineTest, TheFirstThatWaitsIsAdmittedFirst) {
   Endless endless;
   Engine engine(pipeline(), {.max_rows = 1});
-  auto running = engine.submit(ask("What is this?", 300), endless.control());
+  auto running = engine.submit(ask("What is this?", 4000), endless.control());
   endless.begun.get_future().wait();
   std::vector<int> order;
   std::vector<std::future<Response>> responses;
@@ -122,7 +122,7 @@ TEST_P(EngineTest, TheFirstThatWaitsIsAdmittedFirst) {
 TEST_P(EngineTest, WhatWaitsCanBeStoppedAndCanBeLate) {
   Endless endless;
   Engine engine(pipeline(), {.max_rows = 1});
-  auto running = engine.submit(ask("What is this?", 300), endless.control());
+  auto running = engine.submit(ask("What is this?", 4000), endless.control());
   endless.begun.get_future().wait();
   std::stop_source source;
   auto stopped = engine.submit(ask("Who?", 5), {.stop = source.get_token()});
@@ -139,7 +139,7 @@ TEST_P(EngineTest, WhatWaitsCanBeStoppedAndCanBeLate) {
 TEST_P(EngineTest, AFullQueueRefuses) {
   Endless endless;
   Engine engine(pipeline(), {.max_rows = 1, .max_waiting = 2});
-  auto running = engine.submit(ask("What is this?", 300), endless.control());
+  auto running = engine.submit(ask("What is this?", 4000), endless.control());
   endless.begun.get_future().wait();
   auto second = engine.submit(ask("Who?", 2));
   auto third = engine.submit(ask("Who?", 2));
@@ -170,7 +170,7 @@ TEST_P(EngineTest, EndingItEndsWhatRunsAndWhatWaits) {
   std::future<Response> running, waiting;
   {
     Engine engine(pipeline(), {.max_rows = 1});
-    running = engine.submit(ask("What is this?", 300), endless.control());
+    running = engine.submit(ask("What is this?", 4000), endless.control());
     endless.begun.get_future().wait();
     waiting = engine.submit(ask("Who?", 2));
   }
