@@ -23,6 +23,10 @@ std::size_t Batch::rows() const {
   return rows;
 }
 
+bool Batch::has_room(const Job& job, std::size_t max_rows) const {
+  return empty() || rows() + job.rows() <= max_rows;
+}
+
 void Batch::together(const Jobs& jobs, const std::function<void(const Jobs&)>& work) {
   Jobs sound;
   std::ranges::remove_copy_if(jobs, std::back_inserter(sound), failed);
@@ -89,10 +93,13 @@ void Batch::see(const Jobs& jobs) {
     const double ms = watch.lap_ms();
     auto seen = all.begin();
     for (Job* job : sound) {
+      if (job->pixels.empty()) continue;  // features were given
+      std::vector<SeenPicture> pictures;
       for (std::size_t i = 0; i < job->pixels.size(); ++i, ++seen) {
-        job->pictures.push_back(seen->picture);
+        pictures.push_back(seen->picture);
         if (!seen->cached) job->timings.vision = ms;
       }
+      job->pictures = std::move(pictures);
       job->pixels.clear();
     }
   });

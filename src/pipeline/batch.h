@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "pipeline/impl.h"
@@ -34,6 +33,8 @@ class Batch {
   std::size_t jobs() const { return jobs_.size(); }
   // Hypotheses that the next pass may move.
   std::size_t rows() const;
+  // Whether the job fits beside the others; alone any job does.
+  bool has_room(const Job& job, std::size_t max_rows) const;
 
   // Reads the prompts of the jobs that came first, moves the others by a token and hands back what
   // has ended: jobs whose next() gives none, or whose error is set.
@@ -42,7 +43,8 @@ class Batch {
  private:
   using Jobs = std::vector<Job*>;
 
-  // Runs `work` on the compute thread with all jobs that have not failed; see above.
+  // Runs `work` on the compute thread with all jobs that have not failed; see above. Where `work`
+  // throws, every job is either as it was or finished with it, and is then passed over.
   void together(const Jobs& jobs, const std::function<void(const Jobs&)>& work);
   void read_prompts(const Jobs& jobs);
   void see(const Jobs& jobs);

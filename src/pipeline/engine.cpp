@@ -1,7 +1,9 @@
 #include "instructblip/engine.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
+#include <iterator>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -56,15 +58,13 @@ struct Engine::Impl {
 
 std::vector<Engine::Impl::Entry> Engine::Impl::admit() {
   // All that wait are asked in each round: a deadline or a stop does not wait with them.
-  std::vector<Entry> over;
-  std::erase_if(waiting, [&](Entry& entry) {
-    if (entry.job->goes_on()) return false;
-    over.push_back(std::move(entry));
-    return true;
-  });
-  while (!waiting.empty()) {
+  const auto first_over = std::stable_partition(
+      waiting.begin(), waiting.end(), [](const Entry& entry) { return entry.job->goes_on(); });
+  std::vector<Entry> over(std::make_move_iterator(first_over),
+                          std::make_move_iterator(waiting.end()));
+  waiting.erase(first_over, waiting.end());
+  while (!waiting.empty() && batch.has_room(*waiting.front().job, options.max_rows)) {
     const std::shared_ptr<Job> job = waiting.front().job;
-    if (!batch.empty() && batch.rows() + job->rows() > options.max_rows) break;
     batch.admit(job);
     running.emplace(job.get(), std::move(waiting.front()));
     waiting.pop_front();

@@ -26,30 +26,35 @@ Generation answer(const Pipeline::Impl& impl, std::shared_ptr<Job> job) {
   return job->finish();
 }
 
-// Requests are admitted in their order, as long as there is room.
+// Requests are admitted in their order, as soon as there is room.
 std::vector<Response> answer_all(const Pipeline::Impl& impl, std::span<const Request> requests,
                                  const Control& control) {
   std::vector<Response> responses(requests.size());
   std::map<const Job*, std::size_t> places;  // in `responses`
   Batch batch(impl);
-  std::size_t next = 0;
-  const auto admit_one = [&] {
-    const std::size_t place = next++;
-    try {
-      const auto job = impl.job(requests[place], control, place);
-      places[job.get()] = place;
-      batch.admit(job);
-    } catch (const Error& error) {
-      responses[place].error = error;
+  std::size_t made = 0;
+  std::shared_ptr<Job> waiting;  // made, and not admitted yet
+  // False: all have been admitted, or have failed before.
+  const auto make_one = [&] {
+    for (; !waiting && made < requests.size(); ++made) {
+      try {
+        waiting = impl.job(requests[made], control, made);
+        places[waiting.get()] = made;
+      } catch (const Error& error) {
+        responses[made].error = error;
+      }
     }
+    return waiting != nullptr;
   };
-  while (next < requests.size() || !batch.empty()) {
-    while (next < requests.size() && batch.rows() < kRowsOfABatch) admit_one();
+  while (true) {
+    while (make_one() && batch.has_room(*waiting, kRowsOfABatch)) {
+      batch.admit(std::exchange(waiting, nullptr));
+    }
+    if (batch.empty()) return responses;
     for (const std::shared_ptr<Job>& job : batch.advance()) {
       responses[places.extract(job.get()).mapped()] = to_response(*job);
     }
   }
-  return responses;
 }
 
 std::optional<Pipeline::Impl::Question> asked_about(const Pipeline::Impl& impl,

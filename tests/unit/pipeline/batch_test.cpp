@@ -170,6 +170,21 @@ TEST(Batch, OneThatFailsInTheModelHarmsNoOther) {
   }
 }
 
+// Each pass tells a step of every request that it moves.
+TEST(Batch, NoMoreHypothesesThanPromisedAreDecodedTogether) {
+  const Pipeline pipeline = Pipeline::load(checkpoint("t5_2024"), {.cache_bytes = 0});
+  GenerationConfig options = tokens(4);
+  options.num_beams = 5;
+  const std::vector<Request> requests(9, {picture(), "What is this?", options});
+  std::vector<int> told;
+  pipeline.generate(requests, {.on_token = [&](const TokenEvent& event) {
+                      told.push_back(event.request);
+                      return Flow::go;
+                    }});
+  const auto second_pass = std::find(told.begin() + 1, told.end(), told.front());
+  EXPECT_EQ(second_pass - told.begin(), 32 / 5);
+}
+
 TEST(Batch, FramesOfAVideoStayTogether) {
   const Pipeline pipeline = Pipeline::load(checkpoint("video_t5"), {.cache_bytes = 0});
   const std::vector<Image> four = {picture(), picture("coffee.jpg"), picture("rocket.jpg"),
