@@ -71,6 +71,7 @@ void Batch::read_prompts(const Jobs& jobs) {
   read_images(jobs);
   together(jobs, [&](const Jobs& sound) {
     for (Job* job : sound) {
+      if (job->state) continue;  // done, before a pass that another job made fail
       Stopwatch watch;
       const at::Tensor rows =
           impl_.embed(job->prompt(), impl_.project(job->queries, job->prompt().pictures));
@@ -118,6 +119,7 @@ void Batch::read_images(const Jobs& jobs) {
     const double ms = watch.lap_ms();
     auto read = all.begin();
     for (Job* job : sound) {
+      if (job->pictures.empty()) continue;  // done, before a pass that another job made fail
       std::vector<at::Tensor> queries;
       for (std::size_t i = 0; i < job->pictures.size(); ++i, ++read) {
         queries.push_back(read->queries);

@@ -28,10 +28,11 @@ std::string_view bytes_of(const at::Tensor& tensor) {
   return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()};
 }
 
-// Rows of a stage's output, [count, ...]; they do not keep the others alive.
+// Rows of a stage's output, [count, ...], in memory of their own: a view would keep alive whatever
+// was computed beside them, other pictures or the Q-Former's words, which no cache counts.
 at::Tensor own_rows(const at::Tensor& output, std::int64_t first, std::int64_t count) {
-  if (output.size(0) == count) return output.contiguous();
-  return output.narrow(0, first, count).clone();
+  const at::Tensor rows = output.narrow(0, first, count);
+  return rows.storage().nbytes() == rows.nbytes() ? rows.contiguous() : rows.clone();
 }
 
 template <typename Take>

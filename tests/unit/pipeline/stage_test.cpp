@@ -1,0 +1,120 @@
+// Stages that throw, and what is kept of their output: what a pipeline does not show outside.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <new>
+#include <span>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "checkpoint/image_config.h"
+#include "interface/loading.h"
+#include "pipeline/batch.h"
+#include "pipeline/impl.h"
+#include "pipeline/job.h"
+#include "unit/pipeline/toys.h"
+
+namespace instructblip {
+namespace {
+
+using test::checkpoint;
+using test::picture;
+using test::tokens;
+
+// A language model for whose second prompt there is no memory at first.
+class ShortOfMemory final : public LanguageModel {
+ public:
+  explicit ShortOfMemory(std::unique_ptr<const LanguageModel> model) : model_(std::move(model)) {}
+
+  std::unique_ptr<LanguageState> start(at::Tensor prompt) const override {
+    if (++started_ == 2) throw std::bad_alloc();
+    return model_->start(std::move(prompt));
+  }
+  at::Tensor embed(std::span<const std::int32_t> ids) const override { return model_->embed(ids); }
+  at::Tensor prefill(std::span<LanguageState* const> states) const override {
+    return model_->prefill(states);
+  }
+  at::Tensor step(std::span<const LanguageStep> steps) const override {
+    return model_->step(steps);
+  }
+  std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const override {
+    return model_->history(prompt);
+  }
+  std::int64_t vocabulary() const override { return model_->vocabulary(); }
+  std::int64_t width() const override { return model_->width(); }
+
+ private:
+  std::unique_ptr<const LanguageModel> model_;
+  mutable int started_ = 0;
+};
+
+std::unique_ptr<const Pipeline::Impl> load(const std::string& name, bool short_of_memory = false) {
+  const LoadOptions options;
+  ModelConfig config = read_model_config(checkpoint(name));
+  const ImageConfig image = read_image_config(checkpoint(name), config.image_processor);
+  const auto store = open_weights(checkpoint(name), options, config);
+  const std::int64_t words =
+      std::visit([](const auto& text) -> std::int64_t { return text.vocabulary; }, config.text);
+  PromptBuilder prompts(checkpoint(name), config, words);
+  auto compute = std::make_unique<nn::ComputeThread>(1);
+  ModelInfo info;
+  info.stop_tokens = config.generation.eos;
+  auto stages = build_stages(store, options, *compute, info, [&](const nn::Weights& root) {
+    return std::make_unique<Stages>(
+        root, config, VisionEncoder::PixelSize{image.height, image.width, /*interpolate=*/false});
+  });
+  if (short_of_memory) {
+    stages->language = std::make_unique<ShortOfMemory>(std::move(stages->language));
+  }
+  auto reader = std::make_unique<ImageReader>(*stages, options.cache_bytes);
+  return std::make_unique<const Pipeline::Impl>(
+      Pipeline::Impl{std::move(info), config.generation, ImageProcessor(image, options.resize),
+                     std::move(prompts), std::move(compute), std::move(stages), std::move(reader)});
+}
+
+// The first one has been embedded when the second one fails; all three are then tried alone.
+TEST(Batch, AStageThatFailsForOneIsRepeatedForTheOthers) {
+  const auto impl = load("t5_2024", /*short_of_memory=*/true);
+  const std::vector<Request> requests = {{picture(), "What is this?", tokens(5)},
+                                         {picture("coffee.jpg"), "Who?", tokens(4)},
+                                         {picture("rocket.jpg"), "Where is it?", tokens(6)}};
+  Batch batch(*impl);
+  std::vector<std::shared_ptr<Job>> jobs;
+  for (const Request& request : requests) jobs.push_back(impl->job(request, {}, jobs.size()));
+  for (const auto& job : jobs) batch.admit(job);
+  while (!batch.empty()) batch.advance();
+  const Pipeline sound = Pipeline::load(checkpoint("t5_2024"));
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    SCOPED_TRACE(i);
+    const Response got = to_response(*jobs[i]);
+    ASSERT_TRUE(got.generation) << got.error->what();
+    EXPECT_EQ(
+        got.generation->tokens(),
+        sound.generate(requests[i].image, requests[i].instruction, requests[i].options).tokens());
+  }
+}
+
+class ImageReaderTest : public testing::TestWithParam<std::string> {};
+
+// The Q-Former's words and the class token of CLIP are computed beside what is kept.
+TEST_P(ImageReaderTest, WhatIsKeptTakesTheBytesThatAreCounted) {
+  const auto impl = load(GetParam());
+  const Image image = picture();
+  const std::vector<at::Tensor> pixels = impl->pixels(std::span(&image, 1));
+  const std::vector<std::int32_t> words = {3, 4, 5, 6, 7};
+  impl->compute->run([&] {
+    const SeenPicture seen = impl->reader->see(pixels).front().picture;
+    EXPECT_EQ(seen.rows.storage().nbytes(), seen.rows.nbytes());
+    const at::Tensor queries =
+        impl->reader->read(std::vector<Reading>{{seen, words}}).front().queries;
+    EXPECT_EQ(queries.storage().nbytes(), queries.nbytes());
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, ImageReaderTest,
+                         testing::Values("t5_2024", "llava_hub", "llava_next_hub"),
+                         [](const auto& test) { return test.param; });
+
+}  // namespace
+}  // namespace instructblip
