@@ -56,7 +56,7 @@ int main(int argc, char** argv) try {
   const auto number = [&](int at, int otherwise) {
     return argc > at ? std::atoi(argv[at]) : otherwise;
   };
-  const int count = number(3, 8), tokens = number(4, 32), rounds = number(5, 5);
+  const int count = number(3, 8), tokens = number(4, 32), rounds = std::max(1, number(5, 5));
   const bool deterministic = argc > 7;
   // No cache: both ways would find the picture there from the second round on.
   const auto pipeline = Pipeline::load(argv[1], {.deterministic = deterministic, .cache_bytes = 0});

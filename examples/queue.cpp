@@ -16,7 +16,7 @@ int main(int argc, char** argv) try {
   }
   const auto pipeline = instructblip::Pipeline::load(argv[1]);
   const auto picture = instructblip::Image::open(argv[2]);
-  instructblip::Engine engine(pipeline, {.max_rows = 8});
+  instructblip::Engine engine(pipeline, {.max_rows = 8, .max_waiting = 100'000});
 
   std::vector<std::string> questions;
   std::vector<std::future<instructblip::Response>> answers;

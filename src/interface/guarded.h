@@ -1,10 +1,14 @@
 // The last line of every public call.
 #pragma once
 
+#include <c10/util/Exception.h>
+
+#include <exception>
 #include <new>
 #include <utility>
 
 #include "instructblip/error.h"
+#include "nn/compute_thread.h"
 
 namespace instructblip {
 
@@ -15,6 +19,8 @@ auto guarded(Call&& call) {
     return std::forward<Call>(call)();
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory, "out of memory");
+  } catch (const c10::Error&) {
+    std::rethrow_exception(nn::translated(std::current_exception()));
   }
 }
 

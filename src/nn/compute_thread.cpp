@@ -11,7 +11,6 @@
 #include "nn/fixed_order.h"
 
 namespace instructblip::nn {
-namespace {
 
 std::exception_ptr translated(const std::exception_ptr& error) {
   try {
@@ -31,8 +30,6 @@ std::exception_ptr translated(const std::exception_ptr& error) {
     return error;
   }
 }
-
-}  // namespace
 
 ComputeThread::ComputeThread(int threads, bool fixed_order)
     : thread_([this, threads, fixed_order] { loop(threads, fixed_order); }) {}

@@ -13,6 +13,9 @@
 
 namespace instructblip::nn {
 
+// `error` with what LibTorch throws, and std::bad_alloc, as instructblip::Error.
+std::exception_ptr translated(const std::exception_ptr& error);
+
 // OpenMP gives every thread that opens a parallel region a team of its own, so concurrent callers
 // would run several times as many threads as there are cores. Here they queue for one thread with
 // one team: first come, first served, a stage or a decoding step at a time, so that a short request

@@ -44,13 +44,16 @@ void Batch::together(const Jobs& jobs, const std::function<void(const Jobs&)>& w
 
 std::vector<std::shared_ptr<Job>> Batch::advance() {
   Jobs reading, writing;
-  std::size_t prompt_rows = 0;
+  std::size_t prompt_rows = 0, pictures = 0;
   for (const auto& job : jobs_) {
     if (!job->goes_on()) continue;
     if (job->has_begun()) {
       writing.push_back(job.get());
-    } else if (reading.empty() || prompt_rows + job->prompt_rows() <= kPromptRowsOfAPass) {
-      prompt_rows += job->prompt_rows();
+      continue;
+    }
+    prompt_rows += job->prompt_rows();
+    pictures += job->pixels.size();
+    if (reading.empty() || (prompt_rows <= kPromptRowsOfAPass && pictures <= kPicturesOfAPass)) {
       reading.push_back(job.get());
     }
   }

@@ -16,6 +16,9 @@ namespace instructblip {
 // that are being written, and their activations take memory.
 inline constexpr std::size_t kPromptRowsOfAPass = 1024;
 
+// Pictures that the same pass shows to the vision encoder, at most (one request may have more).
+inline constexpr std::size_t kPicturesOfAPass = 8;
+
 // Hypotheses that are moved together: a matrix is read once for all of them, and beyond this many
 // the time goes into arithmetic, of which sharing saves none.
 inline constexpr std::size_t kRowsOfABatch = 32;
@@ -29,6 +32,7 @@ class Batch {
   explicit Batch(const Pipeline::Impl& impl) : impl_(impl) {}
 
   void admit(std::shared_ptr<Job> job);
+  void clear() { jobs_.clear(); }
   bool empty() const { return jobs_.empty(); }
   std::size_t jobs() const { return jobs_.size(); }
   // Hypotheses that the next pass may move.

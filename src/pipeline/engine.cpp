@@ -37,8 +37,10 @@ struct Engine::Impl {
   // With the lock held.
   std::vector<Entry> admit();
   void answer(Entry entry);
-  // Ends everything.
-  void give_up();
+  // Admits, moves the batch by a pass and answers what has ended; false: the engine is closing.
+  bool round();
+  void end_running(const std::exception_ptr& why);
+  void end_waiting(const std::exception_ptr& why);
 
   std::shared_ptr<const Pipeline::Impl> pipeline;
   EngineOptions options;
@@ -93,39 +95,60 @@ void Engine::Impl::answer(Entry entry) {
   }
 }
 
-void Engine::Impl::give_up() {
+void Engine::Impl::end_running(const std::exception_ptr& why) {
   std::vector<Entry> left;
-  {
-    const std::lock_guard lock(mutex);
-    for (auto& [job, entry] : running) left.push_back(std::move(entry));
-    for (Entry& entry : waiting) left.push_back(std::move(entry));
-    waiting.clear();
-  }
+  for (auto& [job, entry] : running) left.push_back(std::move(entry));
+  running.clear();
+  batch.clear();
   for (Entry& entry : left) {
-    entry.job->error = std::make_exception_ptr(ended());
+    entry.job->error = why;
     answer(std::move(entry));
   }
 }
 
-void Engine::Impl::loop() {
-  while (true) {
-    std::vector<Entry> over;
-    {
-      std::unique_lock lock(mutex);
-      arrived.wait(lock, [&] { return closing || !waiting.empty() || !batch.empty(); });
-      if (closing) break;
-      over = admit();
-      if (!batch.empty()) {
-        ++stats.passes;
-        stats.pass_rows += batch.rows();
-      }
-    }
-    for (Entry& entry : over) answer(std::move(entry));
-    for (const std::shared_ptr<Job>& job : batch.advance()) {
-      answer(std::move(running.extract(job.get()).mapped()));
+void Engine::Impl::end_waiting(const std::exception_ptr& why) {
+  std::deque<Entry> left;
+  {
+    const std::lock_guard lock(mutex);
+    left.swap(waiting);
+  }
+  for (Entry& entry : left) {
+    entry.job->error = why;
+    answer(std::move(entry));
+  }
+}
+
+bool Engine::Impl::round() {
+  std::vector<Entry> over;
+  {
+    std::unique_lock lock(mutex);
+    arrived.wait(lock, [&] { return closing || !waiting.empty() || !batch.empty(); });
+    if (closing) return false;
+    over = admit();
+    if (!batch.empty()) {
+      ++stats.passes;
+      stats.pass_rows += batch.rows();
     }
   }
-  give_up();
+  for (Entry& entry : over) answer(std::move(entry));
+  for (const std::shared_ptr<Job>& job : batch.advance()) {
+    answer(std::move(running.extract(job.get()).mapped()));
+  }
+  return true;
+}
+
+void Engine::Impl::loop() {
+  for (bool going_on = true; going_on;) {
+    try {
+      going_on = round();
+    } catch (...) {  // no memory for a list of jobs: no one of them is to blame
+      end_running(std::make_exception_ptr(Error(ErrorCode::out_of_memory, "out of memory")));
+    }
+  }
+  const auto why = std::make_exception_ptr(
+      Error(ErrorCode::cancelled, "the engine was ended before the answer"));
+  end_running(why);
+  end_waiting(why);
 }
 
 Engine::Engine(const Pipeline& pipeline, const EngineOptions& options) {

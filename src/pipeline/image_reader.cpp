@@ -17,7 +17,7 @@ namespace {
 
 // Pictures, and views of them, that go through a stage at once, at most (one picture may have more
 // views): their activations take memory.
-constexpr std::size_t kPicturesOfAPass = 8;
+constexpr std::size_t kPicturesAtOnce = 8;
 constexpr std::int64_t kViewsOfAPass = 8;
 
 // The Q-Former's share of the cache: a picture's queries are a twentieth of its visual rows, and it
@@ -37,8 +37,8 @@ at::Tensor own_rows(const at::Tensor& output, std::int64_t first, std::int64_t c
 
 template <typename Take>
 void in_passes(std::size_t count, Take&& take) {
-  for (std::size_t first = 0; first < count; first += kPicturesOfAPass) {
-    take(first, std::min(kPicturesOfAPass, count - first));
+  for (std::size_t first = 0; first < count; first += kPicturesAtOnce) {
+    take(first, std::min(kPicturesAtOnce, count - first));
   }
 }
 
