@@ -145,8 +145,7 @@ void Engine::Impl::loop() {
       end_running(std::make_exception_ptr(Error(ErrorCode::out_of_memory, "out of memory")));
     }
   }
-  const auto why = std::make_exception_ptr(
-      Error(ErrorCode::cancelled, "the engine was ended before the answer"));
+  const auto why = std::make_exception_ptr(ended());
   end_running(why);
   end_waiting(why);
 }

@@ -139,9 +139,11 @@ std::string instruction_of(Session& session) {
 
 void check_shown(const Settings& settings) {
   if (settings.images.empty() != settings.features.empty()) return;
-  throw Failure(ExitCode::usage, settings.images.empty()
-                                     ? "run: --image is missing"
-                                     : "run: expected --image or --features, got both");
+  throw Failure(
+      ExitCode::usage,
+      std::string(settings.images.empty() ? "run: --image is missing"
+                                          : "run: expected --image or --features, got both") +
+          "\n  hint: instructblip run " + std::string(find_command("run")->usage));
 }
 
 }  // namespace
