@@ -22,15 +22,7 @@ using test::tokens;
 // Every kind of model, of every kind of language model.
 class BatchTest : public testing::TestWithParam<std::string> {
  protected:
-  static const Pipeline& pipeline() {
-    static std::map<std::string, Pipeline> loaded;
-    auto found = loaded.find(GetParam());
-    if (found == loaded.end()) {
-      found = loaded.emplace(GetParam(), Pipeline::load(checkpoint(GetParam()), {.cache_bytes = 0}))
-                  .first;
-    }
-    return found->second;
-  }
+  static const Pipeline& pipeline() { return test::without_cache(GetParam()); }
 };
 
 GenerationConfig beams(int count, int length) {

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <chrono>
 #include <future>
-#include <map>
 #include <memory>
 #include <stdexcept>
 #include <stop_token>
@@ -29,14 +28,7 @@ using namespace std::chrono_literals;
 
 class EngineTest : public testing::TestWithParam<std::string> {
  protected:
-  static const Pipeline& pipeline() {
-    static std::map<std::string, Pipeline> loaded;
-    auto found = loaded.find(GetParam());
-    if (found == loaded.end()) {
-      found = loaded.emplace(GetParam(), Pipeline::load(checkpoint(GetParam()))).first;
-    }
-    return found->second;
-  }
+  static const Pipeline& pipeline() { return test::without_cache(GetParam()); }
 
   static Request ask(const std::string& instruction, int length) {
     return {picture(), instruction, tokens(length)};

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <map>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -29,16 +28,7 @@ constexpr const char* kInstruction = "What is unusual about this image?";
 // Every kind of language model is held to every promise.
 class PipelineTest : public testing::TestWithParam<std::string> {
  protected:
-  static const Pipeline& pipeline() {
-    static std::map<std::string, Pipeline> loaded;
-    auto found = loaded.find(GetParam());
-    if (found == loaded.end()) {
-      // Without caches, so that every stage runs in every test.
-      found = loaded.emplace(GetParam(), Pipeline::load(checkpoint(GetParam()), {.cache_bytes = 0}))
-                  .first;
-    }
-    return found->second;
-  }
+  static const Pipeline& pipeline() { return test::without_cache(GetParam()); }
 
   static ErrorCode code_of(const std::function<void()>& call) {
     try {
