@@ -18,6 +18,12 @@
 
 namespace instructblip {
 
+// Whose beam search: they differ in how lengths are counted and in when a search ends.
+enum class BeamScorer {
+  transformers_4_57,
+  transformers_4_33,  // what LAVIS stands on
+};
+
 struct DecodeRequest {
   GenerationConfig options;  // from resolve_options(): every value filled
   // End tokens, each once; empty = only the length ends an answer. With beams their number decides
@@ -26,6 +32,7 @@ struct DecodeRequest {
   // What the repetition penalty and n-grams see before the new tokens. Decoder-only: the whole
   // prompt, image placeholders included; T5: the start token.
   std::vector<std::int32_t> prompt_ids;
+  BeamScorer beam_scorer = BeamScorer::transformers_4_57;
   const StopMatcher* stops = nullptr;  // stop strings; borrowed
   // After each step: the new token where one row is decoded greedily or by sampling (the end token
   // included), else -1. What it returns matters only while an answer is incomplete.

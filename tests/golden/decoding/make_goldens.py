@@ -7,6 +7,9 @@ Written with Python 3.11, transformers 4.57.3, torch 2.11.0 (CPU with AVX-512, o
     python make_goldens.py --cases 3000 --seed 1 --output /tmp/more
     INSTRUCTBLIP_DECODING_GOLDENS=/tmp/more decoding_test
 
+With transformers 4.33.2 installed instead it writes search_4_33.json alone: the beam search that LAVIS stands on, with
+one id before the new ones, which is what generate() puts there when it is given embeddings.
+
 A fake model stands in for the language model: its logits are an integer hash of the token history, so
 that C++ computes the same floats (fake_model.h) and every difference is one of decoding.
 """
@@ -169,6 +172,25 @@ def search_cases(rng, count):
     return cases
 
 
+def old_cases(rng, count):
+    """Beam search after a single id. At most one end token, since this reference writes the first of them behind every
+    complete answer, whichever it was; and no answers of hypotheses that do not exist."""
+    cases = []
+    while len(cases) < count:
+        case = random_case(rng)
+        case["prompt"] = case["prompt"][:1]
+        case["stop_ids"] = case["stop_ids"][:1]
+        if "num_beams" not in case["options"] or not usable(case):
+            continue
+        try:
+            case["answers"] = answers(case, generate(case))
+        except (ValueError, ZeroDivisionError):  # too few continuations that are no end
+            continue
+        if all(answer[1] > -1e8 for answer in case["answers"]):
+            cases.append(case)
+    return cases
+
+
 def never_cases(rng, count):
     """early_stopping "never" and a length penalty below 0, answered otherwise if running hypotheses were judged at
     their full length, as they are with a penalty above 0."""
@@ -297,6 +319,9 @@ def main():
     warnings.simplefilter("ignore")
     args.output.mkdir(parents=True, exist_ok=True)
     rng = random.Random(args.seed)
+    if transformers.__version__.startswith("4.33."):
+        write(args.output / "search_4_33.json", old_cases(rng, args.cases // 2))
+        return
     never = never_cases(random.Random(args.seed + 1), max(1, args.cases // 50))
     write(args.output / "search.json", search_cases(rng, args.cases) + never)
     write(args.output / "stops.json", stop_cases(rng, max(1, args.cases // 5)))

@@ -1,6 +1,7 @@
 // Greedy and beam search against generate() of transformers: same ids, same scores.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -37,17 +38,40 @@ std::string got_text(const DecodeResult& result) {
   return text;
 }
 
+DecodeResult run(const GoldenCase& golden, const DecodeRequest& request) {
+  FakeSession session(golden.model, request.prompt_ids);
+  return decode(session, request);
+}
+
 TEST(GoldenSearch, IdsAndScoresAreThoseOfTheReference) {
   std::size_t beams = 0;
   const auto cases = golden_cases("search.json");
   for (const GoldenCase& golden : cases) {
-    FakeSession session(golden.model, golden.request.prompt_ids);
-    const DecodeResult result = decode(session, golden.request);
+    const DecodeResult result = run(golden, golden.request);
     EXPECT_TRUE(matches(golden, result)) << golden.json.dump() << "\ngot\n" << got_text(result);
     beams += *golden.request.options.num_beams > 1 ? 1 : 0;
   }
   EXPECT_GE(cases.size(), 300u);
   EXPECT_GE(beams, 200u);
+}
+
+// LAVIS's. Where it differs from today's, so do some of these answers.
+TEST(GoldenSearch, OldBeamScorerIsTransformers433) {
+  std::size_t different = 0;
+  const auto cases = golden_cases("search_4_33.json");
+  for (const GoldenCase& golden : cases) {
+    DecodeRequest request = golden.request;
+    different += matches(golden, run(golden, request)) ? 0 : 1;
+    request.beam_scorer = BeamScorer::transformers_4_33;
+    const DecodeResult result = run(golden, request);
+    EXPECT_TRUE(matches(golden, result)) << golden.json.dump() << "\ngot\n" << got_text(result);
+    for (const DecodedSequence& sequence : result.sequences) {
+      const bool at_end = std::ranges::count(request.stop_ids, sequence.tokens.back()) > 0;
+      EXPECT_EQ(sequence.finish_reason, at_end ? FinishReason::stop : FinishReason::length);
+    }
+  }
+  EXPECT_GE(cases.size(), 100u);
+  EXPECT_GT(different, cases.size() / 10);
 }
 
 TEST(GoldenSearch, FinishReasonNamesTheLastToken) {
