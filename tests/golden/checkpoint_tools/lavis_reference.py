@@ -173,7 +173,7 @@ class Reference:
     def stages(self, request):
         """F32 tensors of F pictures, batch axis kept, as the other references have them; pixels have a file of their own."""
         with self.listening() as heard:
-            self.ask({**request, "options": {**request["options"], "max_new_tokens": 1, "num_beams": 1}})
+            self.ask({**request, "options": {"max_new_tokens": 1, "num_beams": 1}})
         return {name: heard[name].float().contiguous() for name in ("vision", "qformer", "projection", "logits")}
 
     @contextlib.contextmanager
