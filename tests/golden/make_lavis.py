@@ -9,6 +9,7 @@ README.md for the other versions and for the formats. Nothing is drawn at random
 
 import argparse
 import pathlib
+import random
 import sys
 import warnings
 import zlib
@@ -45,7 +46,8 @@ CHECKPOINTS = {
 SHORT = ("t5_2023", "t5_gelu_new", "vicuna_sentencepiece", "blip2_t5", "video_t5", "video_vicuna")  # every second request
 # Pictures that say how the camera was held are left out: LAVIS does not turn them.
 TURNED = ("coffee_orientation6.jpg",)
-PROCESSED = ("astronaut.jpg", "camera_grey.jpg", "chelsea_alpha.png", "hubble_palette.png", "portrait.jpg", "rocket.jpg")
+PROCESSED = ("astronaut.jpg", "camera_grey.jpg", "chelsea_alpha.png", "coffee_orientation6.jpg", "hubble_palette.png",
+             "portrait.jpg", "rocket.jpg", "aspect/pole.png", "aspect/strip.jpg")  # fmt: skip
 SIZES = (224, 42, 45)
 
 
@@ -89,6 +91,19 @@ def tokenized(reference):
     return result
 
 
+def decoded(reference, count=40):
+    """Texts that LAVIS makes of ids which no model has chosen: many bytes among them."""
+    rng, result = random.Random(count), []
+    low = [i for i in range(len(reference.tokenizer)) if i < 262]  # LLaMA: special tokens and bytes
+    for _ in range(count):
+        pool = rng.choice((low, range(len(reference.tokenizer))))
+        ids = [rng.choice(pool) for _ in range(rng.randint(1, 16))]
+        rewritten = [2 if i == 0 and reference.kind == "llama" else i for i in ids]
+        text = reference.tokenizer.batch_decode([rewritten], skip_special_tokens=True)[0]
+        result.append({"ids": ids, "text": text if reference.kind == "t5" else text.strip()})
+    return result
+
+
 def requests_for(name, config, images):
     seed, staged = CHECKPOINTS[name]
     several = "video" in config["model_type"]
@@ -118,6 +133,7 @@ def write_language(name, reference, directory, images, target):
     write_compact(target / f"{name}.json", {
         "checkpoint": name, "reference": versions(), "defaults": defaults_of(reference.model, reference.kind),
         "requests": requests, "candidates": candidates, "tokenized": tokenized(reference),
+        "decoded": [] if name in SHORT else decoded(reference),
     })  # fmt: skip
     if tensors:
         save_file(tensors, target / f"{name}.safetensors")
