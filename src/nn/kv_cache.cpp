@@ -4,6 +4,7 @@
 #include <ATen/ops/index_select.h>
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 namespace instructblip::nn {
@@ -45,7 +46,7 @@ void KvCache::begin_step(std::span<const std::int32_t> sources) {
     before_ = std::exchange(now_, std::move(next));
     return;
   }
-  next.slots = std::max(next.slots, static_cast<std::int64_t>(rows));
+  next.slots += static_cast<std::int64_t>(rows);
   next.pages.reserve(now_.pages.size() + 1);
   for (const std::vector<std::int32_t>& page : now_.pages) {
     std::vector<std::int32_t>& reordered = next.pages.emplace_back(rows);
@@ -53,7 +54,7 @@ void KvCache::begin_step(std::span<const std::int32_t> sources) {
       reordered[r] = page[static_cast<std::size_t>(sources[r])];
   }
   std::vector<std::int32_t>& newest = next.pages.emplace_back(rows);
-  for (std::size_t r = 0; r < rows; ++r) newest[r] = static_cast<std::int32_t>(r);
+  std::iota(newest.begin(), newest.end(), static_cast<std::int32_t>(now_.slots));
   at::Tensor gather = make_gather(next, rows);
   before_ = std::exchange(now_, std::move(next));
   gather_ = std::move(gather);
@@ -69,10 +70,7 @@ at::Tensor KvCache::make_gather(const Table& table, std::size_t rows) {
   at::Tensor gather = at::empty({static_cast<std::int64_t>(rows) * positions}, at::dtype(at::kInt));
   auto* index = gather.data_ptr<std::int32_t>();
   for (std::size_t r = 0; r < rows; ++r) {
-    for (std::size_t t = 0; t < table.pages.size(); ++t) {
-      *index++ =
-          static_cast<std::int32_t>(t) * static_cast<std::int32_t>(table.slots) + table.pages[t][r];
-    }
+    for (const std::vector<std::int32_t>& page : table.pages) *index++ = page[r];
   }
   return gather;
 }
@@ -116,11 +114,11 @@ void KvCache::append_shared(Layer& layer, const at::Tensor& keys, const at::Tens
 
 void KvCache::append_tail(Layer& layer, const at::Tensor& keys, const at::Tensor& values) const {
   const std::int64_t rows = keys.size(0);
-  const std::int64_t position = tail_length() - 1;
+  const std::int64_t used = now_.slots - rows;
   const auto put = [&](at::Tensor& tail, const at::Tensor& added) {
     if (!tail.defined()) tail = at::empty({0, added.size(1), added.size(3)}, added.options());
-    tail = grown(tail, 0, position * now_.slots, tail_length() * now_.slots);
-    tail.narrow(0, position * now_.slots, rows).copy_(added.squeeze(2));
+    tail = grown(tail, 0, used, now_.slots);
+    tail.narrow(0, used, rows).copy_(added.squeeze(2));
   };
   put(layer.tail_keys, keys);
   put(layer.tail_values, values);

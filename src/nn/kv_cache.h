@@ -22,7 +22,8 @@ struct KvView {
 // The prompt is stored once, whatever the number of hypotheses. What hypotheses add lies in pages
 // of one position; a page holds a slot for each row of the step that wrote it, and a table says
 // which slot of each page belongs to which row. Reordering beams permutes the table: no key or
-// value is moved. While a single hypothesis runs, its positions extend the shared segment instead.
+// value is moved; there may be more of them after a step, or fewer. While a single hypothesis runs,
+// its positions extend the shared segment instead.
 class KvCache {
  public:
   explicit KvCache(std::int64_t layers) : layers_(layers) {}
@@ -34,7 +35,7 @@ class KvCache {
   void store_prompt(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values);
 
   // Begins a position: row r continues the row sources[r] of the position before (0 after the
-  // prompt). Once there were several rows, there are never more.
+  // prompt).
   void begin_step(std::span<const std::int32_t> sources);
   // As if the last begin_step() had not been: of a step that failed. Once after it.
   void undo_step();
@@ -49,7 +50,7 @@ class KvCache {
  private:
   struct Layer {
     at::Tensor shared_keys, shared_values;  // [1, H, capacity, d]
-    at::Tensor tail_keys, tail_values;      // [capacity * slots, H, d]
+    at::Tensor tail_keys, tail_values;      // [capacity, H, d]: slots, page after page
   };
 
   std::int64_t tail_length() const { return static_cast<std::int64_t>(now_.pages.size()); }
@@ -59,8 +60,8 @@ class KvCache {
   // What a step changes but for keys and values, which only a table reaches.
   struct Table {
     std::int64_t shared_length = 0;
-    std::int64_t slots = 0;                        // slots of a page
-    std::vector<std::vector<std::int32_t>> pages;  // [T][R]: the slot of page t that row r reads
+    std::int64_t slots = 0;                        // of all pages
+    std::vector<std::vector<std::int32_t>> pages;  // [T][R]: the slot in page t that row r reads
   };
 
   // The rows of tail_keys that a step reads.

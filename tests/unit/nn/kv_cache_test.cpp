@@ -45,8 +45,9 @@ TEST(KvCache, HoldsWhatACopyingCacheHoldsThroughReorders) {
   cache.store_prompt(0, prompt, prompt * 2);
   CopyingCache plain(prompt);
 
-  const std::vector<std::vector<std::int32_t>> steps = {{0, 0, 0}, {2, 0, 2}, {1, 1, 0},
-                                                        {0, 2, 1}, {2, 2, 2}, {0, 1, 2}};
+  const std::vector<std::vector<std::int32_t>> steps = {
+      {0, 0, 0}, {2, 0, 2},       {1, 1, 0}, {0, 2, 1}, {2, 2, 2},          {0, 1, 2},
+      {1, 0},    {0, 1, 1, 0, 1}, {4, 4, 0}, {2},       {0, 0, 0, 0, 0, 0}, {5, 1}};
   double seed = 1;
   for (const auto& sources : steps) {
     const at::Tensor added =
