@@ -5,7 +5,8 @@
 
 The reference mixes Unicode versions (each of its parts brings its own tables), so no Unicode library gives the same
 answers. Each table is asked of the reference itself, tokenizers 0.22.2; grapheme clusters, which it does not show,
-are read from the file that it is built with: src/tables.rs of unicode-segmentation 1.12.0 (SEGMENTATION_TABLES).
+are read from the file that it is built with: src/tables.rs of unicode-segmentation 1.12.0 (SEGMENTATION_TABLES). Case
+is Python 3.11's.
 """
 
 import re
@@ -112,6 +113,15 @@ def lowercase():
     print_table("kLowercaseSpecial", "code, number of codes, codes", special)
 
 
+def case():
+    """What Python's str.lower() looks at around a capital sigma, which is another small letter at the end of a word."""
+    ends = lambda before: (before + "\u03a3").lower().endswith("\u03c2")
+    cased = [c for c in CODES if ends(chr(c))]
+    ignored = sorted({c for c in CODES if ends("A" + chr(c))} - set(cased))
+    print_table("kCased", "letters with case, for Python's str.lower()", packed(ranges(cased)))
+    print_table("kCaseIgnorable", "what may stand between them, for the same", packed(ranges(ignored)))
+
+
 def decomposition():
     nfd = normalizers.NFD()
     decompose = {c: nfd.normalize_str(chr(c)) for c in CODES}
@@ -183,6 +193,7 @@ def main():
     print("// length, values.\n// clang-format off\n")
     character_classes()
     lowercase()
+    case()
     decomposition()
     graphemes(sys.argv[1])
     print("// clang-format on")

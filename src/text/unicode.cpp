@@ -130,6 +130,33 @@ void append_lowercase(char32_t code, std::u32string& out) {
   out += has_lowercase ? code + static_cast<char32_t>(range->more) : code;
 }
 
+namespace {
+
+// Whether the first of the codes that counts is a letter with case.
+template <typename Iterator>
+bool meets_case(Iterator code, Iterator end) {
+  static const Ranges cased(kCased, 0), ignorable(kCaseIgnorable, 0);
+  while (code != end && ignorable.contains(*code)) ++code;
+  return code != end && cased.contains(*code);
+}
+
+}  // namespace
+
+std::u32string python_lowercase(std::u32string_view text) {
+  constexpr char32_t kCapitalSigma = 0x3A3, kFinalSigma = 0x3C2;
+  std::u32string lower;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::u32string_view before = text.substr(0, i), after = text.substr(i + 1);
+    if (text[i] == kCapitalSigma && meets_case(before.rbegin(), before.rend()) &&
+        !meets_case(after.begin(), after.end())) {
+      lower += kFinalSigma;
+    } else {
+      append_lowercase(text[i], lower);
+    }
+  }
+  return lower;
+}
+
 void append_decomposition(char32_t code, std::u32string& out) {
   static const auto decompositions = unpack_decompositions();
   if (code >= kHangulBase && code < kHangulEnd) {

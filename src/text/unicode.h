@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace instructblip::unicode {
 
@@ -21,6 +22,9 @@ bool is_combining_mark(char32_t code);
 bool is_python_space(char32_t code);
 
 void append_lowercase(char32_t code, std::u32string& out);
+
+// Python's str.lower(): the same, and a sigma at the end of a word becomes U+03C2.
+std::u32string python_lowercase(std::u32string_view text);
 
 // Canonical decomposition, Hangul included.
 void append_decomposition(char32_t code, std::u32string& out);
