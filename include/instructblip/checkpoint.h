@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "instructblip/device.h"
@@ -15,6 +16,21 @@
 
 namespace instructblip {
 
+/// Whose behaviour is followed where the references differ; docs/compatibility.md lists all of it.
+enum class Compat {
+  hf,     ///< transformers 4.57.3
+  lavis,  ///< LAVIS, the authors' code, as it runs on a CPU; BLIP families only
+};
+
+/// The enumerator's name.
+INSTRUCTBLIP_API std::string_view to_string(Compat compat) noexcept;
+
+/// How a picture that is not square becomes one.
+enum class Geometry {
+  squash,  ///< both sides are resized: LAVIS's blip_image_eval, which its models come with
+  crop,    ///< the shorter side is resized, the middle kept: its clip_image_eval, for benchmarks
+};
+
 /// How a checkpoint is loaded. The defaults give transformers' float32 answers.
 struct LoadOptions {
   Device device = {};
@@ -22,6 +38,11 @@ struct LoadOptions {
   /// Of the pool that all calls share. 0 = the physical cores allowed to the process, or one for a
   /// checkpoint of less than 64 MiB, which more threads would only slow down.
   int threads = 0;
+  /// lavis: its rounding of weights, its norm, pixels, cutting of long texts, defaults of decoding
+  /// and beam search.
+  Compat compat = Compat::hf;
+  /// With Compat::lavis; Compat::hf does what preprocessor_config.json says. Default: squash.
+  std::optional<Geometry> geometry = {};
   ResizeMode resize = ResizeMode::pillow13;  ///< whose bicubic filter pixels are equal to
   /// Resize the vision encoder's position table to the picture size that the preprocessor asks for;
   /// without it, a size other than the encoder's is an error.
@@ -75,6 +96,7 @@ struct ModelInfo {
   bool needs_instruction = true;     ///< false: BLIP-2, where an empty one means none
   std::string device;                ///< "cpu", "cuda:0"
   std::string precision;             ///< how weights are held: "f32", "f16", "bf16"
+  Compat compat = Compat::hf;        ///< as asked for
   std::int64_t parameters = 0;
   std::int64_t weight_bytes = 0;  ///< in memory, once they are read
   int threads = 0;

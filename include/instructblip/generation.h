@@ -91,8 +91,10 @@ struct Timings {
 /// The result of a call.
 struct Generation {
   std::vector<Sequence> sequences;  ///< num_return_sequences of them, best first; never empty
-  int prompt_tokens = 0;     ///< positions of the language model's prompt, image tokens included
-  int qformer_tokens = 0;    ///< instruction tokens read by the Q-Former
+  int prompt_tokens = 0;   ///< positions of the language model's prompt, image tokens included
+  int qformer_tokens = 0;  ///< instruction tokens read by the Q-Former
+  /// Tokens of the instruction that were cut off: by Compat::lavis alone, else 0.
+  int qformer_tokens_cut = 0, prompt_tokens_cut = 0;
   GenerationConfig options;  ///< every option as it took effect, the seed too
   Timings timings;
 

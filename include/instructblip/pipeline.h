@@ -15,6 +15,7 @@
 #include "instructblip/export.h"
 #include "instructblip/generation.h"
 #include "instructblip/image.h"
+#include "instructblip/ranking.h"
 
 namespace instructblip {
 
@@ -131,6 +132,24 @@ class INSTRUCTBLIP_API Pipeline {
   /// each, TokenEvent::request tells which.
   std::vector<Response> generate(std::span<const Request> requests,
                                  const Control& control = {}) const;
+
+  /// How likely each candidate is as the answer: most likely first, of equal ones the earlier. The
+  /// prompt and the beginnings that candidates share are read once. A candidate is tokenized by
+  /// itself; 1 to 65,536 of them. `control`: its callback is not called, and a stop is an error.
+  /// Errors: as generate(); invalid_argument (a candidate without a token, or not UTF-8);
+  /// cancelled.
+  std::vector<RankedCandidate> rank(const Image& image, std::string_view instruction,
+                                    std::span<const std::string> candidates,
+                                    const RankOptions& options = {},
+                                    const Control& control = {}) const;
+  std::vector<RankedCandidate> rank(std::span<const Image> images, std::string_view instruction,
+                                    std::span<const std::string> candidates,
+                                    const RankOptions& options = {},
+                                    const Control& control = {}) const;
+  std::vector<RankedCandidate> rank(const ImageFeatures& features, std::string_view instruction,
+                                    std::span<const std::string> candidates,
+                                    const RankOptions& options = {},
+                                    const Control& control = {}) const;
 
   /// Runs the vision encoder alone. Errors: as generate() for the image.
   ImageFeatures encode(const Image& image) const;

@@ -33,6 +33,7 @@ VitConfig read_vit(const ConfigSection& section) {
   }
   config.activation = section.activation("hidden_act", "gelu");
   config.layer_norm_eps = section.positive("layer_norm_eps", config.layer_norm_eps);
+  config.final_norm_eps = config.layer_norm_eps;
   config.qkv_bias = section.flag("qkv_bias", config.qkv_bias);
   return config;
 }
@@ -115,6 +116,7 @@ ModelConfig read_blip2(const Json& root, const std::filesystem::path&) {
   }
   ModelConfig config = read_blip(root, "image");
   config.qformer->reads_instruction = false;
+  config.prompt.optional = true;
   config.prompt.bos_alone = true;
   return config;
 }

@@ -8,6 +8,12 @@
 
 namespace instructblip {
 
+// Whose beam search: they differ in how lengths are counted and in when a search ends.
+enum class BeamScorer {
+  transformers_4_57,
+  transformers_4_33,  // what LAVIS stands on
+};
+
 // The generation keys that text_config or generation_config.json may carry: each one that is
 // present changes a default of GenerationConfig, as it does in the reference. Stop ids: an empty
 // list means "never".
@@ -21,6 +27,12 @@ struct TextGenerationDefaults {
   std::optional<bool> do_sample;
   std::optional<std::string> early_stopping;        // "false", "true", "never"
   std::string source = "config.json: text_config";  // for messages
+
+  BeamScorer beam_scorer = BeamScorer::transformers_4_57;
+  // Set: a decoder-only model was handed embeddings, and this id alone stands before the new ones,
+  // for the repetition penalty and n-grams. Else the whole prompt does.
+  std::optional<std::int32_t> stands_for_prompt;
+  bool ranks_with_end = true;  // the end token is a part of a candidate answer
 };
 
 }  // namespace instructblip

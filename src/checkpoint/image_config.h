@@ -39,6 +39,7 @@ struct ImageConfig {
   int resample = 3;  // PIL's number of the filter; 3 = bicubic, the only one run here
   bool rescale = true;
   double rescale_factor = 1.0 / 255.0;
+  bool as_torchvision_transforms = false;  // Resize, CenterCrop, ToTensor, Normalize of LAVIS
   bool normalize = true;
   std::array<double, 3> mean = {0.48145466, 0.4578275, 0.40821073};
   std::array<double, 3> std = {0.26862954, 0.26130258, 0.27577711};

@@ -6,18 +6,18 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
 #include "checkpoint/generation_defaults.h"
 #include "checkpoint/image_config.h"
+#include "checkpoint/language_config.h"
 #include "checkpoint/tensor_store.h"
 #include "checkpoint/tiling.h"
+#include "core/dtype.h"
 
 namespace instructblip {
-
-// The activation functions that hub configs name; formulas in nn/activation.h.
-enum class Activation { gelu, gelu_new, linear, quick_gelu, relu, silu };
 
 // vision_config of the BLIP families: a pre-LN ViT (EVA-CLIP's ViT-g/14 in the published ones).
 struct VitConfig {
@@ -29,6 +29,7 @@ struct VitConfig {
   std::int64_t patch_size = 14;
   Activation activation = Activation::gelu;
   double layer_norm_eps = 1e-6;
+  double final_norm_eps = 1e-6;  // of the norm behind the last layer
   bool qkv_bias = true;
 
   std::int64_t patches_per_side() const { return image_size / patch_size; }
@@ -99,68 +100,12 @@ struct TiledProjectionConfig {
 using ProjectionConfig =
     std::variant<LinearProjectionConfig, MlpProjectionConfig, TiledProjectionConfig>;
 
-// text_config of an encoder-decoder language model (Flan-T5).
-struct T5Config {
-  std::int64_t vocabulary = 32128;
-  std::int64_t hidden = 512;
-  std::int64_t key_value = 64;  // per head; heads x key_value need not equal hidden
-  std::int64_t feed_forward = 2048;
-  std::int64_t encoder_layers = 6;
-  std::int64_t decoder_layers = 6;
-  std::int64_t heads = 8;
-  std::int64_t relative_buckets = 32;
-  std::int64_t relative_max_distance = 128;
-  double layer_norm_eps = 1e-6;
-  Activation activation = Activation::relu;
-  bool gated = false;
-  // True: the embedding is the head, even where the file holds another lm_head, which the reference
-  // then overwrites. False: lm_head of the file, and the embedding only where it has none.
-  // Directories written by transformers 5 always read as false: there a stored lm_head wins.
-  bool tie_word_embeddings = true;
-  bool scale_decoder_output = true;  // multiply by hidden^-0.5 before the head
-  std::int32_t decoder_start = 0;
+// So many tokens of a text are read, special ones included, which stay; the rest is cut off.
+struct TokenLimit {
+  std::int64_t tokens;
+  std::int64_t before, after;  // special tokens
+  bool keeps_end = false;      // the beginning of the text is cut off
 };
-
-// text_config of a decoder-only language model (Vicuna, Mistral).
-struct LlamaConfig {
-  std::int64_t vocabulary = 32000;
-  std::int64_t hidden = 4096;
-  std::int64_t feed_forward = 11008;
-  std::int64_t layers = 32;
-  std::int64_t heads = 32;
-  std::int64_t key_value_heads = 32;
-  std::int64_t head_dim = 128;
-  std::int64_t max_positions = 2048;
-  double rms_norm_eps = 1e-6;
-  double rope_theta = 10000.0;
-  Activation activation = Activation::silu;
-  bool attention_bias = false;
-  bool mlp_bias = false;
-  bool tie_word_embeddings = false;  // true: the embedding is the head, whatever the file holds
-  // Positions that a token sees, itself included, where Mistral slides a window over them: no more
-  // are run.
-  std::optional<std::int64_t> window;
-};
-
-// text_config of OPT, the decoder-only language model of BLIP-2.
-struct OptConfig {
-  std::int64_t vocabulary = 50272;
-  std::int64_t hidden = 768;
-  std::int64_t feed_forward = 3072;
-  std::int64_t layers = 12;
-  std::int64_t heads = 12;
-  std::int64_t max_positions = 2048;  // prompt and new tokens; the table has two rows more
-  std::int64_t embedding_width = 768;
-  Activation activation = Activation::relu;
-  bool norm_before = true;          // of each sub-layer; else behind its residual sum
-  bool final_norm = true;           // behind the last layer
-  bool norm_affine = true;          // norms have a weight and a bias
-  bool bias = true;                 // linear layers have one
-  bool tie_word_embeddings = true;  // the embedding is the head, whatever the file holds
-};
-
-// The language models that can be run: a struct each.
-using LanguageConfig = std::variant<T5Config, LlamaConfig, OptConfig>;
 
 // What a prompt is made of.
 struct PromptConfig {
@@ -169,8 +114,14 @@ struct PromptConfig {
   std::optional<std::int32_t> image_token;
   // A request's pictures are the frames of one video, in the order of time, any number of them.
   bool pictures_are_frames = false;
-  // An empty instruction means none: the language model's bos, if it has one, stands in its place.
+  // The instruction may be left out: an empty one means none.
+  bool optional = false;
+  // Then the language model's bos, if it has one, stands in its place; else it is read as a text.
   bool bos_alone = false;
+  std::optional<TokenLimit> qformer_limit, language_limit;  // none: too long a text is refused
+  // How an answer's ids become text where it is not as the tokenizer's files say.
+  std::optional<bool> clean_up_spaces;  // before punctuation
+  bool decodes_as_sentencepiece = false;
   // Where there is one, pictures stand where the instruction has their marker, and an instruction
   // without any is put between these two; else pictures come first and a marker is refused.
   struct ChatFormat {
@@ -178,6 +129,10 @@ struct PromptConfig {
   };
   std::optional<ChatFormat> chat;
 };
+
+// The type to which a tensor's values are rounded before anything is computed with them; none: they
+// stay as they are stored. By the names under which the stages look for weights.
+using RoundedTo = std::optional<DType> (*)(std::string_view tensor);
 
 struct ModelConfig {
   std::string model_type;  // "instructblip", "instructblipvideo", "blip-2", "llava", "llava_next"
@@ -189,6 +144,7 @@ struct ModelConfig {
   PromptConfig prompt;
   ImageProcessorRules image_processor;
   std::span<const TensorRename> renames;  // to the names under which the stages look for weights
+  RoundedTo rounded_to = nullptr;         // null: nothing is rounded
 };
 
 // Reads and checks config.json of `directory`. Missing keys take the defaults of

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -17,6 +18,8 @@ struct RetrievalConfig {
   std::int64_t shared_width = 256;  // of the space in which pictures and texts are compared
   ImageProcessorRules image_processor;
   std::span<const TensorRename> renames;
+  std::optional<TokenLimit> text_limit;  // none: too long a text is refused
+  RoundedTo rounded_to = nullptr;        // null: nothing is rounded
 };
 
 // Whether config.json of `directory` is that of such a model. Throws Error as read_model_config().

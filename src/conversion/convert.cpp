@@ -47,9 +47,11 @@ VisionEncoder::PixelSize pixel_size(const fs::path& directory, const ImageProces
 template <typename Build>
 std::vector<TensorEntry> needed(const Store& store, const LoadOptions& options,
                                 const TensorNames& names, const Build& build) {
-  nn::WeightLoader loader(store, nn::HeldAs::f32, nn::Values::leave);
+  nn::WeightLoader loader(
+      store, {.values = nn::Values::leave,
+              .unread = options.ignore_unexpected ? nn::Unread::leave : nn::Unread::refuse});
   nn::ComputeThread(1).run([&] { build(loader.root()); });
-  loader.finish(options.ignore_unexpected ? nn::Unread::leave : nn::Unread::refuse);
+  loader.finish();
   std::vector<TensorEntry> tensors;
   for (const TensorEntry* entry : loader.needed()) {
     if (!is_weight_dtype(entry->dtype)) continue;
@@ -106,6 +108,11 @@ Plan plan_of_retrieval(const fs::path& directory, const LoadOptions& options) {
 
 // All that loading checks, tokenizers too: what is written must load again.
 Plan checked_plan(const fs::path& directory, LoadOptions options) {
+  if (options.compat != Compat::hf) {
+    throw Error(ErrorCode::invalid_argument,
+                "compat: convert writes weights as they are, expected none",
+                "give it where the directory is loaded");
+  }
   options.weights = false;
   options.interpolate_pos_encoding = true;
   options.progress = {};

@@ -47,7 +47,8 @@ inline constexpr std::int64_t kNewTokens = 4096;  // max_new_tokens
 inline constexpr std::int64_t kBeams = 64;        // num_beams, num_return_sequences
 // |length_penalty|: kNewTokens to this power still fits in a float.
 inline constexpr double kLengthPenalty = 10;
-inline constexpr std::int64_t kStopStrings = 16;  // stop strings of one request
-inline constexpr std::int64_t kStopBytes = 256;   // UTF-8 bytes of one stop string
+inline constexpr std::int64_t kCandidates = 65'536;  // answers to be ranked
+inline constexpr std::int64_t kStopStrings = 16;     // stop strings of one request
+inline constexpr std::int64_t kStopBytes = 256;      // UTF-8 bytes of one stop string
 
 }  // namespace instructblip::limits

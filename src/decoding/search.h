@@ -13,16 +13,11 @@
 #include <stop_token>
 #include <vector>
 
+#include "checkpoint/generation_defaults.h"
 #include "decoding/stops.h"
 #include "instructblip/generation.h"
 
 namespace instructblip {
-
-// Whose beam search: they differ in how lengths are counted and in when a search ends.
-enum class BeamScorer {
-  transformers_4_57,
-  transformers_4_33,  // what LAVIS stands on
-};
 
 struct DecodeRequest {
   GenerationConfig options;  // from resolve_options(): every value filled

@@ -88,6 +88,18 @@ float torchvision_value(const ImageConfig& config, int byte, std::size_t channel
   return (x - mean) / deviation;
 }
 
+// torchvision.transforms: ToTensor, then Normalize, in float32.
+float to_tensor_value(const ImageConfig& config, int byte, std::size_t channel) {
+  const float x = static_cast<float>(byte) / 255.0F;
+  return (x - static_cast<float>(config.mean[channel])) / static_cast<float>(config.std[channel]);
+}
+
+float value_of(const ImageConfig& config, ResizeMode mode, int byte, std::size_t channel) {
+  if (config.as_torchvision_transforms) return to_tensor_value(config, byte, channel);
+  return mode == ResizeMode::torchvision ? torchvision_value(config, byte, channel)
+                                         : pillow_value(config, byte, channel);
+}
+
 // Transformers 4 takes an array whose first side is 3 for channels first, so that the rows of a
 // picture three pixels high become its channels. Its torchvision path knows better.
 Image as_transformers_4_reads(const Image& image) {
@@ -162,6 +174,14 @@ Placement centered(int from, int to, ResizeMode mode) {
   return {{0, from}, margin};
 }
 
+// torchvision.transforms.CenterCrop: Python's round(), to the even one of two. Nothing is too small
+// for it here.
+Placement centered_as_torchvision(int from, int to) {
+  const int spare = from - to;
+  const int begin = spare % 4 == 3 ? (spare + 1) / 2 : spare / 2;
+  return {{begin, begin + to}, 0};
+}
+
 std::vector<std::uint8_t> packed(const Image& image, const PixelWindow& window) {
   const auto row_bytes = static_cast<std::size_t>(3 * window.columns.size());
   std::vector<std::uint8_t> rgb;
@@ -192,9 +212,7 @@ ImageProcessor::ImageProcessor(const ImageConfig& config, ResizeMode mode)
   }
   for (std::size_t channel = 0; channel < 3; ++channel) {
     for (int byte = 0; byte < 256; ++byte) {
-      values_[channel][static_cast<std::size_t>(byte)] =
-          mode_ == ResizeMode::torchvision ? torchvision_value(config_, byte, channel)
-                                           : pillow_value(config_, byte, channel);
+      values_[channel][static_cast<std::size_t>(byte)] = value_of(config_, mode_, byte, channel);
     }
   }
 }
@@ -279,8 +297,12 @@ void ImageProcessor::append(const Image& source, std::vector<float>& values) con
                     std::string(config_.resize ? "center_crop" : "resize") +
                     " in preprocessor_config.json");
   }
-  const Placement rows = centered(size.height, height, mode_);
-  const Placement columns = centered(size.width, width, mode_);
+  const auto place = [this](int from, int to) {
+    return config_.as_torchvision_transforms ? centered_as_torchvision(from, to)
+                                             : centered(from, to, mode_);
+  };
+  const Placement rows = place(size.height, height);
+  const Placement columns = place(size.width, width);
   const PixelWindow window{rows.kept, columns.kept};
   const std::vector<std::uint8_t> rgb =
       config_.resize ? resize_bicubic(source, size.height, size.width, mode_, window)

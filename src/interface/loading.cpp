@@ -2,10 +2,16 @@
 
 #include <string>
 
+#include "checkpoint/lavis.h"
 #include "checkpoint/weight_sources.h"
 #include "core/processors.h"
 
 namespace instructblip {
+
+std::string_view to_string(Compat compat) noexcept {
+  return compat == Compat::lavis ? "lavis" : "hf";
+}
+
 namespace {
 
 constexpr int kMostThreads = 1024;
@@ -16,6 +22,21 @@ constexpr std::int64_t kOneThreadBytes = 64 << 20;
 
 std::string name_of(nn::HeldAs held) {
   return held == nn::HeldAs::f16 ? "f16" : held == nn::HeldAs::bf16 ? "bf16" : "f32";
+}
+
+// The CPU has no fast path for half precision yet: `automatic` widens, and the answers are those of
+// float32 whatever is stored.
+nn::HeldAs held_as(Precision precision) {
+  switch (precision) {
+    case Precision::f16:
+      return nn::HeldAs::f16;
+    case Precision::bf16:
+      return nn::HeldAs::bf16;
+    case Precision::automatic:
+    case Precision::f32:
+      break;
+  }
+  return nn::HeldAs::f32;
 }
 
 int threads_for(const LoadOptions& options, const TensorStore& store) {
@@ -40,6 +61,18 @@ void check_options(const LoadOptions& options) {
                                                  std::to_string(kMostThreads) + "], got " +
                                                  std::to_string(options.threads));
   }
+  const bool lavis = options.compat == Compat::lavis;
+  if (options.geometry && !lavis) {
+    throw Error(ErrorCode::invalid_argument,
+                "geometry: expected none with compat hf, which does what "
+                "preprocessor_config.json says",
+                "set compat to lavis");
+  }
+  if (lavis && options.resize == ResizeMode::torchvision) {
+    throw Error(ErrorCode::invalid_argument,
+                "resize: expected pillow13 or pillow12 with compat lavis, whose pictures are "
+                "Pillow's, got torchvision");
+  }
   // The CUDA kernels will come as a library that is opened here; without it there is only the CPU.
   if (options.device.type == DeviceType::cuda) {
     throw Error(ErrorCode::invalid_argument,
@@ -61,24 +94,27 @@ std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& dir
       gather_weights(sources_of(directory, options), config));
 }
 
-// The CPU has no fast path for half precision yet: `automatic` widens, and the answers are those of
-// float32 whatever is stored.
-nn::HeldAs held_as(Precision precision) {
-  switch (precision) {
-    case Precision::f16:
-      return nn::HeldAs::f16;
-    case Precision::bf16:
-      return nn::HeldAs::bf16;
-    case Precision::automatic:
-    case Precision::f32:
-      break;
+nn::ReadAs read_as(const LoadOptions& options, RoundedTo rounded_to) {
+  return {.held_as = held_as(options.precision),
+          .values = options.weights ? nn::Values::read : nn::Values::leave,
+          .unread = options.ignore_unexpected ? nn::Unread::leave : nn::Unread::refuse,
+          .rounded_to = rounded_to,
+          .progress = options.progress};
+}
+
+ImageConfig image_config_of(const std::filesystem::path& directory, const LoadOptions& options,
+                            const ImageProcessorRules& rules) {
+  ImageConfig config = read_image_config(directory, rules);
+  if (options.compat == Compat::lavis) {
+    follow_lavis(config, options.geometry.value_or(Geometry::squash));
   }
-  return nn::HeldAs::f32;
+  return config;
 }
 
 void describe_weights(const LoadOptions& options, const TensorStore& store, ModelInfo& info) {
   info.device = "cpu";
   info.precision = name_of(held_as(options.precision));
+  info.compat = options.compat;
   info.threads = threads_for(options, store);
   info.deterministic = options.deterministic;
   for (const TensorEntry& entry : store.entries()) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 
+#include "checkpoint/image_config.h"
 #include "checkpoint/model_config.h"
 #include "checkpoint/retrieval_config.h"
 #include "checkpoint/tensor_store.h"
@@ -25,7 +26,12 @@ std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& dir
                                                 const LoadOptions& options,
                                                 const RetrievalConfig& config);
 
-nn::HeldAs held_as(Precision precision);
+// How weights are read; `rounded_to` may be null.
+nn::ReadAs read_as(const LoadOptions& options, RoundedTo rounded_to);
+
+// Image settings of `directory`, as the reference that `options` names has them.
+ImageConfig image_config_of(const std::filesystem::path& directory, const LoadOptions& options,
+                            const ImageProcessorRules& rules);
 
 // Device, precision, threads and the list of tensors.
 void describe_weights(const LoadOptions& options, const TensorStore& store, ModelInfo& info);
@@ -36,12 +42,11 @@ void describe_qformer(const QFormerConfig& config, ModelInfo& info);
 // What `make` builds of the weights at their root, on `compute`. Every tensor is accounted for, and
 // counted in `info`. With LoadOptions::weights unset they are left without data.
 template <typename Make>
-auto build_stages(std::shared_ptr<const TensorStore> store, const LoadOptions& options,
+auto build_stages(std::shared_ptr<const TensorStore> store, nn::ReadAs as,
                   nn::ComputeThread& compute, ModelInfo& info, const Make& make) {
-  nn::WeightLoader loader(std::move(store), held_as(options.precision),
-                          options.weights ? nn::Values::read : nn::Values::leave, options.progress);
+  nn::WeightLoader loader(std::move(store), std::move(as));
   auto stages = compute.run([&] { return make(loader.root()); });
-  loader.finish(options.ignore_unexpected ? nn::Unread::leave : nn::Unread::refuse);
+  loader.finish();
   info.parameters = loader.parameters();
   info.weight_bytes = loader.bytes();
   return stages;

@@ -1,6 +1,7 @@
 #include "interface/text_checks.h"
 
 #include "core/limits.h"
+#include "core/log.h"
 #include "core/utf8.h"
 #include "instructblip/error.h"
 
@@ -32,6 +33,20 @@ void check_length(std::size_t tokens, std::int64_t most, const TextReader& reade
   refuse("the " + reader.what + " becomes " + std::to_string(tokens) + " tokens of the " +
              reader.by + ", expected at most " + std::to_string(most),
          "shorten it: no text is cut in silence");
+}
+
+std::int64_t cut_to(const TokenLimit& limit, std::vector<std::int32_t>& tokens,
+                    const TextReader& reader) {
+  const std::int64_t too_many = std::ssize(tokens) - limit.tokens;
+  if (too_many <= 0) return 0;
+  const auto begin =
+      limit.keeps_end ? tokens.begin() + limit.before : tokens.end() - limit.after - too_many;
+  tokens.erase(begin, begin + too_many);
+  log_warning("the " + reader.what + " becomes " + std::to_string(limit.tokens + too_many) +
+              " tokens of the " + reader.by + ", which reads at most " +
+              std::to_string(limit.tokens) + ": its " + (limit.keeps_end ? "beginning" : "end") +
+              " is cut off");
+  return too_many;
 }
 
 void check_rows(const Tokenizer& tokenizer, std::int64_t rows, const std::string& which) {

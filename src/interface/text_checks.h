@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "checkpoint/model_config.h"
 #include "text/tokenizer.h"
 
 namespace instructblip {
@@ -19,6 +21,10 @@ struct TextReader {
 };
 // No text is cut in silence.
 void check_length(std::size_t tokens, std::int64_t most, const TextReader& reader);
+
+// What `limit` leaves of `tokens`; returns how many it took away, which the log is told.
+std::int64_t cut_to(const TokenLimit& limit, std::vector<std::int32_t>& tokens,
+                    const TextReader& reader);
 
 // Throws Error(bad_model) where `tokenizer` has more tokens than an embedding of `rows` can be
 // meant for; `which` names it.

@@ -56,6 +56,10 @@ Linear::Linear(const Weights& weights, std::int64_t in, std::int64_t out, Bias b
 Linear::Linear(at::Tensor weight, at::Tensor bias)
     : weight_(std::move(weight)), bias_(std::move(bias)) {}
 
+Linear Linear::first_rows(std::int64_t rows) const {
+  return Linear(weight_.narrow(0, 0, rows), bias_.defined() ? bias_.narrow(0, 0, rows) : bias_);
+}
+
 at::Tensor Linear::operator()(const at::Tensor& x) const {
   if (fixed_order()) {
     const at::Tensor y = fixed_order_product(x, weight_);

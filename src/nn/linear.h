@@ -16,6 +16,10 @@ class Linear {
   // Of tensors that were put together elsewhere; `bias` may be undefined.
   Linear(at::Tensor weight, at::Tensor bias);
 
+  // The same with the first rows of the weight alone: [..., in] -> [..., rows].
+  Linear first_rows(std::int64_t rows) const;
+  std::int64_t rows() const { return weight_.size(0); }
+
   // [..., in] float32 -> [..., out] float32, whatever the weight is held as.
   at::Tensor operator()(const at::Tensor& x) const;
 

@@ -3,6 +3,7 @@
 #include <ATen/ops/empty.h>
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
@@ -36,9 +37,7 @@ bool is_known_buffer(std::string_view name) {
 
 struct WeightLoader::Impl {
   std::shared_ptr<const TensorStore> store;
-  HeldAs held_as;
-  Values values;
-  LoadProgress progress;
+  ReadAs as;
   std::set<std::string, std::less<>> known;
   std::set<std::string, std::less<>> needed;  // all known ones but copies and buffers
   std::vector<std::string> missing, misshapen, untyped;
@@ -57,7 +56,7 @@ Weights Weights::operator/(std::string_view name) const {
 }
 
 at::Tensor Weights::matrix(std::string_view name, const Shape& expected) const {
-  return loader_->get(path_ + std::string(name), expected, loader_->impl_->held_as);
+  return loader_->get(path_ + std::string(name), expected, loader_->impl_->as.held_as);
 }
 
 at::Tensor Weights::vector(std::string_view name, const Shape& expected) const {
@@ -77,13 +76,10 @@ void Weights::pass_over(std::string_view name) const {
   loader_->impl_->needed.insert(path_ + std::string(name));
 }
 
-WeightLoader::WeightLoader(std::shared_ptr<const TensorStore> store, HeldAs held_as, Values values,
-                           LoadProgress progress)
+WeightLoader::WeightLoader(std::shared_ptr<const TensorStore> store, ReadAs as)
     : impl_(std::make_unique<Impl>()) {
   impl_->store = std::move(store);
-  impl_->held_as = held_as;
-  impl_->values = values;
-  impl_->progress = std::move(progress);
+  impl_->as = std::move(as);
 }
 
 WeightLoader::~WeightLoader() = default;
@@ -118,28 +114,38 @@ const TensorEntry* WeightLoader::accounted(const std::string& path, const Shape&
   return nullptr;
 }
 
+at::Tensor WeightLoader::read(const TensorEntry& entry, at::ScalarType wanted) const {
+  const Impl& impl = *impl_;
+  const RoundedTo rounded_to = impl.as.rounded_to;
+  const auto rounded = rounded_to == nullptr ? std::nullopt : rounded_to(entry.name);
+  if (rounded && *rounded != entry.dtype && scalar_type(*rounded) != wanted) {
+    return values_of(entry, impl.store, scalar_type(*rounded)).to(wanted);
+  }
+  const bool fits = scalar_type(entry.dtype) == wanted && is_lendable(entry);
+  return fits ? lent(entry, impl.store) : values_of(entry, impl.store, wanted);
+}
+
 at::Tensor WeightLoader::get(const std::string& path, const Shape& expected, HeldAs held_as) {
   Impl& impl = *impl_;
   const at::ScalarType wanted = scalar_type(held_as);
   const TensorEntry* entry = accounted(path, expected);
-  if (entry == nullptr || impl.values == Values::leave) {
+  if (entry == nullptr || impl.as.values == Values::leave) {
     const at::Tensor empty =
         at::empty(expected, at::TensorOptions().dtype(wanted).device(at::kMeta));
     if (entry != nullptr) impl.count(empty);
     return empty;
   }
 
-  const bool fits = scalar_type(entry->dtype) == wanted && is_lendable(*entry);
-  const at::Tensor tensor = fits ? lent(*entry, impl.store) : values_of(*entry, impl.store, wanted);
+  const at::Tensor tensor = read(*entry, wanted);
   impl.count(tensor);
   impl.bytes_read +=
       checked_elements(entry->shape).value() * static_cast<std::int64_t>(size_of(entry->dtype));
-  if (impl.progress) impl.progress(impl.bytes_read, impl.store->bytes());
+  if (impl.as.progress) impl.as.progress(impl.bytes_read, impl.store->bytes());
   return tensor;
 }
 
 // What is to be said of tensors that nobody has read.
-std::vector<std::string> WeightLoader::unread(Unread what) const {
+std::vector<std::string> WeightLoader::unread() const {
   std::vector<std::string> left;
   for (const TensorEntry& entry : impl_->store->entries()) {
     if (entry.recipe && !entry.recipe->changes.empty() && !impl_->needed.contains(entry.name)) {
@@ -151,14 +157,14 @@ std::vector<std::string> WeightLoader::unread(Unread what) const {
     left.push_back(printable(entry.file) + ": " + printable(entry.name) + " " +
                    to_string(entry.shape) + " belongs to no part of this model");
   }
-  if (what == Unread::refuse || left.empty()) return left;
+  if (impl_->as.unread == Unread::refuse || left.empty()) return left;
   log_warning(std::to_string(left.size()) + " tensors are left aside; the first one: " + left[0]);
   return {};
 }
 
-void WeightLoader::finish(Unread what) const {
+void WeightLoader::finish() const {
   const Impl& impl = *impl_;
-  const std::vector<std::string> left = unread(what);
+  const std::vector<std::string> left = unread();
   Findings findings;
   // Misshapen ones first: they say most about which checkpoint this is.
   for (const auto* group : {&impl.misshapen, &impl.missing, &impl.untyped, &left}) {

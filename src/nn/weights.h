@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/model_config.h"
 #include "checkpoint/tensor_store.h"
 #include "core/shape.h"
 
@@ -18,13 +19,23 @@ namespace instructblip::nn {
 // How matrices are held in memory; vectors and small tables are always float32.
 enum class HeldAs { f32, f16, bf16 };
 
-// Whether tensors get their values, or are looked at and left where they lie.
+// Whether tensors get their values, or are looked at and left where they lie: made without data,
+// all that is checked stays checked.
 enum class Values { read, leave };
 
 // What becomes of tensors that belong to no part of the model: an error, or a warning.
 enum class Unread { refuse, leave };
 
 using LoadProgress = std::function<void(std::int64_t done, std::int64_t total)>;
+
+// How a checkpoint is read.
+struct ReadAs {
+  HeldAs held_as = HeldAs::f32;
+  Values values = Values::read;
+  Unread unread = Unread::refuse;
+  RoundedTo rounded_to = nullptr;
+  LoadProgress progress = {};
+};
 
 class WeightLoader;
 
@@ -61,16 +72,15 @@ class Weights {
 class WeightLoader {
  public:
   // float32 tensors are used where they lie in the map, so the tensors share ownership of the
-  // store. Values::leave makes tensors without data: all that is checked stays checked.
-  WeightLoader(std::shared_ptr<const TensorStore> store, HeldAs held_as, Values values,
-               LoadProgress progress = {});
+  // store.
+  explicit WeightLoader(std::shared_ptr<const TensorStore> store, ReadAs as = {});
   ~WeightLoader();
 
   Weights root() { return Weights(*this, ""); }
 
   // Throws one Error(bad_model) that lists what was missing, misshapen, of a type that no weight
   // has, or never read.
-  void finish(Unread unread = Unread::refuse) const;
+  void finish() const;
 
   // The tensors that make up the model: those that were read or passed over, sorted by name.
   std::vector<const TensorEntry*> needed() const;
@@ -81,8 +91,10 @@ class WeightLoader {
 
  private:
   friend class Weights;
-  std::vector<std::string> unread(Unread what) const;
+  std::vector<std::string> unread() const;
   at::Tensor get(const std::string& path, const Shape& expected, HeldAs held_as);
+  // Its values as a tensor of this type.
+  at::Tensor read(const TensorEntry& entry, at::ScalarType wanted) const;
   // The tensor of the checkpoint, if it is one that can be used; else null, and remembered.
   const TensorEntry* accounted(const std::string& path, const Shape& expected);
 

@@ -162,4 +162,12 @@ void Batch::decode(const Jobs& jobs) {
   }
 }
 
+Generation answer(const Pipeline::Impl& impl, std::shared_ptr<Job> job) {
+  Batch batch(impl);
+  batch.admit(job);
+  while (!batch.empty()) batch.advance();
+  if (job->error) std::rethrow_exception(job->error);
+  return job->finish();
+}
+
 }  // namespace instructblip

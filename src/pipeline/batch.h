@@ -60,4 +60,7 @@ class Batch {
   std::vector<std::shared_ptr<Job>> jobs_;  // in the order of admission
 };
 
+// One request, from its job to its answer. Throws what made it fail.
+Generation answer(const Pipeline::Impl& impl, std::shared_ptr<Job> job);
+
 }  // namespace instructblip

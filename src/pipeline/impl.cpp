@@ -91,19 +91,21 @@ void Pipeline::Impl::check_positions(const Prompt& prompt) const {
               "shorten the instruction: no text is cut in silence");
 }
 
-Pipeline::Impl::Question Pipeline::Impl::question(std::string_view instruction,
-                                                  std::vector<PictureSize> pictures,
-                                                  const GenerationConfig& asked) const {
-  validate_options(asked);
+Pipeline::Impl::Question Pipeline::Impl::question(Asked asked,
+                                                  std::vector<PictureSize> pictures) const {
+  validate_options(asked.options);
   Question question;
   std::vector<std::int64_t> rows;
   for (const PictureSize& picture : pictures) rows.push_back(model().rows_of(picture));
-  question.prompt = prompts.with_pictures(prompts.read(instruction), std::move(rows));
+  question.prompt = prompts.with_pictures(prompts.read(asked.instruction), std::move(rows));
   question.prompt.pictures = std::move(pictures);
   check_positions(question.prompt);
-  question.history = model().language->history(question.prompt.ids);
-  question.options = resolve_options(asked, generation_defaults,
+  const auto& stand_in = generation_defaults.stands_for_prompt;
+  question.history = model().language->history(
+      stand_in ? std::span(&*stand_in, 1) : std::span<const std::int32_t>(question.prompt.ids));
+  question.options = resolve_options(asked.options, generation_defaults,
                                      static_cast<std::int64_t>(question.history.size()));
+  question.candidates = std::move(asked.candidates);
   return question;
 }
 
@@ -130,38 +132,33 @@ void Pipeline::Impl::check_made_for_model(const ImageFeatures::Impl& features) c
               "they were encoded by another model");
 }
 
-std::shared_ptr<Job> Pipeline::Impl::job(std::span<const Image> images,
-                                         std::string_view instruction,
-                                         const GenerationConfig& asked, const Control& control,
-                                         std::size_t number) const {
+std::shared_ptr<Job> Pipeline::Impl::job(std::span<const Image> images, Asked asked,
+                                         const Control& control, std::size_t number) const {
   // What costs nothing to refuse is refused before a picture is looked at.
   auto job =
-      std::make_shared<Job>(*this, question(instruction, sizes(images), asked), control, number);
+      std::make_shared<Job>(*this, question(std::move(asked), sizes(images)), control, number);
   Stopwatch watch;
   job->pixels = pixels(images);
   job->timings.image = watch.lap_ms();
   return job;
 }
 
-std::shared_ptr<Job> Pipeline::Impl::job(const ImageFeatures::Impl& features,
-                                         std::string_view instruction,
-                                         const GenerationConfig& asked, const Control& control,
-                                         std::size_t number) const {
+std::shared_ptr<Job> Pipeline::Impl::job(const ImageFeatures::Impl& features, Asked asked,
+                                         const Control& control, std::size_t number) const {
   check_made_for_model(features);
   auto job =
-      std::make_shared<Job>(*this, question(instruction, features.sizes(), asked), control, number);
+      std::make_shared<Job>(*this, question(std::move(asked), features.sizes()), control, number);
   job->pictures = features.pictures;
   return job;
 }
 
 std::shared_ptr<Job> Pipeline::Impl::job(const Request& request, const Control& control,
                                          std::size_t number) const {
-  if (request.features) {
-    return job(*request.features->impl_, request.instruction, request.options, control, number);
-  }
+  const Asked asked{request.instruction, request.options};
+  if (request.features) return job(*request.features->impl_, asked, control, number);
   const std::span<const Image> images =
       request.images.empty() ? std::span(&request.image, 1) : std::span(request.images);
-  return job(images, request.instruction, request.options, control, number);
+  return job(images, asked, control, number);
 }
 
 }  // namespace instructblip

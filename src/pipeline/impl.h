@@ -51,23 +51,27 @@ struct Pipeline::Impl {
   at::Tensor project(const at::Tensor& rows, std::span<const PictureSize> pictures) const;
   at::Tensor embed(const Prompt& prompt, const at::Tensor& prefix) const;  // [1, P, L]
 
+  // What is wanted of pictures.
+  struct Asked {
+    std::string_view instruction;
+    GenerationConfig options = {};
+    std::vector<std::vector<std::int32_t>> candidates = {};  // to be scored; none: to be generated
+  };
   // A request, checked and with every default filled in before any stage runs.
   struct Question {
     Prompt prompt;
     std::vector<std::int32_t> history;  // what stands before the first new token
     GenerationConfig options;
+    std::vector<std::vector<std::int32_t>> candidates;
   };
   void check_positions(const Prompt& prompt) const;
-  Question question(std::string_view instruction, std::vector<PictureSize> pictures,
-                    const GenerationConfig& asked) const;
+  Question question(Asked asked, std::vector<PictureSize> pictures) const;
   // Throws Error(invalid_argument) for features of another vision encoder.
   void check_made_for_model(const ImageFeatures::Impl& features) const;
   // Requests become jobs: checked, their pictures resized. Errors: as Pipeline::generate().
-  std::shared_ptr<Job> job(std::span<const Image> images, std::string_view instruction,
-                           const GenerationConfig& asked, const Control& control,
+  std::shared_ptr<Job> job(std::span<const Image> images, Asked asked, const Control& control,
                            std::size_t number = 0) const;
-  std::shared_ptr<Job> job(const ImageFeatures::Impl& features, std::string_view instruction,
-                           const GenerationConfig& asked, const Control& control,
+  std::shared_ptr<Job> job(const ImageFeatures::Impl& features, Asked asked, const Control& control,
                            std::size_t number = 0) const;
   std::shared_ptr<Job> job(const Request& request, const Control& control,
                            std::size_t number) const;

@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "decoding/candidate_scoring.h"
+
 namespace instructblip {
 namespace {
 
@@ -39,9 +41,16 @@ Job::Job(const Pipeline::Impl& impl, Pipeline::Impl::Question question, const Co
              [&impl](std::span<const std::int32_t> tokens) {
                return impl.prompts.tokenizer().decode(tokens, /*skip_special_tokens=*/true);
              }),
-      search_(make_search(decode_request(), impl.model().language->vocabulary())) {}
+      search_(search()) {}
+
+std::unique_ptr<Search> Job::search() {
+  const std::int64_t vocabulary = impl_.model().language->vocabulary();
+  if (question_.candidates.empty()) return make_search(decode_request(), vocabulary);
+  return make_candidate_scoring(decode_request(), question_.candidates, vocabulary);
+}
 
 std::size_t Job::rows() const {
+  if (!question_.candidates.empty()) return question_.candidates.size();
   return static_cast<std::size_t>(
       std::max(*question_.options.num_beams, *question_.options.num_return_sequences));
 }
@@ -49,7 +58,8 @@ std::size_t Job::rows() const {
 DecodeRequest Job::decode_request() {
   DecodeRequest request{.options = question_.options,
                         .stop_ids = impl_.info.stop_tokens,
-                        .prompt_ids = question_.history};
+                        .prompt_ids = question_.history,
+                        .beam_scorer = impl_.generation_defaults.beam_scorer};
   if (request.options.stop_at_tokenizer_eos) {
     add_once(request.stop_ids, impl_.prompts.tokenizer().eos());
   }
@@ -93,6 +103,8 @@ Generation Job::finish() {
   }
   generation.prompt_tokens = static_cast<int>(question_.prompt.ids.size());
   generation.qformer_tokens = static_cast<int>(question_.prompt.instruction.qformer.size());
+  generation.qformer_tokens_cut = static_cast<int>(question_.prompt.instruction.qformer_cut);
+  generation.prompt_tokens_cut = static_cast<int>(question_.prompt.instruction.language_cut);
   generation.options = question_.options;
   if (steps_ > 0) timings.decode = decode_watch_.lap_ms();
   if (control_.on_token) {

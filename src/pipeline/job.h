@@ -54,6 +54,7 @@ class Job {
 
  private:
   DecodeRequest decode_request();
+  std::unique_ptr<Search> search();
 
   const Pipeline::Impl& impl_;
   Pipeline::Impl::Question question_;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "checkpoint/image_config.h"
+#include "checkpoint/lavis.h"
 #include "checkpoint/plausibility.h"
 #include "core/errors.h"
 #include "core/log.h"
@@ -42,13 +43,23 @@ ModelInfo describe(const ModelConfig& config) {
   ModelInfo info;
   info.family = config.model_type;
   info.pictures_are_frames = config.prompt.pictures_are_frames;
-  info.needs_instruction = !config.prompt.bos_alone;
+  info.needs_instruction = !config.prompt.optional;
   std::visit([&](const auto& vision) { describe_vision(vision, info); }, config.vision);
   if (config.qformer) describe_qformer(*config.qformer, info);
   info.vocabulary = static_cast<int>(vocabulary_of(config));
   info.stop_tokens = config.generation.eos;
   std::visit([&](const auto& text) { describe_language(text, info); }, config.text);
   return info;
+}
+
+// LAVIS resizes the vocabulary of LLaMA to its tokenizer's, whose last token is the padding that it
+// adds: rows behind it, such as the image token's, are not there to answer with.
+void limit_answers(LanguageConfig& text, const Tokenizer& tokenizer) {
+  auto* const llama = std::get_if<LlamaConfig>(&text);
+  const auto padding = tokenizer.id_of("[PAD]");
+  if (llama != nullptr && padding && *padding < llama->vocabulary) {
+    llama->answer_rows = *padding + 1;
+  }
 }
 
 void warn_of_other_stop(const Tokenizer& tokenizer, const TextGenerationDefaults& generation) {
@@ -68,10 +79,13 @@ Pipeline Pipeline::load(const std::filesystem::path& checkpoint_dir, const LoadO
   try {
     check_options(options);
     ModelConfig config = read_model_config(checkpoint_dir);
-    const ImageConfig image_config = read_image_config(checkpoint_dir, config.image_processor);
+    if (options.compat == Compat::lavis) follow_lavis(config);
+    const ImageConfig image_config =
+        image_config_of(checkpoint_dir, options, config.image_processor);
     const auto store = open_weights(checkpoint_dir, options, config);
     check_plausible(config, *store);
     PromptBuilder prompts(checkpoint_dir, config, vocabulary_of(config));
+    if (options.compat == Compat::lavis) limit_answers(config.text, prompts.tokenizer());
     warn_of_other_stop(prompts.tokenizer(), config.generation);
 
     ModelInfo info = describe(config);
@@ -80,12 +94,12 @@ Pipeline Pipeline::load(const std::filesystem::path& checkpoint_dir, const LoadO
     info.image_width = static_cast<int>(image_config.width);
 
     auto compute = std::make_unique<nn::ComputeThread>(info.threads, info.deterministic);
-    auto stages = build_stages(store, options, *compute, info, [&](const nn::Weights& root) {
-      return std::make_unique<const Stages>(
-          root, config,
-          VisionEncoder::PixelSize{image_config.height, image_config.width,
-                                   options.interpolate_pos_encoding});
-    });
+    const VisionEncoder::PixelSize pixels{image_config.height, image_config.width,
+                                          options.interpolate_pos_encoding};
+    auto stages = build_stages(store, read_as(options, config.rounded_to), *compute, info,
+                               [&](const nn::Weights& root) {
+                                 return std::make_unique<const Stages>(root, config, pixels);
+                               });
     info.image_positions = static_cast<int>(stages->vision->positions());
     if (!options.weights) stages.reset();
     auto reader = stages ? std::make_unique<ImageReader>(*stages, options.cache_bytes) : nullptr;

@@ -17,15 +17,6 @@
 namespace instructblip {
 namespace {
 
-// One request, from its job to its answer.
-Generation answer(const Pipeline::Impl& impl, std::shared_ptr<Job> job) {
-  Batch batch(impl);
-  batch.admit(job);
-  while (!batch.empty()) batch.advance();
-  if (job->error) std::rethrow_exception(job->error);
-  return job->finish();
-}
-
 // Requests are admitted in their order, as soon as there is room.
 std::vector<Response> answer_all(const Pipeline::Impl& impl, std::span<const Request> requests,
                                  const Control& control) {
@@ -61,7 +52,7 @@ std::optional<Pipeline::Impl::Question> asked_about(const Pipeline::Impl& impl,
                                                     std::vector<PictureSize> pictures,
                                                     std::optional<std::string_view> instruction) {
   if (!instruction) return std::nullopt;
-  return impl.question(*instruction, std::move(pictures), {});
+  return impl.question({*instruction}, std::move(pictures));
 }
 
 // Appends what the stages make of `visual` [B, P, V], itself included. On the compute thread.
@@ -112,13 +103,16 @@ Generation Pipeline::generate(const Image& image, std::string_view instruction,
 
 Generation Pipeline::generate(std::span<const Image> images, std::string_view instruction,
                               const GenerationConfig& config, const Control& control) const {
-  return guarded([&] { return answer(*impl_, impl_->job(images, instruction, config, control)); });
+  return guarded([&] {
+    return answer(*impl_, impl_->job(images, {instruction, config}, control));
+  });
 }
 
 Generation Pipeline::generate(const ImageFeatures& features, std::string_view instruction,
                               const GenerationConfig& config, const Control& control) const {
-  return guarded(
-      [&] { return answer(*impl_, impl_->job(*features.impl_, instruction, config, control)); });
+  return guarded([&] {
+    return answer(*impl_, impl_->job(*features.impl_, {instruction, config}, control));
+  });
 }
 
 std::vector<Response> Pipeline::generate(std::span<const Request> requests,

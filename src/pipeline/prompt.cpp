@@ -36,12 +36,15 @@ PromptBuilder::PromptBuilder(const std::filesystem::path& directory, const Model
                              std::int64_t embedding_rows)
     : config_(config.prompt),
       bos_(config.prompt.bos_alone ? config.generation.bos : std::nullopt),
-      tokenizer_(load_tokenizer(directory, kind_of(config.text))),
+      tokenizer_(load_tokenizer(directory, kind_of(config.text),
+                                {config_.clean_up_spaces, config_.decodes_as_sentencepiece})),
       max_positions_(std::holds_alternative<TiledProjectionConfig>(config.projection)
                          ? limits::kTiledPromptTokens
                          : limits::kPromptTokens),
       image_token_(config_.image_token ? *config_.image_token
-                                       : added_image_token(*tokenizer_, config_.image_marker)) {
+                                       : added_image_token(*tokenizer_, config_.image_marker)),
+      ends_texts_(std::holds_alternative<T5Config>(config.text)) {
+  if (!config.generation.eos.empty()) end_token_ = config.generation.eos.front();
   check_rows(*tokenizer_, embedding_rows, "the tokenizer");
   if (config_.chat && tokenizer_->id_of(config_.image_marker) != image_token_) {
     throw Error(ErrorCode::bad_model,
@@ -80,7 +83,11 @@ Instruction PromptBuilder::read(std::string_view text) const {
   Instruction instruction;
   if (qformer_tokenizer_) {
     instruction.qformer = qformer_tokenizer_->encode(text);
-    check_length(instruction.qformer.size(), max_qformer_tokens_, {"instruction", "Q-Former"});
+    const TextReader reader{"instruction", "Q-Former"};
+    if (config_.qformer_limit) {
+      instruction.qformer_cut = cut_to(*config_.qformer_limit, instruction.qformer, reader);
+    }
+    check_length(instruction.qformer.size(), max_qformer_tokens_, reader);
   }
   instruction.language = encode(text);
   take_marks(instruction);
@@ -90,9 +97,28 @@ Instruction PromptBuilder::read(std::string_view text) const {
                ", which stands for the picture itself",
            "leave it out: the picture is put before the instruction");
   }
-  check_length(instruction.language.size(), limits::kPromptTokens,
-               {"instruction", "language model"});
+  const TextReader reader{"instruction", "language model"};
+  if (config_.language_limit) {
+    instruction.language_cut = cut_to(*config_.language_limit, instruction.language, reader);
+  }
+  check_length(instruction.language.size(), limits::kPromptTokens, reader);
   return instruction;
+}
+
+std::vector<std::int32_t> PromptBuilder::answer(std::string_view text, bool with_end) const {
+  check_text(text, "text");
+  std::vector<std::int32_t> ids = tokenizer_->encode(text);
+  const std::vector<std::int32_t> around = tokenizer_->encode("");
+  const auto count = static_cast<std::ptrdiff_t>(std::min(around.size(), ids.size()));
+  if (ends_texts_) {
+    ids.erase(ids.end() - count, ids.end());
+  } else {
+    ids.erase(ids.begin(), ids.begin() + count);
+  }
+  if (with_end && end_token_) ids.push_back(*end_token_);
+  if (ids.empty()) refuse("the text is empty, expected a token at least");
+  check_length(ids.size(), limits::kNewTokens, {"text", "language model"});
+  return ids;
 }
 
 void PromptBuilder::check_count(const Instruction& instruction, std::int64_t pictures) const {

@@ -18,6 +18,7 @@ namespace instructblip {
 struct Instruction {
   std::vector<std::int32_t> qformer;   // [CLS] ... [SEP]; empty where the Q-Former reads none
   std::vector<std::int32_t> language;  // without image tokens
+  std::int64_t qformer_cut = 0, language_cut = 0;  // tokens that a limit took away
   // Where the instruction marks its pictures: each before the token of `language` with this index.
   // Empty where pictures come first.
   std::vector<std::size_t> marks;
@@ -51,6 +52,10 @@ class PromptBuilder {
   // long. Leaves Prompt::pictures empty.
   Prompt with_pictures(Instruction instruction, std::vector<std::int64_t> rows) const;
 
+  // The tokens of a whole answer, with or without the end token. Throws Error(invalid_argument):
+  // not UTF-8, too long, or none.
+  std::vector<std::int32_t> answer(std::string_view text, bool with_end) const;
+
   const Tokenizer& tokenizer() const { return *tokenizer_; }
 
  private:
@@ -64,6 +69,10 @@ class PromptBuilder {
   std::int64_t max_qformer_tokens_ = 0;
   std::int64_t max_positions_;  // pictures included
   std::int32_t image_token_;
+  // Of an answer: an encoder-decoder's tokenizer puts the end token behind every text, a
+  // decoder-only model's a first token in front of it.
+  bool ends_texts_;
+  std::optional<std::int32_t> end_token_;
 };
 
 }  // namespace instructblip

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "checkpoint/image_config.h"
+#include "checkpoint/lavis.h"
 #include "checkpoint/plausibility.h"
 #include "checkpoint/retrieval_config.h"
 #include "core/errors.h"
@@ -40,8 +41,10 @@ ImageTextMatcher ImageTextMatcher::load(const std::filesystem::path& checkpoint_
   Stopwatch watch;
   try {
     check_options(options);
-    const RetrievalConfig config = read_retrieval_config(checkpoint_dir);
-    const ImageConfig image_config = read_image_config(checkpoint_dir, config.image_processor);
+    RetrievalConfig config = read_retrieval_config(checkpoint_dir);
+    if (options.compat == Compat::lavis) follow_lavis(config);
+    const ImageConfig image_config =
+        image_config_of(checkpoint_dir, options, config.image_processor);
     const auto store = open_weights(checkpoint_dir, options, config);
     check_plausible(config, *store);
     auto tokenizer = load_tokenizer(checkpoint_dir, TokenizerKind::bert);
@@ -50,21 +53,21 @@ ImageTextMatcher ImageTextMatcher::load(const std::filesystem::path& checkpoint_
     ModelInfo info = describe(config, image_config);
     describe_weights(options, *store, info);
     auto compute = std::make_unique<nn::ComputeThread>(info.threads, info.deterministic);
-    auto stages = build_stages(store, options, *compute, info, [&](const nn::Weights& root) {
-      return std::make_unique<const RetrievalStages>(
-          root, config,
-          VisionEncoder::PixelSize{image_config.height, image_config.width,
-                                   options.interpolate_pos_encoding});
-    });
+    const VisionEncoder::PixelSize pixels{image_config.height, image_config.width,
+                                          options.interpolate_pos_encoding};
+    auto stages = build_stages(
+        store, read_as(options, config.rounded_to), *compute, info, [&](const nn::Weights& root) {
+          return std::make_unique<const RetrievalStages>(root, config, pixels);
+        });
     info.image_positions = static_cast<int>(stages->vision().positions());
     if (!options.weights) stages.reset();
     log_info(printable(checkpoint_dir.string()) + ": " + info.family +
              " for retrieval, weights held as " + info.precision + " on " + info.device +
              ", threads: " + std::to_string(info.threads));
     info.load_ms = watch.lap_ms();
-    return ImageTextMatcher(std::make_unique<const Impl>(
-        Impl{std::move(info), ImageProcessor(image_config, options.resize), std::move(tokenizer),
-             config.qformer.max_positions, std::move(compute), std::move(stages)}));
+    return ImageTextMatcher(std::make_unique<const Impl>(Impl{
+        std::move(info), ImageProcessor(image_config, options.resize), std::move(tokenizer),
+        config.text_limit, config.qformer.max_positions, std::move(compute), std::move(stages)}));
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory,
                 printable(checkpoint_dir.string()) + ": out of memory while loading");

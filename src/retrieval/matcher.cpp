@@ -51,7 +51,9 @@ std::vector<std::int32_t> ImageTextMatcher::Impl::read(std::string_view text) co
                 "leave it out");
   }
   std::vector<std::int32_t> tokens = tokenizer->encode(text);
-  check_length(tokens.size(), max_tokens, {"text", "Q-Former"});
+  const TextReader reader{"text", "Q-Former"};
+  if (text_limit) cut_to(*text_limit, tokens, reader);
+  check_length(tokens.size(), max_tokens, reader);
   if (tokens.empty()) {
     throw Error(ErrorCode::invalid_argument,
                 "the text becomes no tokens, expected one at least: the tokenizer adds none");

@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/model_config.h"
 #include "image/image_processor.h"
 #include "instructblip/retrieval.h"
 #include "nn/compute_thread.h"
@@ -30,6 +32,7 @@ struct ImageTextMatcher::Impl {
   ModelInfo info;
   ImageProcessor image_processor;
   std::unique_ptr<const Tokenizer> tokenizer;
+  std::optional<TokenLimit> text_limit;
   std::int64_t max_tokens;
   std::unique_ptr<nn::ComputeThread> compute;
   std::unique_ptr<const RetrievalStages> stages;  // null where load() left the weights alone

@@ -54,9 +54,21 @@ DecodeStepMaker rewriting(const Rewriting::Function& function) {
   return [function] { return std::make_unique<Rewriting>(function); };
 }
 
-// A run of byte tokens is text if the whole run is UTF-8, else one replacement character a byte.
+class LeaveOut final : public DecodeStep {
+ public:
+  explicit LeaveOut(std::string token) : token_(std::move(token)) {}
+  void put(std::string token, const TextSink& next) override {
+    if (token != token_) next(std::move(token));
+  }
+
+ private:
+  std::string token_;
+};
+
 class ByteFallback final : public DecodeStep {
  public:
+  explicit ByteFallback(ByteRuns runs) : runs_(runs) {}
+
   void put(std::string token, const TextSink& next) override {
     if (const auto byte = token_byte(token)) {
       run_ += static_cast<char>(*byte);
@@ -70,13 +82,20 @@ class ByteFallback final : public DecodeStep {
     if (run_.empty()) return;
     if (!utf8::find_invalid(run_)) {
       next(run_);
-    } else {
+    } else if (runs_ == ByteRuns::whole) {
       for (std::size_t i = 0; i < run_.size(); ++i) next(std::string(kReplacementCharacter));
+    } else {
+      for (std::string_view rest = run_; !rest.empty();) {
+        const utf8::Decoded first = utf8::decode(rest);
+        next(std::string(first.valid ? rest.substr(0, first.length) : kReplacementCharacter));
+        rest.remove_prefix(first.length);
+      }
     }
     run_.clear();
   }
 
  private:
+  ByteRuns runs_;
   std::string run_;
 };
 
@@ -185,8 +204,12 @@ DecodeStepMaker metaspace_step(char32_t replacement, PrependScheme scheme) {
   });
 }
 
-DecodeStepMaker byte_fallback_step() {
-  return [] { return std::make_unique<ByteFallback>(); };
+DecodeStepMaker leave_out_step(std::string token) {
+  return [token = std::move(token)] { return std::make_unique<LeaveOut>(token); };
+}
+
+DecodeStepMaker byte_fallback_step(ByteRuns runs) {
+  return [runs] { return std::make_unique<ByteFallback>(runs); };
 }
 
 DecodeStepMaker word_piece_step(std::string prefix, bool cleanup) {

@@ -33,9 +33,15 @@ struct ReplaceRule {
   std::string content;
 };
 
-DecodeStepMaker replace_step(ReplaceRule rule);  // inside each token
+DecodeStepMaker replace_step(ReplaceRule rule);     // inside each token
+DecodeStepMaker leave_out_step(std::string token);  // as though it had not come
 DecodeStepMaker metaspace_step(char32_t replacement, PrependScheme scheme);
-DecodeStepMaker byte_fallback_step();
+// What becomes of a run of byte tokens that is not UTF-8.
+enum class ByteRuns {
+  whole,      // one replacement character for each byte
+  piecewise,  // for each byte that is part of no character: SentencePiece itself
+};
+DecodeStepMaker byte_fallback_step(ByteRuns runs = ByteRuns::whole);
 DecodeStepMaker word_piece_step(std::string prefix, bool cleanup);
 // Removes up to `start` and `stop` copies of `code` from the ends of each token.
 DecodeStepMaker strip_step(char32_t code, std::size_t start, std::size_t stop);

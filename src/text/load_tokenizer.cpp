@@ -201,7 +201,7 @@ void finish_version5(const TokenizerSettings& settings, TokenizerParts& parts,
 }  // namespace
 
 std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& directory,
-                                                TokenizerKind kind) {
+                                                TokenizerKind kind, const DecodeRules& rules) {
   const std::filesystem::path json_file = directory / "tokenizer.json";
   std::optional<Json> json;
   if (is_present(json_file)) json = Json::read(json_file, {.bytes = limits::kTokenizerBytes});
@@ -229,7 +229,10 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& dir
   } else {
     finish_version4(settings, parts, directory);
   }
-  parts.clean_up_spaces = settings.clean_up_spaces;
+  if (rules.as_sentencepiece) {
+    parts.decoder = sentencepiece_decoder();
+  }
+  parts.clean_up_spaces = rules.clean_up_spaces.value_or(settings.clean_up_spaces);
   if (const TokenSpec* eos = settings.find_named("eos_token")) parts.eos = parts.find(eos->content);
   return make_tokenizer(std::move(parts));
 }

@@ -155,12 +155,21 @@ std::vector<DecodeStepMaker> metaspace_decoder(PrependScheme scheme) {
   return {metaspace_step(kVisibleSpace, scheme)};
 }
 
-std::vector<DecodeStepMaker> llama_decoder(bool strips_first_space) {
+static std::string visible_space() {
   std::string space;
   utf8::append(space, kVisibleSpace);
-  std::vector<DecodeStepMaker> steps = {replace_step({space, " "}), byte_fallback_step()};
+  return space;
+}
+
+std::vector<DecodeStepMaker> llama_decoder(bool strips_first_space) {
+  std::vector<DecodeStepMaker> steps = {replace_step({visible_space(), " "}), byte_fallback_step()};
   if (strips_first_space) steps.push_back(strip_text_start_step(U' ', 1));
   return steps;
+}
+
+std::vector<DecodeStepMaker> sentencepiece_decoder() {
+  return {leave_out_step("<unk>"), replace_step({"<s>", ""}), replace_step({visible_space(), " "}),
+          byte_fallback_step(ByteRuns::piecewise), strip_text_start_step(U' ', 1)};
 }
 
 std::vector<DecodeStepMaker> bert_decoder() { return {word_piece_step("##", /*cleanup=*/true)}; }

@@ -27,6 +27,8 @@ TokenizerParts convert_gpt2(const std::filesystem::path& file, TokenizerSettings
 constexpr char32_t kVisibleSpace = 0x2581;
 PrependScheme prepend_scheme_of(const TokenizerSettings& settings);
 std::vector<DecodeStepMaker> llama_decoder(bool strips_first_space);
+// As sentencepiece's own decode() makes text, behind transformers' slow tokenizer of LLaMA.
+std::vector<DecodeStepMaker> sentencepiece_decoder();
 std::vector<DecodeStepMaker> metaspace_decoder(PrependScheme scheme);
 std::vector<DecodeStepMaker> bert_decoder();
 

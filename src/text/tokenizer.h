@@ -55,10 +55,18 @@ class Tokenizer {
   virtual std::optional<std::int32_t> eos() const = 0;
 };
 
+// How ids become text where it is not as the tokenizer's files say.
+struct DecodeRules {
+  std::optional<bool> clean_up_spaces = {};  // before punctuation
+  // LLaMA's as LAVIS does it with the SentencePiece library: each character of a run of bytes that
+  // is one, and nothing for <unk> and <s>.
+  bool as_sentencepiece = false;
+};
+
 // Reads the tokenizer of `directory`. tokenizer.json is authoritative where present; else
 // spiece.model, tokenizer.model, vocab.txt or vocab.json and merges.txt with tokenizer_config.json,
 // special_tokens_map.json, added_tokens.json. Throws Error: not_found, bad_model, unsupported.
 std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& directory,
-                                                TokenizerKind kind);
+                                                TokenizerKind kind, const DecodeRules& rules = {});
 
 }  // namespace instructblip

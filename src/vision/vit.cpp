@@ -56,7 +56,7 @@ Vit::Vit(const nn::Weights& weights, const VitConfig& config, const PixelSize& s
       patch_weight_((weights / "embeddings" / "patch_embedding")
                         .vector("weight", {config.hidden, 3, patch_size_, patch_size_})),
       patch_bias_((weights / "embeddings" / "patch_embedding").vector("bias", {config.hidden})),
-      final_norm_(weights / "post_layernorm", config.hidden, config.layer_norm_eps) {
+      final_norm_(weights / "post_layernorm", config.hidden, config.final_norm_eps) {
   layers_.reserve(static_cast<std::size_t>(config.layers));
   for (std::int64_t i = 0; i < config.layers; ++i) {
     layers_.emplace_back(weights / "encoder" / "layers" / i, config);

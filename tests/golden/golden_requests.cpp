@@ -67,8 +67,10 @@ void expect_equal(const Generation& got, const Json& request) {
     EXPECT_EQ(sequence.tokens, ids_of(want[i].at("tokens"))) << "sequence " << i;
     EXPECT_EQ(sequence.text, want[i].at("text").string()) << "sequence " << i;
     EXPECT_EQ(to_string(sequence.finish_reason), want[i].at("finish_reason").string());
-    const double score = want[i].at("score").number();
-    EXPECT_NEAR(sequence.score, score, 1e-3 + 1e-4 * std::abs(score)) << "sequence " << i;
+    if (const auto stored = want[i].find("score")) {  // not LAVIS's of a greedy search
+      const double score = stored->number();
+      EXPECT_NEAR(sequence.score, score, 1e-3 + 1e-4 * std::abs(score)) << "sequence " << i;
+    }
   }
 }
 

@@ -187,6 +187,33 @@ TEST_P(RetrievalGoldenTest, StageTensorsEqualTheReferences) {
   }
 }
 
+// tests/golden/lavis: what LAVIS's Blip2ITM answers with the same weights.
+TEST(LavisRetrieval, MatchesAsLavis) {
+  const Json golden = Json::read(kSource / "tests/golden/lavis/blip2_itm.json");
+  const ImageTextMatcher matcher =
+      ImageTextMatcher::load(kCheckpoints / "blip2_itm", {.compat = Compat::lavis});
+  std::vector<TextEncoding> texts;
+  std::size_t cut = 0;
+  for (const Json& text : golden.at("texts").elements()) {
+    SCOPED_TRACE(text.at("text").string());
+    texts.push_back(matcher.encode(text.at("text").string()));
+    const std::vector<std::int64_t> got(texts.back().tokens().begin(), texts.back().tokens().end());
+    EXPECT_EQ(got, text.at("tokens").integers());
+    cut += got.size() == 32 ? 1 : 0;
+  }
+  EXPECT_GE(cut, 2u);
+  for (const Json& row : golden.at("images").elements()) {
+    const ImageEncoding image = matcher.encode(Image::open(kImages / row.at("image").string()));
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      const std::vector<double> logits = row.at("match")[i].numbers();
+      EXPECT_NEAR(matcher.match(image, texts[i]).logits[0], logits[0], kTolerance);
+      EXPECT_NEAR(matcher.match(image, texts[i]).logits[1], logits[1], kTolerance);
+      EXPECT_NEAR(matcher.similarity(image, texts[i]), row.at("similarity")[i].number(),
+                  kTolerance);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Checkpoints, RetrievalGoldenTest, testing::ValuesIn(checkpoint_names()),
                          [](const auto& test) { return test.param; });
 

@@ -47,6 +47,7 @@ Object options_of(const GenerationConfig& options, const Settings& settings,
           {"exif", name_of(settings.decode.exif)},
           {"background", name_of(settings.decode.background)},
           {"interpolate_pos_encoding", settings.load.interpolate_pos_encoding},
+          {"compat", to_string(info.compat)},
           {"dtype", info.precision},
           {"device", info.device},
           {"threads", info.threads}};
@@ -72,6 +73,10 @@ std::string to_json(const Generation& generation, const Settings& settings, cons
   }
   object["prompt_tokens"] = generation.prompt_tokens;
   object["qformer_tokens"] = generation.qformer_tokens;
+  if (info.compat == Compat::lavis) {
+    object["prompt_tokens_cut"] = generation.prompt_tokens_cut;
+    object["qformer_tokens_cut"] = generation.qformer_tokens_cut;
+  }
   object["options"] = options_of(generation.options, settings, info);
   const Timings& timings = generation.timings;
   object["timings_ms"] = {{"load", timings.load},       {"image", timings.image},
@@ -90,6 +95,7 @@ std::string to_json(const ModelInfo& info, bool with_tensors) {
                    {"needs_instruction", info.needs_instruction},
                    {"device", info.device},
                    {"precision", info.precision},
+                   {"compat", to_string(info.compat)},
                    {"threads", info.threads},
                    {"parameters", info.parameters},
                    {"weight_bytes", info.weight_bytes},
@@ -122,6 +128,21 @@ std::string to_json(const ModelInfo& info, bool with_tensors) {
 
 std::string to_json(const TokenizedText& tokens) {
   return dump({{"lm", tokens.language}, {"qformer", tokens.qformer}});
+}
+
+std::string to_json(const Ranking& ranking, const ModelInfo& info) {
+  Object candidates = Object::array();
+  for (const RankedCandidate& candidate : ranking.ranked) {
+    candidates.push_back({{"text", ranking.candidates[candidate.index]},
+                          {"index", candidate.index},
+                          {"score", candidate.score},
+                          {"probability", candidate.probability},
+                          {"tokens", candidate.tokens},
+                          {"logprobs", candidate.logprobs}});
+  }
+  return dump({{"image", ranking.image},
+               {"candidates", std::move(candidates)},
+               {"compat", to_string(info.compat)}});
 }
 
 std::string to_json(const Comparison& pair) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "cli/options.h"
 #include "instructblip/generation.h"
@@ -17,11 +18,19 @@ struct Comparison {
   float similarity;
 };
 
+// What `rank` says of a picture.
+struct Ranking {
+  std::string image;
+  std::vector<std::string> candidates;
+  std::vector<RankedCandidate> ranked;
+};
+
 // One line each, without its end. Bytes that are not UTF-8 become U+FFFD.
 std::string to_json(const Generation& generation, const Settings& settings, const ModelInfo& info);
 std::string to_json(const ModelInfo& info, bool with_tensors);
 std::string to_json(const TokenizedText& tokens);
 std::string to_json(const Comparison& pair);
+std::string to_json(const Ranking& ranking, const ModelInfo& info);
 
 // New tokens of the first answer over the time of decoding; 0 where there was no step to time.
 double tokens_per_second(const Generation& generation);

@@ -12,29 +12,6 @@
 namespace instructblip::cli {
 namespace {
 
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    lines.push_back(text.substr(begin, end - begin));
-    if (lines.back().ends_with('\r')) lines.back().pop_back();
-    begin = end + 1;
-  }
-  return lines;
-}
-
-std::vector<std::string> texts_of(const Settings& settings) {
-  std::vector<std::string> texts;
-  for (const std::string& text : settings.texts) {
-    if (text != "-") {
-      texts.push_back(text);
-      continue;
-    }
-    for (std::string& line : lines_of(text_or_input(text))) texts.push_back(std::move(line));
-  }
-  return texts;
-}
-
 // Prints each pair as it comes, or all of them as a table at the end.
 class PairPrinter {
  public:
@@ -62,7 +39,7 @@ class PairPrinter {
 }  // namespace
 
 ExitCode match_command(Session& session) {
-  const std::vector<std::string> texts = texts_of(session.settings);
+  const std::vector<std::string> texts = texts_or_lines(session.settings.texts);
   const Pictures pictures(session.settings.images, session.settings.decode);
   const ImageTextMatcher matcher = session.load_matcher();
   std::vector<TextEncoding> encoded;

@@ -22,6 +22,8 @@ struct Settings {
   std::vector<std::string> features;
   std::optional<std::string> instruction;
   std::vector<std::string> texts;
+  std::vector<std::string> candidates;
+  RankOptions rank;
   std::string output;
   GenerationConfig generation;
   LoadOptions load;

@@ -88,6 +88,10 @@ Invocation parse_command(const CommandRow& command, std::span<const std::string>
     }
     given.insert(read_option(arguments, at, command, invocation.settings).name);
   }
+  // LAVIS opens pictures without looking at it.
+  if (invocation.settings.load.compat == Compat::lavis && !given.contains("exif")) {
+    invocation.settings.decode.exif = ExifOrientation::ignore;
+  }
   for (const std::string_view name : command.required) {
     if (given.contains(name)) continue;
     refuse(std::string(command.name) + ": --" + std::string(name) + " is missing",

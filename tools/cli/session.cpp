@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -39,6 +40,17 @@ std::string read_input() {
   if (text.ends_with('\n')) text.pop_back();
   if (text.ends_with('\r')) text.pop_back();
   return text;
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    lines.push_back(text.substr(begin, end - begin));
+    if (lines.back().ends_with('\r')) lines.back().pop_back();
+    begin = end + 1;
+  }
+  return lines;
 }
 
 LoadOptions without_weights(LoadOptions options) {
@@ -86,5 +98,17 @@ template Pipeline Session::load<Pipeline>(LoadOptions options);
 template ImageTextMatcher Session::load<ImageTextMatcher>(LoadOptions options);
 
 std::string text_or_input(const std::string& text) { return text == "-" ? read_input() : text; }
+
+std::vector<std::string> texts_or_lines(const std::vector<std::string>& texts) {
+  std::vector<std::string> all;
+  for (const std::string& text : texts) {
+    if (text != "-") {
+      all.push_back(text);
+      continue;
+    }
+    for (std::string& line : lines_of(read_input())) all.push_back(std::move(line));
+  }
+  return all;
+}
 
 }  // namespace instructblip::cli

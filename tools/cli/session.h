@@ -1,6 +1,9 @@
 // What every command works with.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "cli/failure.h"
 #include "cli/interrupt.h"
 #include "cli/options.h"
@@ -40,9 +43,12 @@ class Session {
 
 // `text`, or what stands on standard input where it is "-", without one final line end.
 std::string text_or_input(const std::string& text);
+// `texts`, with the lines of standard input in place of "-".
+std::vector<std::string> texts_or_lines(const std::vector<std::string>& texts);
 
 ExitCode run_command(Session& session);
 ExitCode match_command(Session& session);
+ExitCode rank_command(Session& session);
 ExitCode features_command(Session& session);
 ExitCode info_command(Session& session);
 ExitCode tokenize_command(Session& session);

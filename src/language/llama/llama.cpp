@@ -11,13 +11,19 @@ namespace instructblip {
 namespace {
 
 // A tied head is not stored a second time.
-nn::Linear read_head(const nn::Weights& weights, const LlamaConfig& config,
-                     const nn::Embedding& embedding) {
+nn::Linear read_whole_head(const nn::Weights& weights, const LlamaConfig& config,
+                           const nn::Embedding& embedding) {
   if (config.tie_word_embeddings) {
     weights.ignore("lm_head.weight");
     return nn::Linear(embedding.table(), {});
   }
   return nn::Linear(weights / "lm_head", config.hidden, config.vocabulary, nn::Linear::Bias::none);
+}
+
+nn::Linear read_head(const nn::Weights& weights, const LlamaConfig& config,
+                     const nn::Embedding& embedding) {
+  const nn::Linear head = read_whole_head(weights, config, embedding);
+  return config.answer_rows ? head.first_rows(*config.answer_rows) : head;
 }
 
 }  // namespace

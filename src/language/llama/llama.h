@@ -25,7 +25,7 @@ class Llama final : public LanguageModel {
   at::Tensor prefill(std::span<LanguageState* const> states) const override;
   at::Tensor step(std::span<const LanguageStep> steps) const override;
   std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const override;
-  std::int64_t vocabulary() const override { return embedding_.rows(); }
+  std::int64_t vocabulary() const override { return head_.rows(); }
   std::int64_t width() const override { return embedding_.width(); }
   std::optional<std::int64_t> max_positions() const override { return window_; }
 

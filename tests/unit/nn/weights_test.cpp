@@ -1,5 +1,6 @@
 #include "nn/weights.h"
 
+#include <ATen/ops/from_blob.h>
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -50,7 +51,7 @@ TEST_P(AccountingTest, OneErrorNamesEveryTensorThatDoesNotFit) {
   nn::WeightLoader loader(store({{"a.weight", DType::f32, {2, 3}, bytes_},
                                  {"b.bias", DType::i32, {6}, bytes_},
                                  {"left.over", DType::f32, {6}, bytes_}}),
-                          nn::HeldAs::f32, GetParam());
+                          {nn::HeldAs::f32, GetParam()});
   const nn::Weights root = loader.root();
   (root / "a").matrix("weight", {3, 2});
   (root / "b").vector("bias", {6});
@@ -70,26 +71,54 @@ TEST_F(WeightsTest, BuffersAndIgnoredTensorsAreAccountedFor) {
   nn::WeightLoader loader(store({{"x.position_ids", DType::i64, {3}, bytes_},
                                  {"y.rotary_emb.inv_freq", DType::f32, {6}, bytes_},
                                  {"copy.weight", DType::f32, {6}, bytes_}}),
-                          nn::HeldAs::f32, nn::Values::read);
+                          {nn::HeldAs::f32, nn::Values::read});
   (loader.root() / "copy").ignore("weight");
   EXPECT_EQ(message_of(loader), "");
 }
 
 TEST_F(WeightsTest, HoldsMatricesAsAskedAndVectorsAsFloat) {
   nn::WeightLoader loader(
-      store({{"m", DType::f32, {2, 3}, bytes_}, {"v", DType::f32, {6}, bytes_}}), nn::HeldAs::f16,
-      nn::Values::read);
+      store({{"m", DType::f32, {2, 3}, bytes_}, {"v", DType::f32, {6}, bytes_}}),
+      {nn::HeldAs::f16, nn::Values::read});
   EXPECT_EQ(loader.root().matrix("m", {2, 3}).scalar_type(), at::kHalf);
   EXPECT_EQ(loader.root().vector("v", {6}).scalar_type(), at::kFloat);
   EXPECT_EQ(loader.parameters(), 12);
   EXPECT_EQ(loader.bytes(), 6 * 2 + 6 * 4);
 }
 
+// As a model computes that was loaded in half precision and widened afterwards.
+TEST_F(WeightsTest, ValuesAreRoundedWhereTheRuleSaysSo) {
+  values_ = {1.0F, 1.0009766F, 1.00049F, 3.14159F, -2.71828F, 1e-3F};
+  const auto opened = store({{"half.m", DType::f32, {2, 3}, bytes_},
+                             {"brain.v", DType::f32, {6}, bytes_},
+                             {"plain", DType::f32, {6}, bytes_}});
+  const auto rule = [](std::string_view tensor) -> std::optional<DType> {
+    if (tensor == "half.m") return DType::f16;
+    if (tensor == "brain.v") return DType::bf16;
+    return std::nullopt;
+  };
+  const at::Tensor exact = at::from_blob(values_.data(), {6}, at::kFloat);
+  const auto values = [](const at::Tensor& tensor) {
+    const at::Tensor flat = tensor.reshape({-1}).to(at::kFloat).contiguous();
+    return std::vector<float>(flat.const_data_ptr<float>(), flat.const_data_ptr<float>() + 6);
+  };
+  for (const nn::HeldAs held : {nn::HeldAs::f32, nn::HeldAs::f16}) {
+    nn::WeightLoader loader(opened, {.held_as = held, .rounded_to = rule});
+    const nn::Weights root = loader.root();
+    EXPECT_EQ(values((root / "half").matrix("m", {2, 3})), values(exact.to(at::kHalf)));
+    EXPECT_EQ(values((root / "brain").vector("v", {6})), values(exact.to(at::kBFloat16)));
+    EXPECT_EQ(values(root.vector("plain", {6})), values_);
+    loader.finish();
+  }
+}
+
 TEST_F(WeightsTest, LeftAloneTensorsAreCountedAndHaveNoData) {
   int calls = 0;
   nn::WeightLoader loader(
-      store({{"m", DType::f32, {2, 3}, bytes_}, {"v", DType::f32, {6}, bytes_}}), nn::HeldAs::f16,
-      nn::Values::leave, [&](std::int64_t, std::int64_t) { ++calls; });
+      store({{"m", DType::f32, {2, 3}, bytes_}, {"v", DType::f32, {6}, bytes_}}),
+      {.held_as = nn::HeldAs::f16,
+       .values = nn::Values::leave,
+       .progress = [&](std::int64_t, std::int64_t) { ++calls; }});
   EXPECT_TRUE(loader.root().matrix("m", {2, 3}).is_meta());
   EXPECT_TRUE(loader.root().vector("v", {6}).is_meta());
   EXPECT_EQ(loader.parameters(), 12);
@@ -100,15 +129,15 @@ TEST_F(WeightsTest, LeftAloneTensorsAreCountedAndHaveNoData) {
 
 TEST_F(WeightsTest, FloatWeightsAreUsedWhereTheyLie) {
   const auto opened = store({{"m", DType::f32, {2, 3}, bytes_}});
-  nn::WeightLoader loader(opened, nn::HeldAs::f32, nn::Values::read);
+  nn::WeightLoader loader(opened, {nn::HeldAs::f32, nn::Values::read});
   const at::Tensor matrix = loader.root().matrix("m", {2, 3});
   EXPECT_EQ(matrix.data_ptr(), opened->find("m")->bytes.data());
 }
 
 TEST_F(WeightsTest, RefusesF16ForValuesBeyondItsRange) {
   values_[3] = 70000;
-  nn::WeightLoader loader(store({{"m", DType::f32, {2, 3}, bytes_}}), nn::HeldAs::f16,
-                          nn::Values::read);
+  nn::WeightLoader loader(store({{"m", DType::f32, {2, 3}, bytes_}}),
+                          {nn::HeldAs::f16, nn::Values::read});
   EXPECT_THROW(loader.root().matrix("m", {2, 3}), Error);
 }
 
@@ -152,7 +181,7 @@ class LargeTableTest : public WeightsTest, public testing::WithParamInterface<bo
 TEST_P(LargeTableTest, KeepsItsValuesInEveryType) {
   const auto opened = store_of_table(GetParam());
   for (const nn::HeldAs held : {nn::HeldAs::f32, nn::HeldAs::f16}) {
-    nn::WeightLoader loader(opened, held, nn::Values::read);
+    nn::WeightLoader loader(opened, {held, nn::Values::read});
     const at::Tensor wide = loader.root().matrix("m", {kRows, kColumns}).to(at::kFloat);
     const float* got = wide.const_data_ptr<float>();
     std::int64_t wrong = 0;
@@ -163,7 +192,7 @@ TEST_P(LargeTableTest, KeepsItsValuesInEveryType) {
 
 TEST_P(LargeTableTest, IsConvertedWithoutBeingInMemoryTwice) {
   const auto opened = store_of_table(GetParam());
-  nn::WeightLoader loader(opened, nn::HeldAs::f16, nn::Values::read);
+  nn::WeightLoader loader(opened, {nn::HeldAs::f16, nn::Values::read});
   loader.root().matrix("m", {kRows, kColumns});  // what the first time alone needs
   if (!forget_peak()) GTEST_SKIP() << "the peak of resident memory cannot be reset";
   const std::int64_t before = kilobytes("VmRSS:"), file_before = kilobytes("RssFile:");

@@ -60,10 +60,12 @@ std::unique_ptr<const Pipeline::Impl> load(const std::string& name, bool short_o
   auto compute = std::make_unique<nn::ComputeThread>(1);
   ModelInfo info;
   info.stop_tokens = config.generation.eos;
-  auto stages = build_stages(store, options, *compute, info, [&](const nn::Weights& root) {
-    return std::make_unique<Stages>(
-        root, config, VisionEncoder::PixelSize{image.height, image.width, /*interpolate=*/false});
-  });
+  auto stages =
+      build_stages(store, read_as(options, nullptr), *compute, info, [&](const nn::Weights& root) {
+        return std::make_unique<Stages>(
+            root, config,
+            VisionEncoder::PixelSize{image.height, image.width, /*interpolate=*/false});
+      });
   if (short_of_memory) {
     stages->language = std::make_unique<ShortOfMemory>(std::move(stages->language));
   }

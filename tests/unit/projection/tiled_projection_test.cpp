@@ -23,8 +23,8 @@ const test::NamedShapes kShapes = {{"multi_modal_projector.linear_1.weight", {kW
 
 TiledProjection projection_of(const test::TempDirectory& directory) {
   const TiledProjectionConfig config = {{}, {{{28, 56}, {56, 56}}, 28, kSide}};
-  nn::WeightLoader loader(test::varied_store(directory, kShapes), nn::HeldAs::f32,
-                          nn::Values::read);
+  nn::WeightLoader loader(test::varied_store(directory, kShapes),
+                          {nn::HeldAs::f32, nn::Values::read});
   TiledProjection projection(loader.root(), config, {4, kWidth});
   loader.finish();
   return projection;

@@ -1,0 +1,110 @@
+#include "decoding/candidate_scoring.h"
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "decoding/log_softmax.h"
+#include "decoding/watch.h"
+#include "instructblip/error.h"
+
+namespace instructblip {
+namespace {
+
+class CandidateScoring final : public Search {
+ public:
+  CandidateScoring(DecodeRequest request, std::vector<std::vector<std::int32_t>> candidates,
+                   std::size_t vocabulary)
+      : Search(vocabulary),
+        request_(std::move(request)),
+        watch_(request_),
+        candidates_(std::move(candidates)),
+        logprobs_(candidates_.size()),
+        rows_(candidates_.size(), 0),
+        going_on_(candidates_.size()) {
+    std::iota(going_on_.begin(), going_on_.end(), std::size_t{0});
+    // Those with the same beginning stand together, and so they do after every step.
+    std::ranges::stable_sort(going_on_, {}, [this](std::size_t i) { return candidates_[i]; });
+  }
+
+  std::vector<DecodedSequence> result() override {
+    std::vector<DecodedSequence> sequences;
+    for (std::size_t i = 0; i < candidates_.size(); ++i) {
+      const double sum = std::accumulate(logprobs_[i].begin(), logprobs_[i].end(), 0.0);
+      sequences.push_back(
+          {std::move(candidates_[i]), FinishReason::stop, sum, std::move(logprobs_[i])});
+    }
+    return sequences;
+  }
+
+ private:
+  std::optional<Step> propose() override {
+    if (going_on_.empty()) return std::nullopt;
+    if (watch_.cancelled(static_cast<int>(length_))) {
+      throw Error(ErrorCode::cancelled, "rank: stopped before every candidate had its score");
+    }
+    return Step{sources_, tokens_};
+  }
+
+  void extend(std::span<const float> logits) override {
+    std::vector<LogNormalizer> normalizers;
+    for (std::size_t row = 0; row * vocabulary() < logits.size(); ++row) {
+      normalizers.push_back(log_normalizer(logits.subspan(row * vocabulary(), vocabulary())));
+    }
+    for (const std::size_t i : going_on_) {
+      const auto token = static_cast<std::size_t>(candidates_[i][length_]);
+      logprobs_[i].push_back(normalizers[rows_[i]](logits[rows_[i] * vocabulary() + token]));
+    }
+    read_on();
+  }
+
+  // A row for each different beginning, one token longer than before, that some candidate goes on
+  // from.
+  void read_on() {
+    ++length_;
+    std::erase_if(going_on_, [this](std::size_t i) { return candidates_[i].size() == length_; });
+    sources_.clear();
+    tokens_.clear();
+    std::optional<std::pair<std::size_t, std::int32_t>> last;  // row before, token
+    for (const std::size_t i : going_on_) {
+      const std::pair here(rows_[i], candidates_[i][length_ - 1]);
+      if (here != last) {
+        sources_.push_back(static_cast<std::int32_t>(here.first));
+        tokens_.push_back(here.second);
+        last = here;
+      }
+      rows_[i] = tokens_.size() - 1;
+    }
+  }
+
+  DecodeRequest request_;
+  Watch watch_;
+  std::vector<std::vector<std::int32_t>> candidates_;
+  std::vector<std::vector<float>> logprobs_;    // of the tokens that have been scored
+  std::vector<std::size_t> rows_;               // of each candidate in the logits of this step
+  std::vector<std::size_t> going_on_;           // candidates with tokens left, sorted by tokens
+  std::vector<std::int32_t> sources_, tokens_;  // of this step
+  std::size_t length_ = 0;                      // tokens of each that have been scored
+};
+
+}  // namespace
+
+std::unique_ptr<Search> make_candidate_scoring(DecodeRequest request,
+                                               std::vector<std::vector<std::int32_t>> candidates,
+                                               std::int64_t vocabulary) {
+  for (const auto& candidate : candidates) {
+    for (const std::int32_t token : candidate) {
+      if (token < vocabulary) continue;
+      throw Error(ErrorCode::invalid_argument,
+                  "rank: a candidate has token " + std::to_string(token) +
+                      ", expected tokens below " + std::to_string(vocabulary) +
+                      ", which the language model can answer with");
+    }
+  }
+  return std::make_unique<CandidateScoring>(std::move(request), std::move(candidates),
+                                            static_cast<std::size_t>(vocabulary));
+}
+
+}  // namespace instructblip
