@@ -1,5 +1,7 @@
 #include "language/packing.h"
 
+#include <ATen/ops/cat.h>
+
 #include <utility>
 
 namespace instructblip {
@@ -8,7 +10,7 @@ PackedPrompts::PackedPrompts(std::span<LanguageState* const> states) {
   std::vector<at::Tensor> rows;
   std::int64_t first = 0;
   for (LanguageState* state : states) {
-    parts_.push_back({state, first, state->prompt.size(1)});
+    parts_.push_back({{first, state->prompt.size(1)}, state});
     first += state->prompt.size(1);
     rows.push_back(state->prompt);
   }
@@ -17,27 +19,27 @@ PackedPrompts::PackedPrompts(std::span<LanguageState* const> states) {
 
 PackedPrompts::~PackedPrompts() {
   if (kept_) return;
-  for (const Part& part : parts_) {
+  for (const PromptPart& part : parts_) {
     part.state->cache.clear();
     part.state->memories.clear();
   }
 }
 
 void PackedPrompts::keep() {
-  for (const Part& part : parts_) part.state->prompt = at::Tensor();
+  for (const PromptPart& part : parts_) part.state->prompt = at::Tensor();
   kept_ = true;
 }
 
 std::vector<std::int64_t> PackedPrompts::positions() const {
   std::vector<std::int64_t> positions;
-  for (const Part& part : parts_) {
+  for (const PromptPart& part : parts_) {
     for (std::int64_t i = 0; i < part.count; ++i) positions.push_back(i);
   }
   return positions;
 }
 
 at::Tensor PackedPrompts::last_rows(const at::Tensor& x) const {
-  return by_part(parts_, 0, [&](const Part& part, std::size_t) {
+  return nn::by_part(parts(), 0, [&](const PromptPart& part, std::size_t) {
     return x[0].narrow(0, part.first + part.count - 1, 1);
   });
 }
@@ -52,23 +54,23 @@ PackedStep::PackedStep(std::span<const LanguageStep> steps) {
     for (const LanguageStep& step : steps) {
       step.state->cache.begin_step(step.sources);
       const auto rows = static_cast<std::int64_t>(step.tokens.size());
-      parts_.push_back({step.state, first, rows});
+      parts_.push_back({{first, rows}, step.state});
       first += rows;
     }
   } catch (...) {  // there is no destructor yet
-    for (const Part& part : parts_) part.state->cache.undo_step();
+    for (const PromptPart& part : parts_) part.state->cache.undo_step();
     throw;
   }
 }
 
 PackedStep::~PackedStep() {
   if (kept_) return;
-  for (const Part& part : parts_) part.state->cache.undo_step();
+  for (const PromptPart& part : parts_) part.state->cache.undo_step();
 }
 
 std::vector<std::int64_t> PackedStep::positions() const {
   std::vector<std::int64_t> positions;
-  for (const Part& part : parts_) {
+  for (const PromptPart& part : parts_) {
     positions.insert(positions.end(), static_cast<std::size_t>(part.count),
                      part.state->cache.length() - 1);
   }

@@ -58,9 +58,9 @@ at::Tensor LlamaLayer::finish(const at::Tensor& x, const at::Tensor& attended) c
 }
 
 at::Tensor LlamaLayer::prefill(const at::Tensor& x, const Rotation& rotation,
-                               std::span<const Part> parts) const {
+                               std::span<const PromptPart> parts) const {
   const Heads heads = project(x, rotation);
-  return finish(x, by_part(parts, 1, [&](const Part& part, std::size_t) {
+  return finish(x, nn::by_part(parts, 1, [&](const PromptPart& part, std::size_t) {
                   const at::Tensor keys = part.of(heads.keys, 2), values = part.of(heads.values, 2);
                   part.state->cache.store_prompt(index_, keys, values);
                   return nn::attention(part.of(heads.queries, 2), keys, values, over_prompt_);
@@ -68,9 +68,9 @@ at::Tensor LlamaLayer::prefill(const at::Tensor& x, const Rotation& rotation,
 }
 
 at::Tensor LlamaLayer::step(const at::Tensor& x, const Rotation& rotation,
-                            std::span<const Part> parts) const {
+                            std::span<const PromptPart> parts) const {
   const Heads heads = project(x, rotation);
-  return finish(x, by_part(parts, 0, [&](const Part& part, std::size_t) {
+  return finish(x, nn::by_part(parts, 0, [&](const PromptPart& part, std::size_t) {
                   const nn::KvView view = part.state->cache.append(index_, part.of(heads.keys, 0),
                                                                    part.of(heads.values, 0));
                   return nn::cached_attention(part.of(heads.queries, 0), view, over_cache_);

@@ -25,9 +25,10 @@ class LlamaLayer {
 
   // Whole prompts, each causally: x [1, P, L] -> [1, P, L]; keys and values go to the caches.
   at::Tensor prefill(const at::Tensor& x, const Rotation& rotation,
-                     std::span<const Part> parts) const;
+                     std::span<const PromptPart> parts) const;
   // The position that the caches have begun: x [R, 1, L] -> [R, 1, L].
-  at::Tensor step(const at::Tensor& x, const Rotation& rotation, std::span<const Part> parts) const;
+  at::Tensor step(const at::Tensor& x, const Rotation& rotation,
+                  std::span<const PromptPart> parts) const;
 
  private:
   struct Heads {

@@ -23,9 +23,9 @@ class OptLayer {
   OptLayer(const nn::Weights& weights, const OptConfig& config, std::int64_t index);
 
   // Whole prompts, each causally: x [1, P, D] -> [1, P, D]; keys and values go to the caches.
-  at::Tensor prefill(const at::Tensor& x, std::span<const Part> parts) const;
+  at::Tensor prefill(const at::Tensor& x, std::span<const PromptPart> parts) const;
   // The position that the caches have begun: x [R, 1, D] -> [R, 1, D].
-  at::Tensor step(const at::Tensor& x, std::span<const Part> parts) const;
+  at::Tensor step(const at::Tensor& x, std::span<const PromptPart> parts) const;
 
  private:
   struct Heads {

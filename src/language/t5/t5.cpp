@@ -70,7 +70,7 @@ std::vector<std::int32_t> T5::history(std::span<const std::int32_t>) const {
 
 void T5::encode(const PackedPrompts& prompts) const {
   std::vector<at::Tensor> biases;  // [1, H, P, P] of each prompt
-  for (const Part& part : prompts.parts()) {
+  for (const PromptPart& part : prompts.parts()) {
     biases.push_back(encoder_bias_.between(0, part.count, part.count));
   }
   at::Tensor x = prompts.rows();
@@ -94,7 +94,7 @@ at::Tensor T5::prefill(std::span<LanguageState* const> states) const {
 at::Tensor T5::step(std::span<const LanguageStep> steps) const {
   PackedStep packed(steps);
   std::vector<at::Tensor> biases;  // [1, H, 1, T] of each state
-  for (const Part& part : packed.parts()) {
+  for (const PromptPart& part : packed.parts()) {
     const std::int64_t length = part.state->cache.length();
     biases.push_back(decoder_bias_.between(length - 1, 1, length));
   }

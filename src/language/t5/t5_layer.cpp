@@ -52,12 +52,12 @@ T5EncoderBlock::T5EncoderBlock(const nn::Weights& weights, const T5Config& confi
       feed_forward_(weights / "layer" / 1 / "DenseReluDense", config) {}
 
 at::Tensor T5EncoderBlock::forward(const at::Tensor& x, std::span<const at::Tensor> biases,
-                                   std::span<const Part> parts) const {
+                                   std::span<const PromptPart> parts) const {
   const at::Tensor normed = before_attention_(x);
   const at::Tensor queries = attention_.queries(normed);
   const at::Tensor keys = attention_.keys(normed);
   const at::Tensor values = attention_.values(normed);
-  const at::Tensor seen = by_part(parts, 1, [&](const Part& part, std::size_t i) {
+  const at::Tensor seen = nn::by_part(parts, 1, [&](const PromptPart& part, std::size_t i) {
     return nn::attention(part.of(queries, 2), part.of(keys, 2), part.of(values, 2),
                          with_bias(biases[i]));
   });
@@ -76,29 +76,30 @@ T5DecoderBlock::T5DecoderBlock(const nn::Weights& weights, const T5Config& confi
       cross_(weights / "layer" / 1 / "EncDecAttention", config),
       feed_forward_(weights / "layer" / 2 / "DenseReluDense", config) {}
 
-void T5DecoderBlock::remember(const at::Tensor& encoded, std::span<const Part> parts) const {
+void T5DecoderBlock::remember(const at::Tensor& encoded, std::span<const PromptPart> parts) const {
   const at::Tensor keys = cross_.keys(encoded), values = cross_.values(encoded);  // [1, H, P, d]
-  for (const Part& part : parts) {
+  for (const PromptPart& part : parts) {
     part.state->memories.push_back(
         {part.of(keys, 2).contiguous(), part.of(values, 2).contiguous()});
   }
 }
 
 at::Tensor T5DecoderBlock::look_back(const at::Tensor& x, std::span<const at::Tensor> biases,
-                                     std::span<const Part> parts) const {
+                                     std::span<const PromptPart> parts) const {
   const at::Tensor normed = before_self_(x);
   const at::Tensor queries = self_.queries(normed);  // [R, H, 1, d]
   const at::Tensor keys = self_.keys(normed), values = self_.values(normed);
-  return self_.output(by_part(parts, 0, [&](const Part& part, std::size_t i) {
+  return self_.output(nn::by_part(parts, 0, [&](const PromptPart& part, std::size_t i) {
     const nn::KvView view = part.state->cache.append(index_, part.of(keys, 0), part.of(values, 0));
     return nn::cached_attention(part.of(queries, 0), view, with_bias(biases[i]));
   }));
 }
 
-at::Tensor T5DecoderBlock::look_at_prompt(const at::Tensor& x, std::span<const Part> parts) const {
+at::Tensor T5DecoderBlock::look_at_prompt(const at::Tensor& x,
+                                          std::span<const PromptPart> parts) const {
   // All hypotheses look at the same memory: they are so many queries of one attention.
   const at::Tensor queries = cross_.queries(before_cross_(x)).transpose(0, 2);  // [1, H, R, d]
-  const at::Tensor seen = by_part(parts, 1, [&](const Part& part, std::size_t) {
+  const at::Tensor seen = nn::by_part(parts, 1, [&](const PromptPart& part, std::size_t) {
     const CrossMemory& memory = part.state->memories[static_cast<std::size_t>(index_)];
     return nn::attention(part.of(queries, 2), memory.keys, memory.values, with_bias({}));
   });                                          // [1, R, H * d]
@@ -106,7 +107,7 @@ at::Tensor T5DecoderBlock::look_at_prompt(const at::Tensor& x, std::span<const P
 }
 
 at::Tensor T5DecoderBlock::step(const at::Tensor& x, std::span<const at::Tensor> biases,
-                                std::span<const Part> parts) const {
+                                std::span<const PromptPart> parts) const {
   at::Tensor h = x + look_back(x, biases, parts);
   h = h + look_at_prompt(h, parts);
   return h + feed_forward_.forward(before_feed_forward_(h));

@@ -53,7 +53,7 @@ class T5EncoderBlock {
   T5EncoderBlock(const nn::Weights& weights, const T5Config& config);
   // x [1, P, L]; of each part a bias [1, H, its P, its P] -> [1, P, L].
   at::Tensor forward(const at::Tensor& x, std::span<const at::Tensor> biases,
-                     std::span<const Part> parts) const;
+                     std::span<const PromptPart> parts) const;
 
  private:
   nn::RmsNorm before_attention_, before_feed_forward_;
@@ -66,16 +66,16 @@ class T5DecoderBlock {
   T5DecoderBlock(const nn::Weights& weights, const T5Config& config, std::int64_t index);
 
   // Adds this block's memory to each part's state; encoded [1, P, L].
-  void remember(const at::Tensor& encoded, std::span<const Part> parts) const;
+  void remember(const at::Tensor& encoded, std::span<const PromptPart> parts) const;
   // The position that the caches have begun: x [R, 1, L]; of each part a bias [1, H, 1, its T] ->
   // [R, 1, L].
   at::Tensor step(const at::Tensor& x, std::span<const at::Tensor> biases,
-                  std::span<const Part> parts) const;
+                  std::span<const PromptPart> parts) const;
 
  private:
   at::Tensor look_back(const at::Tensor& x, std::span<const at::Tensor> biases,
-                       std::span<const Part> parts) const;
-  at::Tensor look_at_prompt(const at::Tensor& x, std::span<const Part> parts) const;
+                       std::span<const PromptPart> parts) const;
+  at::Tensor look_at_prompt(const at::Tensor& x, std::span<const PromptPart> parts) const;
 
   std::int64_t index_;
   nn::RmsNorm before_self_, before_cross_, before_feed_forward_;
