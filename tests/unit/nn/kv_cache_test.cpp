@@ -97,5 +97,64 @@ TEST(KvCache, WorksWithoutAPromptAndWithRowsThatBecomeMore) {
   }
 }
 
+// A step that fails in a middle layer: the layers before have taken its keys and values, those
+// behind have not.
+class HalfDone : public testing::TestWithParam<std::vector<std::vector<std::int32_t>>> {};
+
+constexpr std::int64_t kLayers = 3;
+
+// Row sources of a step, and what each layer takes in it.
+void take(nn::KvCache& cache, const std::vector<std::int32_t>& sources, double seed,
+          std::vector<CopyingCache>& plain) {
+  const auto rows = static_cast<std::int64_t>(sources.size());
+  cache.begin_step(sources);
+  for (std::int64_t layer = 0; layer < kLayers; ++layer) {
+    const at::Tensor added = wave({rows, kHeads, 1, kWidth}, seed + static_cast<double>(layer));
+    const nn::KvView view = cache.append(layer, added, added);
+    CopyingCache& of_layer = plain[static_cast<std::size_t>(layer)];
+    of_layer.step(sources, added);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const at::Tensor& want = of_layer.row(static_cast<std::size_t>(r));
+      ASSERT_EQ(row_of(view, r).sizes(), want.sizes()) << "layer " << layer;
+      ASSERT_EQ(largest_difference(row_of(view, r), want), 0.0) << "layer " << layer;
+    }
+  }
+}
+
+TEST_P(HalfDone, IsUndoneInAllLayers) {
+  const auto& steps = GetParam();
+  for (std::size_t failing = 0; failing < steps.size(); ++failing) {
+    SCOPED_TRACE("step " + std::to_string(failing));
+    const at::Tensor prompt = wave({1, kHeads, 2, kWidth}, 0.2);
+    nn::KvCache cache(kLayers);
+    std::vector<CopyingCache> plain;
+    for (std::int64_t layer = 0; layer < kLayers; ++layer) {
+      cache.store_prompt(layer, prompt, prompt);
+      plain.emplace_back(prompt);
+    }
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      if (i == failing) {
+        const std::int64_t length = cache.length();
+        const at::Tensor other =
+            wave({static_cast<std::int64_t>(steps[i].size()), kHeads, 1, kWidth}, 77);
+        cache.begin_step(steps[i]);
+        cache.append(0, other, other);
+        cache.append(1, other, other);
+        cache.undo_step();
+        EXPECT_EQ(cache.length(), length);
+      }
+      take(cache, steps[i], 10.0 * static_cast<double>(i) + 1, plain);
+    }
+  }
+}
+
+// One hypothesis; several from the first step on; one that becomes several; beams that end.
+INSTANTIATE_TEST_SUITE_P(
+    Steps, HalfDone,
+    testing::Values(std::vector<std::vector<std::int32_t>>(40, {0}),
+                    std::vector<std::vector<std::int32_t>>{{0, 0, 0}, {2, 0, 2}, {1, 1, 0}},
+                    std::vector<std::vector<std::int32_t>>{{0}, {0}, {0, 0}, {1, 0}, {1, 1}},
+                    std::vector<std::vector<std::int32_t>>{{0, 0, 0}, {2, 1}, {1}, {0}}));
+
 }  // namespace
 }  // namespace instructblip
