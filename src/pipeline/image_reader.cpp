@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <map>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -121,34 +120,37 @@ std::vector<ImageReader::Read> ImageReader::read(std::span<const Reading> readin
     for (std::size_t i = 0; i < readings.size(); ++i) read[i] = {readings[i].picture.rows, true};
     return read;
   }
-  // Pictures with the same instruction are read together.
-  std::map<std::vector<std::int32_t>, std::vector<std::size_t>> missing;
+  std::vector<ReadingKey> missing;
+  std::unordered_map<ReadingKey, std::vector<std::size_t>, ReadingHash> places;  // in `read`
   for (std::size_t i = 0; i < readings.size(); ++i) {
     const auto& [picture, instruction] = readings[i];
     ReadingKey key{picture.id, {instruction.begin(), instruction.end()}};
-    if (const auto found = read_.find(key)) {
+    if (const auto known = places.find(key); known != places.end()) {
+      known->second.push_back(i);
+    } else if (const auto found = read_.find(key)) {
       read[i] = {*found, true};
     } else {
-      missing[std::move(key.instruction)].push_back(i);
+      places[key] = {i};
+      missing.push_back(std::move(key));
     }
   }
-  for (const auto& [instruction, places] : missing) {
-    in_passes(places.size(), [&](std::size_t first, std::size_t count) {
-      std::vector<at::Tensor> inputs;
-      for (std::size_t i = 0; i < count; ++i) {
-        inputs.push_back(readings[places[first + i]].picture.rows);
-      }
-      const at::Tensor queries =
-          finite(stages_.qformer->forward(instruction, stacked(inputs)), "Q-Former");
-      for (std::size_t i = 0; i < count; ++i) {
-        const std::size_t place = places[first + i];
-        read[place] = {own_rows(queries, static_cast<std::int64_t>(i), 1), false};
-        const std::size_t bytes = read[place].queries.nbytes() + instruction.size() * sizeof(int);
-        read_.insert({readings[place].picture.id, instruction}, read[place].queries,
-                     static_cast<std::int64_t>(bytes));
-      }
-    });
-  }
+  in_passes(missing.size(), [&](std::size_t first, std::size_t count) {
+    std::vector<QFormer::Ids> instructions;
+    std::vector<at::Tensor> pictures;
+    for (std::size_t i = first; i < first + count; ++i) {
+      instructions.emplace_back(missing[i].instruction);
+      pictures.push_back(readings[places[missing[i]].front()].picture.rows);
+    }
+    const at::Tensor queries =
+        finite(stages_.qformer->forward_each(instructions, stacked(pictures)), "Q-Former");
+    for (std::size_t i = 0; i < count; ++i) {
+      const ReadingKey& key = missing[first + i];
+      const at::Tensor own = own_rows(queries, static_cast<std::int64_t>(i), 1);
+      for (const std::size_t place : places[key]) read[place] = {own, false};
+      const std::size_t bytes = own.nbytes() + key.instruction.size() * sizeof(int);
+      read_.insert(key, own, static_cast<std::int64_t>(bytes));
+    }
+  });
   const std::lock_guard lock(report_mutex_);
   report_.qformer = read_.usage();
   return read;

@@ -33,7 +33,9 @@ struct Reading {
 
 // Two caches, because the stages read different things: the vision encoder the pixels alone, the
 // Q-Former the picture and the instruction. The first is looked up by the pixels that the encoder
-// would get, compared to the last bit, so that no two pictures are ever taken for each other.
+// would get, compared to the last bit, so that no two pictures are ever taken for each other. Of
+// several callers with the same new picture the first encodes it and the others, whose turn comes
+// later, find it in the cache; a pass that throws leaves nothing behind.
 // Threads: called on the pipeline's compute thread only, but for usage().
 class ImageReader {
  public:
@@ -52,7 +54,7 @@ class ImageReader {
     at::Tensor queries;  // [1, Q, D]; the visual rows without a Q-Former
     bool cached;
   };
-  // Errors: as see().
+  // Equal ones, and those that are in the cache, are read once. Errors: as see().
   std::vector<Read> read(std::span<const Reading> readings);
 
   CacheReport usage() const;

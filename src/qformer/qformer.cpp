@@ -4,6 +4,9 @@
 #include <ATen/ops/cat.h>
 
 #include <string_view>
+#include <vector>
+
+#include "nn/packing.h"
 
 namespace instructblip {
 namespace {
@@ -31,25 +34,43 @@ QFormer::QFormer(const nn::Weights& weights, const QFormerConfig& config)
 }
 
 // Positions count the text alone; queries have none.
-at::Tensor QFormer::embed_text(std::span<const std::int32_t> text) const {
+at::Tensor QFormer::embed_text(Ids text) const {
   const auto length = static_cast<std::int64_t>(text.size());
   const at::Tensor positions = text_->positions.table().narrow(0, 0, length).to(at::kFloat);
   return (text_->words(text) + positions).unsqueeze(0);
 }
 
-at::Tensor QFormer::embed(std::span<const std::int32_t> instruction) const {
-  if (instruction.empty()) return embedding_norm_(queries_);
-  return embedding_norm_(at::cat({queries_, embed_text(instruction)}, 1));
+at::Tensor QFormer::embed(std::span<const Ids> instructions) const {
+  std::vector<at::Tensor> rows;
+  for (const Ids instruction : instructions) {
+    rows.push_back(queries_);
+    if (!instruction.empty()) rows.push_back(embed_text(instruction));
+  }
+  return embedding_norm_(at::cat(rows, 1));
 }
 
-at::Tensor QFormer::forward(std::span<const std::int32_t> instruction,
-                            const at::Tensor& visual) const {
-  at::Tensor x = embed(instruction).expand({visual.size(0), -1, -1});  // [B, Q + T, D]
-  for (const QFormerLayer& layer : layers_) x = layer.forward(x, visual);
-  return x.narrow(1, 0, queries_.size(1));  // [B, Q, D]
+at::Tensor QFormer::forward_each(std::span<const Ids> instructions,
+                                 const at::Tensor& visual) const {
+  std::vector<nn::Part> parts;
+  std::int64_t rows = 0;
+  for (const Ids instruction : instructions) {
+    const std::int64_t count = queries_.size(1) + static_cast<std::int64_t>(instruction.size());
+    parts.push_back({rows, count});
+    rows += count;
+  }
+  at::Tensor x = embed(instructions);  // [1, N, D]
+  for (const QFormerLayer& layer : layers_) x = layer.forward(x, parts, visual);
+  return nn::by_part(std::span<const nn::Part>(parts), 0, [&](const nn::Part& part, std::size_t) {
+    return x.narrow(1, part.first, queries_.size(1));
+  });  // [B, Q, D]
 }
 
-at::Tensor QFormer::read(std::span<const std::int32_t> text) const {
+at::Tensor QFormer::forward(Ids instruction, const at::Tensor& visual) const {
+  const std::vector<Ids> instructions(static_cast<std::size_t>(visual.size(0)), instruction);
+  return forward_each(instructions, visual);
+}
+
+at::Tensor QFormer::read(Ids text) const {
   at::Tensor x = embedding_norm_(embed_text(text));  // [1, T, D]
   for (const QFormerLayer& layer : layers_) x = layer.forward_text(x);
   return x;

@@ -25,21 +25,25 @@ class QFormer {
   // `weights` at the checkpoint's root: the queries lie beside `qformer`.
   QFormer(const nn::Weights& weights, const QFormerConfig& config);
 
+  using Ids = std::span<const std::int32_t>;
+
   // `instruction` [T], at most max_positions ids, none where it is not read; `visual` [B, P, V],
   // each picture looked at with the same instruction -> the queries [B, Q, D].
   // Without an instruction the queries are alone.
-  at::Tensor forward(std::span<const std::int32_t> instruction, const at::Tensor& visual) const;
+  at::Tensor forward(Ids instruction, const at::Tensor& visual) const;
+  // Each picture with an instruction of its own, which may differ in length too: see nn/packing.h.
+  at::Tensor forward_each(std::span<const Ids> instructions, const at::Tensor& visual) const;
 
   // The text by itself, without queries or picture: [1, T, D], 1 <= T <= max_positions.
-  at::Tensor read(std::span<const std::int32_t> text) const;
+  at::Tensor read(Ids text) const;
 
  private:
   struct Text {
     nn::Embedding words, positions;
   };
 
-  at::Tensor embed_text(std::span<const std::int32_t> text) const;    // [1, T, D], not normed
-  at::Tensor embed(std::span<const std::int32_t> instruction) const;  // [1, Q + T, D]
+  at::Tensor embed_text(Ids text) const;                      // [1, T, D], not normed
+  at::Tensor embed(std::span<const Ids> instructions) const;  // [1, N, D]
 
   at::Tensor queries_;        // [1, Q, D]
   std::optional<Text> text_;  // none where no instruction is read

@@ -4,6 +4,7 @@
 #include <ATen/ops/cat.h>
 
 #include <cmath>
+#include <vector>
 
 namespace instructblip {
 
@@ -18,11 +19,27 @@ QFormerAttention::QFormerAttention(const nn::Weights& weights, const QFormerConf
       output_(weights / "output" / "dense", config.hidden, config.hidden),
       norm_(weights / "output" / "LayerNorm", config.hidden, config.layer_norm_eps) {}
 
-at::Tensor QFormerAttention::forward(const at::Tensor& x, const at::Tensor& memory) const {
-  const at::Tensor queries = nn::split_heads(query_(x), heads_);      // [B, H, q, D / H]
-  const at::Tensor keys = nn::split_heads(key_(memory), heads_);      // [B, H, k, D / H]
-  const at::Tensor values = nn::split_heads(value_(memory), heads_);  // [B, H, k, D / H]
-  return norm_(output_(nn::attention(queries, keys, values, options_)) + x);
+QFormerAttention::Heads QFormerAttention::heads(const at::Tensor& x,
+                                                const at::Tensor& memory) const {
+  return {nn::split_heads(query_(x), heads_), nn::split_heads(key_(memory), heads_),
+          nn::split_heads(value_(memory), heads_)};
+}
+
+at::Tensor QFormerAttention::finish(const at::Tensor& x, const at::Tensor& seen) const {
+  return norm_(output_(seen) + x);
+}
+
+at::Tensor QFormerAttention::within(const at::Tensor& x, std::span<const nn::Part> parts) const {
+  const auto [queries, keys, values] = heads(x, x);
+  return finish(x, nn::by_part(parts, 1, [&](const nn::Part& part, std::size_t) {
+                  return nn::attention(part.of(queries, 2), part.of(keys, 2), part.of(values, 2),
+                                       options_);
+                }));
+}
+
+at::Tensor QFormerAttention::to(const at::Tensor& memory, const at::Tensor& x) const {
+  const auto [queries, keys, values] = heads(x, memory);
+  return finish(x, nn::attention(queries, keys, values, options_));
 }
 
 QFormerFeedForward::QFormerFeedForward(const nn::Weights& intermediate, const nn::Weights& output,
@@ -49,22 +66,40 @@ QFormerLayer::QFormerLayer(const nn::Weights& weights, const QFormerConfig& conf
   }
 }
 
-at::Tensor QFormerLayer::forward(const at::Tensor& x, const at::Tensor& visual) const {
+at::Tensor QFormerLayer::forward(const at::Tensor& x, std::span<const nn::Part> parts,
+                                 const at::Tensor& visual) const {
   // Queries and instruction tokens attend to each other: the instruction-aware step.
-  const at::Tensor h = self_attention_.forward(x, x);  // [B, Q + T, D]
+  const at::Tensor h = self_attention_.within(x, parts);  // [1, N, D]
 
   // Only the queries look at the image.
-  at::Tensor queries = h.narrow(1, 0, num_queries_);                           // [B, Q, D]
-  if (cross_attention_) queries = cross_attention_->forward(queries, visual);  // [B, Q, D]
+  at::Tensor queries = nn::by_part(parts, 0, [&](const nn::Part& part, std::size_t) {
+    return h.narrow(1, part.first, num_queries_);
+  });                                                                     // [B, Q, D]
+  if (cross_attention_) queries = cross_attention_->to(visual, queries);  // [B, Q, D]
   queries = query_feed_forward_.forward(queries);
-  if (h.size(1) == num_queries_) return queries;
+  if (h.size(1) == queries.size(0) * num_queries_) return queries.view_as(h);
 
-  const at::Tensor text = h.narrow(1, num_queries_, h.size(1) - num_queries_);  // [B, T, D]
-  return at::cat({queries, text_feed_forward_->forward(text)}, 1);
+  const at::Tensor text = nn::by_part(parts, 1, [&](const nn::Part& part, std::size_t) {
+    return h.narrow(1, part.first + num_queries_, part.count - num_queries_);
+  });  // [1, N - B Q, D]
+  return joined(queries, text_feed_forward_->forward(text), parts);
+}
+
+at::Tensor QFormerLayer::joined(const at::Tensor& queries, const at::Tensor& text,
+                                std::span<const nn::Part> parts) const {
+  std::vector<at::Tensor> rows;
+  std::int64_t read = 0;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const std::int64_t tokens = parts[i].count - num_queries_;
+    rows.push_back(queries.narrow(0, static_cast<std::int64_t>(i), 1));
+    rows.push_back(text.narrow(1, read, tokens));
+    read += tokens;
+  }
+  return at::cat(rows, 1);
 }
 
 at::Tensor QFormerLayer::forward_text(const at::Tensor& x) const {
-  return text_feed_forward_->forward(self_attention_.forward(x, x));
+  return text_feed_forward_->forward(self_attention_.to(x, x));
 }
 
 }  // namespace instructblip

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <memory>
+#include <random>
 #include <span>
 #include <string>
 #include <utility>
@@ -27,12 +28,21 @@ inline std::vector<float> varied_values(std::int64_t count, std::size_t seed) {
   return values;
 }
 
+// Values between -1 and 1 without a pattern, which products would average out.
+inline std::vector<float> random_values(std::int64_t count, std::size_t seed) {
+  std::mt19937 random(static_cast<std::mt19937::result_type>(seed));
+  std::vector<float> values(static_cast<std::size_t>(count));
+  for (float& value : values) value = static_cast<float>(random()) / 2147483648.0F - 1.0F;
+  return values;
+}
+
 // The file lies in `directory`, which must outlive the store.
-inline std::shared_ptr<const TensorStore> varied_store(const TempDirectory& directory,
-                                                       const NamedShapes& shapes) {
+inline std::shared_ptr<const TensorStore> varied_store(
+    const TempDirectory& directory, const NamedShapes& shapes,
+    std::vector<float> (*values_of)(std::int64_t count, std::size_t seed) = varied_values) {
   std::vector<std::vector<float>> values;
   for (const auto& [name, shape] : shapes) {
-    values.push_back(varied_values(checked_elements(shape).value(), values.size()));
+    values.push_back(values_of(checked_elements(shape).value(), values.size()));
   }
   std::vector<TensorToWrite> tensors;
   for (std::size_t i = 0; i < shapes.size(); ++i) {
