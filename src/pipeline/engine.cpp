@@ -15,6 +15,7 @@
 #include "pipeline/batch.h"
 #include "pipeline/impl.h"
 #include "pipeline/job.h"
+#include "pipeline/waiting_room.h"
 
 namespace instructblip {
 namespace {
@@ -27,10 +28,14 @@ struct Engine::Impl {
   struct Entry {
     std::shared_ptr<Job> job;
     std::promise<Response> promise;
+    WaitingRoom::Place place;  // until it is admitted
   };
 
   Impl(std::shared_ptr<const Pipeline::Impl> model, const EngineOptions& asked)
-      : pipeline(std::move(model)), options(asked), batch(*pipeline) {}
+      : pipeline(std::move(model)),
+        options(asked),
+        room(options.max_waiting, options.max_waiting_bytes),
+        batch(*pipeline) {}
 
   void loop();
   // Moves what fits beside what runs into the batch; gives back what has ended while it waited.
@@ -44,6 +49,7 @@ struct Engine::Impl {
 
   std::shared_ptr<const Pipeline::Impl> pipeline;
   EngineOptions options;
+  WaitingRoom room;
 
   mutable std::mutex mutex;  // of what follows, up to the thread's own
   std::condition_variable arrived;
@@ -68,6 +74,7 @@ std::vector<Engine::Impl::Entry> Engine::Impl::admit() {
   while (!waiting.empty() && batch.has_room(*waiting.front().job, options.max_rows)) {
     const std::shared_ptr<Job> job = waiting.front().job;
     batch.admit(job);
+    waiting.front().place.give_back();
     running.emplace(job.get(), std::move(waiting.front()));
     waiting.pop_front();
   }
@@ -76,6 +83,7 @@ std::vector<Engine::Impl::Entry> Engine::Impl::admit() {
 }
 
 void Engine::Impl::answer(Entry entry) {
+  entry.place.give_back();
   Response response;
   std::exception_ptr thrown;
   try {
@@ -152,11 +160,13 @@ void Engine::Impl::loop() {
 
 Engine::Engine(const Pipeline& pipeline, const EngineOptions& options) {
   guarded([&] {
-    if (options.max_rows < 1 || options.max_waiting < 1) {
+    if (options.max_rows < 1 || options.max_waiting < 1 || options.max_waiting_bytes < 1) {
       throw Error(ErrorCode::invalid_argument,
-                  "engine: expected max_rows and max_waiting of at least 1, got " +
-                      std::to_string(options.max_rows) + " and " +
-                      std::to_string(options.max_waiting));
+                  "engine: expected max_rows, max_waiting and max_waiting_bytes of at least 1, "
+                  "got " +
+                      std::to_string(options.max_rows) + ", " +
+                      std::to_string(options.max_waiting) + " and " +
+                      std::to_string(options.max_waiting_bytes));
     }
     pipeline.impl_->model();  // throws where there are no weights
     impl_ = std::make_unique<Impl>(pipeline.impl_, options);
@@ -174,24 +184,14 @@ Engine::~Engine() {
 }
 
 std::future<Response> Engine::submit(const Request& request, const Control& control) {
-  const auto check_room = [&] {  // with the lock held
-    if (impl_->closing) throw ended();
-    if (impl_->waiting.size() < impl_->options.max_waiting) return;
-    ++impl_->stats.refused;
-    throw Error(ErrorCode::busy,
-                "the engine's queue is full: " + std::to_string(impl_->options.max_waiting) +
-                    " requests are waiting");
-  };
   return guarded([&] {
-    {  // before the work of resizing pictures
-      const std::lock_guard lock(impl_->mutex);
-      check_room();
-    }
-    Impl::Entry entry{impl_->pipeline->job(request, control, 0), {}};
+    // Before the work of resizing pictures, and before their memory.
+    WaitingRoom::Place place = impl_->room.take(impl_->pipeline->pixel_bytes(request));
+    Impl::Entry entry{impl_->pipeline->job(request, control, 0), {}, std::move(place)};
     std::future<Response> response = entry.promise.get_future();
     {
       const std::lock_guard lock(impl_->mutex);
-      check_room();
+      if (impl_->closing) throw ended();
       impl_->waiting.push_back(std::move(entry));
     }
     impl_->arrived.notify_all();
@@ -203,6 +203,8 @@ EngineStats Engine::stats() const {
   const std::lock_guard lock(impl_->mutex);
   EngineStats stats = impl_->stats;
   stats.waiting = impl_->waiting.size();
+  stats.waiting_bytes = impl_->room.bytes();
+  stats.refused = impl_->room.refused();
   return stats;
 }
 

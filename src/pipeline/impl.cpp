@@ -13,6 +13,12 @@
 namespace instructblip {
 namespace {
 
+// None where features are given.
+std::span<const Image> images_of(const Request& request) {
+  if (request.features) return {};
+  return request.images.empty() ? std::span(&request.image, 1) : std::span(request.images);
+}
+
 // Visual rows [1, B Q, L] for embeddings of `width` E, which is below L in some OPT configurations:
 // the reference fills the places of the rows with as many of their numbers as go in, one run for
 // all rows.
@@ -47,6 +53,15 @@ std::vector<PictureSize> Pipeline::Impl::sizes(std::span<const Image> images) co
   std::vector<PictureSize> sizes;
   for (const Image& image : images) sizes.push_back(image_processor.size_of(image));
   return sizes;
+}
+
+std::int64_t Pipeline::Impl::pixel_bytes(const Request& request) const {
+  std::int64_t views = 0;
+  for (const PictureSize& size : sizes(images_of(request))) {
+    views += model().projection->views_of(size);
+  }
+  const std::int64_t values = 3 * image_processor.height() * image_processor.width();
+  return views * values * static_cast<std::int64_t>(sizeof(float));
 }
 
 std::vector<PictureSize> ImageFeatures::Impl::sizes() const {
@@ -156,9 +171,7 @@ std::shared_ptr<Job> Pipeline::Impl::job(const Request& request, const Control& 
                                          std::size_t number) const {
   const Asked asked{request.instruction, request.options};
   if (request.features) return job(*request.features->impl_, asked, control, number);
-  const std::span<const Image> images =
-      request.images.empty() ? std::span(&request.image, 1) : std::span(request.images);
-  return job(images, asked, control, number);
+  return job(images_of(request), asked, control, number);
 }
 
 }  // namespace instructblip

@@ -47,6 +47,8 @@ struct Pipeline::Impl {
 
   std::vector<at::Tensor> pixels(std::span<const Image> images) const;  // each [T, 3, H, W]
   std::vector<PictureSize> sizes(std::span<const Image> images) const;
+  // Of the pixels that a job of this request holds.
+  std::int64_t pixel_bytes(const Request& request) const;
   // Rows [B, Q, D] of all views of `pictures` -> [1, R, L].
   at::Tensor project(const at::Tensor& rows, std::span<const PictureSize> pictures) const;
   at::Tensor embed(const Prompt& prompt, const at::Tensor& prefix) const;  // [1, P, L]

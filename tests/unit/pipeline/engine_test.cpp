@@ -142,6 +142,31 @@ TEST_P(EngineTest, AFullQueueRefuses) {
   EXPECT_TRUE(third.get().generation);
 }
 
+TEST_P(EngineTest, AQueueFullOfPicturesRefuses) {
+  const ModelInfo& info = pipeline().info();
+  const std::int64_t one = 4LL * 3 * info.image_height * info.image_width;
+  Endless endless;
+  Engine engine(pipeline(), {.max_rows = 1, .max_waiting_bytes = 2 * one});
+  auto running = engine.submit(ask("What is this?", 4000), endless.control());
+  endless.begun.get_future().wait();
+  EXPECT_EQ(engine.stats().waiting_bytes, 0) << "what runs does not wait";
+  std::vector<std::future<Response>> waiting;
+  waiting.push_back(engine.submit(ask("Who?", 2)));
+  EXPECT_THROW(engine.submit(ask("a \xFF byte", 2)), Error);
+  EXPECT_EQ(engine.stats().waiting_bytes, one) << "one that failed keeps no room";
+  waiting.push_back(engine.submit(ask("Who?", 2)));
+  EXPECT_EQ(engine.stats().waiting_bytes, 2 * one);
+  test::expect_error(ErrorCode::busy, "pictures of " + std::to_string(2 * one) + " bytes",
+                     [&] { engine.submit(ask("Who?", 2)); });
+  EXPECT_EQ(engine.stats().refused, 1u);
+  const ImageFeatures encoded = pipeline().encode(picture());
+  waiting.push_back(
+      engine.submit({.instruction = "Who?", .options = tokens(2), .features = encoded}));
+  endless.enough = true;
+  for (auto& response : waiting) EXPECT_TRUE(response.get().generation);
+  EXPECT_EQ(engine.stats().waiting_bytes, 0);
+}
+
 TEST_P(EngineTest, OneThatFailsHarmsNoOther) {
   Engine engine(pipeline());
   const Request sound = ask("What is this?", 12);
@@ -192,10 +217,47 @@ TEST_P(EngineTest, ItMayOutliveThePipeline) {
 INSTANTIATE_TEST_SUITE_P(Families, EngineTest, testing::Values("t5_2024", "vicuna_2024"),
                          [](const auto& test) { return test.param; });
 
+// Otherwise it would be refused for ever.
+TEST(Engine, AVideoLargerThanTheQueueWaitsWhereNothingElseDoes) {
+  const Pipeline& pipeline = test::without_cache("video_t5");
+  const Request video = {{}, "What happens?", tokens(2), std::vector<Image>(4, picture())};
+  const std::int64_t frame = 4LL * 3 * pipeline.info().image_height * pipeline.info().image_width;
+  Endless endless;
+  Engine engine(pipeline, {.max_rows = 1, .max_waiting_bytes = 3 * frame});
+  Request first = video;
+  first.options = tokens(4000);
+  auto running = engine.submit(first, endless.control());
+  endless.begun.get_future().wait();
+  auto second = engine.submit(video);
+  EXPECT_EQ(engine.stats().waiting_bytes, 4 * frame);
+  test::expect_error(ErrorCode::busy, "at most " + std::to_string(3 * frame) + " in all",
+                     [&] { engine.submit(video); });
+  endless.enough = true;
+  EXPECT_TRUE(second.get().generation);
+}
+
+// A picture in tiles counts with all of them.
+TEST(Engine, TilesCountInTheQueue) {
+  const Pipeline& pipeline = test::without_cache("llava_next_hub");
+  const NamedTensor pixels = pipeline.features(picture()).front();
+  ASSERT_GT(pixels.shape.front(), 1) << "views";
+  Endless endless;
+  Engine engine(pipeline, {.max_rows = 1});
+  auto running = engine.submit({picture(), "What?", tokens(4000)}, endless.control());
+  endless.begun.get_future().wait();
+  auto second = engine.submit({picture(), "What?", tokens(2)});
+  EXPECT_EQ(engine.stats().waiting_bytes,
+            static_cast<std::int64_t>(pixels.values.size() * sizeof(float)));
+  endless.enough = true;
+  EXPECT_TRUE(second.get().generation);
+}
+
 TEST(Engine, RefusesOptionsAndPipelinesThatCannotAnswer) {
   const Pipeline pipeline = Pipeline::load(checkpoint("t5_2024"));
-  test::expect_error(ErrorCode::invalid_argument, "max_rows and max_waiting of at least 1, got 0",
+  test::expect_error(ErrorCode::invalid_argument, "of at least 1, got 0, 256 and 1073741824",
                      [&] { Engine(pipeline, {.max_rows = 0}); });
+  test::expect_error(ErrorCode::invalid_argument, "of at least 1, got 32, 256 and 0",
+                     [&] { Engine(pipeline, {.max_waiting_bytes = 0}); });
   const Pipeline light = Pipeline::load(checkpoint("t5_2024"), {.weights = false});
   test::expect_error(ErrorCode::invalid_argument, "without weights", [&] { Engine engine(light); });
 }
