@@ -152,6 +152,7 @@ std::shared_ptr<Job> Pipeline::Impl::job(std::span<const Image> images, Asked as
   // What costs nothing to refuse is refused before a picture is looked at.
   auto job =
       std::make_shared<Job>(*this, question(std::move(asked), sizes(images)), control, number);
+  if (!job->goes_on()) return job;  // stopped, or late, while the requests before it were served
   Stopwatch watch;
   job->pixels = pixels(images);
   job->timings.image = watch.lap_ms();

@@ -2,14 +2,21 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <numeric>
 #include <random>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "instructblip/pipeline.h"
+#include "support/temp_directory.h"
 #include "unit/pipeline/toys.h"
 
 namespace instructblip {
@@ -175,6 +182,48 @@ TEST(Batch, NoMoreHypothesesThanPromisedAreDecodedTogether) {
                     }});
   const auto second_pass = std::find(told.begin() + 1, told.end(), told.front());
   EXPECT_EQ(second_pass - told.begin(), 32 / 5);
+}
+
+// Six of the requests run, one has been made to follow them.
+TEST(Batch, AStopEndsBeforeFurtherPicturesAreResized) {
+  const Pipeline pipeline = Pipeline::load(checkpoint("t5_2024"), {.cache_bytes = 0});
+  const std::vector<Request> requests(9, {picture(), "What is this?", beams(5, 4)});
+  std::stop_source source;
+  const auto stop = [&](const TokenEvent&) {
+    source.request_stop();
+    return Flow::go;
+  };
+  const std::vector<Response> got =
+      pipeline.generate(requests, {.on_token = stop, .stop = source.get_token()});
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    ASSERT_TRUE(got[i].generation) << i;
+    EXPECT_EQ(got[i].generation->finish_reason(), FinishReason::cancelled) << i;
+    EXPECT_EQ(got[i].generation->timings.image > 0, i <= 32 / 5) << i;
+  }
+}
+
+// A picture that cannot be taken says whether it was looked at.
+TEST(Batch, ADeadlineEndsBeforeFurtherPicturesAreResized) {
+  const test::TempDirectory directory;
+  const std::filesystem::path unresized = directory / "t5";
+  std::filesystem::copy(checkpoint("t5_2024"), unresized, std::filesystem::copy_options::recursive);
+  std::ofstream(unresized / "preprocessor_config.json")
+      << R"({"do_resize": false, "size": {"height": 45, "width": 45}})";
+  const Pipeline pipeline = Pipeline::load(unresized, {.cache_bytes = 0});
+  const Image fitting = Image::adopt(std::vector<std::uint8_t>(3 * 45 * 45), 45, 45);
+  std::vector<Request> requests(9, {fitting, "What is this?", beams(5, 4)});
+  requests.back().image = picture();
+  EXPECT_EQ(pipeline.generate(requests).back().error->code(), ErrorCode::bad_image);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  const auto wait = [&](const TokenEvent&) {
+    std::this_thread::sleep_until(deadline);
+    return Flow::go;
+  };
+  for (const Response& response :
+       pipeline.generate(requests, {.on_token = wait, .deadline = deadline})) {
+    ASSERT_TRUE(response.error);
+    EXPECT_EQ(response.error->code(), ErrorCode::deadline) << response.error->what();
+  }
 }
 
 TEST(Batch, FramesOfAVideoStayTogether) {
