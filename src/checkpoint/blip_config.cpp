@@ -4,6 +4,7 @@
 
 #include "checkpoint/config_section.h"
 #include "checkpoint/model_families.h"
+#include "checkpoint/patch_encoder.h"
 #include "checkpoint/retrieval_config.h"
 #include "checkpoint/text_config.h"
 #include "core/errors.h"
@@ -21,18 +22,7 @@ constexpr std::array<TensorRename, 2> kRetrievalRenames = {{
 
 VitConfig read_vit(const ConfigSection& section) {
   VitConfig config;
-  config.hidden = section.size("hidden_size", config.hidden);
-  config.feed_forward = section.size("intermediate_size", config.feed_forward);
-  config.layers = section.layers("num_hidden_layers", config.layers);
-  config.heads = section.heads_of("num_attention_heads", config.heads, config.hidden);
-  config.image_size = section.size("image_size", config.image_size);
-  config.patch_size = section.size("patch_size", config.patch_size);
-  if (config.patch_size > config.image_size) {
-    section.fail("patch_size", "at most image_size " + std::to_string(config.image_size),
-                 std::to_string(config.patch_size));
-  }
-  config.activation = section.activation("hidden_act", "gelu");
-  config.layer_norm_eps = section.positive("layer_norm_eps", config.layer_norm_eps);
+  read_patch_encoder(section, "gelu", config);
   config.final_norm_eps = config.layer_norm_eps;
   config.qkv_bias = section.flag("qkv_bias", config.qkv_bias);
   return config;

@@ -6,6 +6,7 @@
 #include "checkpoint/config_section.h"
 #include "checkpoint/generation_file.h"
 #include "checkpoint/model_families.h"
+#include "checkpoint/patch_encoder.h"
 #include "checkpoint/text_config.h"
 #include "checkpoint/tiling_config.h"
 #include "core/errors.h"
@@ -47,23 +48,12 @@ ClipVisionConfig read_clip(const Json& root) {
                         "vision encoder " + quote(model_type) + ", expected clip_vision_model");
   }
   ClipVisionConfig config = vision_defaults(root.find("vision_config").has_value());
-  config.hidden = section.size("hidden_size", config.hidden);
-  config.feed_forward = section.size("intermediate_size", config.feed_forward);
-  config.layers = section.layers("num_hidden_layers", config.layers);
-  config.heads = section.heads_of("num_attention_heads", config.heads, config.hidden);
-  config.image_size = section.size("image_size", config.image_size);
-  config.patch_size = section.size("patch_size", config.patch_size);
-  if (config.patch_size > config.image_size) {
-    section.fail("patch_size", "at most image_size " + std::to_string(config.image_size),
-                 std::to_string(config.patch_size));
-  }
+  read_patch_encoder(section, "quick_gelu", config);
   const std::int64_t channels = section.size("num_channels", 3);
   if (channels != 3) {
     section.unsupported("num_channels",
                         "pictures of " + std::to_string(channels) + " channels, expected 3");
   }
-  config.activation = section.activation("hidden_act", "quick_gelu");
-  config.layer_norm_eps = section.positive("layer_norm_eps", config.layer_norm_eps);
   return config;
 }
 
