@@ -307,6 +307,13 @@ CASES = [
         "text_edits": {"num_beams": 2, "max_new_tokens": 8, "repetition_penalty": 1.2}, "spare_rows": 5,
         "drop_files": ["vocab.json", "merges.txt", "generation_config.json"], "staged": ["greedy-empty"], "wanted": 16,
     },
+    # No norm at all behind the last block, as in checkpoints that were tuned with an early release of the reference.
+    {
+        "name": "blip2_opt_no_last_norm", "family": "blip-2", "seed": 46, "layout": "2024", "dtype": "BF16", "queries": 3,
+        "vision": vision(16, 2, 1, 28, 14, 24), "qformer": qformer(16, 2, 1, 1, 16),
+        "text": opt(20, 2, 24, 2, _remove_final_layer_norm=True, tie_word_embeddings=False), "spare_rows": 3, "eos_share": 0.08,
+        "drop_files": ["vocab.json", "merges.txt"], "staged": ["greedy"], "wanted": 12,
+    },
     # BLIP-2 as transformers 5 saves it.
     {
         "name": "blip2_t5_2026", "family": "blip-2", "seed": 31, "layout": "2026", "dtype": "F16", "queries": 4,

@@ -146,7 +146,7 @@ def draw_opt(rng, case):
     width = count * rng.randint(5, 14)
     case["text"] = cases.opt(
         width, count, rng.randint(16, 80), rng.randint(1, 3), max_position_embeddings=rng.choice((900, 1024)),
-        do_layer_norm_before=rng.random() < 0.75,
+        do_layer_norm_before=rng.random() < 0.75, _remove_final_layer_norm=case["seed"] % 5 == 0,
         bos_token_id=rng.choice((2, 2, 0, 33)), tie_word_embeddings=rng.random() < 0.7,
     )  # fmt: skip
     if rng.random() < 0.25:
