@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Looks for differences: random checkpoints, random requests, LAVIS against `instructblip run` and `rank --compat lavis`.
+"""Looks for differences: random checkpoints, random requests, LAVIS against `instructblip run`, `rank` and `match`.
 
     python random_lavis.py --binary build/bin/instructblip --lavis CHECKOUT --lavis-python ENV/bin/python --seed 1 --count 20
-    python random_lavis.py --family blip-2 ...                  or instructblip, instructblipvideo; by turns without it
+    python random_lavis.py --family blip-2 ...       or instructblip, instructblipvideo, retrieval; by turns without it
 
 Run by a python with transformers 4.57.3, which writes the checkpoints; the one of --lavis-python, with transformers 4.33.2,
-answers (see make_lavis.py). A seed gives the same architecture, weights, files and requests every time. A difference that
-LAVIS itself shows with weights shaken by 3e-6 is a near tie and counted apart. Exit status 1 on any other.
+answers (see make_lavis.py). The commands are called with --compat lavis. A seed gives the same architecture, weights,
+files and requests every time. A difference that LAVIS itself shows with weights shaken by 3e-6 is a near tie and counted
+apart. Exit status 1 on any other.
 """
 
 import argparse
@@ -23,7 +24,7 @@ sys.path[0] = str(HERE / "checkpoint_tools")  # not HERE: its tokenizers.py woul
 
 import torch  # noqa: E402
 
-FAMILIES = ("blip-2", "instructblip", "instructblipvideo")
+FAMILIES = ("blip-2", "instructblip", "instructblipvideo", "retrieval")
 LITERAL = ("</s>", "<s>", "<unk>", "[PAD]")  # LAVIS's slow tokenizer of LLaMA takes the spaces around them away
 
 
@@ -92,7 +93,9 @@ def draw_ranking(case, images):
     rng = random.Random(case["seed"] + 3)
     asked = draw.draw_pictures(rng, case.get("family", "instructblip"), images)
     texts = [draw.draw_text(rng)[: rng.randint(0, 60)] for _ in range(rng.randint(2, 9))]
-    texts = [text for text in dict.fromkeys(texts) if not any(token in text for token in LITERAL)]
+    # An empty one is refused here and ranks first there, beside LLaMA; <pad> does not count there.
+    avoided = (*LITERAL, "<pad>")
+    texts = [text for text in dict.fromkeys(texts) if text.strip() and not any(token in text for token in avoided)]
     return {"name": "ranking", **asked, "instruction": "Which one is it?", "candidates": texts or ["x"]}
 
 
@@ -129,11 +132,13 @@ def serve(options):
         try:
             if job["do"] == "load":
                 reference = Reference(job["directory"], options.images)
-                result = defaults_of(reference.model, reference.kind)
+                result = defaults_of(reference.model, reference.kind) if reference.language else {}
             elif job["do"] == "run":
                 result = reference.run(job["request"])
             elif job["do"] == "rank":
                 result = reference.losses(job["question"])
+            elif job["do"] == "match":
+                result = reference.match(job["image"], job["text"])
             else:
                 result = reference.is_stable(lambda: reference.tokens(job["request"]), job["expected"])
         except (TypeError, ValueError, IndexError, RuntimeError) as error:
@@ -218,14 +223,46 @@ def compare_ranking(lavis, binary, directory, question, rows):
     return [0, 0, 1]
 
 
-def one(case, lavis, images, options):
-    import build
-    from binary import Binary, visual_rows
-    from toys import toy_tokenizers
+def command(options):
+    from binary import Binary
 
     class Following(Binary):
         def call(self, command, model, arguments):
             return super().call(command, model, ["--compat=lavis", *arguments])
+
+    return Following(options.binary, str(options.images))
+
+
+def matched(seed, lavis, images, options):
+    """BLIP-2's model for retrieval: every pair of a picture and a text is one comparison."""
+    import draw
+    import retrieval
+    from toys import toy_module
+
+    case = toy_module(HERE / "random_retrieval.py").drawn(seed)  # by its path: see sys.path above
+    rng, binary = random.Random(seed + 4), command(options)
+    names, texts = rng.sample(images, 2), [draw.draw_text(rng) * rng.choice((1, 3)) for _ in range(5)]
+    with tempfile.TemporaryDirectory() as work:
+        directory = pathlib.Path(work) / case["name"]
+        make_tokenizer = toy_module(HERE / "tokenizers.py").make_qformer_tokenizer
+        retrieval.write_checkpoint(case, make_tokenizer, directory, pathlib.Path(work), None)
+        lavis.ask("load", directory=str(directory))
+        arguments = [*binary.images({"images": names}), "--json", "--quiet", "--threads=1", *[f"--text={t}" for t in texts]]
+        found = [json.loads(row) for row in binary.call("match", directory, arguments).split("\n") if row]
+    counts = [0, 0, 0]
+    for (name, text), ours in zip([(name, text) for name in names for text in texts], found):
+        logits, cosine = lavis.ask("match", image=name, text=text)
+        off = [abs(a - b) / (1 + abs(a)) for a, b in zip([*logits, cosine], [*ours["logits"], ours["similarity"]])]
+        counts[0 if max(off) < 1e-4 else 2] += 1
+        if max(off) >= 1e-4:
+            print(f"  {name} {text[:70]!r}: logits and cosine off by {', '.join(f'{x:.1e}' for x in off)}")
+    return counts, case
+
+
+def one(case, lavis, images, options):
+    import build
+    from binary import visual_rows
+    from toys import toy_tokenizers
 
     workshop = build.Workshop(toy_tokenizers(HERE / "tokenizers.py"), str(options.images), images)
     with tempfile.TemporaryDirectory() as work:
@@ -235,7 +272,7 @@ def one(case, lavis, images, options):
         defaults = lavis.ask("load", directory=str(directory))
         if "error" in defaults:
             raise SystemExit(defaults["error"])
-        binary = Following(options.binary, str(options.images))
+        binary = command(options)
         counts = compare(lavis, binary, directory, draw_requests(case, images, options.requests), defaults)
         question = draw_ranking(case, images)
         if question is not None:
@@ -270,10 +307,14 @@ def main():
     lavis, total = Lavis(options), [0, 0, 0]
     for seed in range(options.seed, options.seed + options.count):
         family = FAMILIES[seed % len(FAMILIES)] if options.family == "all" else options.family
-        case = drawn(seed, family)
-        counts = one(case, lavis, images, options)
+        if family == "retrieval":
+            counts, case = matched(seed, lavis, images, options)
+        else:
+            case = drawn(seed, family)
+            counts = one(case, lavis, images, options)
         total = [a + b for a, b in zip(total, counts)]
-        print(f"seed {seed} ({family} {case['layout']} {case['text']['model_type']} {case['dtype']}): {counts[0]} equal, "
+        language = case["text"]["model_type"] if "text" in case else ""
+        print(f"seed {seed} ({family} {case['layout']} {language} {case['dtype']}): {counts[0]} equal, "
               f"{counts[1]} near ties, {counts[2]} different", flush=True)  # fmt: skip
     print(f"total: {total[0]} equal, {total[1]} near ties, {total[2]} different")
     sys.exit(1 if total[2] else 0)

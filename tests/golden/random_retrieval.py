@@ -43,7 +43,7 @@ def said_by(binary, directory, images, names, texts):
     done = subprocess.run(line, capture_output=True)
     if done.returncode != 0:
         raise RuntimeError(done.stderr.decode(errors="replace")[-800:])
-    return [json.loads(row) for row in done.stdout.decode().splitlines()]
+    return [json.loads(row) for row in done.stdout.decode().split("\n") if row]
 
 
 def examine(case, directory, options):
