@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string_view>
@@ -40,9 +41,11 @@ void check_format(std::span<const std::byte> file, const std::string& name) {
 
 class TensorReader {
  public:
-  TensorReader(const Members& members, const std::string& name) : members_(members), name_(name) {}
+  // Tensors that are not stored in order may take `room` bytes in all.
+  TensorReader(const Members& members, const std::string& name, std::int64_t room)
+      : members_(members), name_(name), room_(room) {}
 
-  void add(std::string_view key, const PickledTensor& tensor, TorchFile& out) const;
+  void add(std::string_view key, const PickledTensor& tensor, TorchFile& out);
 
  private:
   std::span<const std::byte> storage_of(const std::string& key, const PickledTensor& tensor) const;
@@ -54,6 +57,7 @@ class TensorReader {
 
   const Members& members_;
   const std::string& name_;
+  std::int64_t room_;
 };
 
 std::span<const std::byte> TensorReader::storage_of(const std::string& key,
@@ -129,7 +133,7 @@ std::unique_ptr<std::byte[]> in_order(const PickledTensor& tensor, const std::by
   return copy;
 }
 
-void TensorReader::add(std::string_view key, const PickledTensor& tensor, TorchFile& out) const {
+void TensorReader::add(std::string_view key, const PickledTensor& tensor, TorchFile& out) {
   TensorEntry entry{std::string(key), tensor.dtype, tensor.shape, {}, name_};
   const auto storage = storage_of(entry.name, tensor);
   check(entry.name, tensor);
@@ -139,6 +143,8 @@ void TensorReader::add(std::string_view key, const PickledTensor& tensor, TorchF
   if (elements > 0) {
     const std::byte* first = storage.data() + static_cast<std::size_t>(tensor.offset) * width;
     if (!is_row_major(tensor)) {
+      room_ -= static_cast<std::int64_t>(bytes);
+      if (room_ < 0) fail(entry.name, "the same elements once more, in another order");
       out.copies.push_back(in_order(tensor, first, elements));
       first = out.copies.back().get();
     }
@@ -195,7 +201,7 @@ TorchFile read_torch_file(std::span<const std::byte> file, const std::string& na
   }
   if (tensors.empty()) fail("no tensors in the dictionary");
   TorchFile out;
-  const TensorReader reader(members, name);
+  TensorReader reader(members, name, limits::kReorderedFiles * std::ssize(file));
   for (const auto& [key, value] : tensors) reader.add(key, pickle.tensor(value), out);
   return out;
 }

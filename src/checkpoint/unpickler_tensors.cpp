@@ -1,7 +1,9 @@
 // What a pickle of tensors refers to and calls.
 #include <array>
+#include <iterator>
 
 #include "checkpoint/unpickler.h"
+#include "core/limits.h"
 
 namespace instructblip {
 namespace {
@@ -81,6 +83,10 @@ void Unpickler::load_storage() {
 
 Shape Unpickler::sizes(Ref tuple, std::string_view what) {
   if (node(tuple).kind != Kind::tuple) fail(std::string(what) + " of a tensor is no tuple");
+  if (std::ssize(node(tuple).elements) > limits::kTensorRank) {
+    fail(std::string(what) + " of a tensor of " + std::to_string(node(tuple).elements.size()) +
+         " dimensions, expected at most " + std::to_string(limits::kTensorRank));
+  }
   Shape sizes;
   for (const Ref size : node(tuple).elements) sizes.push_back(integer(size, what));
   return sizes;
@@ -104,6 +110,10 @@ void Unpickler::reduce() {
   const KnownGlobal* function = known(callable);
   if (node(arguments).kind != Kind::tuple || function == nullptr) {
     fail("a call of something that is no function");
+  }
+  if (std::ssize(node(arguments).elements) > limits::kPickleArguments) {
+    fail("a call with " + std::to_string(node(arguments).elements.size()) +
+         " arguments, expected at most " + std::to_string(limits::kPickleArguments));
   }
   const std::vector<Ref> values = node(arguments).elements;
   Node result;

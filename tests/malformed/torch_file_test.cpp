@@ -41,6 +41,16 @@ std::string repeated(const std::string& part, int count) {
   return out;
 }
 
+// One storage of 64 x 64 floats as columns, under many names.
+std::string many_views(int count) {
+  std::string items;
+  for (int i = 0; i < count; ++i) {
+    items += pickled_text(std::to_string(i)) +
+             pickled_tensor({.storage_elements = 4096, .shape = {64, 64}, .strides = {1, 64}});
+  }
+  return torch_file_of(pickle_of(pickled_dictionary(items)), std::string(16384, '\0'));
+}
+
 const std::string kTensor = pickled_tensor({});
 const std::string kItem = pickled_text("w") + kTensor;
 
@@ -158,9 +168,12 @@ const MalformedRow kRows[] = {
     {"StrideNegative", kBad, "strides", tensor({.strides = {-2, 1}})},
     {"StrideOverflows", kBad, "strides", tensor({.strides = {INT64_MAX, INT64_MAX}})},
     {"StridesOfAnotherRank", kBad, "with strides", tensor({.strides = {1}})},
-    {"RankTooHigh", kBad, "with strides",
+    {"RankTooHigh", kBad, "of 9 dimensions",
      tensor(
          {.shape = std::vector<std::int64_t>(9, 1), .strides = std::vector<std::int64_t>(9, 1)})},
+    {"CallWithManyArguments", kBad, "a call with 300 arguments",
+     value("ctorch._utils\n_rebuild_tensor_v2\n(" + repeated("N", 300) + "tR")},
+    {"ElementsAgainAndAgain", kBad, "once more, in another order", bytes(many_views(200))},
     {"OneElementRepeated", kBad, "leave its storage",
      tensor({.shape = {100000, 100000}, .strides = {0, 0}})},
 };
