@@ -99,9 +99,28 @@ TEST(Examples, Search) {
   }
 }
 
+TEST(Examples, Choose) {
+  const Finished finished =
+      example("choose", {kVicuna, image("coffee.jpg"), "What is it?", "cup", "dog", "cat"});
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  const Json ranking = objects(call({"rank", "--model", kVicuna, "--image", image("coffee.jpg"),
+                                     "--instruction", "What is it?", "--candidate", "cup",
+                                     "--candidate", "dog", "--candidate", "cat", "--json"})
+                                   .out)
+                           .at(0);
+  std::istringstream lines(finished.out);
+  for (const Json& candidate : ranking["candidates"]) {
+    double probability = 0;
+    std::string text;
+    ASSERT_TRUE(lines >> probability >> text) << finished.out;
+    EXPECT_NEAR(probability, candidate["probability"], 1e-5);
+    EXPECT_EQ(text, candidate["text"]);
+  }
+}
+
 TEST(Examples, SayWhatTheyNeed) {
   for (const char* name :
-       {"caption", "ask", "stream", "batch", "queue", "search", "opencv_frame"}) {
+       {"caption", "ask", "stream", "batch", "queue", "search", "choose", "opencv_frame"}) {
     EXPECT_EQ(example(name, {}).exit_code, 2) << name;
     const Finished finished = example(name, {"/nonexistent", "a", "b"});
     EXPECT_NE(finished.exit_code, 0) << name;

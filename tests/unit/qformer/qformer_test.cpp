@@ -93,7 +93,7 @@ class QFormerTest : public testing::TestWithParam<bool> {  // in fixed order
   QFormer load(bool reads_instruction) {
     const QFormerConfig made = config(reads_instruction);
     nn::WeightLoader loader(test::varied_store(directory_, shapes_of(made), test::random_values),
-                            nn::HeldAs::f32, nn::Values::read);
+                            {nn::HeldAs::f32, nn::Values::read});
     QFormer qformer(loader.root(), made);
     loader.finish();
     return qformer;
