@@ -96,10 +96,15 @@ std::vector<RankedCandidate> Pipeline::rank(std::span<const Image> images,
                                             const RankOptions& options,
                                             const Control& control) const {
   return guarded([&] {
+    std::vector<Tokens> tokens = tokens_of(*impl_, candidates, options);
+    if (tokens.size() > kCandidatesOfAJob) {
+      impl_->question({instruction}, impl_->sizes(images));  // refuses before pictures are encoded
+      return rank(encode(images), instruction, candidates, options, control);
+    }
     const auto job_for = [&](std::vector<Tokens> group) {
       return impl_->job(images, {instruction, {}, std::move(group)}, control);
     };
-    return in_order(scored(*impl_, tokens_of(*impl_, candidates, options), job_for), options.by);
+    return in_order(scored(*impl_, std::move(tokens), job_for), options.by);
   });
 }
 

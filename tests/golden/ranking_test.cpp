@@ -95,7 +95,7 @@ INSTANTIATE_TEST_SUITE_P(Checkpoints, RankingTest, testing::ValuesIn(rankings())
 
 class RankTest : public testing::Test {
  protected:
-  const Pipeline pipeline_ = Pipeline::load(kCheckpoints / "vicuna_2024");
+  const Pipeline pipeline_ = Pipeline::load(kCheckpoints / "vicuna_2024", {.cache_bytes = 0});
   const Image image_ = images_of(rankings().front()).front();
 
   std::vector<RankedCandidate> rank(const std::vector<std::string>& candidates,
