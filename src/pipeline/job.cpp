@@ -107,7 +107,7 @@ Generation Job::finish() {
   generation.prompt_tokens_cut = static_cast<int>(question_.prompt.instruction.language_cut);
   generation.options = question_.options;
   if (steps_ > 0) timings.decode = decode_watch_.lap_ms();
-  if (control_.on_token) {
+  if (control_.on_token && question_.candidates.empty()) {
     const std::string rest = one_row_ ? stream_.finish() : generation.text();
     if (!rest.empty()) control_.on_token({.id = -1, .text = rest, .request = number_});
   }

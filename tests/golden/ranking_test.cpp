@@ -156,5 +156,16 @@ TEST_F(RankTest, StopIsAnError) {
                [&] { pipeline_.rank(image_, "Why?", candidates, {}, {.stop = stop.get_token()}); });
 }
 
+TEST_F(RankTest, CallbackIsNotCalled) {
+  int calls = 0;
+  const auto count = [&](const TokenEvent&) {
+    ++calls;
+    return Flow::go;
+  };
+  const std::vector<std::string> candidates = {"cat", "dog"};
+  pipeline_.rank(image_, "Why?", candidates, {}, {.on_token = count});
+  EXPECT_EQ(calls, 0);
+}
+
 }  // namespace
 }  // namespace instructblip
