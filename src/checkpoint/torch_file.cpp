@@ -1,6 +1,7 @@
 #include "checkpoint/torch_file.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <iterator>
 #include <map>
@@ -14,6 +15,9 @@
 
 namespace instructblip {
 namespace {
+
+// Under which LAVIS, Lightning and DeepSpeed put the weights, beside what their training needs.
+constexpr std::array<std::string_view, 3> kModelKeys = {"model", "state_dict", "module"};
 
 using Members = std::map<std::string, std::span<const std::byte>>;
 
@@ -187,8 +191,12 @@ TorchFile read_torch_file(std::span<const std::byte> file, const std::string& na
   const Pickle pickle = Pickle::read(data->second, name);
   Pickle::Ref dictionary = pickle.root();
   if (pickle.kind(dictionary) != Pickle::Kind::dictionary) fail("no dictionary at the top");
-  const auto model = find(pickle, dictionary, "model");
-  if (model && pickle.kind(*model) == Pickle::Kind::dictionary) dictionary = *model;
+  for (const std::string_view key : kModelKeys) {
+    const auto model = find(pickle, pickle.root(), key);
+    if (!model || pickle.kind(*model) != Pickle::Kind::dictionary) continue;
+    dictionary = *model;
+    break;
+  }
 
   std::map<std::string_view, Pickle::Ref> tensors;
   for (const auto& [key, value] : pickle.items(dictionary)) {

@@ -93,6 +93,17 @@ TEST(TorchFile, OfATrainingRunGivesItsModel) {
   EXPECT_EQ(store.find("query_tokens")->shape, (Shape{1, 2, 2}));
 }
 
+TEST(TorchFile, WeightsAreFoundBesideWhatTrainingNeeds) {
+  const std::vector<test::SavedTensor> tensors = {
+      {"w", DType::f32, {2}, std::string("\0\0\x80\x3F\0\0\0\x40", 8)}};
+  for (const char* key : {"model", "state_dict", "module"}) {
+    const TempDirectory directory;
+    directory.write("last.pth", test::torch_file_of(tensors, key));
+    const TensorStore store = TensorStore::open(directory.path());
+    EXPECT_EQ(values<float>(store.find("w")), (Floats{1, 2})) << key;
+  }
+}
+
 TEST(TorchFile, ComesAfterSafetensors) {
   const TempDirectory directory;
   directory.write("pytorch_model.bin", test::torch_file_of(test::PickledTensorOf{.name = "torch"}));
