@@ -99,6 +99,7 @@ struct Language {
   void operator()(OptConfig&) const {
     config.rounded_to = rounded_beside_half;
     config.prompt.clean_up_spaces = true;
+    config.prompt.newline_ends = true;
     config.prompt.language_limit = TokenLimit{kTextTokens, 1, 0};
     config.generation.stands_for_prompt = config.generation.bos.value_or(kOptBos);
     follow_generate(config.generation, {29, 1.0});

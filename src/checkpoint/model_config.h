@@ -122,6 +122,7 @@ struct PromptConfig {
   // How an answer's ids become text where it is not as the tokenizer's files say.
   std::optional<bool> clean_up_spaces;  // before punctuation
   bool decodes_as_sentencepiece = false;
+  bool newline_ends = false;  // an answer ends with the tokenizer's newline, and with nothing else
   // Where there is one, pictures stand where the instruction has their marker, and an instruction
   // without any is put between these two; else pictures come first and a marker is refused.
   struct ChatFormat {

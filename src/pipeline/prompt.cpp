@@ -45,6 +45,7 @@ PromptBuilder::PromptBuilder(const std::filesystem::path& directory, const Model
                                        : added_image_token(*tokenizer_, config_.image_marker)),
       ends_texts_(std::holds_alternative<T5Config>(config.text)) {
   if (!config.generation.eos.empty()) end_token_ = config.generation.eos.front();
+  if (config_.newline_ends) end_token_ = answer("\n", /*with_end=*/false).front();
   check_rows(*tokenizer_, embedding_rows, "the tokenizer");
   if (config_.chat && tokenizer_->id_of(config_.image_marker) != image_token_) {
     throw Error(ErrorCode::bad_model,

@@ -57,6 +57,8 @@ class PromptBuilder {
   std::vector<std::int32_t> answer(std::string_view text, bool with_end) const;
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }
+  // The first of those that end an answer; none: nothing does.
+  std::optional<std::int32_t> end_token() const { return end_token_; }
 
  private:
   std::vector<std::int32_t> encode(std::string_view text) const;

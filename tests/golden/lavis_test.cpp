@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "checkpoint/tensor_store.h"
+#include "core/file.h"
 #include "core/json.h"
 #include "golden/golden_requests.h"
 #include "image/image_processor.h"
@@ -229,6 +230,20 @@ TEST_P(LavisTest, DecodesIdsAsLavis) {
     got += stream.finish();
     EXPECT_EQ(got, stripped(row.at("text").string())) << row.dump();
   }
+}
+
+// Whatever text_config calls the end token.
+TEST(Lavis, NewlineEndsAnswersOfOpt) {
+  const TempDirectory directory;
+  const fs::path copy = directory / "blip2_opt";
+  fs::copy(kCheckpoints / "blip2_opt", copy);
+  std::string config = read_file(copy / "config.json", 1 << 20, ErrorCode::bad_model);
+  const std::string newline = "\"eos_token_id\": 202";
+  ASSERT_NE(config.find(newline), std::string::npos);
+  config.replace(config.find(newline), newline.size(), "\"eos_token_id\": 2");
+  directory.write("blip2_opt/config.json", config);
+  EXPECT_EQ(Pipeline::load(copy).info().stop_tokens, (std::vector<std::int32_t>{2}));
+  EXPECT_EQ(Pipeline::load(copy, as_lavis()).info().stop_tokens, (std::vector<std::int32_t>{202}));
 }
 
 INSTANTIATE_TEST_SUITE_P(Checkpoints, LavisTest, testing::ValuesIn(names_with("requests")),
