@@ -48,6 +48,8 @@ class Pickle {
   // Error(bad_model) for damage, Error(unsupported) for a global or an opcode that tensor
   // dictionaries do not need.
   static Pickle read(std::span<const std::byte> bytes, const std::string& name);
+  // The same of the pickle that `bytes` begin with; afterwards they begin behind it.
+  static Pickle read_next(std::span<const std::byte>& bytes, const std::string& name);
 
   Ref root() const { return root_; }
   Kind kind(Ref value) const { return nodes_[value].kind; }
@@ -55,8 +57,12 @@ class Pickle {
   std::span<const std::pair<Ref, Ref>> items(Ref dictionary) const {
     return nodes_[dictionary].items;
   }
+  bool truth(Ref boolean) const { return nodes_[boolean].integer != 0; }
   std::string_view text(Ref value) const { return nodes_[value].text; }
+  std::span<const Ref> elements(Ref list) const { return nodes_[list].elements; }
   const PickledTensor& tensor(Ref value) const { return tensors_[nodes_[value].index]; }
+  // Every storage that is referred to, and every tensor.
+  std::span<const PickledTensor> storages() const { return tensors_; }
 
  private:
   friend class Unpickler;

@@ -19,6 +19,10 @@ namespace {
 // Under which LAVIS, Lightning and DeepSpeed put the weights, beside what their training needs.
 constexpr std::array<std::string_view, 3> kModelKeys = {"model", "state_dict", "module"};
 
+constexpr std::string_view kZip = "PK\x03\x04";
+// torch/serialization.py, MAGIC_NUMBER, pickled: how a file of before PyTorch 1.6 begins.
+constexpr std::string_view kLegacy = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+
 using Members = std::map<std::string, std::span<const std::byte>>;
 
 std::string_view as_text(std::span<const std::byte> bytes) {
@@ -28,16 +32,15 @@ std::string_view as_text(std::span<const std::byte> bytes) {
 // What people put in the place of such a file.
 void check_format(std::span<const std::byte> file, const std::string& name) {
   const std::string_view text = as_text(file);
-  if (text.starts_with("PK\x03\x04")) return;
+  if (text.starts_with(kZip) || text.starts_with(kLegacy)) return;
   if (text.starts_with("version https://git-lfs")) {
     throw Error(ErrorCode::bad_model, printable(name) + ": a Git LFS pointer, expected weights",
                 "it stands for the file; run 'git lfs pull'");
   }
   if (text.starts_with("\x80")) {
-    throw Error(
-        ErrorCode::unsupported,
-        printable(name) + ": a pickle as PyTorch before 1.6 saved it, expected a zip archive",
-        "load it with torch.load and save it again with torch.save");
+    throw Error(ErrorCode::unsupported,
+                printable(name) + ": a pickle that torch.save() has not written, expected weights",
+                "load it in Python and save its tensors with torch.save");
   }
   throw Error(ErrorCode::bad_model, printable(name) + ": expected what torch.save() writes",
               "the file is damaged or of another kind");
@@ -167,30 +170,95 @@ std::optional<Pickle::Ref> find(const Pickle& pickle, Pickle::Ref dictionary,
   return found;
 }
 
-}  // namespace
+[[noreturn]] void fail_file(const std::string& name, const std::string& what) {
+  throw Error(ErrorCode::bad_model, printable(name) + ": " + what,
+              "expected what torch.save(model.state_dict(), ...) writes");
+}
 
-TorchFile read_torch_file(std::span<const std::byte> file, const std::string& name) {
-  check_format(file, name);
-  const Members members = read_zip_members(file, name);
-  const auto fail = [&](const std::string& what) {
-    throw Error(ErrorCode::bad_model, printable(name) + ": " + what,
-                "expected what torch.save(model.state_dict(), ...) writes");
-  };
+// What was saved, and the bytes of its storages.
+struct Content {
+  Pickle pickle;
+  Members members;  // a storage is "data/" and its name
+};
+
+Content read_archive(std::span<const std::byte> file, const std::string& name) {
+  Members members = read_zip_members(file, name);
   if (members.contains("constants.pkl")) {
     throw Error(ErrorCode::unsupported,
                 printable(name) + ": a TorchScript program, expected weights",
                 "save the state_dict() of the model instead");
   }
   const auto data = members.find("data.pkl");
-  if (data == members.end()) fail("no data.pkl in the archive");
+  if (data == members.end()) fail_file(name, "no data.pkl in the archive");
   const auto order = members.find("byteorder");
   if (order != members.end() && as_text(order->second) != "little") {
-    fail("byte order " + quote(as_text(order->second)) + ", expected 'little'");
+    fail_file(name, "byte order " + quote(as_text(order->second)) + ", expected 'little'");
   }
+  Pickle pickle = Pickle::read(data->second, name);
+  return {std::move(pickle), std::move(members)};
+}
 
-  const Pickle pickle = Pickle::read(data->second, name);
+// Of a file of before PyTorch 1.6: a number of eight bytes in front of each storage's elements.
+std::span<const std::byte> take_storage(std::span<const std::byte>& rest, std::size_t width,
+                                        const std::string& key, const std::string& name) {
+  std::uint64_t elements = 0;
+  if (rest.size() < sizeof(elements)) fail_file(name, "it ends before storage " + quote(key));
+  std::memcpy(&elements, rest.data(), sizeof(elements));
+  rest = rest.subspan(sizeof(elements));
+  if (elements > rest.size() / width)
+    fail_file(name, "it ends in the middle of storage " + quote(key));
+  const auto storage = rest.first(static_cast<std::size_t>(elements) * width);
+  rest = rest.subspan(storage.size());
+  return storage;
+}
+
+// torch/serialization.py, _legacy_save(): four pickles, of which the third says how numbers are
+// stored and the fourth is what was saved; the names of the storages; the storages in that order.
+Content read_legacy(std::span<const std::byte> file, const std::string& name) {
+  std::span<const std::byte> rest = file.subspan(kLegacy.size());
+  Pickle::read_next(rest, name);  // the version of the format
+  const Pickle system = Pickle::read_next(rest, name);
+  Content content{Pickle::read_next(rest, name), {}};
+  const Pickle keys = Pickle::read_next(rest, name);
+  if (system.kind(system.root()) == Pickle::Kind::dictionary) {
+    const auto little = find(system, system.root(), "little_endian");
+    if (little && system.kind(*little) == Pickle::Kind::boolean && !system.truth(*little)) {
+      fail_file(name, "byte order 'big', expected 'little'");
+    }
+  }
+  if (keys.kind(keys.root()) != Pickle::Kind::list) fail_file(name, "no list of storages");
+  std::map<std::string_view, std::size_t> widths;
+  for (const PickledTensor& storage : content.pickle.storages()) {
+    widths[storage.storage] = size_of(storage.dtype);
+  }
+  for (const Pickle::Ref key : keys.elements(keys.root())) {
+    if (keys.kind(key) != Pickle::Kind::text) fail_file(name, "the name of a storage is no text");
+    const auto width = widths.find(keys.text(key));
+    if (width == widths.end()) {
+      fail_file(name, "storage " + quote(keys.text(key)) + " is not used by any tensor");
+    }
+    const std::string text(keys.text(key));
+    const auto storage = take_storage(rest, width->second, text, name);
+    if (!content.members.emplace("data/" + text, storage).second) {
+      fail_file(name, "storage " + quote(text) + " twice");
+    }
+  }
+  if (!rest.empty())
+    fail_file(name, std::to_string(rest.size()) + " bytes behind the last storage");
+  return content;
+}
+
+}  // namespace
+
+TorchFile read_torch_file(std::span<const std::byte> file, const std::string& name) {
+  check_format(file, name);
+  const bool legacy = as_text(file).starts_with(kLegacy);
+  const Content content = legacy ? read_legacy(file, name) : read_archive(file, name);
+  const Pickle& pickle = content.pickle;
   Pickle::Ref dictionary = pickle.root();
-  if (pickle.kind(dictionary) != Pickle::Kind::dictionary) fail("no dictionary at the top");
+  if (pickle.kind(dictionary) != Pickle::Kind::dictionary) {
+    fail_file(name, "no dictionary at the top");
+  }
   for (const std::string_view key : kModelKeys) {
     const auto model = find(pickle, pickle.root(), key);
     if (!model || pickle.kind(*model) != Pickle::Kind::dictionary) continue;
@@ -207,9 +275,9 @@ TorchFile read_torch_file(std::span<const std::byte> file, const std::string& na
       tensors.erase(pickle.text(key));
     }
   }
-  if (tensors.empty()) fail("no tensors in the dictionary");
+  if (tensors.empty()) fail_file(name, "no tensors in the dictionary");
   TorchFile out;
-  TensorReader reader(members, name, limits::kReorderedFiles * std::ssize(file));
+  TensorReader reader(content.members, name, limits::kReorderedFiles * std::ssize(file));
   for (const auto& [key, value] : tensors) reader.add(key, pickle.tensor(value), out);
   return out;
 }

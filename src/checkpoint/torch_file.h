@@ -20,8 +20,9 @@ struct TorchFile {
 
 // The tensors of the file with the content `file`, which must outlive the result: those of a
 // dictionary of tensors, or of the one under the key "model" in it (LAVIS). Other values are passed
-// over. `name` is the file's name for messages. Throws Error(bad_model); Error(unsupported) for
-// files older than PyTorch 1.6, for TorchScript and for pickles of anything but plain values.
+// over. Both formats are read, the zip archive and the one of before PyTorch 1.6. `name` is the
+// file's name for messages. Throws Error(bad_model); Error(unsupported) for TorchScript and for
+// pickles of anything but plain values.
 TorchFile read_torch_file(std::span<const std::byte> file, const std::string& name);
 
 }  // namespace instructblip

@@ -278,4 +278,11 @@ Pickle Pickle::read(std::span<const std::byte> bytes, const std::string& name) {
   return Unpickler(bytes, name).run();
 }
 
+Pickle Pickle::read_next(std::span<const std::byte>& bytes, const std::string& name) {
+  Unpickler unpickler(bytes, name);
+  Pickle pickle = unpickler.run();
+  bytes = bytes.subspan(unpickler.read());
+  return pickle;
+}
+
 }  // namespace instructblip

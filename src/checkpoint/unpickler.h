@@ -71,6 +71,8 @@ class Unpickler {
     }
     return std::move(out_);
   }
+  // Bytes that run() has read.
+  std::size_t read() const { return at_; }
 
  private:
   using Ref = Pickle::Ref;

@@ -21,9 +21,10 @@ struct KnownGlobal {
 
 namespace {
 
-constexpr std::array<KnownGlobal, 13> kKnown = {{
+constexpr std::array<KnownGlobal, 14> kKnown = {{
     {"collections", "OrderedDict", Function::ordered_dictionary},
     {"torch._utils", "_rebuild_tensor_v2", Function::rebuild_tensor},
+    {"torch._utils", "_rebuild_tensor", Function::rebuild_tensor},  // before PyTorch 0.4
     {"torch._utils", "_rebuild_parameter", Function::rebuild_parameter},
     {"torch", "FloatStorage", Function::storage_type, DType::f32},
     {"torch", "HalfStorage", Function::storage_type, DType::f16},
@@ -61,13 +62,17 @@ const KnownGlobal* Unpickler::known(Ref value) {
   return node(value).kind == Kind::function ? &kKnown[node(value).index] : nullptr;
 }
 
-// ('storage', type, name, device, elements)
+// ('storage', type, name, device, elements[, the part of another storage that it is])
 void Unpickler::load_storage() {
   const Ref id = pop();
   const std::vector<Ref>& parts = node(id).elements;
-  if (node(id).kind != Kind::tuple || parts.size() != 5 || node(parts[0]).kind != Kind::text ||
-      node(parts[0]).text != "storage" || node(parts[2]).kind != Kind::text) {
+  if (node(id).kind != Kind::tuple || parts.size() < 5 || parts.size() > 6 ||
+      node(parts[0]).kind != Kind::text || node(parts[0]).text != "storage" ||
+      node(parts[2]).kind != Kind::text) {
     fail("a reference to something that is no storage");
+  }
+  if (parts.size() == 6 && node(parts[5]).kind != Kind::none) {
+    refuse("a storage that is a part of another one");
   }
   const KnownGlobal* type = known(parts[1]);
   if (type == nullptr || type->function != Function::storage_type) {

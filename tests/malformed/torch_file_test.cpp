@@ -54,13 +54,66 @@ std::string many_views(int count) {
 const std::string kTensor = pickled_tensor({});
 const std::string kItem = pickled_text("w") + kTensor;
 
+// A file of before PyTorch 1.6, up to the names of its storages.
+const std::string kLegacyTensor = legacy_system() + pickle_of(pickled_dictionary(kItem));
+std::string legacy_names(const std::string& name) {
+  return pickle_of("](" + pickled_text(name) + "e");
+}
+
 const MalformedRow kRows[] = {
+    // the format of before PyTorch 1.6
+    {"LegacyCutInAStorage", kBad, "ends in the middle of storage '0'",
+     bytes(legacy_file().substr(0, legacy_file().size() - 1))},
+    {"LegacyCutBeforeAStorage", kBad, "ends before storage '0'",
+     bytes(legacy_file_of(kLegacyTensor + legacy_names("0"), "\x04\0\0"))},
+    {"LegacyStorageOfTwoToThe63", kBad, "ends in the middle of storage '0'",
+     bytes(legacy_file_of(kLegacyTensor + legacy_names("0"),
+                          little_endian(std::uint64_t{1} << 63, 8) + std::string(16, 'x')))},
+    {"LegacyStorageThatNobodyUses", kBad, "storage '1' is not used by any tensor",
+     bytes(legacy_file_of(kLegacyTensor + legacy_names("1"), legacy_storage()))},
+    {"LegacyStorageThatIsNotThere", kBad, "tensor 'w': no storage '0'",
+     bytes(legacy_file_of(kLegacyTensor + pickle_of("]"), ""))},
+    {"LegacyStorageOfAnotherSize", kBad, "storage '0' holds 8 bytes, expected 4 elements",
+     bytes(legacy_file_of(kLegacyTensor + legacy_names("0"),
+                          little_endian(2, 8) + std::string(8, 'x')))},
+    {"LegacyStorageTwice", kBad, "storage '0' twice",
+     bytes(legacy_file_of(
+         kLegacyTensor + pickle_of("](" + pickled_text("0") + pickled_text("0") + "e"),
+         legacy_storage() + legacy_storage()))},
+    {"LegacyBytesLeft", kBad, "1 bytes behind the last storage", bytes(legacy_file() + "x")},
+    {"LegacyBigEndian", kBad, "byte order 'big'",
+     bytes(legacy_file_of(
+         legacy_system(false) + pickle_of(pickled_dictionary(kItem)) + legacy_names("0"),
+         legacy_storage()))},
+    {"LegacyNamesAreNoList", kBad, "no list of storages",
+     bytes(legacy_file_of(kLegacyTensor + pickle_of("}"), legacy_storage()))},
+    {"LegacyNameIsNoText", kBad, "the name of a storage is no text",
+     bytes(legacy_file_of(kLegacyTensor + pickle_of("](K\x01"
+                                                    "e"),
+                          legacy_storage()))},
+    {"LegacyPartOfAStorage", kUnsupported, "a part of another one",
+     bytes(legacy_file_of(
+         legacy_system() +
+             pickle_of(pickled_dictionary(
+                 pickled_text("w") + "ctorch._utils\n_rebuild_tensor_v2\n((" +
+                 pickled_text("storage") + "ctorch\nFloatStorage\n" + pickled_text("0") +
+                 pickled_text("cpu") + "K\x04" + "(K\x01K\x02K\x03ttQ" + "K\x00))\x89}tR")) +
+             legacy_names("0"),
+         legacy_storage()))},
+    {"LegacyCall", kUnsupported, "'os.system'",
+     bytes(legacy_file_of(legacy_system() + pickle_of("cos\nsystem\n(" + pickled_text("x") + "tR") +
+                              legacy_names("0"),
+                          legacy_storage()))},
+    {"LegacyEndsBehindItsMagic", kBad, "the pickle ends in the middle",
+     bytes(legacy_file_of("", ""))},
+
     // the archive
     {"Empty", kBad, "expected what torch.save() writes", bytes("")},
     {"Text", kBad, "expected what torch.save() writes", bytes("hello")},
     {"LfsPointer", kBad, "Git LFS pointer", bytes("version https://git-lfs.github.com/spec/v1\n")},
     {"BareMagic", kBad, "no end of a zip archive", bytes("PK\x03\x04")},
-    {"BeforePyTorch16", kUnsupported, "before 1.6", bytes("\x80\x02\x8a\x0al\xfc\x9c\x46")},
+    {"PickleOfSomethingElse", kUnsupported, "a pickle that torch.save() has not written",
+     bytes("\x80\x02\x8a\x0al\xfc\x9c\x46")},
     {"CutShort", kBad, "no end of a zip archive",
      bytes(torch_file_of(PickledTensorOf{}).substr(0, 300))},
     {"DirectoryBeyondTheFile", kBad, "leaves the file", with_end_changed(6, "\xFF\xFF\xFF\x7F")},
@@ -92,8 +145,8 @@ const MalformedRow kRows[] = {
     {"Builtin", kUnsupported, "'builtins.eval'", body("cbuiltins\neval\n")},
     {"StackGlobal", kUnsupported, "'os.system'", body("\x8c\x02os\x8c\x06system\x93")},
     {"StackGlobalOfNumbers", kBad, "global name that is no text", body("K\x01K\x02\x93")},
-    {"GlobalThatIsAlmostKnown", kUnsupported, "'torch._utils._rebuild_tensor'",
-     body("ctorch._utils\n_rebuild_tensor\n")},
+    {"GlobalThatIsAlmostKnown", kUnsupported, "'torch._utils._rebuild_tensor_v'",
+     body("ctorch._utils\n_rebuild_tensor_v\n")},
     {"GlobalWithoutAnEnd", kBad, "ends in the middle",
      bytes(torch_file_of("\x80\x02"
                          "ctorch"))},
@@ -187,12 +240,12 @@ TEST_P(MalformedTorchFile, IsRefused) {
 
 INSTANTIATE_TEST_SUITE_P(Rows, MalformedTorchFile, testing::ValuesIn(kRows), name_of_row);
 
+class DamagedTorchFile : public testing::TestWithParam<std::string> {};
+
 // Whatever single byte is changed, and wherever the file is cut: an Error or tensors, never a
 // crash; the sanitizers watch.
-TEST(DamagedTorchFile, IsRefusedOrRead) {
-  const std::string whole = torch_file_of(pickle_of(pickled_dictionary(
-      pickled_text("a") + kTensor + pickled_text("model") +
-      pickled_dictionary(kItem + pickled_text("t") + pickled_tensor({.strides = {1, 2}})))));
+TEST_P(DamagedTorchFile, IsRefusedOrRead) {
+  const std::string& whole = GetParam();
   const TempDirectory directory;
   int refused = 0, read = 0;
   const auto attempt = [&](const std::string& content) {
@@ -216,8 +269,17 @@ TEST(DamagedTorchFile, IsRefusedOrRead) {
     attempt(whole.substr(0, i));
   }
   EXPECT_GT(refused, static_cast<int>(whole.size()));  // every cut, to begin with
-  EXPECT_GT(read, 0);  // times and checksums of the archive say nothing about tensors
+  EXPECT_GT(read, 0);  // times, checksums and elements say nothing about tensors
 }
+
+INSTANTIATE_TEST_SUITE_P(
+    Formats, DamagedTorchFile,
+    testing::Values(torch_file_of(pickle_of(pickled_dictionary(
+                        pickled_text("a") + kTensor + pickled_text("model") +
+                        pickled_dictionary(kItem + pickled_text("t") +
+                                           pickled_tensor({.strides = {1, 2}}))))),
+                    legacy_file()),
+    [](const auto& test) { return test.index == 0 ? "archive" : "legacy"; });
 
 }  // namespace
 }  // namespace instructblip

@@ -104,6 +104,31 @@ inline std::string torch_file_of(const PickledTensorOf& tensor) {
       pickle_of(pickled_dictionary(pickled_text(tensor.name) + pickled_tensor(tensor))));
 }
 
+// What before PyTorch 1.6 stood in place of the archive: `pickles` are those behind the magic
+// number, `storages` what follows them.
+inline std::string legacy_file_of(const std::string& pickles, const std::string& storages) {
+  return "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19." + pickles + storages;
+}
+
+// The version of the format, and how numbers are stored.
+inline std::string legacy_system(bool little_endian = true) {
+  return pickle_of("M\xe9\x03") + pickle_of(pickled_dictionary(pickled_text("little_endian") +
+                                                               (little_endian ? "\x88" : "\x89")));
+}
+
+// Four floats, 1 to 4, behind their number.
+inline std::string legacy_storage() {
+  return little_endian(4, 8) + std::string("\0\0\x80\x3F\0\0\0\x40\0\0\x40\x40\0\0\x80\x40", 16);
+}
+
+// A whole file with one tensor of them.
+inline std::string legacy_file() {
+  return legacy_file_of(legacy_system() +
+                            pickle_of(pickled_dictionary(pickled_text("w") + pickled_tensor({}))) +
+                            pickle_of("](" + pickled_text("0") + "e"),
+                        legacy_storage());
+}
+
 struct SavedTensor {
   std::string name;
   DType dtype;

@@ -1,4 +1,5 @@
-"""Writes reference_state.bin and reference_lavis.pth with torch.save(), which torch_file_test.cpp reads.
+"""Writes reference_state.bin, the same in the format of before PyTorch 1.6 (reference_legacy.bin) and reference_lavis.pth
+with torch.save(), which torch_file_test.cpp reads.
 
 Versions: torch 2.11.0. Seed 7.
 Run:  python make_reference_torch_files.py
@@ -33,6 +34,7 @@ state = collections.OrderedDict(
 )
 state._metadata = collections.OrderedDict({"": {"version": 1}})
 torch.save(state, HERE / "reference_state.bin")
+torch.save(state, HERE / "reference_legacy.bin", _use_new_zipfile_serialization=False)
 lavis = {
     "model": {"llm_proj.weight": torch.tensor([[1.0, 2.0]]), "query_tokens": torch.zeros(1, 2, 2)},
     "optimizer": {"state": {0: {"step": 5, "exp_avg": torch.zeros(2)}}, "param_groups": [{"lr": 1e-5, "betas": (0.9, 0.999)}]},

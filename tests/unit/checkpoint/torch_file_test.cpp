@@ -30,12 +30,18 @@ std::vector<T> values(const TensorEntry* entry) {
 
 using Floats = std::vector<float>;
 
-class TorchStateTest : public testing::TestWithParam<MappedFile::Access> {
+struct Opened {
+  const char* name;
+  const char* file;
+  MappedFile::Access access;
+};
+
+class TorchStateTest : public testing::TestWithParam<Opened> {
  protected:
   void SetUp() override {
-    std::filesystem::copy_file(kData / "reference_state.bin", directory_ / "pytorch_model.bin");
+    std::filesystem::copy_file(kData / GetParam().file, directory_ / "pytorch_model.bin");
   }
-  TensorStore open() const { return TensorStore::open(directory_.path(), GetParam()); }
+  TensorStore open() const { return TensorStore::open(directory_.path(), GetParam().access); }
 
   TempDirectory directory_;
 };
@@ -78,11 +84,14 @@ TEST_P(TorchStateTest, PutsPartsOfStoragesInOrder) {
   EXPECT_EQ(values<float>(store.find("plain")), (Floats{1.5F, -2.0F, 0.25F, 4.0F}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Access, TorchStateTest,
-                         testing::Values(MappedFile::Access::map, MappedFile::Access::copy),
-                         [](const auto& access) {
-                           return access.param == MappedFile::Access::map ? "map" : "copy";
-                         });
+// Of both formats.
+INSTANTIATE_TEST_SUITE_P(
+    Access, TorchStateTest,
+    testing::Values(Opened{"map", "reference_state.bin", MappedFile::Access::map},
+                    Opened{"copy", "reference_state.bin", MappedFile::Access::copy},
+                    Opened{"legacy_map", "reference_legacy.bin", MappedFile::Access::map},
+                    Opened{"legacy_copy", "reference_legacy.bin", MappedFile::Access::copy}),
+    [](const auto& opened) { return opened.param.name; });
 
 TEST(TorchFile, OfATrainingRunGivesItsModel) {
   const TempDirectory directory;
