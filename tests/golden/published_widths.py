@@ -4,9 +4,13 @@
     python published_widths.py DIRECTORY --binary build/bin/instructblip               ids
     python published_widths.py DIRECTORY --binary build/bin/instructblip --time 5      times and peak memory
 
-Writes random checkpoints into DIRECTORY (kept there; 2 to 3 GB each in F32) unless they exist: ViT 1408 wide with head
-88, Q-Former 768 with 30523 words, Flan-T5 2048/5120 with 32128 rows or LLaMA 4096/11008 with 32064, a few layers each,
-224 px, patch 14. Compares ids over photographs x instructions x decoding settings. Exit status 1 on any difference.
+Writes random checkpoints into DIRECTORY (kept there; 1 to 3 GB each in F32) unless they exist, a few layers of each stack:
+t5, vicuna (InstructBLIP), blip2_t5, blip2_opt: ViT 1408 wide with head 88, 224 px, patch 14, Q-Former 768 with 30523 words
+    (without words in BLIP-2), Flan-T5 2048/5120 with 32128 rows, LLaMA 4096/11008 with 32064, OPT 2560/10240 with 50304
+llava, llava_next: CLIP 1024 wide, 336 px, patch 14, LLaMA with 32064 rows; up to 2928 rows of a prompt are a picture's
+retrieval: the same ViT and Q-Former, a space of 256
+Compares ids over photographs x instructions x decoding settings, or logits and cosines of matches. Exit status 1 on any
+difference. Times are taken of the BLIP families.
 Reference: transformers 4.57.3, torch 2.11.0 (CPU, float32), Pillow 13.0.0.
 """
 
@@ -26,7 +30,8 @@ sys.path[0] = str(HERE / "checkpoint_tools")  # not HERE: its tokenizers.py woul
 import torch  # noqa: E402
 
 import full_width  # noqa: E402
-from binary import Binary, answer_faults, stage_faults, token_faults  # noqa: E402
+import retrieval  # noqa: E402
+from binary import Binary, answer_faults, stage_faults, token_faults, visual_rows  # noqa: E402
 from reference import Reference  # noqa: E402
 from requests_table import INSTRUCTIONS  # noqa: E402
 from toys import photographs  # noqa: E402
@@ -45,7 +50,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory", type=pathlib.Path)
     parser.add_argument("--binary", type=pathlib.Path)
-    parser.add_argument("--kinds", default="t5,vicuna")
+    parser.add_argument("--kinds", default="t5,vicuna", help=f"some of {', '.join(full_width.KINDS)}")
     parser.add_argument("--dtype", default="F32", choices=("F32", "F16", "BF16"))
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
@@ -96,8 +101,7 @@ def compare(kind, path, options):
                 question = {**request, "image": image}
                 expected, margin = reference.run(question)
                 answers.add(tuple(expected["sequences"][0]["tokens"]))
-                prompt = 32 + len(expected["prompt_tokens"]["lm"])
-                faults = answer_faults(expected, ours, prompt)
+                faults = answer_faults(expected, ours, visual_rows(path, question))
                 verdict = "equal"
                 if faults:
                     ids = [s["tokens"] for s in expected["sequences"]]
@@ -106,7 +110,7 @@ def compare(kind, path, options):
                     equal + (verdict == "equal"), near + (verdict == "near tie"), different + (verdict == "DIFFERENT")
                 )  # fmt: skip
                 gap = "" if margin is None else f"{margin:.4f}"
-                print(f"{kind:7} {name:12} {setting:14} {image:26} {verdict:10} {gap:8} {'; '.join(faults)}", flush=True)
+                print(f"{kind:10} {name:12} {setting:14} {image:26} {verdict:10} {gap:8} {'; '.join(faults)}", flush=True)
         faults = token_faults(expected["prompt_tokens"], binary.tokenize(path, request))
         different += len(faults)
         for fault in faults:
@@ -115,15 +119,27 @@ def compare(kind, path, options):
     return different
 
 
+def compare_matches(path, options):
+    reference = retrieval.Reference(path, options.image_directory)
+    images = photographs(options.image_directory)[: options.images]
+    texts = [INSTRUCTIONS[name] for name in chosen_instructions(options.instructions)]
+    found = Binary(options.binary, options.image_directory, options.threads).match(path, images, texts)
+    logits, cosines = retrieval.differences(reference, images, texts, found)
+    print(f"retrieval: {len(found)} matches, logits within {logits:.1e}, cosines within {cosines:.1e}", flush=True)
+    return int(logits > 1e-4 or cosines > 1e-4)
+
+
 def ask_all(binary, path, request, images):
     """One process for all pictures: the model is loaded once."""
     arguments = [f"--image={os.path.join(binary.image_directory, image)}" for image in images]
     arguments += [f"--instruction={request['instruction']}", "--json", "--quiet", f"--threads={binary.threads}"]
     output = binary.call("run", path, arguments + binary.flags(request["options"]))
-    return [json.loads(line) for line in output.splitlines()]
+    return [json.loads(line) for line in output.split("\n") if line]
 
 
 # ----------------------------------------------------------------------------------------------------------- times
+
+TIMED = {"t5", "vicuna", "blip2_t5", "blip2_opt"}  # whose modules have the names below
 
 
 class Stopwatch:
@@ -232,10 +248,14 @@ def main():
         time_reference(json.loads(options.job))
         return
     torch.set_num_threads(options.threads)
-    different = 0
-    for kind in options.kinds.split(","):
+    different, kinds = 0, options.kinds.split(",")
+    if options.time and not TIMED.issuperset(kinds):
+        sys.exit(f"--time: expected --kinds of {', '.join(sorted(TIMED))}")
+    for kind in kinds:
         path = checkpoint(kind, options)
-        if options.time:
+        if kind == "retrieval":
+            different += compare_matches(path, options)
+        elif options.time:
             measure(kind, path, options)
         elif options.binary:
             different += compare(kind, path, options)

@@ -8,10 +8,8 @@ of the largest of their kind. Exit status 1 where one is not. Directories as tra
 """
 
 import argparse
-import json
 import pathlib
 import random
-import subprocess
 import sys
 import tempfile
 
@@ -22,6 +20,7 @@ import torch  # noqa: E402
 
 import draw  # noqa: E402
 import retrieval  # noqa: E402
+from binary import Binary  # noqa: E402
 from toys import photographs, toy_module  # noqa: E402
 
 
@@ -37,15 +36,6 @@ def drawn(seed):
             "drop_files": drop, "drop_keys": defaults}  # fmt: skip
 
 
-def said_by(binary, directory, images, names, texts):
-    line = [str(binary), "match", "--model", str(directory), "--json", "--quiet", "--threads=1"]
-    line += [f"--image={images / name}" for name in names] + [f"--text={text}" for text in texts]
-    done = subprocess.run(line, capture_output=True)
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr.decode(errors="replace")[-800:])
-    return [json.loads(row) for row in done.stdout.decode().split("\n") if row]
-
-
 def examine(case, directory, options):
     """The largest differences of logits and cosines, over the largest of their kind."""
     rng = random.Random(case["seed"] + 1)
@@ -53,14 +43,8 @@ def examine(case, directory, options):
     names = rng.sample(photographs(options.images), 2)
     texts = [draw.draw_text(rng) for _ in range(5)]
     texts = [text for text in texts if len(reference.tokens(text)) <= case["qformer"]["max_position_embeddings"]]
-    found = said_by(options.binary, directory, options.images, names, texts)
-    pairs = [(name, text) for name in names for text in texts]
-    logits = [reference.ask(*pair, True).logits_per_image[0].tolist() for pair in pairs]
-    cosines = [reference.ask(*pair, False).logits_per_image.item() for pair in pairs]
-    largest = max(abs(x) for row in logits for x in row)
-    worst = max(abs(a - b) for row, ours in zip(logits, found) for a, b in zip(row, ours["logits"]))
-    apart = max(abs(a - ours["similarity"]) for a, ours in zip(cosines, found))
-    return worst / largest, apart
+    found = Binary(options.binary, str(options.images)).match(directory, names, texts)
+    return retrieval.differences(reference, names, texts, found)
 
 
 def main():

@@ -212,19 +212,22 @@ def make_llama_tokenizer(directory, pieces=480, **options):
     _save(LlamaTokenizer, "tokenizer.model", train_llama(pieces), directory, **options)
 
 
-def make_llava_tokenizer(directory, pieces=480, **options):
-    """Writes LLaVA's: LLaMA's own special tokens, then <image> and <pad>, in this order as on the hub."""
+def make_llava_tokenizer(directory, pieces=480, content=None, **options):
+    """Writes LLaVA's: LLaMA's own special tokens, then <image> and <pad>, in this order as on the hub.
+
+    `content` of a tokenizer.model that was trained elsewhere.
+    """
 
     def extend(slow):
         slow.add_tokens([AddedToken("<image>", special=True, normalized=False)], special_tokens=True)
         slow.add_special_tokens({"pad_token": "<pad>"})
 
     options = {"padding_side": "left", "legacy": False} | options
-    _save(LlamaTokenizer, "tokenizer.model", train_llama(pieces), directory, extend, **options)
+    _save(LlamaTokenizer, "tokenizer.model", content or train_llama(pieces), directory, extend, **options)
 
 
-def make_opt_tokenizer(directory, pieces=480, **options):
-    """Writes OPT's: GPT-2's class, </s> in front of every text."""
+def make_opt_tokenizer(directory, pieces=480, content=None, **options):
+    """Writes OPT's: GPT-2's class, </s> in front of every text. `content`: (vocabulary, merges) trained elsewhere."""
     options = {
         "bos_token": "</s>",
         "eos_token": "</s>",
@@ -232,7 +235,7 @@ def make_opt_tokenizer(directory, pieces=480, **options):
         "pad_token": "<pad>",
         "add_bos_token": True,
     } | options
-    vocabulary, merges = train_opt(pieces)
+    vocabulary, merges = content or train_opt(pieces)
     with tempfile.TemporaryDirectory() as work:
         files = [os.path.join(work, "vocab.json"), os.path.join(work, "merges.txt")]
         pathlib.Path(files[0]).write_text(json.dumps(vocabulary), encoding="utf-8")

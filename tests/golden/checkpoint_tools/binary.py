@@ -65,6 +65,12 @@ class Binary:
     def tokenize(self, model, request):
         return json.loads(self.call("tokenize", model, [f"--text={request['instruction']}", "--json", "--quiet"]))
 
+    def match(self, model, images, texts):
+        """What `instructblip match` says of every picture with every text."""
+        arguments = [f"--image={os.path.join(self.image_directory, name)}" for name in images]
+        arguments += [f"--text={text}" for text in texts] + ["--json", "--quiet", f"--threads={self.threads}"]
+        return [json.loads(line) for line in self.call("match", model, arguments).split("\n") if line]
+
     def features(self, model, request):
         with tempfile.TemporaryDirectory() as work:
             target = pathlib.Path(work) / "features.safetensors"

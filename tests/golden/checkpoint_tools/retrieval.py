@@ -108,6 +108,17 @@ class Reference:
         return {key: value.float().contiguous().clone() for key, value in tensors.items()}
 
 
+def differences(reference, names, texts, found):
+    """The largest differences of logits and cosines to what `instructblip match` found, logits over the largest."""
+    pairs = [(name, text) for name in names for text in texts]
+    logits = [reference.ask(*pair, True).logits_per_image[0].tolist() for pair in pairs]
+    cosines = [reference.ask(*pair, False).logits_per_image.item() for pair in pairs]
+    largest = max(abs(x) for row in logits for x in row)
+    worst = max(abs(a - b) for row, ours in zip(logits, found, strict=True) for a, b in zip(row, ours["logits"]))
+    apart = max(abs(a - ours["similarity"]) for a, ours in zip(cosines, found))
+    return worst / largest, apart
+
+
 def write_golden(case, directory, image_directory, images):
     reference = Reference(directory, image_directory)
     names = [name for name in requests_table.INSTRUCTIONS if name not in case.get("without", ())]
