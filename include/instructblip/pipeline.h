@@ -133,11 +133,11 @@ class INSTRUCTBLIP_API Pipeline {
   std::vector<Response> generate(std::span<const Request> requests,
                                  const Control& control = {}) const;
 
-  /// How likely each candidate is as the answer: most likely first, of equal ones the earlier. The
-  /// prompt and the beginnings that candidates share are read once. A candidate is tokenized by
-  /// itself; 1 to 65,536 of them. `control`: its callback is not called, and a stop is an error.
-  /// Errors: as generate(); invalid_argument (a candidate without a token, or not UTF-8);
-  /// cancelled.
+  /// How likely each candidate is as the answer: most likely first, of equal ones the earlier. They
+  /// are scored 64 at a time, for which the prompt and the beginnings that they share are read
+  /// once. A candidate is tokenized by itself; 1 to 65,536 of them. `control`: its callback is not
+  /// called, and a stop is an error. Errors: as generate(); invalid_argument (a candidate without a
+  /// token, or not UTF-8); cancelled.
   std::vector<RankedCandidate> rank(const Image& image, std::string_view instruction,
                                     std::span<const std::string> candidates,
                                     const RankOptions& options = {},

@@ -33,20 +33,29 @@ bool is_half_in_vision(std::string_view tensor) {
   });
 }
 
-std::optional<DType> rounded_in_vision(std::string_view tensor) {
-  return is_half_in_vision(tensor) ? std::optional(DType::f16) : std::nullopt;
-}
-
 bool is_of_language_model(std::string_view tensor) { return tensor.starts_with("language_model."); }
 
-// blip2_t5*.py: param.data.bfloat16(), of all of them.
-std::optional<DType> rounded_beside_t5(std::string_view tensor) {
-  return is_of_language_model(tensor) ? DType::bf16 : rounded_in_vision(tensor);
+// What a model's weights are rounded to: its ViT's, or none of it, and its language model's.
+template <DType kLanguage>
+std::optional<DType> rounded_language(std::string_view tensor) {
+  return is_of_language_model(tensor) ? std::optional(kLanguage) : std::nullopt;
+}
+std::optional<DType> rounded_vision(std::string_view tensor) {
+  return is_half_in_vision(tensor) ? std::optional(DType::f16) : std::nullopt;
+}
+template <DType kLanguage>
+std::optional<DType> rounded_both(std::string_view tensor) {
+  return is_of_language_model(tensor) ? kLanguage : rounded_vision(tensor);
 }
 
-// blip2_vicuna_instruct.py, blip2_opt.py: torch_dtype=torch.float16.
-std::optional<DType> rounded_beside_half(std::string_view tensor) {
-  return is_of_language_model(tensor) ? DType::f16 : rounded_in_vision(tensor);
+// configs/models/blip2/*.yaml: vit_precision is "fp32" in those that were tuned on COCO, which are
+// the ones with pictures of this size, and "fp16" in all others.
+bool has_whole_vision(const VitConfig& vision) { return vision.image_size == 364; }
+
+template <DType kLanguage>
+RoundedTo rounding(const ModelConfig& config) {
+  return has_whole_vision(std::get<VitConfig>(config.vision)) ? rounded_language<kLanguage>
+                                                              : rounded_both<kLanguage>;
 }
 
 // Arguments of generate(), which count whatever the language model's folder says. A length there
@@ -79,15 +88,15 @@ struct Language {
   bool instruct;  // and not BLIP-2
 
   void operator()(T5Config& text) const {
-    text.activation = Activation::gelu;  // t5_config.dense_act_fn = "gelu"
-    config.rounded_to = rounded_beside_t5;
+    text.activation = Activation::gelu;                 // t5_config.dense_act_fn = "gelu"
+    config.rounded_to = rounding<DType::bf16>(config);  // param.data.bfloat16(), of all of them
     config.prompt.clean_up_spaces = true;
     follow_generate(config.generation,
                     instruct ? GenerateDefaults{256, 1.5} : GenerateDefaults{30, 1.0});
   }
 
   void operator()(LlamaConfig&) const {
-    config.rounded_to = rounded_beside_half;
+    config.rounded_to = rounding<DType::f16>(config);  // torch_dtype=torch.float16
     config.prompt.clean_up_spaces = false;
     config.prompt.decodes_as_sentencepiece = true;
     config.generation.bos = config.generation.stands_for_prompt = kVicunaBos;
@@ -97,7 +106,7 @@ struct Language {
   }
 
   void operator()(OptConfig&) const {
-    config.rounded_to = rounded_beside_half;
+    config.rounded_to = rounding<DType::f16>(config);  // torch_dtype=torch.float16
     config.prompt.clean_up_spaces = true;
     config.prompt.newline_ends = true;
     config.prompt.language_limit = TokenLimit{kTextTokens, 1, 0};
@@ -128,7 +137,7 @@ void follow_lavis(ModelConfig& config) {
 void follow_lavis(RetrievalConfig& config) {
   config.vision.final_norm_eps = kVisionNormEps;
   config.text_limit = TokenLimit{kTextTokens, 1, 1};
-  config.rounded_to = rounded_in_vision;
+  config.rounded_to = has_whole_vision(config.vision) ? nullptr : rounded_vision;
 }
 
 void follow_lavis(ImageConfig& config, Geometry geometry) {
@@ -137,6 +146,9 @@ void follow_lavis(ImageConfig& config, Geometry geometry) {
                                             std::to_string(config.width) + " x " +
                                             std::to_string(config.height));
   }
+  const ImageConfig clip;  // whose mean and deviation its processors have, whatever the file says
+  config.mean = clip.mean;
+  config.std = clip.std;
   config.as_torchvision_transforms = true;
   config.three_rows_are_channels = false;
   config.pad_to_square = false;

@@ -9,9 +9,8 @@ namespace instructblip {
 
 bool Watch::cancelled(int steps) const {
   if (request_->deadline && std::chrono::steady_clock::now() >= *request_->deadline) {
-    throw Error(ErrorCode::deadline, "generate: the deadline passed after " +
-                                         std::to_string(steps) + " steps of at most " +
-                                         std::to_string(*request_->options.max_new_tokens));
+    throw Error(ErrorCode::deadline, "the deadline passed after " + std::to_string(steps) +
+                                         (steps == 1 ? " step" : " steps") + " of decoding");
   }
   return request_->stop.stop_requested();
 }

@@ -25,6 +25,9 @@ constexpr const char* kTensor = "vision";
 
 constexpr const char* kPictures = "pictures";
 
+// [1], 1 where they were encoded as LAVIS does; without it as transformers does.
+constexpr const char* kLavis = "lavis";
+
 // What the tensor `pictures` says of one: how large it is, and where its views are among all.
 struct Place {
   PictureSize size = {};
@@ -98,6 +101,11 @@ std::optional<NamedTensor> to_named(std::span<const PictureSize> sizes,
   return tensor;
 }
 
+std::optional<NamedTensor> to_named(Compat compat) {
+  if (compat == Compat::hf) return std::nullopt;
+  return NamedTensor{kLavis, {1}, {1}};
+}
+
 std::int64_t ImageFeatures::images() const {
   return static_cast<std::int64_t>(impl_->pictures.size());
 }
@@ -114,6 +122,7 @@ void ImageFeatures::save(const std::filesystem::path& file) const {
     }
     std::vector<NamedTensor> tensors = {to_named(kTensor, at::cat(rows))};
     if (auto sizes = to_named(impl_->sizes(), views)) tensors.push_back(std::move(*sizes));
+    if (auto mode = to_named(impl_->compat)) tensors.push_back(std::move(*mode));
     save_tensors(file, tensors);
   });
 }
@@ -136,6 +145,7 @@ ImageFeatures ImageFeatures::load(const std::filesystem::path& file) {
                                             to_string(entry->shape));
     }
     auto impl = std::make_shared<Impl>();
+    if (store.find(kLavis) != nullptr) impl->compat = Compat::lavis;
     for (const Place& place : places_of(store.find(kPictures), entry->shape[0], where)) {
       impl->pictures.push_back(picture(*entry, place));
       if (at::isfinite(impl->pictures.back().rows).all().item<bool>()) continue;

@@ -96,9 +96,20 @@ at::Tensor Pipeline::Impl::embed(const Prompt& prompt, const at::Tensor& prefix)
 }
 
 // A longer answer than fits is refused where it passes the end; it may stop before.
-void Pipeline::Impl::check_positions(const Prompt& prompt) const {
+void Pipeline::Impl::check_positions(const Question& question) const {
   const auto most = model().language->max_positions();
-  if (!most || static_cast<std::int64_t>(prompt.ids.size()) <= *most) return;
+  const Prompt& prompt = question.prompt;
+  const auto taken = std::ssize(prompt.ids);
+  for (std::size_t i = 0; most && i < question.candidates.size(); ++i) {
+    const std::int64_t read = std::ssize(question.candidates[i]) - 1;  // the last one is not
+    if (taken > *most || taken + read <= *most) continue;
+    throw Error(ErrorCode::invalid_argument,
+                "a candidate of " + std::to_string(read + 1) + " tokens behind a prompt of " +
+                    std::to_string(taken) + " needs " + std::to_string(taken + read) +
+                    " positions, expected at most " + std::to_string(*most) +
+                    ", as many as the language model has");
+  }
+  if (!most || taken <= *most) return;
   throw Error(ErrorCode::invalid_argument,
               "the prompt has " + std::to_string(prompt.ids.size()) +
                   " positions, pictures included, expected at most " + std::to_string(*most) +
@@ -114,18 +125,24 @@ Pipeline::Impl::Question Pipeline::Impl::question(Asked asked,
   for (const PictureSize& picture : pictures) rows.push_back(model().rows_of(picture));
   question.prompt = prompts.with_pictures(prompts.read(asked.instruction), std::move(rows));
   question.prompt.pictures = std::move(pictures);
-  check_positions(question.prompt);
+  question.candidates = std::move(asked.candidates);
+  check_positions(question);
   const auto& stand_in = generation_defaults.stands_for_prompt;
   question.history = model().language->history(
       stand_in ? std::span(&*stand_in, 1) : std::span<const std::int32_t>(question.prompt.ids));
   question.options = resolve_options(asked.options, generation_defaults,
                                      static_cast<std::int64_t>(question.history.size()));
-  question.candidates = std::move(asked.candidates);
   return question;
 }
 
 void Pipeline::Impl::check_made_for_model(const ImageFeatures::Impl& features) const {
   const VisionEncoder& encoder = *model().vision;
+  if (features.compat != info.compat) {
+    throw Error(ErrorCode::invalid_argument,
+                "the features were encoded with compat " + std::string(to_string(features.compat)) +
+                    ", expected " + std::string(to_string(info.compat)),
+                "encode the picture again, or load the model with that compat");
+  }
   for (const SeenPicture& picture : features.pictures) {
     const std::int64_t views = model().projection->views_of(picture.size);
     if (picture.rows.size(0) == views) continue;

@@ -24,6 +24,7 @@ class Job;
 
 struct ImageFeatures::Impl {
   std::vector<SeenPicture> pictures;  // one at least
+  Compat compat = Compat::hf;         // whose vision encoder has seen them
 
   std::vector<PictureSize> sizes() const;
 };
@@ -32,6 +33,9 @@ struct ImageFeatures::Impl {
 // tiles have; none where every picture has one view.
 std::optional<NamedTensor> to_named(std::span<const PictureSize> sizes,
                                     std::span<const std::int64_t> views);
+
+// The tensor that marks features as LAVIS's; none for transformers'.
+std::optional<NamedTensor> to_named(Compat compat);
 
 struct Pipeline::Impl {
   ModelInfo info;
@@ -66,7 +70,8 @@ struct Pipeline::Impl {
     GenerationConfig options;
     std::vector<std::vector<std::int32_t>> candidates;
   };
-  void check_positions(const Prompt& prompt) const;
+  // With every candidate behind the prompt, too.
+  void check_positions(const Question& question) const;
   Question question(Asked asked, std::vector<PictureSize> pictures) const;
   // Throws Error(invalid_argument) for features of another vision encoder.
   void check_made_for_model(const ImageFeatures::Impl& features) const;

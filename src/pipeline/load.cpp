@@ -87,7 +87,7 @@ Pipeline Pipeline::load(const std::filesystem::path& checkpoint_dir, const LoadO
     PromptBuilder prompts(checkpoint_dir, config, vocabulary_of(config));
     if (options.compat == Compat::lavis) limit_answers(config.text, prompts.tokenizer());
     if (config.prompt.newline_ends) config.generation.eos = {*prompts.end_token()};
-    warn_of_other_stop(prompts.tokenizer(), config.generation);
+    if (options.compat == Compat::hf) warn_of_other_stop(prompts.tokenizer(), config.generation);
 
     ModelInfo info = describe(config);
     describe_weights(options, *store, info);

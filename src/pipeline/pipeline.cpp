@@ -126,7 +126,7 @@ ImageFeatures Pipeline::encode(std::span<const Image> images) const {
   return guarded([&] {
     const std::vector<at::Tensor> pixels = impl_->pixels(images);
     impl_->model();
-    ImageFeatures::Impl features;
+    ImageFeatures::Impl features{.pictures = {}, .compat = impl_->info.compat};
     impl_->compute->run([&] {
       for (const ImageReader::Seen& seen : impl_->reader->see(pixels)) {
         features.pictures.push_back(seen.picture);
@@ -156,6 +156,7 @@ std::vector<NamedTensor> Pipeline::features(std::span<const Image> images,
     if (auto pictures = to_named(impl_->sizes(images), views)) {
       tensors.push_back(std::move(*pictures));
     }
+    if (auto mode = to_named(impl_->info.compat)) tensors.push_back(std::move(*mode));
     impl_->compute->run(
         [&] { add_stages(*impl_, model.vision->forward(at::cat(pixels)), asked, tensors); });
     return tensors;

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <iterator>
 #include <memory>
+#include <numeric>
 #include <span>
 #include <string>
 #include <utility>
@@ -23,8 +23,10 @@ namespace {
 
 using Tokens = std::vector<std::int32_t>;
 
-// Scored at once: each takes rows of every step and memory for what it continues.
+// Scored at once: each candidate is a row of every step, and what stands before a token is kept for
+// each token of all.
 constexpr std::size_t kCandidatesOfAJob = 64;
+constexpr std::size_t kTokensOfAJob = 2048;
 
 void check_list(std::span<const std::string> candidates) {
   if (!candidates.empty() && std::ssize(candidates) <= limits::kCandidates) return;
@@ -49,21 +51,34 @@ std::vector<Tokens> tokens_of(const Pipeline::Impl& impl, std::span<const std::s
   return tokens;
 }
 
-// In their order, with the score of each. They are scored in groups: their hypotheses take memory.
-std::vector<RankedCandidate> scored(
-    const Pipeline::Impl& impl, std::vector<Tokens> tokens,
-    const std::function<std::shared_ptr<Job>(std::vector<Tokens>)>& job_for) {
+using JobFor = std::function<std::shared_ptr<Job>(std::vector<Tokens>)>;
+
+// With the score of each, in any order. They are scored in groups; those with the same beginning
+// come together, since within a group it is read once.
+std::vector<RankedCandidate> scored(const Pipeline::Impl& impl, std::vector<Tokens> tokens,
+                                    const JobFor& job_for) {
+  std::vector<std::size_t> order(tokens.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, {}, [&](std::size_t i) -> const Tokens& { return tokens[i]; });
   std::vector<RankedCandidate> ranked;
-  for (std::size_t begin = 0; begin < tokens.size(); begin += kCandidatesOfAJob) {
-    const std::size_t end = std::min(tokens.size(), begin + kCandidatesOfAJob);
-    const auto group = std::span(tokens).subspan(begin, end - begin);
-    Generation generation = answer(impl, job_for({std::make_move_iterator(group.begin()),
-                                                  std::make_move_iterator(group.end())}));
-    for (Sequence& sequence : generation.sequences) {
-      ranked.push_back({ranked.size(), sequence.score, 0, std::move(sequence.tokens),
+  for (std::size_t next = 0; next < order.size();) {
+    std::vector<Tokens> group;
+    std::size_t in_all = 0;
+    const std::size_t first = next;
+    for (; next < order.size() && group.size() < kCandidatesOfAJob; ++next) {
+      Tokens& candidate = tokens[order[next]];
+      if (!group.empty() && in_all + candidate.size() > kTokensOfAJob) break;
+      in_all += candidate.size();
+      group.push_back(std::move(candidate));
+    }
+    Generation generation = answer(impl, job_for(std::move(group)));
+    for (std::size_t i = 0; i < generation.sequences.size(); ++i) {
+      Sequence& sequence = generation.sequences[i];
+      ranked.push_back({order[first + i], sequence.score, 0, std::move(sequence.tokens),
                         std::move(sequence.logprobs)});
     }
   }
+  std::ranges::sort(ranked, {}, &RankedCandidate::index);
   return ranked;
 }
 
@@ -97,8 +112,8 @@ std::vector<RankedCandidate> Pipeline::rank(std::span<const Image> images,
                                             const Control& control) const {
   return guarded([&] {
     std::vector<Tokens> tokens = tokens_of(*impl_, candidates, options);
-    if (tokens.size() > kCandidatesOfAJob) {
-      impl_->question({instruction}, impl_->sizes(images));  // refuses before pictures are encoded
+    if (tokens.size() > kCandidatesOfAJob) {  // else the caches may be off
+      impl_->question({instruction, {}, tokens}, impl_->sizes(images));  // refuses what it can
       return rank(encode(images), instruction, candidates, options, control);
     }
     const auto job_for = [&](std::vector<Tokens> group) {

@@ -77,6 +77,9 @@ TEST(Rank, PrintsATableAndReadsCandidatesFromStandardInput) {
 }
 
 TEST(Rank, BadInputIsNamedBeforeAnythingIsPrinted) {
+  const Arguments bare = {"rank",        "--model", kVicuna, "--image", image("coffee.jpg"),
+                          "--candidate", "x"};
+  EXPECT_NE(call(bare).err.find("rank: --instruction is missing"), std::string::npos);
   const Arguments rank = {"rank",          "--model", kVicuna, "--image", image("coffee.jpg"),
                           "--instruction", "Why?"};
   const Finished none = call(rank);

@@ -13,6 +13,7 @@
 #include <tuple>
 #include <vector>
 
+#include "checkpoint/retrieval_config.h"
 #include "checkpoint/tensor_store.h"
 #include "core/file.h"
 #include "core/json.h"
@@ -158,7 +159,7 @@ TEST_P(LavisTest, StagesComputeAsLavis) {
     for (const NamedTensor& got :
          pipeline_.features(images_of(request), request.at("instruction").string())) {
       const TensorEntry* want = stages.find(prefix->string() + "." + got.name);
-      if (want == nullptr && got.name == "pixel_values") continue;  // see PixelsAreLavis
+      if (got.name == "pixel_values" || got.name == "lavis") continue;  // see LavisPixels
       ASSERT_NE(want, nullptr) << got.name;
       ASSERT_EQ(got.shape, want->shape) << got.name;
       expect_near(got.values, *want, got.name);
@@ -303,6 +304,52 @@ TEST(LavisLoad, WhatLavisDoesNotHaveIsRefused) {
   const TempDirectory directory;
   expect_error(ErrorCode::invalid_argument, "compat: convert writes weights as they are",
                [&] { convert(kCheckpoints / "t5_2024", directory / "out", as_lavis()); });
+}
+
+// configs/models/blip2/blip2_caption_*.yaml, blip2_coco.yaml: vit_precision "fp32".
+TEST(LavisLoad, TheVisionOf364PixelsIsNotRounded) {
+  constexpr const char* kLayer = "vision_model.encoder.layers.0.mlp.fc1.weight";
+  constexpr const char* kWord = "language_model.lm_head.weight";
+  for (const auto& [name, type] : {std::pair("blip2_t5", DType::bf16), {"blip2_opt", DType::f16}}) {
+    ModelConfig config = read_model_config(kCheckpoints / name);
+    follow_lavis(config);
+    EXPECT_EQ(config.rounded_to(kLayer), DType::f16);
+    EXPECT_EQ(config.rounded_to(kWord), type);
+    EXPECT_EQ(config.rounded_to("qformer.layernorm.weight"), std::nullopt);
+    EXPECT_EQ(config.rounded_to("vision_model.encoder.layers.0.self_attn.qkv.bias"), std::nullopt);
+    std::get<VitConfig>(config.vision).image_size = 364;
+    follow_lavis(config);
+    EXPECT_EQ(config.rounded_to(kLayer), std::nullopt);
+    EXPECT_EQ(config.rounded_to(kWord), type);
+  }
+  RetrievalConfig retrieval = read_retrieval_config(kCheckpoints / "blip2_itm");
+  follow_lavis(retrieval);
+  EXPECT_EQ(retrieval.rounded_to(kLayer), DType::f16);
+  retrieval.vision.image_size = 364;
+  follow_lavis(retrieval);
+  EXPECT_EQ(retrieval.rounded_to, nullptr);
+}
+
+TEST(LavisLoad, FeaturesOfTheOtherModeAreRefused) {
+  const Image image = Image::open(kSource / "tests/data/images/coffee.jpg");
+  const Pipeline lavis = Pipeline::load(kCheckpoints / "vicuna_2024", as_lavis());
+  const Pipeline hf = Pipeline::load(kCheckpoints / "vicuna_2024");
+  const GenerationConfig short_answer{.max_new_tokens = 4};
+  const TempDirectory directory;
+  lavis.encode(image).save(directory / "lavis.safetensors");
+  save_tensors(directory / "stages.safetensors", lavis.features(image));
+  hf.encode(image).save(directory / "hf.safetensors");
+  for (const char* file : {"lavis.safetensors", "stages.safetensors"}) {
+    const ImageFeatures features = ImageFeatures::load(directory / file);
+    EXPECT_EQ(lavis.generate(features, "Why?", short_answer).tokens(),
+              lavis.generate(image, "Why?", short_answer).tokens());
+    expect_error(ErrorCode::invalid_argument, "encoded with compat lavis, expected hf",
+                 [&] { hf.generate(features, "Why?", short_answer); });
+  }
+  const ImageFeatures features = ImageFeatures::load(directory / "hf.safetensors");
+  EXPECT_NO_THROW(hf.generate(features, "Why?", short_answer));
+  expect_error(ErrorCode::invalid_argument, "encoded with compat hf, expected lavis",
+               [&] { lavis.rank(features, "Why?", std::vector<std::string>{"x"}); });
 }
 
 // Those of a model that is given no options at all.

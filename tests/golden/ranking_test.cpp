@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -118,6 +119,30 @@ TEST_F(RankTest, ManyCandidatesAreRankedAsOneList) {
     const auto alone = rank({candidates[ranked[i].index]});
     EXPECT_NEAR(alone.front().score, ranked[i].score, 1e-3);
   }
+}
+
+// As long as several are together, more than are scored at once.
+TEST_F(RankTest, LongCandidatesAreScoredFewAtATime) {
+  std::vector<std::string> candidates;
+  for (int i = 0; i < 4; ++i) {
+    std::string text;
+    for (int word = 0; word < 200 * (i + 1); ++word) text += "the dog ";
+    candidates.push_back(text + "and " + std::to_string(i));
+  }
+  for (const RankedCandidate& one : rank(candidates)) {
+    const auto alone = rank({candidates[one.index]});
+    EXPECT_EQ(alone.front().tokens, one.tokens);
+    EXPECT_NEAR(alone.front().score, one.score, 1e-3 * std::abs(one.score));
+  }
+}
+
+TEST_F(RankTest, CandidateBeyondTheLastPositionIsRefusedAtOnce) {
+  const Pipeline opt = Pipeline::load(kCheckpoints / "blip2_opt");
+  std::string text;
+  for (int word = 0; word < 1500; ++word) text += "x ";
+  const std::vector<std::string> candidates = {"cat", text};
+  expect_error(ErrorCode::invalid_argument, "as many as the language model has",
+               [&] { opt.rank(image_, "Why?", candidates); });
 }
 
 TEST_F(RankTest, EqualCandidatesKeepTheirOrder) {

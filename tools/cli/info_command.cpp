@@ -48,6 +48,7 @@ std::string description(const ModelInfo& info) {
       {"vision", layers(info.vision_layers, info.vision_width)},
       {"Q-Former", qformer(info)},
       {"language", language(info)},
+      {"answers", info.compat == Compat::hf ? "as transformers gives them" : "as LAVIS gives them"},
       {"threads", std::to_string(info.threads)},
   });
 }

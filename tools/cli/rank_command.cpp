@@ -30,7 +30,7 @@ std::string table_of(const Ranking& ranking) {
 
 ExitCode rank_command(Session& session) {
   const Settings& settings = session.settings;
-  const std::string instruction = text_or_input(settings.instruction.value_or(""));
+  const std::string instruction = session.instruction("rank");
   const std::vector<std::string> candidates = texts_or_lines(settings.candidates);
   const Pictures pictures(settings.images, settings.decode);
   const Pipeline pipeline = session.load_pipeline();

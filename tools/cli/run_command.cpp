@@ -126,17 +126,6 @@ class Runner {
   bool one_line_;
 };
 
-// An empty instruction is one; none at all has to be asked for.
-std::string instruction_of(Session& session) {
-  const Settings& settings = session.settings;
-  if (settings.instruction) return text_or_input(*settings.instruction);
-  if (session.load_description().info().needs_instruction) {
-    throw Failure(ExitCode::usage,
-                  "run: --instruction is missing: only BLIP-2 describes a picture without one");
-  }
-  return {};
-}
-
 void check_shown(const Settings& settings) {
   if (settings.images.empty() != settings.features.empty()) return;
   throw Failure(
@@ -152,7 +141,7 @@ ExitCode run_command(Session& session) {
   const Settings& settings = session.settings;
   check_shown(settings);
   during(Stage::request, [&] { validate(settings.generation); });
-  const std::string instruction = instruction_of(session);
+  const std::string instruction = session.instruction("run");
   const Pictures pictures(settings.images, settings.decode);
   std::vector<ImageFeatures> features;
   for (const std::string& file : settings.features) {

@@ -97,6 +97,16 @@ Model Session::load(LoadOptions options) {
 template Pipeline Session::load<Pipeline>(LoadOptions options);
 template ImageTextMatcher Session::load<ImageTextMatcher>(LoadOptions options);
 
+std::string Session::instruction(const std::string& command) {
+  if (settings.instruction) return text_or_input(*settings.instruction);
+  if (load_description().info().needs_instruction) {
+    throw Failure(ExitCode::usage, command +
+                                       ": --instruction is missing: only BLIP-2 describes a "
+                                       "picture without one");
+  }
+  return {};
+}
+
 std::string text_or_input(const std::string& text) { return text == "-" ? read_input() : text; }
 
 std::vector<std::string> texts_or_lines(const std::vector<std::string>& texts) {

@@ -28,6 +28,8 @@ class Session {
   // For commands that compute nothing: no weights are read, and a picture size that is not the
   // encoder's is no error.
   Pipeline load_description();
+  // What --instruction says: an empty one is one; none at all has to be allowed by the model.
+  std::string instruction(const std::string& command);
   // The same of any checkpoint, those for retrieval too.
   ModelInfo describe();
 
