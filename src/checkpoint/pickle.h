@@ -1,5 +1,6 @@
 // Reads the pickles that torch.save() makes of dictionaries of tensors. Nothing is ever executed:
-// the handful of functions that such a pickle calls are known by name, and any other is an error.
+// the functions that such a pickle calls are known by name, those that make the plain values which
+// stand beside weights among them, and any other is an error.
 #pragma once
 
 #include <cstddef>
@@ -42,6 +43,7 @@ class Pickle {
     function,  // a global name of the list of known ones
     storage,
     tensor,
+    opaque,  // a value that says nothing about weights, whatever it is made of
   };
 
   // `bytes` must outlive the result; `name` is that of the file, for messages. Throws

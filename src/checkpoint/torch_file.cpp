@@ -229,7 +229,8 @@ Content read_legacy(std::span<const std::byte> file, const std::string& name) {
   if (keys.kind(keys.root()) != Pickle::Kind::list) fail_file(name, "no list of storages");
   std::map<std::string_view, std::size_t> widths;
   for (const PickledTensor& storage : content.pickle.storages()) {
-    widths[storage.storage] = size_of(storage.dtype);
+    // The storage itself comes before its tensors, whose elements may be wider than its bytes.
+    widths.emplace(storage.storage, size_of(storage.dtype));
   }
   for (const Pickle::Ref key : keys.elements(keys.root())) {
     if (keys.kind(key) != Pickle::Kind::text) fail_file(name, "the name of a storage is no text");
@@ -269,6 +270,10 @@ TorchFile read_torch_file(std::span<const std::byte> file, const std::string& na
   std::map<std::string_view, Pickle::Ref> tensors;
   for (const auto& [key, value] : pickle.items(dictionary)) {
     if (pickle.kind(key) != Pickle::Kind::text) continue;
+    if (std::ssize(pickle.text(key)) > limits::kPickleNameBytes) {
+      fail_file(name, "a key of " + std::to_string(pickle.text(key).size()) +
+                          " bytes, expected at most " + std::to_string(limits::kPickleNameBytes));
+    }
     if (pickle.kind(value) == Pickle::Kind::tensor) {
       tensors.insert_or_assign(pickle.text(key), value);
     } else {

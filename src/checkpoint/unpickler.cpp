@@ -42,12 +42,17 @@ std::string_view Unpickler::line() {
 }
 
 // Two's complement of any length; more than 64 bits are of no use here.
-std::int64_t Unpickler::long_integer(std::size_t count) {
-  if (count > 8) fail("an integer of " + std::to_string(count) + " bytes, expected at most 8");
-  if (count == 0) return 0;
-  const std::uint64_t value = number(count);
-  const std::size_t unused = 64 - 8 * count;
-  return static_cast<std::int64_t>(value << unused) >> unused;
+Pickle::Node Unpickler::long_integer(std::uint64_t count) {
+  Node node;
+  node.kind = count > 8 ? Kind::opaque : Kind::integer;
+  if (count > 8) {
+    take(count);
+  } else if (count > 0) {
+    const std::uint64_t value = number(static_cast<std::size_t>(count));
+    const std::uint64_t unused = 64 - 8 * count;
+    node.integer = static_cast<std::int64_t>(value << unused) >> unused;
+  }
+  return node;
 }
 
 // --- values
@@ -97,19 +102,52 @@ void Unpickler::push_tuple(std::vector<Ref> elements) {
   push(std::move(tuple));
 }
 
-void Unpickler::add_items(Node& dictionary, std::span<const Ref> pairs) {
+bool Unpickler::is_opaque_on_top() {
+  return stack_.size() > (marks_.empty() ? 0 : marks_.back()) &&
+         node(stack_.back()).kind == Kind::opaque;
+}
+
+// What is put into an opaque value is as opaque, here and below.
+void Unpickler::add_pairs(std::span<const Ref> pairs) {
   if (pairs.size() % 2 != 0) fail("a key of a dictionary without its value");
+  if (is_opaque_on_top()) return;
+  Node& dictionary = top_of(Kind::dictionary, "a dictionary");
   for (std::size_t i = 0; i < pairs.size(); i += 2) {
     dictionary.items.emplace_back(pairs[i], pairs[i + 1]);
   }
 }
 
 void Unpickler::append_to_top(std::span<const Ref> values) {
+  if (is_opaque_on_top()) return;
   Node& list = top_of(Kind::list, "a list");
   list.elements.insert(list.elements.end(), values.begin(), values.end());
 }
 
+void Unpickler::push_opaque() {
+  Node opaque;
+  opaque.kind = Kind::opaque;
+  push(std::move(opaque));
+}
+
 // --- opcodes
+
+namespace {
+
+// Bytes of the number in front of a text or of bytes.
+std::size_t length_of(Op op) {
+  switch (op) {
+    case Op::short_unicode:
+    case Op::short_bytes:
+      return 1;
+    case Op::binary_unicode:
+    case Op::binary_bytes:
+      return 4;
+    default:
+      return 8;
+  }
+}
+
+}  // namespace
 
 bool Unpickler::read_value(Op op) {
   Node value;
@@ -131,8 +169,8 @@ bool Unpickler::read_value(Op op) {
       value.integer = static_cast<std::int64_t>(number(op == Op::binary_int1 ? 1 : 2));
       break;
     case Op::long1:
-      value.kind = Kind::integer;
-      value.integer = long_integer(byte());
+    case Op::long4:
+      value = long_integer(op == Op::long1 ? byte() : number(4));
       break;
     case Op::binary_float:
       value.kind = Kind::real;
@@ -140,8 +178,9 @@ bool Unpickler::read_value(Op op) {
       break;
     case Op::binary_unicode:
     case Op::short_unicode:
+    case Op::binary_unicode8:
       value.kind = Kind::text;
-      value.text = text(number(op == Op::binary_unicode ? 4 : 1));
+      value.text = text(number(length_of(op)));
       break;
     case Op::empty_list:
       value.kind = Kind::list;
@@ -156,6 +195,26 @@ bool Unpickler::read_value(Op op) {
       return false;
   }
   push(std::move(value));
+  return true;
+}
+
+bool Unpickler::read_opaque(Op op) {
+  switch (op) {
+    case Op::short_bytes:
+    case Op::binary_bytes:
+    case Op::binary_bytes8:
+    case Op::byte_array8:
+      take(number(length_of(op)));
+      break;
+    case Op::empty_set:
+      break;
+    case Op::frozen_set:
+      pop_to_mark();
+      break;
+    default:
+      return false;
+  }
+  push_opaque();
   return true;
 }
 
@@ -196,14 +255,16 @@ bool Unpickler::change_stack(Op op) {
     case Op::set_item: {
       const Ref value = pop();
       const Ref pair[] = {pop(), value};
-      add_items(top_of(Kind::dictionary, "a dictionary"), pair);
+      add_pairs(pair);
       return true;
     }
-    case Op::set_items: {
-      const std::vector<Ref> pairs = pop_to_mark();
-      add_items(top_of(Kind::dictionary, "a dictionary"), pairs);
+    case Op::set_items:
+      add_pairs(pop_to_mark());
       return true;
-    }
+    case Op::add_items:
+      pop_to_mark();
+      top_of(Kind::opaque, "a set");
+      return true;
     default:
       return false;
   }
@@ -256,6 +317,10 @@ bool Unpickler::step(Op op) {
     case Op::reduce:
       reduce();
       return false;
+    case Op::new_object:
+    case Op::new_object_named:
+      new_object(op);
+      return false;
     case Op::build:
       build();
       return false;
@@ -269,7 +334,7 @@ bool Unpickler::step(Op op) {
     default:
       break;
   }
-  if (read_value(op) || change_stack(op)) return false;
+  if (read_value(op) || read_opaque(op) || change_stack(op)) return false;
   refuse("pickle opcode " + std::to_string(static_cast<unsigned>(op)) +
          ", which no dictionary of tensors needs");
 }

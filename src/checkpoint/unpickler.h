@@ -11,17 +11,20 @@
 #include <vector>
 
 #include "checkpoint/pickle.h"
+#include "checkpoint/unpickler_globals.h"
 #include "core/errors.h"
 
 namespace instructblip {
 
 // Python's Lib/pickletools.py describes each opcode; these are what torch.save() of a dictionary of
-// tensors, numbers and texts uses in protocols 2 to 5.
+// tensors and plain values uses in protocols 2 to 5.
 enum class Op : std::uint8_t {
   mark = '(',
   stop = '.',
   pop = '0',
   pop_mark = '1',
+  binary_bytes = 'B',
+  short_bytes = 'C',
   binary_float = 'G',
   binary_int = 'J',
   binary_int1 = 'K',
@@ -45,20 +48,26 @@ enum class Op : std::uint8_t {
   tuple = 't',
   set_items = 'u',
   protocol = 0x80,
+  new_object = 0x81,
   tuple1 = 0x85,
   tuple2 = 0x86,
   tuple3 = 0x87,
   yes = 0x88,
   no = 0x89,
   long1 = 0x8a,
+  long4 = 0x8b,
   short_unicode = 0x8c,
+  binary_unicode8 = 0x8d,
+  binary_bytes8 = 0x8e,
+  empty_set = 0x8f,
+  add_items = 0x90,
+  frozen_set = 0x91,
+  new_object_named = 0x92,
   stack_global = 0x93,
   memoize = 0x94,
   frame = 0x95,
+  byte_array8 = 0x96,
 };
-
-// A global name that a pickle may use.
-struct KnownGlobal;
 
 // The stack machine of the format, without the part of it that calls.
 class Unpickler {
@@ -82,6 +91,7 @@ class Unpickler {
   // True at the end of the pickle.
   bool step(Op op);
   bool read_value(Op op);    // what pushes a value of its own
+  bool read_opaque(Op op);   // one that is passed over
   bool change_stack(Op op);  // what puts values together
   void remember(Op op);
 
@@ -91,26 +101,31 @@ class Unpickler {
   std::uint64_t number(std::size_t count);
   std::string_view text(std::uint64_t count);
   std::string_view line();
-  std::int64_t long_integer(std::size_t count);
+  Node long_integer(std::uint64_t count);
 
   // --- values
   Ref add(Node node);
   void push(Node node) { push_ref(add(std::move(node))); }
   void push_ref(Ref value);
+  void push_opaque();
   Ref pop();
   std::vector<Ref> pop_to_mark();
   Node& node(Ref value) { return out_.nodes_[value]; }
   Node& top_of(Kind kind, std::string_view what);
+  bool is_opaque_on_top();
   void push_tuple(std::vector<Ref> elements);
   void push_global(std::string_view module, std::string_view global);
-  void add_items(Node& dictionary, std::span<const Ref> pairs);
+  void add_pairs(std::span<const Ref> pairs);
   void append_to_top(std::span<const Ref> values);
 
   // --- what a pickle of tensors calls
   void reduce();
+  void new_object(Op op);
   void build();
   void load_storage();
-  PickledTensor rebuild_tensor(const std::vector<Ref>& arguments);
+  Ref call(const KnownGlobal& function, Ref arguments);
+  Ref rebuild_from_type(Ref arguments);
+  PickledTensor rebuild_tensor(const std::vector<Ref>& arguments, bool names_type);
   Shape sizes(Ref tuple, std::string_view what);
   std::int64_t integer(Ref value, std::string_view what);
   const KnownGlobal* known(Ref value);

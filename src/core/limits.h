@@ -17,7 +17,8 @@ inline constexpr std::int64_t kTokenBytes = 1024;           // of one token; bou
 inline constexpr std::int64_t kArchiveMembers = 1 << 17;   // of one zip archive
 inline constexpr std::int64_t kPickleValues = 1 << 18;     // of one pickle, and its stack
 inline constexpr std::int64_t kPickleMarks = 1 << 10;      // values inside one another
-inline constexpr std::int64_t kPickleTextBytes = 1 << 20;  // one text of a pickle
+inline constexpr std::int64_t kPickleTextBytes = 1 << 26;  // one text: NumPy's arrays are such
+inline constexpr std::int64_t kPickleNameBytes = 1 << 12;  // name of a tensor or storage
 inline constexpr std::int64_t kPickleArguments = 16;       // of one call: a tensor has seven
 inline constexpr std::int64_t kTensorRank = 8;
 // Sizes of the file that its tensors may take which are not stored in order: four names for one.

@@ -60,6 +60,22 @@ std::string legacy_names(const std::string& name) {
   return pickle_of("](" + pickled_text(name) + "e");
 }
 
+// A torch.Size: a call whose value is passed over.
+const std::string kOpaque = "ctorch\nSize\n(K\x01K\x02t\x85R";
+
+std::string from_type(const std::string& function, const std::string& arguments) {
+  return "ctorch._tensor\n_rebuild_from_type_v2\n(" + function + "ctorch\nTensor\n" + arguments +
+         "}tR";
+}
+
+// Four elements whose type stands beside their storage.
+std::string typed_tensor(const std::string& storage_type, int elements, const std::string& type) {
+  return "ctorch._utils\n_rebuild_tensor_v3\n((" + pickled_text("storage") +
+         (storage_type == "UntypedStorage" ? "ctorch.storage\n" : "ctorch\n") + storage_type +
+         "\n" + pickled_text("0") + pickled_text("cpu") + pickled_integer(elements) + "tQ" +
+         pickled_integer(0) + "K\x04\x85K\x01\x85\x89}" + type + "tR";
+}
+
 const MalformedRow kRows[] = {
     // the format of before PyTorch 1.6
     {"LegacyCutInAStorage", kBad, "ends in the middle of storage '0'",
@@ -159,14 +175,25 @@ const MalformedRow kRows[] = {
     {"BuildWithANumber", kUnsupported, "no dictionary",
      body("}K\x01"
           "b")},
-    {"NewObject", kUnsupported, "opcode 129", body("ccollections\nOrderedDict\n)\x81")},
+    {"NewObject", kUnsupported, "an object of type 'OrderedDict'",
+     body("ccollections\nOrderedDict\n)\x81")},
+    {"NewObjectOfANumber", kBad, "no type", body("K\x01)\x81")},
+    {"NewObjectWithoutATuple", kBad, "no type", body("cargparse\nNamespace\nK\x01\x81")},
+    {"NewObjectNamedByNumbers", kBad, "no dictionary", body("cargparse\nNamespace\n)K\x01\x92")},
+    {"NewTensor", kUnsupported, "an object of type '_rebuild_tensor_v2'",
+     body("ctorch._utils\n_rebuild_tensor_v2\n)\x81")},
     {"Instance", kUnsupported, "opcode 105", body("(ios\nsystem\n")},
     {"Object", kUnsupported, "opcode 111", body("(o")},
     {"Extension", kUnsupported, "opcode 130", body("\x82\x01")},
     {"TextLongerThanTheFile", kBad, "ends in the middle", body("X" + little_endian(65535, 4))},
     {"TextOfGigabytes", kBad, "expected at most", body("X\xFF\xFF\xFF\xFF")},
     {"TextNotUtf8", kBad, "not UTF-8", body("X" + little_endian(1, 4) + "\xFF")},
-    {"IntegerOfManyBytes", kBad, "an integer of 200 bytes", body("\x8a\xC8")},
+    {"IntegerLongerThanTheFile", kBad, "ends in the middle", body("\x8a\xC8")},
+    {"IntegerOfGigabytes", kBad, "ends in the middle", body("\x8b\xFF\xFF\xFF\xFF")},
+    {"BytesLongerThanTheFile", kBad, "ends in the middle", body("B" + little_endian(65535, 4))},
+    {"BytesOfExabytes", kBad, "ends in the middle", body("\x8e" + std::string(8, '\xFF'))},
+    {"ByteArrayOfExabytes", kBad, "ends in the middle", body("\x96" + std::string(8, '\xFF'))},
+    {"TextOfExabytes", kBad, "expected at most", body("\x8d" + std::string(8, '\xFF'))},
     {"MemoBeforeItIsThere", kBad, "before it is there", body("h\x05")},
     {"MemoOfNothing", kBad, "stack is empty", body("q\x05")},
     {"AppendToANumber", kBad, "expected a list",
@@ -184,6 +211,72 @@ const MalformedRow kRows[] = {
     {"OnlyNumbers", kBad, "no tensors", value("K\x01")},
     {"ModelWithoutTensors", kBad, "no tensors",
      body(pickled_dictionary(pickled_text("model") + "}"))},
+    // values that are passed over
+    {"GlobalBesideKnownOnes", kUnsupported, "'builtins.getattr'", body("cbuiltins\ngetattr\n")},
+    {"GlobalOfNumpy", kUnsupported, "'numpy.load'", body("cnumpy\nload\n")},
+    {"GlobalInsideAKnownOne", kUnsupported, "'argparse.Namespace.x'",
+     body("\x8c\x08"
+          "argparse"
+          "\x8c\x0bNamespace.x\x93")},
+    {"OpaqueAtTheTop", kBad, "no dictionary at the top", body(kOpaque)},
+    {"OpaqueAsTheWeight", kBad, "no tensors", value(kOpaque)},
+    {"OpaqueAsTheModel", kBad, "no tensors",
+     body(pickled_dictionary(pickled_text("model") + kOpaque))},
+    {"OpaqueAsAKey", kBad, "no tensors", body(pickled_dictionary(kOpaque + kTensor))},
+    {"OpaqueHoldingTheWeight", kBad, "no tensors",
+     body(pickled_dictionary(pickled_text("model") + kOpaque + "(" + kItem + "u"))},
+    {"OpaqueAsAStorage", kBad, "tensor without a storage",
+     value("ctorch._utils\n_rebuild_tensor_v2\n(" + kOpaque + pickled_integer(0) +
+           "K\x04\x85K\x01\x85tR")},
+    {"OpaqueAsAStorageId", kBad, "no storage", value(kOpaque + "Q")},
+    {"OpaqueAsAStorageType", kBad, "without an element type",
+     value("(" + pickled_text("storage") + kOpaque + pickled_text("0") + pickled_text("cpu") +
+           "K\x04tQ")},
+    {"InertAsAStorageType", kBad, "without an element type",
+     value("(" + pickled_text("storage") + "ctorch\nSize\n" + pickled_text("0") +
+           pickled_text("cpu") + "K\x04tQ")},
+    {"OpaqueAsAShape", kBad, "no tuple",
+     value("ctorch._utils\n_rebuild_tensor_v2\n(" + pickled_storage({}) + pickled_integer(0) +
+           kOpaque + "K\x01\x85tR")},
+    {"OpaqueAsASize", kBad, "no integer",
+     value("ctorch._utils\n_rebuild_tensor_v2\n(" + pickled_storage({}) + pickled_integer(0) +
+           kOpaque + "\x85K\x01\x85tR")},
+    {"OpaqueAsAParameter", kBad, "parameter without a tensor",
+     value("ctorch._utils\n_rebuild_parameter\n" + kOpaque + "\x85R")},
+    {"OpaqueCalled", kBad, "no function", value(kOpaque + ")R")},
+    {"CallWithOpaqueArguments", kBad, "no function", value("ctorch\nSize\n" + kOpaque + "R")},
+    {"CallOfAnElementType", kUnsupported, "calls 'float32'", value("ctorch\nfloat32\n)R")},
+    {"OpaqueOutsideTheSet", kBad, "expected a set", value("}(K\x01\x90")},
+    {"SetItemsWithoutAMark", kBad, "mark of the pickle is missing", body("\x8f\x90")},
+    {"OpaqueKeyWithoutAValue", kBad, "without its value", value(kOpaque + "(K\x01u")},
+    {"OpaqueInsideOpaque", kBad, "no tensors",
+     value(repeated("cargparse\nNamespace\n", 5000) + ")" + repeated("\x81\x85", 4999) + "\x81")},
+    {"OpaqueBuiltAgainAndAgain", kBad, "more than", value(kOpaque + repeated("}b", 300'000))},
+    {"OpaqueWithoutEnd", kBad, "more than", value(repeated("\x8f", 300'000))},
+    {"SetsInsideSets", kBad, "inside one another", value(repeated("\x8f(", 2000))},
+    {"DefaultDictOfAnother", kUnsupported, "defaultdict with arguments",
+     value("ccollections\ndefaultdict\n}\x85R")},
+    {"FromTypeOfNothing", kBad, "a tensor of no type", value(from_type("N", ")"))},
+    {"FromTypeOfItself", kUnsupported, "calls '_rebuild_from_type_v2'",
+     value(from_type("ctorch._tensor\n_rebuild_from_type_v2\n", ")"))},
+    {"FromTypeWithoutAStorage", kBad, "tensor without a storage",
+     value(from_type("ctorch._utils\n_rebuild_tensor_v2\n", ")"))},
+    {"FromTypeWithManyArguments", kBad, "a call with 300 arguments",
+     value(from_type("ctorch._utils\n_rebuild_tensor_v2\n", "(" + repeated("N", 300) + "t"))},
+    {"TypedTensorOfNoType", kUnsupported, "no weights",
+     value(typed_tensor("UntypedStorage", 16, "N"))},
+    {"TypedTensorOfComplex", kUnsupported, "no weights",
+     value(typed_tensor("UntypedStorage", 16, "ctorch\ncomplex64\n"))},
+    {"TypedTensorOfHalfElements", kBad, "not of whole elements",
+     value(typed_tensor("UntypedStorage", 15, "ctorch\nfloat32\n"))},
+    {"TypedTensorOfTypedStorage", kBad, "not of whole elements",
+     value(typed_tensor("LongStorage", 2, "ctorch\nfloat32\n"))},
+    {"TypedTensorTooLarge", kBad, "leave its storage",
+     value(typed_tensor("UntypedStorage", 16, "ctorch\nfloat64\n"))},
+    {"LongNameOfAStorage", kBad, "a storage whose name has 5000 bytes",
+     tensor({.storage = std::string(5000, 'x')})},
+    {"LongNameOfATensor", kBad, "a key of 5000 bytes", tensor({.name = std::string(5000, 'x')})},
+
     // the tensors
     {"StorageIsAText", kBad, "no storage", value(pickled_text("x") + "Q")},
     {"StorageWithoutAType", kBad, "without an element type",
@@ -240,6 +333,20 @@ TEST_P(MalformedTorchFile, IsRefused) {
 
 INSTANTIATE_TEST_SUITE_P(Rows, MalformedTorchFile, testing::ValuesIn(kRows), name_of_row);
 
+// Everything that is passed over once, with a state, and things put into it.
+const std::string kPassedOver =
+    pickled_text("o") + kOpaque + "(K\x01K\x02u}b" + pickled_text("p") + "\x8f(K\x01\x90" +
+    pickled_text("q") +
+    "(\x8f\x91(K\x03"
+    "e" +
+    pickled_text("r") + "cargparse\nNamespace\n)}\x92" + pickled_text("s") +
+    "cargparse\nNamespace\n)\x81}b" + pickled_text("t") + "C\x02xyB" + little_endian(1, 4) +
+    "x\x86" + pickled_text("u") + "\x8a\x09" + std::string(9, 'x') + pickled_text("v") + "\x96" +
+    little_endian(2, 8) + "xy" + pickled_text("w") +
+    typed_tensor("UntypedStorage", 16, "ctorch\nfloat32\n") + pickled_text("x") +
+    from_type("ctorch._utils\n_rebuild_tensor_v2\n",
+              "(" + pickled_storage({}) + pickled_integer(0) + "K\x04\x85K\x01\x85t");
+
 class DamagedTorchFile : public testing::TestWithParam<std::string> {};
 
 // Whatever single byte is changed, and wherever the file is cut: an Error or tensors, never a
@@ -272,14 +379,24 @@ TEST_P(DamagedTorchFile, IsRefusedOrRead) {
   EXPECT_GT(read, 0);  // times, checksums and elements say nothing about tensors
 }
 
+std::string name_of_format(const testing::TestParamInfo<std::string>& info) {
+  constexpr const char* kNames[] = {"archive", "legacy", "archive_of_a_run", "legacy_of_a_run"};
+  return kNames[info.index];
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Formats, DamagedTorchFile,
-    testing::Values(torch_file_of(pickle_of(pickled_dictionary(
-                        pickled_text("a") + kTensor + pickled_text("model") +
-                        pickled_dictionary(kItem + pickled_text("t") +
-                                           pickled_tensor({.strides = {1, 2}}))))),
-                    legacy_file()),
-    [](const auto& test) { return test.index == 0 ? "archive" : "legacy"; });
+    testing::Values(
+        torch_file_of(pickle_of(pickled_dictionary(
+            pickled_text("a") + kTensor + pickled_text("model") +
+            pickled_dictionary(kItem + pickled_text("t") + pickled_tensor({.strides = {1, 2}}))))),
+        legacy_file(),
+        torch_file_of(pickle_of(pickled_dictionary(kPassedOver + pickled_text("model") +
+                                                   pickled_dictionary(kItem)))),
+        legacy_file_of(legacy_system() + pickle_of(pickled_dictionary(kPassedOver + kItem)) +
+                           legacy_names("0"),
+                       legacy_storage())),
+    name_of_format);
 
 }  // namespace
 }  // namespace instructblip

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <string_view>
 
 #include "checkpoint/tensor_store.h"
 #include "support/temp_directory.h"
@@ -131,6 +132,35 @@ TEST(TorchFile, ShardsHaveAnIndex) {
   EXPECT_EQ(store.find("a")->file, "one.bin");
   EXPECT_EQ(values<float>(store.find("b")), (Floats{1, 2, 3, 4}));
 }
+
+class TorchRunTest : public testing::TestWithParam<const char*> {};
+
+// Texts, sets, arrays of NumPy, settings: whatever plain values a training run saves with its
+// model.
+TEST_P(TorchRunTest, PassesOverPlainValuesBesideTheModel) {
+  const TempDirectory directory;
+  std::filesystem::copy_file(kData / GetParam(), directory / "checkpoint_best.pth");
+  const TensorStore store = TensorStore::open(directory.path());
+  const bool legacy = std::string_view(GetParam()).find("legacy") != std::string_view::npos;
+  ASSERT_EQ(store.entries().size(), legacy ? 4u : 5u);
+  EXPECT_EQ(values<float>(store.find("plain")), (Floats{1, 2}));
+  EXPECT_EQ(store.find("parameter")->shape, (Shape{1, 2}));
+  EXPECT_EQ(values<float>(store.find("parameter")), (Floats{3, 4}));
+  EXPECT_EQ(values<float>(store.find("tensor")), (Floats{5, 6}));
+  EXPECT_EQ(values<float>(store.find("buffer")), Floats{7});
+  if (legacy) return;
+  EXPECT_EQ(store.find("codes")->dtype, DType::u16);
+  EXPECT_EQ(values<std::uint16_t>(store.find("codes")), (std::vector<std::uint16_t>{1, 2, 3}));
+}
+
+// In pickle protocols 2 and 5, and in the format of before PyTorch 1.6.
+INSTANTIATE_TEST_SUITE_P(Formats, TorchRunTest,
+                         testing::Values("reference_run.pth", "reference_run_5.pth",
+                                         "reference_run_legacy.pth"),
+                         [](const auto& test) {
+                           const std::string name = test.param;
+                           return name.substr(0, name.find('.'));
+                         });
 
 // A key that is set again, a model beside its optimizer, a list, numbers: only tensors count.
 TEST(TorchFile, PassesOverWhatIsNoTensor) {
