@@ -25,10 +25,16 @@ constexpr Layout kLayouts[] = {
 };
 
 constexpr std::string_view kSafetensors = ".safetensors";
+// Of the only weights file of a directory, in the order in which they are looked for.
+constexpr std::string_view kSuffixes[] = {kSafetensors, ".bin", ".pth", ".pt", ".ckpt"};
+
 constexpr std::string_view kTorchSuffixes[] = {".bin", ".pth", ".pt"};
 
-bool is_torch_file(std::string_view name) {
-  return std::ranges::any_of(kTorchSuffixes,
+// By its name, or by how it begins where the name does not say.
+bool is_torch_file(std::span<const std::byte> file, std::string_view name) {
+  if (name.ends_with(kSafetensors)) return false;
+  return begins_as_torch_file(file) ||
+         std::ranges::any_of(kTorchSuffixes,
                              [&](std::string_view suffix) { return name.ends_with(suffix); });
 }
 
@@ -69,8 +75,8 @@ std::vector<std::string> names_ending_in(const fs::path& directory, std::string_
 
 // Those of the first kind of which there are any.
 std::vector<std::string> weights_files(const fs::path& directory) {
-  std::vector<std::string> names = names_ending_in(directory, kSafetensors);
-  for (const std::string_view suffix : kTorchSuffixes) {
+  std::vector<std::string> names;
+  for (const std::string_view suffix : kSuffixes) {
     if (names.empty()) names = names_ending_in(directory, suffix);
   }
   return names;
@@ -122,7 +128,7 @@ struct TensorStore::Impl {
   std::int64_t bytes = 0;
 
   std::vector<TensorEntry> read(std::span<const std::byte> file, const std::string& name) {
-    if (!is_torch_file(name)) return read_safetensors_header(file, name);
+    if (!is_torch_file(file, name)) return read_safetensors_header(file, name);
     TorchFile torch = read_torch_file(file, name);
     for (auto& copy : torch.copies) copies.push_back(std::move(copy));
     return std::move(torch.entries);

@@ -251,6 +251,14 @@ Content read_legacy(std::span<const std::byte> file, const std::string& name) {
 
 }  // namespace
 
+bool begins_as_torch_file(std::span<const std::byte> file) {
+  const std::string_view text = as_text(file);
+  if (text.starts_with(kZip) || text.starts_with(kLegacy)) return true;
+  // A pickle of protocol 2 to 5; the length of safetensors' header can be that too, but is followed
+  // by the header itself.
+  return text.size() > 8 && text[0] == '\x80' && text[1] >= 2 && text[1] <= 5 && text[8] != '{';
+}
+
 TorchFile read_torch_file(std::span<const std::byte> file, const std::string& name) {
   check_format(file, name);
   const bool legacy = as_text(file).starts_with(kLegacy);

@@ -18,6 +18,9 @@ struct TorchFile {
   std::vector<std::unique_ptr<std::byte[]>> copies;
 };
 
+// True for a file that begins as torch.save() or another pickler begins it, whatever its name is.
+bool begins_as_torch_file(std::span<const std::byte> file);
+
 // The tensors of the file with the content `file`, which must outlive the result: those of a
 // dictionary of tensors, or of the one under the key "model" in it (LAVIS). Other values are passed
 // over. Both formats are read, the zip archive and the one of before PyTorch 1.6. `name` is the

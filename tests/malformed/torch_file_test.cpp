@@ -130,6 +130,8 @@ const MalformedRow kRows[] = {
     {"BareMagic", kBad, "no end of a zip archive", bytes("PK\x03\x04")},
     {"PickleOfSomethingElse", kUnsupported, "a pickle that torch.save() has not written",
      bytes("\x80\x02\x8a\x0al\xfc\x9c\x46")},
+    {"PickleOfNoSuffix", kUnsupported, "a pickle that torch.save() has not written",
+     [](const TempDirectory& d) { d.write("last.ckpt", "\x80\x04\x95" + std::string(9, ' ')); }},
     {"CutShort", kBad, "no end of a zip archive",
      bytes(torch_file_of(PickledTensorOf{}).substr(0, 300))},
     {"DirectoryBeyondTheFile", kBad, "leaves the file", with_end_changed(6, "\xFF\xFF\xFF\x7F")},

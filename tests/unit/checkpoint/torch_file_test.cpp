@@ -17,6 +17,7 @@ namespace instructblip {
 namespace {
 
 using test::TempDirectory;
+using namespace std::string_literals;  // NOLINT: bytes that are 0
 
 const std::filesystem::path kData =
     std::filesystem::path(INSTRUCTBLIP_SOURCE_DIR) / "tests/unit/checkpoint";
@@ -131,6 +132,35 @@ TEST(TorchFile, ShardsHaveAnIndex) {
   const TensorStore store = TensorStore::open(directory.path());
   EXPECT_EQ(store.find("a")->file, "one.bin");
   EXPECT_EQ(values<float>(store.find("b")), (Floats{1, 2, 3, 4}));
+}
+
+TEST(TorchFile, IsKnownByItsContentWhereTheNameSaysNothing) {
+  const std::string archive = test::torch_file_of(test::PickledTensorOf{});
+  for (const std::string& content : {archive, test::legacy_file()}) {
+    for (const char* name : {"last.ckpt", "weights", "weights.300"}) {
+      const TempDirectory directory;
+      directory.write(name, content);
+      EXPECT_EQ(values<float>(TensorStore::open_file(directory / name).find("w")),
+                (Floats{1, 2, 3, 4}))
+          << name;
+    }
+    const TempDirectory directory;
+    directory.write("last.ckpt", content);
+    directory.write("one", content);
+    directory.write("pytorch_model.bin.index.json", R"({"weight_map":{"w":"one"}})");
+    EXPECT_EQ(TensorStore::open(directory.path()).find("w")->file, "one");
+    std::filesystem::remove(directory / "pytorch_model.bin.index.json");
+    EXPECT_EQ(TensorStore::open(directory.path()).find("w")->file, "last.ckpt");
+  }
+}
+
+// The length of this header is what a pickle begins with.
+TEST(TorchFile, IsNotWhatHasASafetensorsHeader) {
+  std::string header = R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
+  header.resize(0x280, ' ');
+  const TempDirectory directory;
+  directory.write("weights", std::string("\x80\x02\0\0\0\0\0\0", 8) + header + "\0\0\x80\x3F"s);
+  EXPECT_EQ(values<float>(TensorStore::open_file(directory / "weights").find("w")), Floats{1});
 }
 
 class TorchRunTest : public testing::TestWithParam<const char*> {};
