@@ -257,5 +257,18 @@ TEST(Run, IgnoresTheLocale) {
   EXPECT_EQ(objects(finished.out)[0]["options"]["length_penalty"], 0.5);
 }
 
+// The same picture twice: the second time it has been seen, unless nothing is kept.
+TEST(Run, KeepsPicturesUnlessTold) {
+  for (const char* size : {"1GB", "0"}) {
+    const Finished finished =
+        call(ask({"--image", image("astronaut.jpg"), "--json", "--cache", size}));
+    ASSERT_EQ(finished.exit_code, 0) << finished.err;
+    const std::vector<Json> answers = objects(finished.out);
+    ASSERT_EQ(answers.size(), 2u);
+    EXPECT_EQ(answers[0]["tokens"], answers[1]["tokens"]);
+    EXPECT_EQ(answers[1]["timings_ms"]["vision"] == 0.0, std::string(size) != "0");
+  }
+}
+
 }  // namespace
 }  // namespace instructblip::test

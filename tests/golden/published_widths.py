@@ -199,7 +199,7 @@ def time_reference(job):
 def time_binary(path, request, options):
     binary = Binary(options.binary, options.image_directory, options.threads)
     arguments = binary.images(request) * 2
-    arguments += [f"--instruction={request['instruction']}", "--json", "--quiet", f"--threads={options.threads}"]
+    arguments += [f"--instruction={request['instruction']}", "--json", "--quiet", "--cache=0", f"--threads={options.threads}"]
     line = [binary.path, "run", "--model", str(path), *arguments, *binary.flags(request["options"])]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     output = process.stdout.read().decode()

@@ -59,7 +59,7 @@ double Argument::number() const {
   fail("a number");
 }
 
-std::int64_t Argument::bytes() const {
+std::int64_t Argument::bytes(std::int64_t least) const {
   constexpr std::pair<std::string_view, std::int64_t> kUnits[] = {
       {"KB", 1'000}, {"MB", 1'000'000}, {"GB", 1'000'000'000}};
   std::string_view digits = text_;
@@ -71,10 +71,10 @@ std::int64_t Argument::bytes() const {
     break;
   }
   const auto count = parse_whole<std::int64_t>(digits);
-  if (count && *count > 0 && *count <= std::numeric_limits<std::int64_t>::max() / unit) {
+  if (count && *count >= least && *count <= std::numeric_limits<std::int64_t>::max() / unit) {
     return *count * unit;
   }
-  fail("a number of bytes above 0, such as 500MB or 4GB");
+  fail("a number of bytes" + std::string(least > 0 ? " above 0" : "") + ", such as 500MB or 4GB");
 }
 
 bool Argument::boolean() const { return one_of<bool>({{"true", true}, {"false", false}}); }

@@ -23,9 +23,10 @@ class Argument {
 
   int integer() const;
   std::uint64_t unsigned_integer() const;
-  double number() const;       // finite
-  bool boolean() const;        // true, false
-  std::int64_t bytes() const;  // "500MB": positive; KB, MB and GB are powers of ten
+  double number() const;  // finite
+  bool boolean() const;   // true, false
+  std::int64_t bytes(
+      std::int64_t least = 1) const;  // "500MB": `least` or more; KB, MB and GB are powers of ten
 
   // The value that stands beside `text()` in `choices`.
   template <typename T>

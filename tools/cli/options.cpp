@@ -163,6 +163,10 @@ constexpr auto kRows = std::to_array<OptionRow>({
      [](S s, A a) { s.load.device = device(a); }},
     {"threads", "N", "of computation; default 0, the physical cores allowed to the process",
      Takes::value, false, "", [](S s, A a) { s.load.threads = a.integer(); }},
+    {"cache", "SIZE",
+     "of what is kept of encoded pictures, in bytes or with KB, MB or GB; default 256 MiB, 0 = "
+     "none",
+     Takes::value, false, "", [](S s, A a) { s.load.cache_bytes = a.bytes(0); }},
     {"deterministic", "", "the same bits in any batch and at any number of threads; slower",
      Takes::nothing, false, "", [](S s, A) { s.load.deterministic = true; }},
 
@@ -214,6 +218,7 @@ const std::vector<CommandRow> kCommands = {
       "dtype",
       "device",
       "threads",
+      "cache",
       "deterministic",
       "json",
       "quiet",
