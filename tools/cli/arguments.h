@@ -25,8 +25,8 @@ class Argument {
   std::uint64_t unsigned_integer() const;
   double number() const;  // finite
   bool boolean() const;   // true, false
-  std::int64_t bytes(
-      std::int64_t least = 1) const;  // "500MB": `least` or more; KB, MB and GB are powers of ten
+  // "500MB": `least` or more; KB, MB and GB are powers of ten.
+  std::int64_t bytes(std::int64_t least = 1) const;
 
   // The value that stands beside `text()` in `choices`.
   template <typename T>
