@@ -75,6 +75,10 @@ LoraAdapter::LoraAdapter(const fs::path& directory, const TensorNames& names,
                   to_string(entry.shape));
     }
   }
+  if (changes_.empty() && whole_.empty() && unknown.empty()) {
+    throw Error(ErrorCode::bad_model, printable(directory.string()) + ": an adapter of no tensors",
+                "save it once more; with DeepSpeed's stage 3 its parts have to be gathered before");
+  }
   unknown.throw_if_any(
       ErrorCode::bad_model,
       printable(directory.string()) + ": tensors that no LoRA adapter of such a model has",

@@ -13,29 +13,6 @@
 namespace instructblip {
 namespace {
 
-bool is_name_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '-' || c == '.';
-}
-
-// One character of a key and those that stand for it there; "\." is a dot, "." is anything.
-struct Step {
-  char wanted;
-  bool anything;
-};
-
-std::vector<Step> steps_of(std::string_view key) {
-  std::vector<Step> steps;
-  for (std::size_t i = 0; i < key.size(); ++i) {
-    if (key[i] == '\\') {
-      steps.push_back({key[++i], false});
-    } else {
-      steps.push_back({key[i], key[i] == '.'});
-    }
-  }
-  return steps;
-}
-
 [[noreturn]] void refuse(const Json& config, std::string_view key, const std::string& what) {
   throw Error(ErrorCode::unsupported, config.where(key) + ": " + what,
               "merge the adapter into its model with peft (merge_and_unload) and load the result");
@@ -83,10 +60,14 @@ LoraConfig::Patterns<T> read_patterns(const Json& config, std::string_view name,
   const auto section = config.find(name);
   if (!section) return patterns;
   for (const auto& [key, value] : section->members()) {
-    if (!ModulePattern::is_understood(key)) {
-      refuse(config, name, "the pattern " + quote(key) + ", expected the name of a module");
+    auto pattern = ModulePattern::read(key);
+    if (!pattern) {
+      refuse(config, name,
+             "the pattern " + quote(key) +
+                 ", expected a regular expression that looks around or "
+                 "counts nothing");
     }
-    patterns.emplace_back(ModulePattern(key), read(value));
+    patterns.emplace_back(std::move(*pattern), read(value));
   }
   return patterns;
 }
@@ -100,30 +81,6 @@ T value_for(std::string_view module, const LoraConfig::Patterns<T>& patterns, T 
 }
 
 }  // namespace
-
-bool ModulePattern::is_understood(std::string_view key) {
-  if (key.starts_with('^')) key.remove_prefix(1);
-  for (std::size_t i = 0; i < key.size(); ++i) {
-    if (key[i] == '\\' && i + 1 < key.size() && key[i + 1] == '.') {
-      ++i;
-    } else if (!is_name_character(key[i])) {
-      return false;
-    }
-  }
-  return !key.empty();
-}
-
-bool ModulePattern::matches(std::string_view module) const {
-  const bool whole = key_.starts_with('^');
-  const std::vector<Step> steps = steps_of(std::string_view(key_).substr(whole ? 1 : 0));
-  if (steps.size() > module.size() || (whole && steps.size() != module.size())) return false;
-  const std::size_t begin = module.size() - steps.size();
-  if (begin > 0 && module[begin - 1] != '.') return false;
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    if (!steps[i].anything && steps[i].wanted != module[begin + i]) return false;
-  }
-  return true;
-}
 
 std::int64_t LoraConfig::rank_of(std::string_view module) const {
   return value_for(module, ranks, rank);

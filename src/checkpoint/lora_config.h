@@ -3,25 +3,13 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "checkpoint/lora_pattern.h"
+
 namespace instructblip {
-
-// Which modules of the model a key of rank_pattern or alpha_pattern is for: those whose path ends
-// with it, at a dot. peft takes keys as regular expressions; here they may hold names, dots (any
-// character, as there), "\." and a leading "^".
-class ModulePattern {
- public:
-  // None of these: false.
-  static bool is_understood(std::string_view key);
-  explicit ModulePattern(std::string key) : key_(std::move(key)) {}
-  bool matches(std::string_view module) const;
-
- private:
-  std::string key_;
-};
 
 struct LoraConfig {
   template <typename T>

@@ -21,6 +21,8 @@ inline constexpr std::int64_t kPickleTextBytes = 1 << 26;  // one text: NumPy's 
 inline constexpr std::int64_t kPickleNameBytes = 1 << 12;  // name of a tensor or storage
 inline constexpr std::int64_t kPickleArguments = 16;       // of one call: a tensor has seven
 inline constexpr std::int64_t kTensorRank = 8;
+inline constexpr std::int64_t kPatternBytes = 256;  // of one regular expression of an adapter
+inline constexpr int kPatternDepth = 16;            // groups of it inside one another
 // Sizes of the file that its tensors may take which are not stored in order: four names for one.
 inline constexpr std::int64_t kReorderedFiles = 4;
 

@@ -158,7 +158,9 @@ std::vector<std::string> WeightLoader::unread() const {
                    to_string(entry.shape) + " belongs to no part of this model");
   }
   if (impl_->as.unread == Unread::refuse || left.empty()) return left;
-  log_warning(std::to_string(left.size()) + " tensors are left aside; the first one: " + left[0]);
+  log_warning(left.size() == 1 ? "1 tensor is left aside: " + left[0]
+                               : std::to_string(left.size()) +
+                                     " tensors are left aside; the first one: " + left[0]);
   return {};
 }
 
@@ -179,7 +181,10 @@ void WeightLoader::finish() const {
     hint = "is a shard missing from the directory?";
   }
   findings.throw_if_any(ErrorCode::bad_model,
-                        std::to_string(findings.size()) + " tensors do not fit config.json", hint);
+                        findings.size() == 1
+                            ? "1 tensor does not fit config.json"
+                            : std::to_string(findings.size()) + " tensors do not fit config.json",
+                        hint);
 }
 
 }  // namespace instructblip::nn

@@ -9,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "checkpoint/lora_config.h"
 #include "checkpoint/safetensors_writer.h"
 #include "checkpoint/tensor_store.h"
 #include "golden/golden_requests.h"
@@ -76,7 +75,7 @@ TEST(Adapters, AreNamedWhereTensorsComeFrom) {
   EXPECT_EQ(merged, 31);
 }
 
-// --- adapters that do not fit
+// --- adapters that are changed
 
 // A copy of an adapter, to be changed.
 class Copy {
@@ -152,8 +151,12 @@ const Fault kFaults[] = {
      [](Copy& copy) {
        copy.configure("\"init_lora_weights\": true", "\"init_lora_weights\": \"pissa\"");
      }},
-    {"Expression", ErrorCode::unsupported, "the pattern '.*wi_0', expected the name of a module",
-     [](Copy& copy) { copy.configure("\"wi_0\": 2", "\".*wi_0\": 2"); }},
+    {"Expression", ErrorCode::unsupported, "the pattern 'wi_0(?!x)', expected a regular",
+     [](Copy& copy) { copy.configure("\"wi_0\": 2", "\"wi_0(?!x)\": 2"); }},
+    {"ExpressionOfAnotherRank", ErrorCode::bad_model, "expected the rank 3 of adapter_config.json",
+     [](Copy& copy) { copy.configure("\"wi_0\": 2", "\".*wi_[0-9]\": 3"); }},
+    {"NoTensors", ErrorCode::bad_model, "an adapter of no tensors",
+     [](Copy& copy) { copy.tensors().clear(); }},
     {"UnknownVariant", ErrorCode::unsupported, "use_qalora: a variant of LoRA",
      [](Copy& copy) { copy.configure("\"use_qalora\": false", "\"use_qalora\": true"); }},
     {"WithoutMagnitude", ErrorCode::bad_model, "the magnitude that use_dora asks for is missing",
@@ -227,6 +230,21 @@ TEST(AdapterErrors, SayWhatDoesNotFit) {
   }
 }
 
+// The same modules by other expressions: nothing changes.
+TEST(Adapters, MayHaveRegularExpressionsInTheirPatterns) {
+  Copy copy;
+  copy.configure("\"wi_0\"", "\"(encoder|decoder)\\\\.block\\\\..*\\\\.wi_[0]\"");
+  copy.write();
+  LoadOptions options;
+  options.adapters = {copy.path()};
+  const Json request =
+      Json::read(kAdapters / "t5_whole/golden.json").at("requests").elements().front();
+  const Pipeline pipeline = Pipeline::load(kCheckpoints / "t5_2024", options);
+  expect_equal(pipeline.generate(images_of(request), request.at("instruction").string(),
+                                 options_of(request.at("options"))),
+               request);
+}
+
 TEST(AdapterErrors, TellFilesThatAreNone) {
   Copy copy;
   copy.error(ErrorCode::not_found, "expected one of adapter_model.safetensors, adapter_model.bin");
@@ -259,25 +277,6 @@ TEST(AdapterErrors, TellTheAdapterOfAnotherModel) {
   const std::string message = expect_error(
       ErrorCode::bad_model, "", [&] { Pipeline::load(kCheckpoints / "t5_2024", options); });
   EXPECT_NE(message.find("vicuna_language"), std::string::npos) << message;
-}
-
-TEST(ModulePattern, MatchesTheEndOfAPathAtADot) {
-  const auto matches = [](const char* key, const char* module) {
-    return ModulePattern(key).matches(module);
-  };
-  EXPECT_TRUE(matches("q_proj", "model.layers.0.self_attn.q_proj"));
-  EXPECT_TRUE(matches("q_proj", "q_proj"));
-  EXPECT_FALSE(matches("proj", "model.layers.0.self_attn.q_proj"));
-  EXPECT_FALSE(matches("q_proj", "model.q_proj.more"));
-  EXPECT_TRUE(matches("layers.0.self_attn.q_proj", "model.layers.0.self_attn.q_proj"));
-  EXPECT_TRUE(matches("layers.0.q", "layersx0.q"));  // a dot is any character
-  EXPECT_FALSE(matches("layers\\.0\\.q", "layersx0.q"));
-  EXPECT_TRUE(matches("layers\\.0\\.q", "model.layers.0.q"));
-  EXPECT_TRUE(matches("^model.q", "model.q"));
-  EXPECT_FALSE(matches("^model.q", "a.model.q"));
-  for (const char* key : {"", "^", "a|b", "(a)", "a*", "a+", "\\d", "a\\", "[a]", "a$"}) {
-    EXPECT_FALSE(ModulePattern::is_understood(key)) << key;
-  }
 }
 
 }  // namespace
