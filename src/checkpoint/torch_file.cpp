@@ -249,6 +249,16 @@ Content read_legacy(std::span<const std::byte> file, const std::string& name) {
   return content;
 }
 
+// DistributedDataParallel puts this before the names of all that it wraps.
+void drop_wrapper(std::vector<TensorEntry>& entries) {
+  constexpr std::string_view kWrapper = "module.";
+  const auto is_wrapped = [&](const TensorEntry& entry) {
+    return entry.name.starts_with(kWrapper);
+  };
+  if (!std::ranges::all_of(entries, is_wrapped)) return;
+  for (TensorEntry& entry : entries) entry.name.erase(0, kWrapper.size());
+}
+
 }  // namespace
 
 bool begins_as_torch_file(std::span<const std::byte> file) {
@@ -292,6 +302,7 @@ TorchFile read_torch_file(std::span<const std::byte> file, const std::string& na
   TorchFile out;
   TensorReader reader(content.members, name, limits::kReorderedFiles * std::ssize(file));
   for (const auto& [key, value] : tensors) reader.add(key, pickle.tensor(value), out);
+  drop_wrapper(out.entries);
   return out;
 }
 

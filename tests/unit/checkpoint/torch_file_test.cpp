@@ -115,6 +115,24 @@ TEST(TorchFile, WeightsAreFoundBesideWhatTrainingNeeds) {
   }
 }
 
+TEST(TorchFile, OfAWrappedModelHasItsNames) {
+  const std::string bytes(4, '\0');
+  const auto names_of = [&](const std::string& first, const std::string& second) {
+    const TempDirectory directory;
+    directory.write("last.pth", test::torch_file_of({{first, DType::f32, {1}, bytes},
+                                                     {second, DType::f32, {1}, bytes}},
+                                                    "model"));
+    std::vector<std::string> names;
+    for (const TensorEntry& entry : TensorStore::open(directory.path()).entries()) {
+      names.push_back(entry.name);
+    }
+    return names;
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(names_of("module.a", "module.module.b"), (Names{"a", "module.b"}));
+  EXPECT_EQ(names_of("module.a", "b"), (Names{"b", "module.a"}));
+}
+
 TEST(TorchFile, ComesAfterSafetensors) {
   const TempDirectory directory;
   directory.write("pytorch_model.bin", test::torch_file_of(test::PickledTensorOf{.name = "torch"}));
