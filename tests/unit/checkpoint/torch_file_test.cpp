@@ -118,14 +118,13 @@ TEST(TorchFile, WeightsAreFoundBesideWhatTrainingNeeds) {
 TEST(TorchFile, OfAWrappedModelHasItsNames) {
   const std::string bytes(4, '\0');
   const auto names_of = [&](const std::string& first, const std::string& second) {
+    const std::vector<test::SavedTensor> tensors = {{first, DType::f32, {1}, bytes},
+                                                    {second, DType::f32, {1}, bytes}};
     const TempDirectory directory;
-    directory.write("last.pth", test::torch_file_of({{first, DType::f32, {1}, bytes},
-                                                     {second, DType::f32, {1}, bytes}},
-                                                    "model"));
+    directory.write("last.pth", test::torch_file_of(tensors, "model"));
     std::vector<std::string> names;
-    for (const TensorEntry& entry : TensorStore::open(directory.path()).entries()) {
-      names.push_back(entry.name);
-    }
+    const TensorStore store = TensorStore::open(directory.path());
+    for (const TensorEntry& entry : store.entries()) names.push_back(entry.name);
     return names;
   };
   using Names = std::vector<std::string>;
