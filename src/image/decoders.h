@@ -2,9 +2,9 @@
 //
 // JPEG, PNG and TIFF are read with libjpeg, libpng and libtiff themselves, the libraries that
 // OpenCV reads them with: through OpenCV, CMYK and alpha come converted, damaged files become
-// pictures with grey halves, and complaints go to stderr. WebP has none of these troubles. GIF,
-// which it does not read, comes from giflib. A new codec needs a line in ImageFormat and a function
-// here.
+// pictures with grey halves, and complaints go to stderr. WebP has none of these troubles: it is
+// read through opencv_codec.h. GIF, which OpenCV does not read, comes from giflib. A new codec
+// needs a line in ImageFormat and a function here.
 #pragma once
 
 #include <optional>

@@ -1,41 +1,38 @@
-// The door to OpenCV, which reads WebP.
+// WebP: the container by our own code, the codes of the picture by OpenCV.
 #include <cstring>
 #include <new>
-#include <opencv2/core.hpp>
-#include <opencv2/imgcodecs.hpp>
+#include <span>
 #include <string>
 
 #include "image/decoders.h"
+#include "image/opencv_codec.h"
 #include "image/webp_container.h"
 
 namespace instructblip {
 namespace {
 
-// B G R or B G R A, as stored: nothing turned or converted.
-cv::Mat decode(const EncodedImage& image, const std::string& file) {
-  cv::Mat mat;
-  try {
-    // OpenCV reads only; its type knows no constness.
-    const cv::Mat bytes(1, static_cast<int>(file.size()), CV_8U, const_cast<char*>(file.data()));
-    mat = cv::imdecode(bytes, cv::IMREAD_UNCHANGED);
-  } catch (const cv::Exception& error) {
-    if (error.code == cv::Error::StsNoMem) throw std::bad_alloc();
-    image.fail_bad("WebP: " + error.err);
+OpenCvPicture decode(const EncodedImage& image, const std::string& file) {
+  OpenCvPicture picture =
+      decode_with_opencv({reinterpret_cast<const std::uint8_t*>(file.data()), file.size()});
+  switch (picture.outcome) {
+    case OpenCvPicture::Outcome::decoded:
+      return picture;
+    case OpenCvPicture::Outcome::out_of_memory:
+      throw std::bad_alloc();
+    case OpenCvPicture::Outcome::damaged:
+      break;
   }
-  if (mat.empty() || (mat.type() != CV_8UC3 && mat.type() != CV_8UC4)) {
-    image.fail_bad("WebP: the picture is damaged");
-  }
-  return mat;
+  image.fail_bad("WebP: " + (picture.fault.empty() ? "the picture is damaged" : picture.fault));
 }
 
 // Into `out` at (left, top).
-void copy_samples(const cv::Mat& mat, Pixels& out, std::uint32_t left, std::uint32_t top) {
-  const int channels = mat.channels();
-  for (int y = 0; y < mat.rows; ++y) {
-    const std::uint8_t* in = mat.ptr(y);
+void copy_samples(const OpenCvPicture& from, Pixels& out, std::uint32_t left, std::uint32_t top) {
+  const int channels = from.channels;
+  for (int y = 0; y < from.height; ++y) {
+    const std::uint8_t* in = from.samples + static_cast<std::size_t>(y) * from.row_bytes;
     std::uint8_t* to =
         out.row(y + static_cast<int>(top)) + left * static_cast<std::size_t>(out.channels);
-    for (int x = 0; x < mat.cols; ++x, in += channels, to += out.channels) {
+    for (int x = 0; x < from.width; ++x, in += channels, to += out.channels) {
       to[0] = in[2];
       to[1] = in[1];
       to[2] = in[0];
@@ -48,19 +45,19 @@ void copy_samples(const cv::Mat& mat, Pixels& out, std::uint32_t left, std::uint
 
 Pixels decode_webp(const EncodedImage& image) {
   const WebpContainer container = read_webp_container(image);
-  const cv::Mat mat = decode(image, single_frame_file(container));
-  if (mat.cols != static_cast<int>(container.frame_width) ||
-      mat.rows != static_cast<int>(container.frame_height)) {
+  const OpenCvPicture frame = decode(image, single_frame_file(container));
+  if (frame.width != static_cast<int>(container.frame_width) ||
+      frame.height != static_cast<int>(container.frame_height)) {
     image.fail_bad("WebP: the head of the file and its codec disagree about the size");
   }
-  const bool has_alpha = container.animated ? container.has_alpha : mat.channels() == 4;
+  const bool has_alpha = container.animated ? container.has_alpha : frame.channels == 4;
   Pixels pixels = Pixels::of_size(static_cast<int>(container.width),
                                   static_cast<int>(container.height), has_alpha ? 4 : 3);
   if (container.animated) {  // around the first frame the canvas is black and transparent
     std::memset(pixels.samples.get(), 0,
                 pixels.row_bytes() * static_cast<std::size_t>(pixels.height));
   }
-  copy_samples(mat, pixels, container.left, container.top);
+  copy_samples(frame, pixels, container.left, container.top);
   return pixels;
 }
 
