@@ -56,15 +56,39 @@ function(instructblip_collect variable)
   set(${variable} ${found} PARENT_SCOPE)
 endfunction()
 
-# instructblip_link_components(TARGET component...): links the objects of the components, of all they
-# depend on, and the libraries that those need. For the shared library and for tests of internals.
-function(instructblip_link_components target)
-  instructblip_collect(names ${ARGN})
-  foreach(name ${names})
+# instructblip_link_these(TARGET component...): links the objects of these components and the libraries that they need.
+function(instructblip_link_these target)
+  foreach(name ${ARGN})
     target_link_libraries(${target} PRIVATE instructblip_${name})
     get_target_property(libraries instructblip_${name} INSTRUCTBLIP_LIBRARIES)
     if(libraries)
       target_link_libraries(${target} PRIVATE ${libraries})
     endif()
   endforeach()
+endfunction()
+
+# instructblip_link_components(TARGET component...): the same with all that the components depend on. For the shared
+# library and for tests of internals.
+function(instructblip_link_components target)
+  instructblip_collect(names ${ARGN})
+  instructblip_link_these(${target} ${names})
+endfunction()
+
+# instructblip_module(NAME ENTRY symbol): a library libinstructblip_NAME.so that is opened when it is first needed, laid
+# where src/core/module.cpp looks for it. It shows its entry and nothing else.
+function(instructblip_module name)
+  cmake_parse_arguments(arg "" "ENTRY" "" ${ARGN})
+  set(target instructblip_${name})
+  add_library(${target} MODULE)
+  instructblip_compile_options(${target})
+  set(folder ${CMAKE_LIBRARY_OUTPUT_DIRECTORY})
+  if(NOT folder)
+    set(folder ${PROJECT_BINARY_DIR}/src)
+  endif()
+  set(symbols ${PROJECT_BINARY_DIR}/${target}.map)
+  file(CONFIGURE OUTPUT ${symbols} CONTENT "{ global: ${arg_ENTRY}; local: *; };\n")
+  set_target_properties(${target} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${folder}/instructblip LINK_DEPENDS ${symbols})
+  # The libraries that it came with count, whatever LD_LIBRARY_PATH names.
+  target_link_options(${target} PRIVATE LINKER:--version-script=${symbols} LINKER:-z,defs LINKER:--disable-new-dtags)
+  set_property(GLOBAL APPEND PROPERTY INSTRUCTBLIP_MODULES ${target})
 endfunction()

@@ -2,13 +2,14 @@
 #
 # Nothing of torch, CUDA or nlohmann_json is asked of who uses the installed library: no public header names them.
 include(CMakePackageConfigHelpers)
+get_property(modules GLOBAL PROPERTY INSTRUCTBLIP_MODULES)
 option(INSTRUCTBLIP_BUNDLE_TORCH
        "Install LibTorch's libraries beside the library; OFF refers to where they are now" ON)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/instructblip)
 set(bundle_dir ${CMAKE_INSTALL_LIBDIR}/instructblip)
 if(INSTRUCTBLIP_BUNDLE_TORCH)
-  set_target_properties(instructblip PROPERTIES INSTALL_RPATH "$ORIGIN/instructblip")
+  set_target_properties(instructblip_stages PROPERTIES INSTALL_RPATH "$ORIGIN/..;$ORIGIN")
   # What libtorch_cpu.so needs, wherever a wheel keeps it, but for what comes with the system.
   install(IMPORTED_RUNTIME_ARTIFACTS instructblip_torch_cpu instructblip_c10
           RUNTIME_DEPENDENCY_SET instructblip_torch_runtime LIBRARY DESTINATION ${bundle_dir})
@@ -19,13 +20,14 @@ if(INSTRUCTBLIP_BUNDLE_TORCH)
   install(DIRECTORY ${INSTRUCTBLIP_TORCH_DIR_FOUND}/licenses OPTIONAL
           DESTINATION ${CMAKE_INSTALL_DOCDIR}/torch)
 else()
-  set_target_properties(instructblip PROPERTIES INSTALL_RPATH ${INSTRUCTBLIP_TORCH_DIR_FOUND}/lib)
+  set_target_properties(instructblip_stages PROPERTIES INSTALL_RPATH "$ORIGIN/..;${INSTRUCTBLIP_TORCH_DIR_FOUND}/lib")
 endif()
 
 install(TARGETS instructblip EXPORT instructblip
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILE_SET adapters DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS ${modules} LIBRARY DESTINATION ${bundle_dir})
 install(EXPORT instructblip FILE instructblipTargets.cmake NAMESPACE instructblip::
         DESTINATION ${package_dir})
 configure_package_config_file(cmake/instructblipConfig.cmake.in

@@ -70,8 +70,9 @@ class INSTRUCTBLIP_API Engine {
 
   EngineStats stats() const;
 
+  struct Impl;  ///< not for callers
+
  private:
-  struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -58,10 +58,11 @@ class INSTRUCTBLIP_API ImageFeatures {
   /// or shape, or with numbers that are not finite).
   static ImageFeatures load(const std::filesystem::path& file);
 
- private:
-  friend class Pipeline;
-  struct Impl;
+  struct Impl;  ///< not for callers, nor what takes or gives one
   explicit ImageFeatures(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+  const Impl& impl() const noexcept { return *impl_; }
+
+ private:
   std::shared_ptr<const Impl> impl_;
 };
 

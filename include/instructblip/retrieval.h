@@ -27,10 +27,11 @@ class INSTRUCTBLIP_API ImageEncoding {
   /// Row-major [queries, width].
   std::span<const float> vectors() const;
 
- private:
-  friend class ImageTextMatcher;
-  struct Impl;
+  struct Impl;  ///< not for callers, nor what takes or gives one
   explicit ImageEncoding(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+  const Impl& impl() const noexcept { return *impl_; }
+
+ private:
   std::shared_ptr<const Impl> impl_;
 };
 
@@ -42,10 +43,11 @@ class INSTRUCTBLIP_API TextEncoding {
   std::span<const float> vector() const;
   std::span<const std::int32_t> tokens() const;  ///< with [CLS] and [SEP]
 
- private:
-  friend class ImageTextMatcher;
-  struct Impl;
+  struct Impl;  ///< not for callers, nor what takes or gives one
   explicit TextEncoding(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+  const Impl& impl() const noexcept { return *impl_; }
+
+ private:
   std::shared_ptr<const Impl> impl_;
 };
 
@@ -113,8 +115,9 @@ class INSTRUCTBLIP_API ImageTextMatcher {
   ImageTextMatcher& operator=(ImageTextMatcher&&) noexcept;
   ~ImageTextMatcher();
 
+  struct Impl;  ///< not for callers
+
  private:
-  struct Impl;
   explicit ImageTextMatcher(std::unique_ptr<const Impl> impl);
   std::unique_ptr<const Impl> impl_;
 };

@@ -1,4 +1,5 @@
-// Any checkpoint that can be loaded, as one directory of safetensors.
+#include "conversion/convert.h"
+
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -13,13 +14,12 @@
 #include "core/errors.h"
 #include "core/new_directory.h"
 #include "core/processors.h"
-#include "instructblip/checkpoint.h"
-#include "instructblip/pipeline.h"
-#include "instructblip/retrieval.h"
 #include "interface/guarded.h"
 #include "interface/loading.h"
 #include "nn/tensor_values.h"
+#include "pipeline/loaded_pipeline.h"
 #include "pipeline/stages.h"
+#include "retrieval/loaded_matcher.h"
 #include "retrieval/stages.h"
 
 namespace instructblip {
@@ -117,10 +117,10 @@ Plan checked_plan(const fs::path& directory, LoadOptions options) {
   options.interpolate_pos_encoding = true;
   options.progress = {};
   if (is_retrieval_config(directory)) {
-    ImageTextMatcher::load(directory, options);
+    load_matcher(directory, options);
     return plan_of_retrieval(directory, options);
   }
-  Pipeline::load(directory, options);
+  load_pipeline(directory, options);
   return plan_of_answers(directory, options);
 }
 
@@ -196,8 +196,8 @@ std::vector<TensorToWrite> to_write(const Plan& plan, const std::optional<Target
 
 }  // namespace
 
-ConvertReport convert(const fs::path& checkpoint_dir, const fs::path& output,
-                      const LoadOptions& options, const ConvertOptions& how) {
+ConvertReport convert_checkpoint(const fs::path& checkpoint_dir, const fs::path& output,
+                                 const LoadOptions& options, const ConvertOptions& how) {
   return guarded([&] {
     if (how.max_shard_bytes < 1) {
       throw Error(ErrorCode::invalid_argument, "max_shard_bytes: expected a positive number, got " +

@@ -26,18 +26,17 @@ OpenCvPicture decoded(std::span<const std::uint8_t> bytes) {
 }
 
 }  // namespace
-
-OpenCvPicture decode_with_opencv(std::span<const std::uint8_t> bytes) noexcept {
-  OpenCvPicture failed;
-  try {
-    return decoded(bytes);
-  } catch (const cv::Exception& error) {
-    failed.fault = error.err;
-    if (error.code == cv::Error::StsNoMem) failed.outcome = OpenCvPicture::Outcome::out_of_memory;
-  } catch (const std::bad_alloc&) {
-    failed.outcome = OpenCvPicture::Outcome::out_of_memory;
-  }
-  return failed;
-}
-
 }  // namespace instructblip
+
+void instructblip_decode_with_opencv(const std::uint8_t* bytes, std::size_t count,
+                                     instructblip::OpenCvPicture& picture) noexcept {
+  using Outcome = instructblip::OpenCvPicture::Outcome;
+  try {
+    picture = instructblip::decoded({bytes, count});
+  } catch (const cv::Exception& error) {
+    picture.fault = error.err;
+    if (error.code == cv::Error::StsNoMem) picture.outcome = Outcome::out_of_memory;
+  } catch (const std::bad_alloc&) {
+    picture.outcome = Outcome::out_of_memory;
+  }
+}

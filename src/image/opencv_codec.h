@@ -1,5 +1,5 @@
-// The door to OpenCV's decoders: the one source file behind it includes and links them, and uses
-// nothing else of this library, so that they can be loaded when a picture needs them.
+// The door to OpenCV's decoders. Debian's bring 140 libraries with them, so that the one source
+// file which uses them is a module of its own, loaded when a picture needs it.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +24,11 @@ struct OpenCvPicture {
   std::shared_ptr<const void> owner{};    // of the samples
 };
 
-// Throws nothing.
-OpenCvPicture decode_with_opencv(std::span<const std::uint8_t> bytes) noexcept;
+// Opens the module at the first call. Throws Error as open_module().
+OpenCvPicture decode_with_opencv(std::span<const std::uint8_t> bytes);
 
 }  // namespace instructblip
+
+// The module's one function.
+extern "C" __attribute__((visibility("default"))) void instructblip_decode_with_opencv(
+    const std::uint8_t* bytes, std::size_t count, instructblip::OpenCvPicture& picture) noexcept;

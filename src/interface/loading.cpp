@@ -8,10 +8,6 @@
 
 namespace instructblip {
 
-std::string_view to_string(Compat compat) noexcept {
-  return compat == Compat::lavis ? "lavis" : "hf";
-}
-
 namespace {
 
 constexpr int kMostThreads = 1024;

@@ -32,7 +32,7 @@ void Batch::together(const Jobs& jobs, const std::function<void(const Jobs&)>& w
   std::ranges::remove_copy_if(jobs, std::back_inserter(sound), failed);
   if (sound.empty()) return;
   try {
-    impl_.compute->run([&] { work(sound); });
+    model_.compute->run([&] { work(sound); });
   } catch (...) {
     if (sound.size() == 1) {
       sound.front()->error = std::current_exception();
@@ -77,8 +77,8 @@ void Batch::read_prompts(const Jobs& jobs) {
       if (job->state) continue;  // done, before a pass that another job made fail
       Stopwatch watch;
       const at::Tensor rows =
-          impl_.embed(job->prompt(), impl_.project(job->queries, job->prompt().pictures));
-      job->state = impl_.model().language->start(rows);
+          model_.embed(job->prompt(), model_.project(job->queries, job->prompt().pictures));
+      job->state = model_.loaded().language->start(rows);
       job->queries = at::Tensor();
       job->timings.qformer += watch.lap_ms();
     }
@@ -93,7 +93,7 @@ void Batch::see(const Jobs& jobs) {
     for (const Job* job : sound) {
       pixels.insert(pixels.end(), job->pixels.begin(), job->pixels.end());
     }
-    const std::vector<ImageReader::Seen> all = impl_.reader->see(pixels);
+    const std::vector<ImageReader::Seen> all = model_.reader->see(pixels);
     const double ms = watch.lap_ms();
     auto seen = all.begin();
     for (Job* job : sound) {
@@ -118,7 +118,7 @@ void Batch::read_images(const Jobs& jobs) {
         readings.push_back({picture, job->prompt().instruction.qformer});
       }
     }
-    const std::vector<ImageReader::Read> all = impl_.reader->read(readings);
+    const std::vector<ImageReader::Read> all = model_.reader->read(readings);
     const double ms = watch.lap_ms();
     auto read = all.begin();
     for (Job* job : sound) {
@@ -137,7 +137,7 @@ void Batch::read_images(const Jobs& jobs) {
 void Batch::decode(const Jobs& jobs) {
   together(jobs, [&](const Jobs& sound) {
     Stopwatch watch;
-    const LanguageModel& language = *impl_.model().language;
+    const LanguageModel& language = *model_.loaded().language;
     std::vector<LanguageState*> states;
     std::vector<LanguageStep> steps;
     for (Job* job : sound) {
@@ -162,8 +162,8 @@ void Batch::decode(const Jobs& jobs) {
   }
 }
 
-Generation answer(const Pipeline::Impl& impl, std::shared_ptr<Job> job) {
-  Batch batch(impl);
+Generation answer(const Model& model, std::shared_ptr<Job> job) {
+  Batch batch(model);
   batch.admit(job);
   while (!batch.empty()) batch.advance();
   if (job->error) std::rethrow_exception(job->error);

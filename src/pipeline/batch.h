@@ -7,8 +7,8 @@
 #include <memory>
 #include <vector>
 
-#include "pipeline/impl.h"
 #include "pipeline/job.h"
+#include "pipeline/model.h"
 
 namespace instructblip {
 
@@ -29,7 +29,7 @@ inline constexpr std::size_t kRowsOfABatch = 32;
 // threads.
 class Batch {
  public:
-  explicit Batch(const Pipeline::Impl& impl) : impl_(impl) {}
+  explicit Batch(const Model& model) : model_(model) {}
 
   void admit(std::shared_ptr<Job> job);
   void clear() { jobs_.clear(); }
@@ -56,11 +56,11 @@ class Batch {
   // The prompts of jobs that have not begun, or a token more for jobs that have; never both.
   void decode(const Jobs& jobs);
 
-  const Pipeline::Impl& impl_;
+  const Model& model_;
   std::vector<std::shared_ptr<Job>> jobs_;  // in the order of admission
 };
 
 // One request, from its job to its answer. Throws what made it fail.
-Generation answer(const Pipeline::Impl& impl, std::shared_ptr<Job> job);
+Generation answer(const Model& model, std::shared_ptr<Job> job);
 
 }  // namespace instructblip

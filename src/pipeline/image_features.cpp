@@ -16,7 +16,8 @@
 #include "core/limits.h"
 #include "interface/guarded.h"
 #include "interface/tensors.h"
-#include "pipeline/impl.h"
+#include "pipeline/loaded_pipeline.h"
+#include "pipeline/model.h"
 
 namespace instructblip {
 namespace {
@@ -106,28 +107,22 @@ std::optional<NamedTensor> to_named(Compat compat) {
   return NamedTensor{kLavis, {1}, {1}};
 }
 
-std::int64_t ImageFeatures::images() const {
-  return static_cast<std::int64_t>(impl_->pictures.size());
-}
-std::int64_t ImageFeatures::positions() const { return impl_->pictures.front().rows.size(1); }
-std::int64_t ImageFeatures::width() const { return impl_->pictures.front().rows.size(2); }
-
-void ImageFeatures::save(const std::filesystem::path& file) const {
+void EncodedPictures::save(const std::filesystem::path& file) const {
   guarded([&] {
     std::vector<at::Tensor> rows;
     std::vector<std::int64_t> views;
-    for (const SeenPicture& seen : impl_->pictures) {
+    for (const SeenPicture& seen : pictures) {
       rows.push_back(seen.rows);
       views.push_back(seen.rows.size(0));
     }
     std::vector<NamedTensor> tensors = {to_named(kTensor, at::cat(rows))};
-    if (auto sizes = to_named(impl_->sizes(), views)) tensors.push_back(std::move(*sizes));
-    if (auto mode = to_named(impl_->compat)) tensors.push_back(std::move(*mode));
+    if (auto places = to_named(sizes(), views)) tensors.push_back(std::move(*places));
+    if (auto mode = to_named(compat)) tensors.push_back(std::move(*mode));
     save_tensors(file, tensors);
   });
 }
 
-ImageFeatures ImageFeatures::load(const std::filesystem::path& file) {
+ImageFeatures load_features(const std::filesystem::path& file) {
   return guarded([&] {
     const TensorStore store = TensorStore::open_file(file);
     const TensorEntry* entry = store.find(kTensor);
@@ -144,16 +139,16 @@ ImageFeatures ImageFeatures::load(const std::filesystem::path& file) {
                                             std::string(name_of(entry->dtype)) + " " +
                                             to_string(entry->shape));
     }
-    auto impl = std::make_shared<Impl>();
-    if (store.find(kLavis) != nullptr) impl->compat = Compat::lavis;
+    auto read = std::make_shared<EncodedPictures>();
+    if (store.find(kLavis) != nullptr) read->compat = Compat::lavis;
     for (const Place& place : places_of(store.find(kPictures), entry->shape[0], where)) {
-      impl->pictures.push_back(picture(*entry, place));
-      if (at::isfinite(impl->pictures.back().rows).all().item<bool>()) continue;
+      read->pictures.push_back(picture(*entry, place));
+      if (at::isfinite(read->pictures.back().rows).all().item<bool>()) continue;
       throw Error(ErrorCode::bad_model, where + "tensor " + quote(kTensor) + " of picture " +
-                                            std::to_string(impl->pictures.size() - 1) +
+                                            std::to_string(read->pictures.size() - 1) +
                                             ": expected finite numbers, got NaN or an infinity");
     }
-    return ImageFeatures(std::move(impl));
+    return ImageFeatures(std::move(read));
   });
 }
 

@@ -29,22 +29,21 @@ Sequence to_sequence(DecodedSequence decoded, const Tokenizer& tokenizer,
 
 }  // namespace
 
-Job::Job(const Pipeline::Impl& impl, Pipeline::Impl::Question question, const Control& control,
-         std::size_t number)
-    : impl_(impl),
+Job::Job(const Model& model, Model::Question question, const Control& control, std::size_t number)
+    : model_(model),
       question_(std::move(question)),
       control_(control),
       number_(static_cast<int>(number)),
       one_row_(rows() == 1),
-      stream_(impl.prompts.tokenizer(), question_.options.stop),
+      stream_(model.prompts.tokenizer(), question_.options.stop),
       stops_(question_.options.stop,
-             [&impl](std::span<const std::int32_t> tokens) {
-               return impl.prompts.tokenizer().decode(tokens, /*skip_special_tokens=*/true);
+             [&model](std::span<const std::int32_t> tokens) {
+               return model.prompts.tokenizer().decode(tokens, /*skip_special_tokens=*/true);
              }),
       search_(search()) {}
 
 std::unique_ptr<Search> Job::search() {
-  const std::int64_t vocabulary = impl_.model().language->vocabulary();
+  const std::int64_t vocabulary = model_.loaded().language->vocabulary();
   if (question_.candidates.empty()) return make_search(decode_request(), vocabulary);
   return make_candidate_scoring(decode_request(), question_.candidates, vocabulary);
 }
@@ -57,11 +56,11 @@ std::size_t Job::rows() const {
 
 DecodeRequest Job::decode_request() {
   DecodeRequest request{.options = question_.options,
-                        .stop_ids = impl_.info.stop_tokens,
+                        .stop_ids = model_.info.stop_tokens,
                         .prompt_ids = question_.history,
-                        .beam_scorer = impl_.generation_defaults.beam_scorer};
+                        .beam_scorer = model_.generation_defaults.beam_scorer};
   if (request.options.stop_at_tokenizer_eos) {
-    add_once(request.stop_ids, impl_.prompts.tokenizer().eos());
+    add_once(request.stop_ids, model_.prompts.tokenizer().eos());
   }
   if (!request.options.stop.empty()) request.stops = &stops_;
   request.deadline = control_.deadline;
@@ -99,7 +98,7 @@ Generation Job::finish() {
   Generation generation;
   for (DecodedSequence& sequence : search_->result()) {
     generation.sequences.push_back(
-        to_sequence(std::move(sequence), impl_.prompts.tokenizer(), question_.options.stop));
+        to_sequence(std::move(sequence), model_.prompts.tokenizer(), question_.options.stop));
   }
   generation.prompt_tokens = static_cast<int>(question_.prompt.ids.size());
   generation.qformer_tokens = static_cast<int>(question_.prompt.instruction.qformer.size());
@@ -111,7 +110,7 @@ Generation Job::finish() {
     const std::string rest = one_row_ ? stream_.finish() : generation.text();
     if (!rest.empty()) control_.on_token({.id = -1, .text = rest, .request = number_});
   }
-  timings.load = impl_.info.load_ms;
+  timings.load = model_.info.load_ms;
   timings.total = watch_.lap_ms();
   generation.timings = timings;
   return generation;

@@ -14,16 +14,15 @@
 #include "instructblip/generation.h"
 #include "interface/stopwatch.h"
 #include "language/language_state.h"
-#include "pipeline/impl.h"
+#include "pipeline/model.h"
 #include "pipeline/text_stream.h"
 
 namespace instructblip {
 
 class Job {
  public:
-  // `number` is what the callback is told; `impl` must outlive the job.
-  Job(const Pipeline::Impl& impl, Pipeline::Impl::Question question, const Control& control,
-      std::size_t number);
+  // `number` is what the callback is told; `model` must outlive the job.
+  Job(const Model& model, Model::Question question, const Control& control, std::size_t number);
   Job(const Job&) = delete;
   Job& operator=(const Job&) = delete;
 
@@ -56,8 +55,8 @@ class Job {
   DecodeRequest decode_request();
   std::unique_ptr<Search> search();
 
-  const Pipeline::Impl& impl_;
-  Pipeline::Impl::Question question_;
+  const Model& model_;
+  Model::Question question_;
   Control control_;
   int number_;
   bool one_row_;  // whose text can be told while it grows

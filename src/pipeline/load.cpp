@@ -9,10 +9,10 @@
 #include "checkpoint/plausibility.h"
 #include "core/errors.h"
 #include "core/log.h"
-#include "instructblip/pipeline.h"
 #include "interface/loading.h"
 #include "interface/stopwatch.h"
-#include "pipeline/impl.h"
+#include "pipeline/loaded_pipeline.h"
+#include "pipeline/model.h"
 
 namespace instructblip {
 namespace {
@@ -74,7 +74,8 @@ void warn_of_other_stop(const Tokenizer& tokenizer, const TextGenerationDefaults
 
 }  // namespace
 
-Pipeline Pipeline::load(const std::filesystem::path& checkpoint_dir, const LoadOptions& options) {
+std::shared_ptr<const Pipeline::Impl> load_pipeline(const std::filesystem::path& checkpoint_dir,
+                                                    const LoadOptions& options) {
   Stopwatch watch;
   try {
     check_options(options);
@@ -108,9 +109,9 @@ Pipeline Pipeline::load(const std::filesystem::path& checkpoint_dir, const LoadO
              info.language_model + ", weights held as " + info.precision + " on " + info.device +
              ", threads: " + std::to_string(info.threads));
     info.load_ms = watch.lap_ms();
-    return Pipeline(std::make_shared<const Impl>(
-        Impl{std::move(info), config.generation, ImageProcessor(image_config, options.resize),
-             std::move(prompts), std::move(compute), std::move(stages), std::move(reader)}));
+    return make_pipeline(std::make_shared<const Model>(
+        Model{std::move(info), config.generation, ImageProcessor(image_config, options.resize),
+              std::move(prompts), std::move(compute), std::move(stages), std::move(reader)}));
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory,
                 printable(checkpoint_dir.string()) + ": out of memory while loading");

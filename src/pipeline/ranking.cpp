@@ -1,5 +1,5 @@
 // Candidate answers and how likely they are.
-#include "instructblip/ranking.h"
+#include "pipeline/ranking.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,9 +13,7 @@
 
 #include "core/errors.h"
 #include "core/limits.h"
-#include "interface/guarded.h"
 #include "pipeline/batch.h"
-#include "pipeline/impl.h"
 #include "pipeline/job.h"
 
 namespace instructblip {
@@ -36,14 +34,14 @@ void check_list(std::span<const std::string> candidates) {
 }
 
 // The tokens of all; what is wrong with one names it.
-std::vector<Tokens> tokens_of(const Pipeline::Impl& impl, std::span<const std::string> candidates,
+std::vector<Tokens> tokens_of(const Model& model, std::span<const std::string> candidates,
                               const RankOptions& options) {
   check_list(candidates);
-  const bool with_end = options.end_token.value_or(impl.generation_defaults.ranks_with_end);
+  const bool with_end = options.end_token.value_or(model.generation_defaults.ranks_with_end);
   std::vector<Tokens> tokens;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     try {
-      tokens.push_back(impl.prompts.answer(candidates[i], with_end));
+      tokens.push_back(model.prompts.answer(candidates[i], with_end));
     } catch (const Error& error) {
       throw Error(error.code(), "candidate " + std::to_string(i + 1) + ": " + error.what());
     }
@@ -55,7 +53,7 @@ using JobFor = std::function<std::shared_ptr<Job>(std::vector<Tokens>)>;
 
 // With the score of each, in any order. They are scored in groups; those with the same beginning
 // come together, since within a group it is read once.
-std::vector<RankedCandidate> scored(const Pipeline::Impl& impl, std::vector<Tokens> tokens,
+std::vector<RankedCandidate> scored(const Model& model, std::vector<Tokens> tokens,
                                     const JobFor& job_for) {
   std::vector<std::size_t> order(tokens.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -71,7 +69,7 @@ std::vector<RankedCandidate> scored(const Pipeline::Impl& impl, std::vector<Toke
       in_all += candidate.size();
       group.push_back(std::move(candidate));
     }
-    Generation generation = answer(impl, job_for(std::move(group)));
+    Generation generation = answer(model, job_for(std::move(group)));
     for (std::size_t i = 0; i < generation.sequences.size(); ++i) {
       Sequence& sequence = generation.sequences[i];
       ranked.push_back({order[first + i], sequence.score, 0, std::move(sequence.tokens),
@@ -98,42 +96,29 @@ std::vector<RankedCandidate> in_order(std::vector<RankedCandidate> ranked, RankB
 
 }  // namespace
 
-std::vector<RankedCandidate> Pipeline::rank(const Image& image, std::string_view instruction,
-                                            std::span<const std::string> candidates,
-                                            const RankOptions& options,
-                                            const Control& control) const {
-  return rank(std::span(&image, 1), instruction, candidates, options, control);
+std::vector<RankedCandidate> rank(const Model& model, const EncodedPictures& features,
+                                  std::string_view instruction,
+                                  std::span<const std::string> candidates,
+                                  const RankOptions& options, const Control& control) {
+  const auto job_for = [&](std::vector<Tokens> group) {
+    return model.job(features, {instruction, {}, std::move(group)}, control);
+  };
+  return in_order(scored(model, tokens_of(model, candidates, options), job_for), options.by);
 }
 
-std::vector<RankedCandidate> Pipeline::rank(std::span<const Image> images,
-                                            std::string_view instruction,
-                                            std::span<const std::string> candidates,
-                                            const RankOptions& options,
-                                            const Control& control) const {
-  return guarded([&] {
-    std::vector<Tokens> tokens = tokens_of(*impl_, candidates, options);
-    if (tokens.size() > kCandidatesOfAJob) {  // else the caches may be off
-      impl_->question({instruction, {}, tokens}, impl_->sizes(images));  // refuses what it can
-      return rank(encode(images), instruction, candidates, options, control);
-    }
-    const auto job_for = [&](std::vector<Tokens> group) {
-      return impl_->job(images, {instruction, {}, std::move(group)}, control);
-    };
-    return in_order(scored(*impl_, std::move(tokens), job_for), options.by);
-  });
-}
-
-std::vector<RankedCandidate> Pipeline::rank(const ImageFeatures& features,
-                                            std::string_view instruction,
-                                            std::span<const std::string> candidates,
-                                            const RankOptions& options,
-                                            const Control& control) const {
-  return guarded([&] {
-    const auto job_for = [&](std::vector<Tokens> group) {
-      return impl_->job(*features.impl_, {instruction, {}, std::move(group)}, control);
-    };
-    return in_order(scored(*impl_, tokens_of(*impl_, candidates, options), job_for), options.by);
-  });
+std::vector<RankedCandidate> rank(const Model& model, std::span<const Image> images,
+                                  std::string_view instruction,
+                                  std::span<const std::string> candidates,
+                                  const RankOptions& options, const Control& control) {
+  std::vector<Tokens> tokens = tokens_of(model, candidates, options);
+  if (tokens.size() > kCandidatesOfAJob) {                           // else the caches may be off
+    model.question({instruction, {}, tokens}, model.sizes(images));  // refuses what it can
+    return rank(model, model.encode(images), instruction, candidates, options, control);
+  }
+  const auto job_for = [&](std::vector<Tokens> group) {
+    return model.job(images, {instruction, {}, std::move(group)}, control);
+  };
+  return in_order(scored(model, std::move(tokens), job_for), options.by);
 }
 
 }  // namespace instructblip

@@ -9,11 +9,10 @@
 #include "checkpoint/retrieval_config.h"
 #include "core/errors.h"
 #include "core/log.h"
-#include "interface/guarded.h"
 #include "interface/loading.h"
 #include "interface/stopwatch.h"
 #include "interface/text_checks.h"
-#include "retrieval/matcher_impl.h"
+#include "retrieval/loaded_matcher.h"
 
 namespace instructblip {
 namespace {
@@ -32,12 +31,8 @@ ModelInfo describe(const RetrievalConfig& config, const ImageConfig& image_confi
 
 }  // namespace
 
-bool ImageTextMatcher::reads(const std::filesystem::path& checkpoint_dir) {
-  return guarded([&] { return is_retrieval_config(checkpoint_dir); });
-}
-
-ImageTextMatcher ImageTextMatcher::load(const std::filesystem::path& checkpoint_dir,
-                                        const LoadOptions& options) {
+std::unique_ptr<const ImageTextMatcher::Impl> load_matcher(
+    const std::filesystem::path& checkpoint_dir, const LoadOptions& options) {
   Stopwatch watch;
   try {
     check_options(options);
@@ -65,9 +60,9 @@ ImageTextMatcher ImageTextMatcher::load(const std::filesystem::path& checkpoint_
              " for retrieval, weights held as " + info.precision + " on " + info.device +
              ", threads: " + std::to_string(info.threads));
     info.load_ms = watch.lap_ms();
-    return ImageTextMatcher(std::make_unique<const Impl>(Impl{
-        std::move(info), ImageProcessor(image_config, options.resize), std::move(tokenizer),
-        config.text_limit, config.qformer.max_positions, std::move(compute), std::move(stages)}));
+    return make_matcher({std::move(info), ImageProcessor(image_config, options.resize),
+                         std::move(tokenizer), config.text_limit, config.qformer.max_positions,
+                         std::move(compute), std::move(stages)});
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory,
                 printable(checkpoint_dir.string()) + ": out of memory while loading");

@@ -1,10 +1,12 @@
 // Holds this project against the rules.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <sstream>
 
 #include "structure/source_rules.h"
 #include "structure/symbol_rules.h"
@@ -119,6 +121,29 @@ TEST(LibraryTest, ExportsOnlyItsOwnNames) {
   EXPECT_NE(defined.find("instructblip::Pipeline::load"), std::string::npos) << "nm saw nothing";
   const Findings findings = check_exported(defined);
   EXPECT_TRUE(findings.empty()) << list(findings);
+}
+
+// What is opened later may need them; a program that only links the library does not.
+TEST(LibraryTest, StartsWithoutLibTorchAndOpenCv) {
+  const std::string needed = output_of("ldd '" INSTRUCTBLIP_LIBRARY_FILE "'");
+  EXPECT_NE(needed.find("libc.so"), std::string::npos) << "ldd saw nothing";
+  for (const char* library : {"torch", "libc10", "opencv", "gdal", "libgomp"}) {
+    EXPECT_EQ(needed.find(library), std::string::npos) << needed;
+  }
+  EXPECT_LT(std::ranges::count(needed, '\n'), 30) << needed;
+}
+
+TEST(LibraryTest, ModulesShowTheirEntryAlone) {
+  std::istringstream modules(INSTRUCTBLIP_MODULE_FILES);
+  int found = 0;
+  for (std::string file; std::getline(modules, file, ':'); ++found) {
+    std::istringstream lines(output_of(INSTRUCTBLIP_NM " -D -C --defined-only '" + file + "'"));
+    std::string line, rest;
+    EXPECT_TRUE(std::getline(lines, line)) << file << ": nm saw nothing";
+    EXPECT_NE(line.find(" T instructblip_"), std::string::npos) << line;
+    EXPECT_FALSE(std::getline(lines, rest)) << file << " shows more than its entry: " << rest;
+  }
+  EXPECT_GE(found, 1);
 }
 
 #ifdef NDEBUG  // else the headers of the JSON library bring assertions with them

@@ -11,8 +11,8 @@
 #include "checkpoint/image_config.h"
 #include "interface/loading.h"
 #include "pipeline/batch.h"
-#include "pipeline/impl.h"
 #include "pipeline/job.h"
+#include "pipeline/model.h"
 #include "unit/pipeline/toys.h"
 
 namespace instructblip {
@@ -49,7 +49,7 @@ class ShortOfMemory final : public LanguageModel {
   mutable int started_ = 0;
 };
 
-std::unique_ptr<const Pipeline::Impl> load(const std::string& name, bool short_of_memory = false) {
+std::unique_ptr<const Model> load(const std::string& name, bool short_of_memory = false) {
   const LoadOptions options;
   ModelConfig config = read_model_config(checkpoint(name));
   const ImageConfig image = read_image_config(checkpoint(name), config.image_processor);
@@ -70,20 +70,20 @@ std::unique_ptr<const Pipeline::Impl> load(const std::string& name, bool short_o
     stages->language = std::make_unique<ShortOfMemory>(std::move(stages->language));
   }
   auto reader = std::make_unique<ImageReader>(*stages, options.cache_bytes);
-  return std::make_unique<const Pipeline::Impl>(
-      Pipeline::Impl{std::move(info), config.generation, ImageProcessor(image, options.resize),
-                     std::move(prompts), std::move(compute), std::move(stages), std::move(reader)});
+  return std::make_unique<const Model>(
+      Model{std::move(info), config.generation, ImageProcessor(image, options.resize),
+            std::move(prompts), std::move(compute), std::move(stages), std::move(reader)});
 }
 
 // The first one has been embedded when the second one fails; all three are then tried alone.
 TEST(Batch, AStageThatFailsForOneIsRepeatedForTheOthers) {
-  const auto impl = load("t5_2024", /*short_of_memory=*/true);
+  const auto model = load("t5_2024", /*short_of_memory=*/true);
   const std::vector<Request> requests = {{picture(), "What is this?", tokens(5)},
                                          {picture("coffee.jpg"), "Who?", tokens(4)},
                                          {picture("rocket.jpg"), "Where is it?", tokens(6)}};
-  Batch batch(*impl);
+  Batch batch(*model);
   std::vector<std::shared_ptr<Job>> jobs;
-  for (const Request& request : requests) jobs.push_back(impl->job(request, {}, jobs.size()));
+  for (const Request& request : requests) jobs.push_back(model->job(request, {}, jobs.size()));
   for (const auto& job : jobs) batch.admit(job);
   while (!batch.empty()) batch.advance();
   const Pipeline sound = Pipeline::load(checkpoint("t5_2024"));
@@ -101,15 +101,15 @@ class ImageReaderTest : public testing::TestWithParam<std::string> {};
 
 // The Q-Former's words and the class token of CLIP are computed beside what is kept.
 TEST_P(ImageReaderTest, WhatIsKeptTakesTheBytesThatAreCounted) {
-  const auto impl = load(GetParam());
+  const auto model = load(GetParam());
   const Image image = picture();
-  const std::vector<at::Tensor> pixels = impl->pixels(std::span(&image, 1));
+  const std::vector<at::Tensor> pixels = model->pixels(std::span(&image, 1));
   const std::vector<std::int32_t> words = {3, 4, 5, 6, 7};
-  impl->compute->run([&] {
-    const SeenPicture seen = impl->reader->see(pixels).front().picture;
+  model->compute->run([&] {
+    const SeenPicture seen = model->reader->see(pixels).front().picture;
     EXPECT_EQ(seen.rows.storage().nbytes(), seen.rows.nbytes());
     const at::Tensor queries =
-        impl->reader->read(std::vector<Reading>{{seen, words}}).front().queries;
+        model->reader->read(std::vector<Reading>{{seen, words}}).front().queries;
     EXPECT_EQ(queries.storage().nbytes(), queries.nbytes());
   });
 }

@@ -1,4 +1,4 @@
-#include "pipeline/impl.h"
+#include "pipeline/model.h"
 
 #include <ATen/ops/cat.h>
 
@@ -30,7 +30,7 @@ at::Tensor fitted(const at::Tensor& rows, std::int64_t width) {
 
 }  // namespace
 
-const Stages& Pipeline::Impl::model() const {
+const Stages& Model::loaded() const {
   if (stages) return *stages;
   throw Error(ErrorCode::invalid_argument,
               "the pipeline was loaded without weights, expected them for all but info() and "
@@ -38,7 +38,7 @@ const Stages& Pipeline::Impl::model() const {
               "load it with LoadOptions::weights set");
 }
 
-std::vector<at::Tensor> Pipeline::Impl::pixels(std::span<const Image> images) const {
+std::vector<at::Tensor> Model::pixels(std::span<const Image> images) const {
   if (images.empty()) {
     throw Error(ErrorCode::invalid_argument, "no picture was given, expected one at least");
   }
@@ -49,39 +49,54 @@ std::vector<at::Tensor> Pipeline::Impl::pixels(std::span<const Image> images) co
   return pixels;
 }
 
-std::vector<PictureSize> Pipeline::Impl::sizes(std::span<const Image> images) const {
+std::vector<PictureSize> Model::sizes(std::span<const Image> images) const {
   std::vector<PictureSize> sizes;
   for (const Image& image : images) sizes.push_back(image_processor.size_of(image));
   return sizes;
 }
 
-std::int64_t Pipeline::Impl::pixel_bytes(const Request& request) const {
+EncodedPictures Model::encode(std::span<const Image> images) const {
+  const std::vector<at::Tensor> all = pixels(images);
+  loaded();
+  EncodedPictures encoded;
+  encoded.compat = info.compat;
+  compute->run([&] {
+    for (const ImageReader::Seen& seen : reader->see(all)) {
+      encoded.pictures.push_back(seen.picture);
+    }
+  });
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    encoded.pictures[i].size = image_processor.size_of(images[i]);
+  }
+  return encoded;
+}
+
+std::int64_t Model::pixel_bytes(const Request& request) const {
   std::int64_t views = 0;
   for (const PictureSize& size : sizes(images_of(request))) {
-    views += model().projection->views_of(size);
+    views += loaded().projection->views_of(size);
   }
   const std::int64_t values = 3 * image_processor.height() * image_processor.width();
   return views * values * static_cast<std::int64_t>(sizeof(float));
 }
 
-std::vector<PictureSize> ImageFeatures::Impl::sizes() const {
+std::vector<PictureSize> EncodedPictures::sizes() const {
   std::vector<PictureSize> sizes;
   for (const SeenPicture& picture : pictures) sizes.push_back(picture.size);
   return sizes;
 }
 
-at::Tensor Pipeline::Impl::project(const at::Tensor& rows,
-                                   std::span<const PictureSize> pictures) const {
-  const Projection& projection = *model().projection;
+at::Tensor Model::project(const at::Tensor& rows, std::span<const PictureSize> pictures) const {
+  const Projection& projection = *loaded().projection;
   return projection.arrange(projection.forward(rows), pictures);
 }
 
-at::Tensor Pipeline::Impl::embed(const Prompt& prompt, const at::Tensor& prefix) const {
+at::Tensor Model::embed(const Prompt& prompt, const at::Tensor& prefix) const {
   const std::span<const std::int32_t> text = prompt.instruction.language;
-  const at::Tensor visual = fitted(prefix, model().language->width());  // [1, B Q, E]
+  const at::Tensor visual = fitted(prefix, loaded().language->width());  // [1, B Q, E]
   std::vector<at::Tensor> parts;
   const auto add_text = [&](std::size_t begin, std::size_t end) {
-    if (begin < end) parts.push_back(model().language->embed(text.subspan(begin, end - begin)));
+    if (begin < end) parts.push_back(loaded().language->embed(text.subspan(begin, end - begin)));
   };
   std::size_t read = 0;
   std::int64_t seen = 0;
@@ -96,8 +111,8 @@ at::Tensor Pipeline::Impl::embed(const Prompt& prompt, const at::Tensor& prefix)
 }
 
 // A longer answer than fits is refused where it passes the end; it may stop before.
-void Pipeline::Impl::check_positions(const Question& question) const {
-  const auto most = model().language->max_positions();
+void Model::check_positions(const Question& question) const {
+  const auto most = loaded().language->max_positions();
   const Prompt& prompt = question.prompt;
   const auto taken = std::ssize(prompt.ids);
   for (std::size_t i = 0; most && i < question.candidates.size(); ++i) {
@@ -117,26 +132,25 @@ void Pipeline::Impl::check_positions(const Question& question) const {
               "shorten the instruction: no text is cut in silence");
 }
 
-Pipeline::Impl::Question Pipeline::Impl::question(Asked asked,
-                                                  std::vector<PictureSize> pictures) const {
+Model::Question Model::question(Asked asked, std::vector<PictureSize> pictures) const {
   validate_options(asked.options);
   Question question;
   std::vector<std::int64_t> rows;
-  for (const PictureSize& picture : pictures) rows.push_back(model().rows_of(picture));
+  for (const PictureSize& picture : pictures) rows.push_back(loaded().rows_of(picture));
   question.prompt = prompts.with_pictures(prompts.read(asked.instruction), std::move(rows));
   question.prompt.pictures = std::move(pictures);
   question.candidates = std::move(asked.candidates);
   check_positions(question);
   const auto& stand_in = generation_defaults.stands_for_prompt;
-  question.history = model().language->history(
+  question.history = loaded().language->history(
       stand_in ? std::span(&*stand_in, 1) : std::span<const std::int32_t>(question.prompt.ids));
   question.options = resolve_options(asked.options, generation_defaults,
                                      static_cast<std::int64_t>(question.history.size()));
   return question;
 }
 
-void Pipeline::Impl::check_made_for_model(const ImageFeatures::Impl& features) const {
-  const VisionEncoder& encoder = *model().vision;
+void Model::check_made_for_model(const EncodedPictures& features) const {
+  const VisionEncoder& encoder = *loaded().vision;
   if (features.compat != info.compat) {
     throw Error(ErrorCode::invalid_argument,
                 "the features were encoded with compat " + std::string(to_string(features.compat)) +
@@ -144,7 +158,7 @@ void Pipeline::Impl::check_made_for_model(const ImageFeatures::Impl& features) c
                 "encode the picture again, or load the model with that compat");
   }
   for (const SeenPicture& picture : features.pictures) {
-    const std::int64_t views = model().projection->views_of(picture.size);
+    const std::int64_t views = loaded().projection->views_of(picture.size);
     if (picture.rows.size(0) == views) continue;
     throw Error(ErrorCode::invalid_argument,
                 "the features have " + std::to_string(picture.rows.size(0)) +
@@ -164,8 +178,8 @@ void Pipeline::Impl::check_made_for_model(const ImageFeatures::Impl& features) c
               "they were encoded by another model");
 }
 
-std::shared_ptr<Job> Pipeline::Impl::job(std::span<const Image> images, Asked asked,
-                                         const Control& control, std::size_t number) const {
+std::shared_ptr<Job> Model::job(std::span<const Image> images, Asked asked, const Control& control,
+                                std::size_t number) const {
   // What costs nothing to refuse is refused before a picture is looked at.
   auto job =
       std::make_shared<Job>(*this, question(std::move(asked), sizes(images)), control, number);
@@ -176,8 +190,8 @@ std::shared_ptr<Job> Pipeline::Impl::job(std::span<const Image> images, Asked as
   return job;
 }
 
-std::shared_ptr<Job> Pipeline::Impl::job(const ImageFeatures::Impl& features, Asked asked,
-                                         const Control& control, std::size_t number) const {
+std::shared_ptr<Job> Model::job(const EncodedPictures& features, Asked asked,
+                                const Control& control, std::size_t number) const {
   check_made_for_model(features);
   auto job =
       std::make_shared<Job>(*this, question(std::move(asked), features.sizes()), control, number);
@@ -185,10 +199,10 @@ std::shared_ptr<Job> Pipeline::Impl::job(const ImageFeatures::Impl& features, As
   return job;
 }
 
-std::shared_ptr<Job> Pipeline::Impl::job(const Request& request, const Control& control,
-                                         std::size_t number) const {
+std::shared_ptr<Job> Model::job(const Request& request, const Control& control,
+                                std::size_t number) const {
   const Asked asked{request.instruction, request.options};
-  if (request.features) return job(*request.features->impl_, asked, control, number);
+  if (request.features) return job(encoded(*request.features), asked, control, number);
   return job(images_of(request), asked, control, number);
 }
 

@@ -1,4 +1,5 @@
-// What a pipeline holds.
+// What a loaded checkpoint is made of, and what every call does with it before the batch does the
+// rest.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -10,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/backend.h"
 #include "checkpoint/model_config.h"
 #include "image/image_processor.h"
 #include "instructblip/pipeline.h"
@@ -22,12 +24,23 @@ namespace instructblip {
 
 class Job;
 
-struct ImageFeatures::Impl {
+// What a caller's ImageFeatures hold.
+struct EncodedPictures final : ImageFeatures::Impl {
   std::vector<SeenPicture> pictures;  // one at least
   Compat compat = Compat::hf;         // whose vision encoder has seen them
 
   std::vector<PictureSize> sizes() const;
+
+  std::int64_t images() const override { return std::ssize(pictures); }
+  std::int64_t positions() const override { return pictures.front().rows.size(1); }
+  std::int64_t width() const override { return pictures.front().rows.size(2); }
+  void save(const std::filesystem::path& file) const override;
 };
+
+// Nobody else makes such features.
+inline const EncodedPictures& encoded(const ImageFeatures& features) {
+  return static_cast<const EncodedPictures&>(features.impl());
+}
 
 // The tensor `pictures` [n, 3], height, width and views of each, which features of models with
 // tiles have; none where every picture has one view.
@@ -37,7 +50,7 @@ std::optional<NamedTensor> to_named(std::span<const PictureSize> sizes,
 // The tensor that marks features as LAVIS's; none for transformers'.
 std::optional<NamedTensor> to_named(Compat compat);
 
-struct Pipeline::Impl {
+struct Model {
   ModelInfo info;
   TextGenerationDefaults generation_defaults;
   ImageProcessor image_processor;
@@ -47,10 +60,12 @@ struct Pipeline::Impl {
   std::unique_ptr<ImageReader> reader;   // null where there are no stages
 
   // Throws Error(invalid_argument) where there are none.
-  const Stages& model() const;
+  const Stages& loaded() const;
 
   std::vector<at::Tensor> pixels(std::span<const Image> images) const;  // each [T, 3, H, W]
   std::vector<PictureSize> sizes(std::span<const Image> images) const;
+  // Runs the vision encoder, or finds in the cache what it made.
+  EncodedPictures encode(std::span<const Image> images) const;
   // Of the pixels that a job of this request holds.
   std::int64_t pixel_bytes(const Request& request) const;
   // Rows [B, Q, D] of all views of `pictures` -> [1, R, L].
@@ -74,11 +89,11 @@ struct Pipeline::Impl {
   void check_positions(const Question& question) const;
   Question question(Asked asked, std::vector<PictureSize> pictures) const;
   // Throws Error(invalid_argument) for features of another vision encoder.
-  void check_made_for_model(const ImageFeatures::Impl& features) const;
+  void check_made_for_model(const EncodedPictures& features) const;
   // Requests become jobs: checked, their pictures resized. Errors: as Pipeline::generate().
   std::shared_ptr<Job> job(std::span<const Image> images, Asked asked, const Control& control,
                            std::size_t number = 0) const;
-  std::shared_ptr<Job> job(const ImageFeatures::Impl& features, Asked asked, const Control& control,
+  std::shared_ptr<Job> job(const EncodedPictures& features, Asked asked, const Control& control,
                            std::size_t number = 0) const;
   std::shared_ptr<Job> job(const Request& request, const Control& control,
                            std::size_t number) const;

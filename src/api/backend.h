@@ -1,0 +1,121 @@
+// What stands behind the public classes. The library that a program links holds their functions and
+// all that needs no LibTorch; the stages, which need it, implement what is declared here in a
+// module that is opened when the first model is loaded. Programs therefore start without LibTorch,
+// and one that brings a LibTorch of its own does not meet ours.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <future>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "instructblip/checkpoint.h"
+#include "instructblip/engine.h"
+#include "instructblip/pipeline.h"
+#include "instructblip/retrieval.h"
+#include "instructblip/version.h"
+
+namespace instructblip {
+
+// Library and module are built together: any other pair is refused.
+inline constexpr int kBackendVersion = INSTRUCTBLIP_VERSION_MAJOR * 1'000'000 +
+                                       INSTRUCTBLIP_VERSION_MINOR * 1'000 +
+                                       INSTRUCTBLIP_VERSION_PATCH;
+
+// Functions without a comment mean what the public function of their name does.
+
+struct ImageFeatures::Impl {
+  virtual ~Impl() = default;
+  virtual std::int64_t images() const = 0;
+  virtual std::int64_t positions() const = 0;
+  virtual std::int64_t width() const = 0;
+  virtual void save(const std::filesystem::path& file) const = 0;
+};
+
+struct Engine::Impl {
+  virtual ~Impl() = default;
+  virtual std::future<Response> submit(const Request& request, const Control& control) = 0;
+  virtual EngineStats stats() const = 0;
+};
+
+struct Pipeline::Impl {
+  using Images = std::span<const Image>;
+  using Text = std::string_view;
+  using Candidates = std::span<const std::string>;
+
+  virtual ~Impl() = default;
+  virtual Generation generate(Images images, Text instruction, const GenerationConfig& config,
+                              const Control& control) const = 0;
+  virtual Generation generate(const ImageFeatures& features, Text instruction,
+                              const GenerationConfig& config, const Control& control) const = 0;
+  virtual std::vector<Response> generate(std::span<const Request> requests,
+                                         const Control& control) const = 0;
+  virtual std::vector<RankedCandidate> rank(Images images, Text instruction, Candidates candidates,
+                                            const RankOptions& options,
+                                            const Control& control) const = 0;
+  virtual std::vector<RankedCandidate> rank(const ImageFeatures& features, Text instruction,
+                                            Candidates candidates, const RankOptions& options,
+                                            const Control& control) const = 0;
+  virtual ImageFeatures encode(Images images) const = 0;
+  virtual std::vector<NamedTensor> features(Images images,
+                                            std::optional<Text> instruction) const = 0;
+  virtual std::vector<NamedTensor> features(const ImageFeatures& features,
+                                            std::optional<Text> instruction) const = 0;
+  virtual TokenizedText tokenize(Text text) const = 0;
+  virtual const ModelInfo& info() const noexcept = 0;
+  virtual CacheReport cache() const = 0;
+  // An engine that shares the model.
+  virtual std::unique_ptr<Engine::Impl> start_engine(const EngineOptions& options) const = 0;
+};
+
+// The values of an encoding; the stages keep the tensors that they belong to.
+struct ImageEncoding::Impl {
+  virtual ~Impl() = default;
+  std::int64_t queries = 0, width = 0;
+  std::span<const float> vectors;
+};
+
+struct TextEncoding::Impl {
+  virtual ~Impl() = default;
+  std::span<const float> vector;
+  std::vector<std::int32_t> tokens;
+};
+
+struct ImageTextMatcher::Impl {
+  virtual ~Impl() = default;
+  virtual ImageEncoding encode(const Image& image) const = 0;
+  virtual TextEncoding encode(std::string_view text) const = 0;
+  virtual std::vector<float> similarities(std::span<const ImageEncoding> images,
+                                          std::span<const TextEncoding> texts) const = 0;
+  virtual Match match(const ImageEncoding& image, const TextEncoding& text) const = 0;
+  virtual Match match(const Image& image, std::string_view text) const = 0;
+  virtual std::vector<NamedTensor> features(const Image& image, std::string_view text) const = 0;
+  virtual const ModelInfo& info() const noexcept = 0;
+};
+
+// The public functions for which there is no object yet.
+struct Backend {
+  std::shared_ptr<const Pipeline::Impl> (*load_pipeline)(const std::filesystem::path& directory,
+                                                         const LoadOptions& options);
+  std::unique_ptr<const ImageTextMatcher::Impl> (*load_matcher)(
+      const std::filesystem::path& directory, const LoadOptions& options);
+  ImageFeatures (*load_features)(const std::filesystem::path& file);
+  ConvertReport (*convert)(const std::filesystem::path& directory,
+                           const std::filesystem::path& output, const LoadOptions& options,
+                           const ConvertOptions& how);
+};
+
+// Opens the module at the first call. Throws Error as open_module(), and for a module of another
+// version of the library.
+const Backend& backend();
+
+}  // namespace instructblip
+
+// The module's one function; null where it is of another version than `version`, which is
+// kBackendVersion of who asks.
+extern "C" INSTRUCTBLIP_API const instructblip::Backend* instructblip_backend(int version);

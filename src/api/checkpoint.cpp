@@ -1,0 +1,18 @@
+#include "instructblip/checkpoint.h"
+
+#include "api/backend.h"
+#include "api/boundary.h"
+
+namespace instructblip {
+
+std::string_view to_string(Compat compat) noexcept {
+  return compat == Compat::lavis ? "lavis" : "hf";
+}
+
+ConvertReport convert(const std::filesystem::path& checkpoint_dir,
+                      const std::filesystem::path& output, const LoadOptions& options,
+                      const ConvertOptions& how) {
+  return at_boundary([&] { return backend().convert(checkpoint_dir, output, options, how); });
+}
+
+}  // namespace instructblip

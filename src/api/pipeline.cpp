@@ -1,0 +1,107 @@
+#include "instructblip/pipeline.h"
+
+#include <utility>
+
+#include "api/backend.h"
+#include "api/boundary.h"
+#include "checkpoint/safetensors_writer.h"
+
+namespace instructblip {
+
+std::int64_t ImageFeatures::images() const { return impl_->images(); }
+std::int64_t ImageFeatures::positions() const { return impl_->positions(); }
+std::int64_t ImageFeatures::width() const { return impl_->width(); }
+void ImageFeatures::save(const std::filesystem::path& file) const { impl_->save(file); }
+
+ImageFeatures ImageFeatures::load(const std::filesystem::path& file) {
+  return at_boundary([&] { return backend().load_features(file); });
+}
+
+Pipeline::Pipeline(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+Pipeline::Pipeline(Pipeline&&) noexcept = default;
+Pipeline& Pipeline::operator=(Pipeline&&) noexcept = default;
+Pipeline::~Pipeline() = default;
+
+Pipeline Pipeline::load(const std::filesystem::path& checkpoint_dir, const LoadOptions& options) {
+  return at_boundary([&] { return Pipeline(backend().load_pipeline(checkpoint_dir, options)); });
+}
+
+Generation Pipeline::generate(const Image& image, std::string_view instruction,
+                              const GenerationConfig& config, const Control& control) const {
+  return generate(std::span(&image, 1), instruction, config, control);
+}
+
+Generation Pipeline::generate(std::span<const Image> images, std::string_view instruction,
+                              const GenerationConfig& config, const Control& control) const {
+  return impl_->generate(images, instruction, config, control);
+}
+
+Generation Pipeline::generate(const ImageFeatures& features, std::string_view instruction,
+                              const GenerationConfig& config, const Control& control) const {
+  return impl_->generate(features, instruction, config, control);
+}
+
+std::vector<Response> Pipeline::generate(std::span<const Request> requests,
+                                         const Control& control) const {
+  return impl_->generate(requests, control);
+}
+
+std::vector<RankedCandidate> Pipeline::rank(const Image& image, std::string_view instruction,
+                                            std::span<const std::string> candidates,
+                                            const RankOptions& options,
+                                            const Control& control) const {
+  return rank(std::span(&image, 1), instruction, candidates, options, control);
+}
+
+std::vector<RankedCandidate> Pipeline::rank(std::span<const Image> images,
+                                            std::string_view instruction,
+                                            std::span<const std::string> candidates,
+                                            const RankOptions& options,
+                                            const Control& control) const {
+  return impl_->rank(images, instruction, candidates, options, control);
+}
+
+std::vector<RankedCandidate> Pipeline::rank(const ImageFeatures& features,
+                                            std::string_view instruction,
+                                            std::span<const std::string> candidates,
+                                            const RankOptions& options,
+                                            const Control& control) const {
+  return impl_->rank(features, instruction, candidates, options, control);
+}
+
+ImageFeatures Pipeline::encode(const Image& image) const { return encode(std::span(&image, 1)); }
+ImageFeatures Pipeline::encode(std::span<const Image> images) const {
+  return impl_->encode(images);
+}
+
+std::vector<NamedTensor> Pipeline::features(const Image& image,
+                                            std::optional<std::string_view> instruction) const {
+  return features(std::span(&image, 1), instruction);
+}
+
+std::vector<NamedTensor> Pipeline::features(std::span<const Image> images,
+                                            std::optional<std::string_view> instruction) const {
+  return impl_->features(images, instruction);
+}
+
+std::vector<NamedTensor> Pipeline::features(const ImageFeatures& features,
+                                            std::optional<std::string_view> instruction) const {
+  return impl_->features(features, instruction);
+}
+
+TokenizedText Pipeline::tokenize(std::string_view text) const { return impl_->tokenize(text); }
+const ModelInfo& Pipeline::info() const noexcept { return impl_->info(); }
+CacheReport Pipeline::cache() const { return impl_->cache(); }
+
+void save_tensors(const std::filesystem::path& file, std::span<const NamedTensor> tensors) {
+  at_boundary([&] {
+    std::vector<TensorToWrite> list;
+    for (const NamedTensor& tensor : tensors) {
+      list.push_back(
+          {tensor.name, DType::f32, tensor.shape, std::as_bytes(std::span(tensor.values))});
+    }
+    write_safetensors(file, list);
+  });
+}
+
+}  // namespace instructblip

@@ -1,0 +1,16 @@
+// The way into the stages from the library that a program links.
+#include "api/backend.h"
+#include "conversion/convert.h"
+#include "pipeline/loaded_pipeline.h"
+#include "retrieval/loaded_matcher.h"
+
+extern "C" const instructblip::Backend* instructblip_backend(int version) {
+  using namespace instructblip;
+  static constexpr Backend kBackend = {
+      .load_pipeline = load_pipeline,
+      .load_matcher = load_matcher,
+      .load_features = load_features,
+      .convert = convert_checkpoint,
+  };
+  return version == kBackendVersion ? &kBackend : nullptr;
+}

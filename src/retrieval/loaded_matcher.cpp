@@ -1,0 +1,240 @@
+#include "retrieval/loaded_matcher.h"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/softmax.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "core/errors.h"
+#include "interface/guarded.h"
+#include "interface/tensors.h"
+#include "interface/text_checks.h"
+
+namespace instructblip {
+namespace {
+
+// The reference's processor makes it a token that stands for a row of the picture.
+constexpr std::string_view kImageMarker = "<image>";
+
+std::span<const float> values_of(const at::Tensor& tensor) {
+  return {tensor.const_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
+}
+
+[[noreturn]] void refuse(const std::string& what, const std::string& found,
+                         const std::string& expected) {
+  throw Error(ErrorCode::invalid_argument,
+              "the " + what + " has " + found + ", expected " + expected,
+              "it was encoded by another model");
+}
+
+std::string rows(std::int64_t count, std::int64_t width) {
+  return std::to_string(count) + " rows, " + std::to_string(width) + " wide";
+}
+
+struct EncodedPicture final : ImageEncoding::Impl {
+  EncodedPicture(at::Tensor visual_rows, at::Tensor unit_rows)
+      : visual(std::move(visual_rows)), embedded(std::move(unit_rows)) {
+    queries = embedded.size(1);
+    width = embedded.size(2);
+    vectors = values_of(embedded);
+  }
+  at::Tensor visual;    // [1, P, V]
+  at::Tensor embedded;  // [1, Q, S], contiguous
+};
+
+struct EncodedText final : TextEncoding::Impl {
+  EncodedText(std::vector<std::int32_t> ids, at::Tensor unit_row) : embedded(std::move(unit_row)) {
+    tokens = std::move(ids);
+    vector = values_of(embedded);
+  }
+  at::Tensor embedded;  // [1, S], contiguous
+};
+
+// Nobody else makes such encodings.
+const EncodedPicture& encoded(const ImageEncoding& image) {
+  return static_cast<const EncodedPicture&>(image.impl());
+}
+const EncodedText& encoded(const TextEncoding& text) {
+  return static_cast<const EncodedText&>(text.impl());
+}
+
+// See ImageTextMatcher.
+class LoadedMatcher final : public ImageTextMatcher::Impl {
+ public:
+  explicit LoadedMatcher(MatcherParts parts) : parts_(std::move(parts)) {}
+
+  ImageEncoding encode(const Image& image) const override;
+  TextEncoding encode(std::string_view text) const override;
+  std::vector<float> similarities(std::span<const ImageEncoding> images,
+                                  std::span<const TextEncoding> texts) const override;
+  Match match(const ImageEncoding& image, const TextEncoding& text) const override;
+  Match match(const Image& image, std::string_view text) const override;
+  std::vector<NamedTensor> features(const Image& image, std::string_view text) const override;
+  const ModelInfo& info() const noexcept override { return parts_.info; }
+
+ private:
+  // Throws Error(invalid_argument) where there are none.
+  const RetrievalStages& model() const;
+
+  std::vector<std::int32_t> read(std::string_view text) const;
+  at::Tensor see(const Image& image) const;  // [1, P, V]
+  Match match(const at::Tensor& visual, std::span<const std::int32_t> text) const;
+  // Throws Error(invalid_argument) for encodings of another model, where their sizes tell.
+  void check(const EncodedPicture& image) const;
+  void check(const EncodedText& text) const;
+
+  MatcherParts parts_;
+};
+
+const RetrievalStages& LoadedMatcher::model() const {
+  if (parts_.stages) return *parts_.stages;
+  throw Error(ErrorCode::invalid_argument,
+              "the matcher was loaded without weights, expected them for all but info()",
+              "load it with LoadOptions::weights set");
+}
+
+std::vector<std::int32_t> LoadedMatcher::read(std::string_view text) const {
+  check_text(text, "text");
+  if (text.find(kImageMarker) != std::string_view::npos) {
+    throw Error(ErrorCode::invalid_argument,
+                "the text holds the literal " + std::string(kImageMarker) +
+                    ", which stands for the picture itself",
+                "leave it out");
+  }
+  std::vector<std::int32_t> tokens = parts_.tokenizer->encode(text);
+  const TextReader reader{"text", "Q-Former"};
+  if (parts_.text_limit) cut_to(*parts_.text_limit, tokens, reader);
+  check_length(tokens.size(), parts_.max_tokens, reader);
+  if (tokens.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                "the text becomes no tokens, expected one at least: the tokenizer adds none");
+  }
+  return tokens;
+}
+
+at::Tensor LoadedMatcher::see(const Image& image) const {
+  const at::Tensor pixels = to_pixels(parts_.image_processor, {&image, 1});
+  return parts_.compute->run(
+      [&] { return finite(model().vision().forward(pixels), "vision encoder"); });
+}
+
+Match LoadedMatcher::match(const at::Tensor& visual, std::span<const std::int32_t> text) const {
+  return parts_.compute->run([&] {
+    const at::Tensor logits = finite(model().judge(model().look(text, visual)), "Q-Former");
+    const at::Tensor probabilities = at::softmax(logits, -1);
+    Match match;
+    std::ranges::copy(values_of(logits.contiguous()), match.logits.begin());
+    match.probability = values_of(probabilities.contiguous())[1];
+    return match;
+  });
+}
+
+void LoadedMatcher::check(const EncodedPicture& image) const {
+  const VisionEncoder& encoder = model().vision();
+  if (image.visual.size(1) != encoder.positions() || image.visual.size(2) != encoder.width()) {
+    refuse("picture", rows(image.visual.size(1), image.visual.size(2)),
+           rows(encoder.positions(), encoder.width()));
+  }
+  if (image.embedded.size(1) != parts_.info.query_tokens ||
+      image.embedded.size(2) != parts_.info.shared_width) {
+    refuse("picture", rows(image.embedded.size(1), image.embedded.size(2)),
+           rows(parts_.info.query_tokens, parts_.info.shared_width));
+  }
+}
+
+void LoadedMatcher::check(const EncodedText& text) const {
+  const std::int64_t width = text.embedded.size(1);
+  if (width == parts_.info.shared_width) return;
+  refuse("text", "a vector " + std::to_string(width) + " wide",
+         std::to_string(parts_.info.shared_width));
+}
+
+ImageEncoding LoadedMatcher::encode(const Image& image) const {
+  return guarded([&] {
+    at::Tensor visual = see(image);
+    at::Tensor embedded = parts_.compute->run(
+        [&] { return finite(model().embed_image(visual), "Q-Former").contiguous(); });
+    return ImageEncoding(
+        std::make_shared<const EncodedPicture>(std::move(visual), std::move(embedded)));
+  });
+}
+
+TextEncoding LoadedMatcher::encode(std::string_view text) const {
+  return guarded([&] {
+    std::vector<std::int32_t> tokens = read(text);
+    at::Tensor embedded = parts_.compute->run(
+        [&] { return finite(model().embed_text(tokens), "Q-Former").contiguous(); });
+    return TextEncoding(
+        std::make_shared<const EncodedText>(std::move(tokens), std::move(embedded)));
+  });
+}
+
+std::vector<float> LoadedMatcher::similarities(std::span<const ImageEncoding> images,
+                                               std::span<const TextEncoding> texts) const {
+  return guarded([&] {
+    for (const ImageEncoding& image : images) check(encoded(image));
+    for (const TextEncoding& text : texts) check(encoded(text));
+    std::vector<float> matrix;
+    if (images.empty() || texts.empty()) return matrix;
+    matrix.reserve(images.size() * texts.size());
+    parts_.compute->run([&] {
+      std::vector<at::Tensor> vectors;
+      for (const TextEncoding& text : texts) vectors.push_back(encoded(text).embedded);
+      const at::Tensor all = at::cat(vectors);  // [N, S]
+      for (const ImageEncoding& image : images) {
+        const at::Tensor row = greatest_cosines(encoded(image).embedded, all).contiguous();
+        const std::span<const float> values = values_of(row);
+        matrix.insert(matrix.end(), values.begin(), values.end());
+      }
+    });
+    return matrix;
+  });
+}
+
+Match LoadedMatcher::match(const ImageEncoding& image, const TextEncoding& text) const {
+  return guarded([&] {
+    check(encoded(image));
+    check(encoded(text));
+    return match(encoded(image).visual, text.tokens());
+  });
+}
+
+Match LoadedMatcher::match(const Image& image, std::string_view text) const {
+  return guarded([&] {
+    const std::vector<std::int32_t> tokens = read(text);
+    return match(see(image), tokens);
+  });
+}
+
+std::vector<NamedTensor> LoadedMatcher::features(const Image& image, std::string_view text) const {
+  return guarded([&] {
+    const RetrievalStages& stages = model();
+    const std::vector<std::int32_t> tokens = read(text);
+    const at::Tensor pixels = to_pixels(parts_.image_processor, {&image, 1});
+    return parts_.compute->run([&] {
+      const at::Tensor visual = stages.vision().forward(pixels);
+      const at::Tensor picture = stages.embed_image(visual);
+      const at::Tensor words = stages.embed_text(tokens);
+      const at::Tensor queries = stages.look(tokens, visual);
+      return std::vector<NamedTensor>{
+          to_named("pixel_values", pixels),
+          to_named("vision", visual),
+          to_named("image_embeds", picture),
+          to_named("text_embeds", words),
+          to_named("similarity", greatest_cosines(picture, words)),
+          to_named("qformer", queries),
+          to_named("match", stages.judge(queries)),
+      };
+    });
+  });
+}
+
+}  // namespace
+
+std::unique_ptr<const ImageTextMatcher::Impl> make_matcher(MatcherParts parts) {
+  return std::make_unique<const LoadedMatcher>(std::move(parts));
+}
+
+}  // namespace instructblip

@@ -1,0 +1,39 @@
+// How the public ImageTextMatcher comes to its stages.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "api/backend.h"
+#include "checkpoint/model_config.h"
+#include "image/image_processor.h"
+#include "nn/compute_thread.h"
+#include "retrieval/stages.h"
+#include "text/tokenizer.h"
+
+namespace instructblip {
+
+// What makes a matcher.
+struct MatcherParts {
+  ModelInfo info;
+  ImageProcessor image_processor;
+  std::unique_ptr<const Tokenizer> tokenizer;
+  std::optional<TokenLimit> text_limit;
+  std::int64_t max_tokens;
+  std::unique_ptr<nn::ComputeThread> compute;
+  std::unique_ptr<const RetrievalStages> stages;  // null where load() left the weights alone
+};
+
+std::unique_ptr<const ImageTextMatcher::Impl> make_matcher(MatcherParts parts);
+
+// As ImageTextMatcher::load().
+std::unique_ptr<const ImageTextMatcher::Impl> load_matcher(
+    const std::filesystem::path& checkpoint_dir, const LoadOptions& options);
+
+}  // namespace instructblip
