@@ -28,6 +28,15 @@ install(TARGETS instructblip EXPORT instructblip
         FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILE_SET adapters DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(TARGETS ${modules} LIBRARY DESTINATION ${bundle_dir})
+if(INSTRUCTBLIP_BUNDLE_TORCH)
+  # Another LibTorch may be in a process that uses this library; see tools/bundle/make_private.cpp.
+  add_subdirectory(tools/bundle)
+  install(CODE "
+    set(bundle \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${bundle_dir}\")
+    execute_process(COMMAND \"$<TARGET_FILE:instructblip_make_private>\" \"\${bundle}/libc10.so\" \"\${bundle}/libtorch_cpu.so\"
+                            -- \"\${bundle}/$<TARGET_FILE_NAME:instructblip_stages>\" COMMAND_ERROR_IS_FATAL ANY)
+    list(TRANSFORM CMAKE_INSTALL_MANIFEST_FILES REPLACE \"/lib(c10|torch_cpu)\\\\.so\$\" \"/ib_\\\\1.so\")")
+endif()
 install(EXPORT instructblip FILE instructblipTargets.cmake NAMESPACE instructblip::
         DESTINATION ${package_dir})
 configure_package_config_file(cmake/instructblipConfig.cmake.in

@@ -64,6 +64,24 @@ if(NOT output STREQUAL "${VERSION} not_found")
   message(FATAL_ERROR "the program built with pkg-config says '${output}'")
 endif()
 
+# A program that holds another LibTorch, linked before the library and seen by all.
+if(WITH_OPENCV)
+  run("building a stand-in for another LibTorch" ${CXX} -std=c++20 -shared -fPIC
+      ${SOURCE_DIR}/tests/packaging/other_torch.cpp -o ${WORK_DIR}/libother_torch.so)
+  run("the program with another LibTorch" ${CXX} -std=c++20 ${SOURCE_DIR}/examples/caption.cpp
+      -Wl,--no-as-needed ${WORK_DIR}/libother_torch.so ${flags} -Wl,-rpath,${WORK_DIR}:${WORK_DIR}/link/${LIBDIR}
+      -o ${WORK_DIR}/caption)
+  set(model ${SOURCE_DIR}/models/tiny-t5)
+  set(picture ${SOURCE_DIR}/models/scene.png)
+  run("the installed command" "${prefix}/bin/instructblip" run --model ${model} --image ${picture}
+      --instruction "A short image description:" --max-new-tokens 30 --num-beams 5)
+  set(expected "${output}")
+  run("the program with another LibTorch" ${WORK_DIR}/caption ${model} ${picture})
+  if(expected STREQUAL "" OR NOT output STREQUAL expected)
+    message(FATAL_ERROR "the program with another LibTorch answers '${output}', expected '${expected}'")
+  endif()
+endif()
+
 # find_package, from a program with an OpenCV of its own.
 if(WITH_OPENCV)
   set(consumer ${WORK_DIR}/consumer)
