@@ -95,7 +95,7 @@ const std::vector<Door>& doors() {
        {"tools", "examples", "benchmarks", "tests"}},
       {std::regex("^(gtest|gmock)/"), "GoogleTest", {"tests"}},
       {std::regex(
-           R"(^(stdlib|unistd|elf|spawn|fcntl|sched|pthread|poll|signal|dlfcn|sys/\w+|linux/\w+)\.h$)"),
+           R"(^(stdlib|unistd|elf|malloc|spawn|fcntl|sched|pthread|poll|signal|dlfcn|sys/\w+|linux/\w+)\.h$)"),
        "the system's interface",
        {"src/core", "src/checkpoint", "src/nn", "tools", "tests", "benchmarks"}},
   };
