@@ -44,12 +44,16 @@ std::string shown(double value) {
 }  // namespace
 
 void check_stands_alone(const TensorStore& tensors, const std::filesystem::path& directory) {
-  constexpr std::string_view kElse[] = {"vision_model.",      "visual_encoder.", "vision_tower.",
-                                        "qformer.",           "Qformer.",        "language_model.",
-                                        "model.vision_tower."};
+  constexpr std::string_view kElse[] = {"vision_model.", "visual_encoder.", "vision_tower.",
+                                        "qformer.",      "Qformer.",        "language_model.",
+                                        "mm_projector."};
   for (const TensorEntry& entry : tensors.entries()) {
-    const auto begins = [&](std::string_view prefix) { return entry.name.starts_with(prefix); };
-    if (std::ranges::none_of(kElse, begins)) continue;
+    // At any level: what training code puts around the names is left out later.
+    const std::string name = "." + entry.name;
+    const auto is_in = [&](std::string_view part) {
+      return name.find("." + std::string(part)) != std::string::npos;
+    };
+    if (std::ranges::none_of(kElse, is_in)) continue;
     throw Error(ErrorCode::bad_model,
                 printable(directory.string()) + ": expected a language model alone, but there is " +
                     quote(entry.name),

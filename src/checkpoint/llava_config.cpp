@@ -16,9 +16,11 @@ namespace instructblip {
 namespace {
 
 // The names of three eras: the hub's and those of transformers 4, those that transformers 5 writes,
-// and those it has in memory. The second is what the stages ask for.
-constexpr std::array<TensorRename, 6> kRenames = {{
+// and those it has in memory. The second is what the stages ask for. LLaVA's own code has the
+// vision tower inside a module of the same name.
+constexpr std::array<TensorRename, 7> kRenames = {{
     {"model.vision_tower.", "vision_tower."},
+    {"vision_tower.vision_tower.", "vision_tower."},
     {"vision_tower.vision_model.", "vision_tower."},
     {"model.multi_modal_projector.", "multi_modal_projector."},
     {"model.language_model.", "language_model.model."},

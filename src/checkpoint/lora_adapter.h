@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "checkpoint/lora_config.h"
@@ -14,13 +15,22 @@
 
 namespace instructblip {
 
+// Whether a tensor of this name is a part of a LoRA change.
+bool is_lora(std::string_view name);
+
 // A directory with adapter_config.json and adapter_model.safetensors or .bin, trained on the whole
 // model or on its language model alone.
 class LoraAdapter {
  public:
-  // Throws Error(not_found, bad_model, unsupported).
+  // Takes non_lora_trainables.bin too, where LLaVA's own code left what it trained whole beside the
+  // adapter. Throws Error(not_found, bad_model, unsupported).
   LoraAdapter(const std::filesystem::path& directory, const TensorNames& names,
               MappedFile::Access access);
+
+  // The changes among `entries`, those of a model that was saved with peft's modules in it, behind
+  // `prefix`. Their scale is that of adapter_config.json in `directory`.
+  LoraAdapter(const std::filesystem::path& directory, const std::vector<TensorEntry>& entries,
+              std::string_view prefix, const TensorNames& names);
 
   // Lays what was trained whole (modules_to_save, biases, embeddings) over the tensors.
   void add_whole(WeightLayers& layers);
@@ -35,18 +45,27 @@ class LoraAdapter {
     bool of_embedding = false;
   };
 
+  void sort_in_all(const std::vector<TensorEntry>& entries, const TensorNames& names);
   // False for a name that no adapter has.
   bool sort_in(const TensorEntry& entry, const TensorNames& names);
   Change& change_of(const std::string& module, const TensorNames& names);
+  // By our names.
+  std::optional<std::string> ours(std::string_view name, const TensorNames& names) const;
+  void add_trained_beside(const TensorNames& names, MappedFile::Access access);
   // What is wrong with it; empty where nothing is.
   std::string fault_of(const std::string& module, const Change& change,
                        const WeightLayers::Tensors& tensors) const;
 
   std::filesystem::path directory_;
   LoraConfig config_;
-  TensorStore store_;
+  bool needs_peft_ = true;                 // "base_model.model." in every name
+  std::string prefix_;                     // before the names of the model, without wrappers
   std::map<std::string, Change> changes_;  // by the adapter's name of the module
-  std::vector<TensorEntry> whole_;
+  struct Whole {
+    TensorStore store;
+    std::vector<TensorEntry> entries;
+  };
+  std::vector<Whole> whole_;
 };
 
 }  // namespace instructblip

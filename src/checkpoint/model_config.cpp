@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "checkpoint/config_section.h"
+#include "checkpoint/folder_contents.h"
 #include "checkpoint/model_families.h"
 #include "core/errors.h"
 #include "core/file.h"
@@ -24,6 +25,34 @@ constexpr std::array<Family, 5> kFamilies = {{
     {"llava", read_llava},
     {"llava_next", read_llava_next},
 }};
+
+// LLaVA's own code has types of its own, and a config.json without sections.
+void refuse_own_llava(const Json& root, const std::string& model_type,
+                      const std::filesystem::path& directory) {
+  const bool own = root.find("mm_vision_tower").has_value();
+  const bool shared_type = model_type == "llava" || model_type == "llava_next";
+  const bool own_type = model_type == "llava_llama" || model_type == "llava_mistral";
+  if (!own_type && !(shared_type && own && !root.find("text_config"))) return;
+  std::string hint =
+      "give the directory of transformers for the same model (llava-1.5-7b-hf for llava-v1.5-7b, "
+      "llava-v1.6-mistral-7b-hf for llava-v1.6-mistral-7b, ...) and lay the weights of this one "
+      "over "
+      "it: --overlay " +
+      printable(directory.string());
+  if (has_adapter(directory)) {
+    const Json adapter = Json::read(directory / "adapter_config.json");
+    hint =
+        "give the directory of transformers for the same model (llava-1.5-7b-hf, ...), in it the "
+        "weights that the adapter is for, " +
+        quote(adapter.string_or("base_model_name_or_path", "")) +
+        " (--language-model or --overlay), and this one as an adapter: --lora " +
+        printable(directory.string());
+  }
+  throw Error(ErrorCode::unsupported,
+              root.where() + ": model_type: " + quote(model_type) +
+                  " of LLaVA's own code, expected a checkpoint of transformers",
+              hint);
+}
 
 // Directories that are easily taken for a whole model.
 std::string hint_for(const std::string& model_type) {
@@ -47,12 +76,15 @@ Json read_config_file(const std::filesystem::path& directory) {
     throw Error(ErrorCode::bad_model, shown + ": expected a directory, got a file",
                 hint + "; a file of weights is laid over one (--overlay)");
   }
-  if (is_present(directory / "adapter_config.json") && !is_present(directory / "config.json")) {
-    throw Error(ErrorCode::bad_model, shown + ": a LoRA adapter, expected the model that it is for",
-                "give the model's directory, and this one as an adapter (--lora)");
+  if (has_adapter(directory) && !is_present(directory / "config.json")) {
+    fail_for_adapter(directory, "a whole model");
   }
   if (!is_present(directory / "config.json")) {
-    throw Error(ErrorCode::not_found, shown + ": no config.json in this directory", hint);
+    const FolderKind kind = kind_of_folder(directory);
+    throw Error(ErrorCode::not_found,
+                shown + ": no config.json in this directory" +
+                    (kind.what.empty() ? "" : " (" + kind.what + ")"),
+                kind.hint.empty() ? hint : kind.hint);
   }
   return Json::read(directory / "config.json");
 }
@@ -61,6 +93,11 @@ ModelConfig read_model_config(const std::filesystem::path& directory) {
   const Json root = read_config_file(directory);
   const ConfigSection top(root);
   const std::string model_type = top.text("model_type", "");
+  refuse_own_llava(root, model_type, directory);
+  // Trainers put the model's config.json beside its adapter.
+  if (has_adapter(directory) && !TensorStore::has_weights(directory)) {
+    fail_for_adapter(directory, "a whole model");
+  }
   std::string known;
   for (const Family& family : kFamilies) {
     if (family.model_type == model_type) {

@@ -26,7 +26,8 @@ struct Stranger {
 };
 
 constexpr std::string_view kWholeModel = "give the directory of the whole model";
-constexpr std::string_view kConvert = "convert the checkpoint to the Hugging Face layout first";
+constexpr std::string_view kOwnLlava =
+    "lay them over the directory of a LLaVA model of transformers (--overlay)";
 // Files of LAVIS leave frozen parts out, and LAVIS reads them from elsewhere.
 constexpr std::string_view kNoLanguage =
     "give the language model's own directory as well (--language-model)";
@@ -39,7 +40,7 @@ constexpr std::array<Stranger, 11> kStrangers = {{
     {"itm_head.", "this is a BLIP-2 model for retrieval", kMatcher},
     {"vision_tower.", "this is a LLaVA checkpoint", kWholeModel},
     {"model.vision_tower.", "this is a LLaVA checkpoint", kWholeModel},
-    {"model.mm_projector.", "these are the names of LLaVA's own code", kConvert},
+    {"model.mm_projector.", "these are the names of LLaVA's own code", kOwnLlava},
     {"qformer.", "this is a checkpoint with a Q-Former", kWholeModel},
     {"model.decoder.layers.", "this is a language model alone", kWholeModel},
     {"model.layers.", "this is a language model alone", kWholeModel},
@@ -59,9 +60,35 @@ std::vector<std::string_view> stages_of(const RetrievalConfig&) {
           "vision_projection.",    "text_projection.", "itm_head."};
 }
 
-std::string hint_for(const std::vector<std::string>& absent) {
+// What the weights have instead, so that whoever reads it can tell what was put before the names.
+std::string names_of(const TensorStore& tensors) {
+  constexpr std::size_t kShown = 3;
+  const auto entries = tensors.entries();
+  if (entries.empty()) return "; they have no tensors at all";
+  std::string names;
+  const std::size_t step = std::max<std::size_t>(1, entries.size() / kShown);
+  for (std::size_t i = 0, count = 0; i < entries.size() && count < kShown; i += step, ++count) {
+    names += (count == 0 ? "" : ", ") + quote(entries[i].name);
+  }
+  // Sorted: what the first and the last share all of them do.
+  const std::string_view first = entries.front().name, last = entries.back().name;
+  const auto ends = std::ranges::mismatch(first, last);
+  const std::string_view common =
+      first.substr(0, static_cast<std::size_t>(ends.in1 - first.begin()));
+  const std::size_t dot = common.rfind('.');
+  names = "; they have " + names + (entries.size() > kShown ? ", ..." : "");
+  if (entries.size() == 1 || dot == std::string_view::npos) return names;
+  return names + ", all behind " + quote(common.substr(0, dot + 1));
+}
+
+std::string hint_for(const std::vector<std::string>& absent,
+                     const std::vector<std::string_view>& stages) {
   if (absent == std::vector<std::string>{"language_model.*"}) return std::string(kNoLanguage);
   if (absent == std::vector<std::string>{"vision_model.encoder.*"}) return std::string(kNoVision);
+  if (absent.size() == stages.size()) {
+    return "are these the weights of another model, or did other code put something before or "
+           "inside the names? Save them under the names of transformers or LAVIS";
+  }
   return "are the files of one part of the model missing?";
 }
 
@@ -85,8 +112,8 @@ void check_kind(const Config& config, const TensorStore& tensors) {
   }
   throw Error(ErrorCode::bad_model,
               "the weights have no tensors named " + braced(absent) + ", which every " +
-                  config.model_type + " checkpoint has",
-              hint_for(absent));
+                  config.model_type + " checkpoint has" + names_of(tensors),
+              hint_for(absent, stages));
 }
 
 // A Q-Former that takes queries alone, BLIP-2's, has a bare norm where the word embeddings would
@@ -137,6 +164,9 @@ struct Probe {
 
 constexpr const char* kOtherEncoder = "is this the Q-Former of another vision encoder?";
 constexpr const char* kOtherLanguage = "is this the language model of another size?";
+constexpr const char* kUngathered =
+    "tensors without elements are what DeepSpeed's stage 3 saves unless it gathers them: put its "
+    "shards together with zero_to_fp32.py";
 constexpr const char* kOtherConfig = "config.json and the weights are of two checkpoints";
 
 // Of the projection, whose rows are `rows` wide, and of the embedding.
@@ -266,7 +296,7 @@ void check_widths(const std::vector<Probe>& probes, const TensorStore& tensors) 
     findings.add(printable(entry->file) + ": " + probe.name + " has shape " +
                  to_string(entry->shape) + ", expected " + to_string(probe.expected) + " (" +
                  probe.widths + ")");
-    if (hint.empty()) hint = probe.hint;
+    if (hint.empty()) hint = checked_elements(entry->shape) == 0 ? kUngathered : probe.hint;
   }
   findings.throw_if_any(ErrorCode::bad_model, "the weights do not fit config.json", hint);
 }

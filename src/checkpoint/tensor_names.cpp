@@ -33,10 +33,11 @@ constexpr std::array<TensorRename, 19> kLavis = {{
     {"patch_embed.proj.", "vision_model.embeddings.patch_embedding."},
 }};
 
-// LLaVA's own code saves the projector alone like this, and beside an adapter (in
-// non_lora_trainables.bin) with peft's prefix.
-constexpr std::string_view kPeft = "base_model.model.";
-constexpr std::array<TensorRename, 3> kLlavaProjector = {{
+// The projector by the names of LLaVA's own code.
+constexpr std::array<TensorRename, 6> kLlavaProjector = {{
+    {"mm_projector.0.", "multi_modal_projector.linear_1."},
+    {"mm_projector.2.", "multi_modal_projector.linear_2."},
+    {"mm_projector.", "multi_modal_projector."},
     {"model.mm_projector.0.", "multi_modal_projector.linear_1."},
     {"model.mm_projector.2.", "multi_modal_projector.linear_2."},
     {"model.mm_projector.", "multi_modal_projector."},
@@ -93,6 +94,29 @@ constexpr std::string_view kAlone[] = {"model.layers.",
                                        "decoder.final_layer_norm.",
                                        "encoder.embed_tokens.",
                                        "decoder.embed_tokens."};
+
+// How ours begin, but for those of the language model.
+constexpr std::string_view kOurs[] = {"vision_model.embeddings.",
+                                      "vision_model.encoder.",
+                                      "vision_model.post_layernorm.",
+                                      "vision_tower.embeddings.",
+                                      "vision_tower.encoder.",
+                                      "vision_tower.pre_layrnorm.",
+                                      "vision_tower.post_layernorm.",
+                                      "qformer.embeddings.",
+                                      "qformer.layernorm.",
+                                      "qformer.encoder.",
+                                      "language_projection.",
+                                      "multi_modal_projector.",
+                                      "vision_projection.",
+                                      "text_projection.",
+                                      "itm_head."};
+constexpr std::string_view kLanguage = "language_model.";
+
+bool begins_with_any(std::string_view name, std::span<const std::string_view> beginnings) {
+  return std::ranges::any_of(beginnings,
+                             [&](std::string_view begin) { return name.starts_with(begin); });
+}
 
 bool begins_with(std::string& name, const TensorRename& row) {
   if (!name.starts_with(row.from)) return false;
@@ -165,17 +189,28 @@ std::optional<std::string> TensorNames::of_model(std::string_view stored) const 
 }
 
 std::optional<std::string> TensorNames::of_part(std::string_view stored) const {
-  if (stored.starts_with(kPeft)) stored.remove_prefix(kPeft.size());
   std::optional<std::string> name = of_model(stored);
   if (!name || rename_first(*name, kLlavaProjector)) return name;
-  const auto begins = [&](std::string_view prefix) { return name->starts_with(prefix); };
-  return std::ranges::any_of(kAlone, begins) ? of_language_model(*name) : name;
+  return begins_with_any(*name, kAlone) ? of_language_model(*name) : name;
+}
+
+bool TensorNames::is_known(std::string_view stored) const {
+  const std::optional<std::string> name = of_part(stored);
+  if (!name) return false;
+  if (name->starts_with(kLanguage)) {
+    return begins_with_any(std::string_view(*name).substr(kLanguage.size()), kAlone);
+  }
+  return begins_with_any(*name, kOurs) || *name == "query_tokens" || *name == "image_newline";
 }
 
 std::string TensorNames::of_language_model(std::string_view stored) const {
   std::string name(stored);
   rename_first(name, language_);
-  return "language_model." + name;
+  return std::string(kLanguage) + name;
+}
+
+bool TensorNames::is_of_language_model(std::string_view stored) const {
+  return is_known(of_language_model(stored));
 }
 
 std::string TensorNames::written(std::string_view ours) const {

@@ -25,8 +25,14 @@ class TensorNames {
   // The same of a file with a part of it, which may be the language model by its own names.
   std::optional<std::string> of_part(std::string_view stored) const;
 
+  // Whether that is the name of a tensor that a model of any family here has.
+  bool is_known(std::string_view stored) const;
+
   // A tensor of a language model that stands alone; names that are not of its kind stay.
   std::string of_language_model(std::string_view stored) const;
+
+  // Whether a language model that stands alone has a tensor of this name.
+  bool is_of_language_model(std::string_view stored) const;
 
   // What transformers 4 calls the tensor in the files that it writes.
   std::string written(std::string_view ours) const;

@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "checkpoint/folder_contents.h"
 #include "checkpoint/safetensors_header.h"
 #include "checkpoint/shard_index.h"
 #include "checkpoint/torch_file.h"
@@ -39,15 +40,13 @@ bool is_torch_file(std::span<const std::byte> file, std::string_view name) {
 }
 
 std::vector<std::string> names_ending_in(const fs::path& directory, std::string_view suffix) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
-    std::string name = it->path().filename().string();
-    // Trainers leave their settings beside the weights, under this name.
-    if (name == "training_args.bin") continue;
-    if (name.ends_with(suffix)) names.push_back(std::move(name));
-  }
-  std::sort(names.begin(), names.end());
+  std::vector<std::string> names = names_in(directory);
+  // LLaVA's own code leaves what belongs to an adapter under a name of its own.
+  const bool with_adapter = is_present(directory / "adapter_config.json");
+  std::erase_if(names, [&](const std::string& name) {
+    return is_never_weights(name) || !name.ends_with(suffix) ||
+           (with_adapter && name == "non_lora_trainables.bin");
+  });
   return names;
 }
 
@@ -62,15 +61,57 @@ std::vector<std::string> names_ending_in(const fs::path& directory, std::string_
     expected += (expected.empty() ? "" : ", ") + std::string(layout.single) + ", " +
                 std::string(layout.index);
   }
-  throw Error(ErrorCode::not_found, shown + ": no weights; expected one of " + expected);
+  const FolderKind kind = kind_of_folder(directory);
+  throw Error(ErrorCode::not_found,
+              shown + ": no weights" + (kind.what.empty() ? "" : " (" + kind.what + ")") +
+                  "; expected one of " + expected,
+              kind.hint);
 }
 
-[[noreturn]] void fail_without_shard(const fs::path& directory, const std::string& shard,
-                                     std::string_view index) {
-  throw Error(
-      ErrorCode::not_found,
-      printable((directory / shard).string()) + ": no such file, expected by " + std::string(index),
-      "copy or download every shard that the index names");
+void check_shards_are_there(const fs::path& directory, const std::vector<std::string>& shards,
+                            std::string_view index) {
+  std::vector<std::string> missing = shards;
+  std::erase_if(missing, [&](const std::string& shard) { return is_present(directory / shard); });
+  if (missing.empty()) return;
+  const std::string part = unfinished_download_of(directory / missing[0]);
+  throw Error(ErrorCode::not_found,
+              printable((directory / missing[0]).string()) + ": no such file, expected by " +
+                  std::string(index) + ", of whose " + std::to_string(shards.size()) + " shards " +
+                  std::to_string(missing.size()) +
+                  (missing.size() == 1 ? " is missing" : " are missing") +
+                  (part.empty() ? "" : "; there is " + quote(part)),
+              part.empty() ? "copy or download every shard that the index names"
+                           : "the download has not ended: start it once more");
+}
+
+// As in a folder of the hub's cache that was copied without what its links lead to.
+void check_link(const fs::path& file) {
+  std::error_code error;
+  if (fs::exists(file, error) || error || !fs::is_symlink(file, error)) return;
+  const fs::path target = fs::read_symlink(file, error);
+  throw Error(ErrorCode::not_found,
+              printable(file.string()) + ": No such file: a link to " + quote(target.string()) +
+                  ", where there is nothing",
+              "its download has not ended, or the link was copied without its file");
+}
+
+// What looks whole and is not.
+void check_is_whole(const fs::path& file, std::span<const std::byte> content) {
+  const std::string name = printable(file.string());
+  // aria2 takes the whole room of a file at once.
+  const fs::path control = file.string() + ".aria2";
+  if (is_present(control)) {
+    throw Error(
+        ErrorCode::bad_model,
+        name + ": its download has not ended: there is " + quote(control.filename().string()),
+        "start the download once more: it goes on where it stopped");
+  }
+  if (!content.empty()) return;
+  const std::string part = unfinished_download_of(file);
+  throw Error(ErrorCode::bad_model,
+              name + ": an empty file, expected weights" +
+                  (part.empty() ? "" : "; there is " + quote(part)),
+              "its download has not begun or was broken off: download it once more");
 }
 
 // Those of the first kind of which there are any.
@@ -92,6 +133,14 @@ std::string only_weights_file(const fs::path& directory) {
                     " weights files without an index, expected one: " + quote(names[0]) + ", " +
                     quote(names[1]) + (names.size() > 2 ? ", ..." : ""),
                 "copy the index of the shards into the directory as well");
+  }
+  const int shards = shards_of(names[0]);
+  if (shards > 1) {
+    throw Error(ErrorCode::bad_model,
+                printable((directory / names[0]).string()) + ": one of " + std::to_string(shards) +
+                    " shards, and there is neither another one nor an "
+                    "index in the directory",
+                "download the other shards and their index as well");
   }
   return names[0];
 }
@@ -136,22 +185,24 @@ struct TensorStore::Impl {
 
   void add(const fs::path& directory, const std::string& name, MappedFile::Access access) {
     const fs::path path = directory / name;
+    check_link(path);
     if (access == MappedFile::Access::copy) {
       // A damaged file is refused before its bytes take memory.
       const MappedFile map(path, MappedFile::Access::map, ErrorCode::bad_model);
+      check_is_whole(path, map.bytes());
       read(map.bytes(), name);
     }
     const MappedFile& file = files.emplace_back(path, access, ErrorCode::bad_model);
+    check_is_whole(path, file.bytes());
     for (TensorEntry& entry : read(file.bytes(), name)) entries.push_back(std::move(entry));
   }
 
   void add_shards(const fs::path& directory, std::string_view index_name,
                   MappedFile::Access access) {
     const ShardIndex index = read_shard_index(directory / index_name);
-    for (const std::string& shard : index.shards()) {
-      if (!is_present(directory / shard)) fail_without_shard(directory, shard, index_name);
-      add(directory, shard, access);
-    }
+    const std::vector<std::string> shards = index.shards();
+    check_shards_are_there(directory, shards, index_name);
+    for (const std::string& shard : shards) add(directory, shard, access);
     std::sort(entries.begin(), entries.end(), by_name);
     check_against_index(entries, index);
   }

@@ -6,18 +6,24 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <set>
 #include <string_view>
 
 #include "checkpoint/pickle.h"
 #include "checkpoint/zip_archive.h"
 #include "core/errors.h"
 #include "core/limits.h"
+#include "core/log.h"
 
 namespace instructblip {
 namespace {
 
-// Under which LAVIS, Lightning and DeepSpeed put the weights, beside what their training needs.
-constexpr std::array<std::string_view, 3> kModelKeys = {"model", "state_dict", "module"};
+// Under which LAVIS, Lightning, DeepSpeed, PyTorch's own tutorials and others put the weights,
+// beside what their training needs.
+constexpr std::array<std::string_view, 8> kModelKeys = {
+    "model",       "state_dict", "module",  "model_state_dict",
+    "model_state", "net",        "network", "weights"};
+constexpr std::array<std::string_view, 4> kOuterKeys = {"state", "model", "checkpoint", "app"};
 
 constexpr std::string_view kZip = "PK\x03\x04";
 // torch/serialization.py, MAGIC_NUMBER, pickled: how a file of before PyTorch 1.6 begins.
@@ -249,14 +255,80 @@ Content read_legacy(std::span<const std::byte> file, const std::string& name) {
   return content;
 }
 
-// DistributedDataParallel puts this before the names of all that it wraps.
-void drop_wrapper(std::vector<TensorEntry>& entries) {
-  constexpr std::string_view kWrapper = "module.";
-  const auto is_wrapped = [&](const TensorEntry& entry) {
-    return entry.name.starts_with(kWrapper);
-  };
-  if (!std::ranges::all_of(entries, is_wrapped)) return;
-  for (TensorEntry& entry : entries) entry.name.erase(0, kWrapper.size());
+// Whether tensors stand in it by name; `dotted`: by one with a dot, as all modules but the simplest
+// have them, and numbers of a training ("loss", "scale") do not.
+bool holds_tensors(const Pickle& pickle, Pickle::Ref value, bool dotted = false) {
+  if (pickle.kind(value) != Pickle::Kind::dictionary) return false;
+  return std::ranges::any_of(pickle.items(value), [&](const auto& item) {
+    return pickle.kind(item.first) == Pickle::Kind::text &&
+           pickle.kind(item.second) == Pickle::Kind::tensor &&
+           (!dotted || pickle.text(item.first).find('.') != std::string_view::npos);
+  });
+}
+
+// Keys of what state_dict() may have returned.
+std::set<std::string_view> keys_of_models(const Pickle& pickle, Pickle::Ref dictionary) {
+  std::set<std::string_view> keys;
+  std::map<Pickle::Ref, bool> known;  // one dictionary may stand under any number of keys
+  for (const auto& [key, value] : pickle.items(dictionary)) {
+    if (pickle.kind(key) != Pickle::Kind::text) continue;
+    const auto [found, is_new] = known.try_emplace(value, false);
+    if (is_new) found->second = holds_tensors(pickle, value, true);
+    if (found->second) keys.insert(pickle.text(key));
+  }
+  return keys;
+}
+
+// The key in `dictionary` under which the weights are, by custom or because no other is possible.
+std::optional<std::string_view> key_of_model(const Pickle& pickle, Pickle::Ref dictionary,
+                                             const std::string& name) {
+  std::optional<std::string_view> chosen;
+  for (const std::string_view key : kModelKeys) {
+    if (chosen) break;
+    const auto value = find(pickle, dictionary, key);
+    if (value && holds_tensors(pickle, *value)) chosen = key;
+  }
+  const std::set<std::string_view> keys = keys_of_models(pickle, dictionary);
+  const bool at_the_top = !chosen && holds_tensors(pickle, dictionary, true);
+  if (!chosen && !at_the_top && keys.size() > 1) {
+    throw Error(ErrorCode::bad_model,
+                printable(name) +
+                    ": several dictionaries of tensors, expected one: " + quote(*keys.begin()) +
+                    ", " + quote(*std::next(keys.begin())) + (keys.size() > 2 ? ", ..." : ""),
+                "save the one that counts alone: torch.save(saved[...], ...)");
+  }
+  if (!chosen && !at_the_top && keys.size() == 1) chosen = *keys.begin();
+  for (const std::string_view key : keys) {
+    if (key == chosen) continue;
+    log_warning(printable(name) + ": the weights are those " +
+                (chosen ? "under " + quote(*chosen) : std::string("at the top")) +
+                "; tensors under " + quote(key) + " are left aside");
+    break;
+  }
+  return chosen;
+}
+
+// The dictionary of the weights: what was saved, or inside it, perhaps at two levels.
+Pickle::Ref model_in(const Pickle& pickle, const std::string& name) {
+  constexpr int kLevels = 3;
+  Pickle::Ref dictionary = pickle.root();
+  for (int level = 0; level < kLevels; ++level) {
+    if (level > 0 && holds_tensors(pickle, dictionary, true)) return dictionary;
+    if (const auto key = key_of_model(pickle, dictionary, name)) {
+      dictionary = *find(pickle, dictionary, *key);
+      continue;
+    }
+    if (holds_tensors(pickle, dictionary)) return dictionary;
+    // Composer: {"state": {"model": {...}}}; others: {"model": {"state_dict": {...}}}.
+    std::optional<Pickle::Ref> inner;
+    for (const std::string_view outer : kOuterKeys) {
+      if (!inner) inner = find(pickle, dictionary, outer);
+      if (inner && pickle.kind(*inner) != Pickle::Kind::dictionary) inner.reset();
+    }
+    if (!inner) break;
+    dictionary = *inner;
+  }
+  return dictionary;
 }
 
 }  // namespace
@@ -278,12 +350,7 @@ TorchFile read_torch_file(std::span<const std::byte> file, const std::string& na
   if (pickle.kind(dictionary) != Pickle::Kind::dictionary) {
     fail_file(name, "no dictionary at the top");
   }
-  for (const std::string_view key : kModelKeys) {
-    const auto model = find(pickle, pickle.root(), key);
-    if (!model || pickle.kind(*model) != Pickle::Kind::dictionary) continue;
-    dictionary = *model;
-    break;
-  }
+  dictionary = model_in(pickle, name);
 
   std::map<std::string_view, Pickle::Ref> tensors;
   for (const auto& [key, value] : pickle.items(dictionary)) {
@@ -302,7 +369,6 @@ TorchFile read_torch_file(std::span<const std::byte> file, const std::string& na
   TorchFile out;
   TensorReader reader(content.members, name, limits::kReorderedFiles * std::ssize(file));
   for (const auto& [key, value] : tensors) reader.add(key, pickle.tensor(value), out);
-  drop_wrapper(out.entries);
   return out;
 }
 

@@ -22,10 +22,11 @@ struct TorchFile {
 bool begins_as_torch_file(std::span<const std::byte> file);
 
 // The tensors of the file with the content `file`, which must outlive the result: those of a
-// dictionary of tensors, or of the one under the key "model" in it (LAVIS). Other values are passed
-// over, and a "module." before all names is left out. Both formats are read, the zip archive and
-// the one of before PyTorch 1.6. `name` is the file's name for messages. Throws Error(bad_model);
-// Error(unsupported) for TorchScript and for pickles of anything but plain values.
+// dictionary of tensors, or of the one in it under a key that is customary ("model" of LAVIS,
+// "state_dict", ...) or the only one. Other values are passed over. Both formats are read, the zip
+// archive and the one of before PyTorch 1.6. `name` is the file's name for messages. Throws
+// Error(bad_model), also where several dictionaries may be meant; Error(unsupported) for
+// TorchScript and for pickles of anything but plain values.
 TorchFile read_torch_file(std::span<const std::byte> file, const std::string& name);
 
 }  // namespace instructblip

@@ -59,6 +59,14 @@ void check_difference(const TensorEntry& entry, std::int64_t described) {
 }
 
 void fill(TensorEntry& entry, std::int64_t rows) {
+  if (entry.recipe) {
+    throw Error(
+        ErrorCode::bad_model,
+        printable(entry.file) + ": an adapter changes " + printable(entry.name) +
+            ", which has rows for " + std::to_string(entry.shape[0]) + " words, expected " +
+            std::to_string(rows),
+        "merge the adapter into its model with peft (merge_and_unload) and load the result");
+  }
   log_info(printable(entry.file) + ": " + printable(entry.name) + ": " +
            std::to_string(rows - entry.shape[0]) + " rows behind its " +
            std::to_string(entry.shape[0]) + " are its mean row");

@@ -1,24 +1,24 @@
 #include "checkpoint/weight_sources.h"
 
 #include <algorithm>
-#include <functional>
 #include <string>
 #include <system_error>
 #include <utility>
 
+#include "checkpoint/folder_contents.h"
 #include "checkpoint/language_folder.h"
 #include "checkpoint/lora_adapter.h"
+#include "checkpoint/source_tensors.h"
 #include "checkpoint/vocabulary_rows.h"
 #include "checkpoint/weight_layers.h"
 #include "core/errors.h"
 #include "core/file.h"
+#include "core/log.h"
 
 namespace instructblip {
 namespace {
 
 namespace fs = std::filesystem;
-
-using Translate = std::function<std::optional<std::string>(std::string_view)>;
 
 bool is_folder(const fs::path& path) {
   std::error_code ignored;
@@ -30,84 +30,158 @@ TensorStore open(const fs::path& path, const std::string& what, MappedFile::Acce
     throw Error(ErrorCode::not_found, printable(path.string()) + ": no such file or directory",
                 "expected " + what);
   }
-  return is_folder(path) ? TensorStore::open(path, access) : TensorStore::open_file(path, access);
-}
-
-// The store's entries under the names that `translate` gives them. `where` stands before the names
-// of files in messages.
-std::vector<TensorEntry> translated(const TensorStore& store, const fs::path& where,
-                                    const Translate& translate) {
-  std::vector<TensorEntry> entries;
-  for (const TensorEntry& entry : store.entries()) {
-    std::optional<std::string> name = translate(entry.name);
-    if (!name) continue;
-    TensorEntry& copy = entries.emplace_back(entry);
-    copy.name = std::move(*name);
-    copy.file = (where / entry.file).string();
+  if (is_folder(path)) return TensorStore::open(path, access);
+  const FolderKind kind = kind_of_file(path);
+  if (!kind.what.empty()) {
+    throw Error(ErrorCode::bad_model,
+                printable(path.string()) + ": expected weights, got " + kind.what, kind.hint);
   }
-  return entries;
+  return TensorStore::open_file(path, access);
 }
 
-bool is_adapter(const fs::path& path) {
-  return is_folder(path) && is_present(path / "adapter_config.json");
+// One shard of several is less than its user has: the others are looked for among the overlays.
+void check_shards_are_given(const std::vector<fs::path>& overlays) {
+  for (const fs::path& path : overlays) {
+    const int shards = is_folder(path) ? 1 : shards_of(path.filename().string());
+    const auto is_sibling = [&](const fs::path& other) {
+      return other.parent_path() == path.parent_path() &&
+             shards_of(other.filename().string()) == shards;
+    };
+    if (shards == 1 || std::ranges::count_if(overlays, is_sibling) >= shards) continue;
+    throw Error(ErrorCode::bad_model,
+                printable(path.string()) + ": one of " + std::to_string(shards) + " shards",
+                "give the directory of all shards and their index, or every shard (--overlay)");
+  }
+}
+
+// Lays the source's tensors over what is there; those of a model that was saved with an adapter in
+// it, merged.
+void add(WeightLayers& layers, TensorStore store, SourceTensors source, bool from_checkpoint) {
+  layers.add(std::move(store), std::move(source.entries), from_checkpoint);
+  if (source.adapter) source.adapter->add_changes(layers);
+}
+
+// Two answers are possible where a folder has weights and an adapter beside them, and no file says
+// which one is meant. Weights with the adapter's modules in them need its config.
+void check_for_adapter(const fs::path& folder, const SourceTensors& tensors,
+                       const WeightSources& sources) {
+  const bool has_changes =
+      is_present(folder / "adapter_model.safetensors") || is_present(folder / "adapter_model.bin");
+  if (!has_adapter(folder)) {
+    if (!has_changes) return;
+    log_warning(printable(folder.string()) +
+                ": the adapter_model.* beside the weights is left aside: without its "
+                "adapter_config.json it is no adapter");
+    return;
+  }
+  const bool is_given = std::ranges::any_of(sources.adapters, [&](const fs::path& adapter) {
+    std::error_code ignored;
+    return fs::equivalent(adapter, folder, ignored);
+  });
+  if (is_given != tensors.adapter.has_value()) return;
+  const std::string shown = printable(folder.string());
+  if (is_given) {
+    throw Error(ErrorCode::bad_model,
+                shown +
+                    ": the weights are those of a model with its adapter in it, and the same "
+                    "adapter is given once more",
+                "leave it out (--lora): it is merged already");
+  }
+  throw Error(
+      ErrorCode::bad_model,
+      shown +
+          ": weights, and a LoRA adapter beside them (adapter_config.json): are they "
+          "with it or without?",
+      std::string(has_changes ? "with the adapter: give this folder as one as well (--lora); "
+                                "without it, or where"
+                              : "its adapter_model.* is missing; where") +
+          " it is merged into the weights already: move adapter_config.json and "
+          "adapter_model.* to another folder");
 }
 
 void add_checkpoint(WeightLayers& layers, const WeightSources& sources, const TensorNames& names) {
   // With weights from elsewhere the directory need not have any; else it is told what it lacks.
-  if (sources.mixed() && !TensorStore::has_weights(sources.checkpoint)) return;
-  TensorStore store = TensorStore::open(sources.checkpoint, sources.access);
-  std::vector<TensorEntry> entries =
-      translated(store, {}, [&](std::string_view name) { return names.of_model(name); });
-  layers.add(std::move(store), std::move(entries), true);
+  const fs::path& path = sources.checkpoint;
+  if (!TensorStore::has_weights(path)) {
+    if (has_adapter(path)) fail_for_adapter(path, "a whole model");
+    if (sources.mixed()) return;
+  }
+  TensorStore store = TensorStore::open(path, sources.access);
+  // Of LLaVA's own code, whose language model is not inside another module.
+  const bool own = std::ranges::any_of(store.entries(), [](const TensorEntry& entry) {
+    return entry.name.find("model.mm_projector.") != std::string::npos;
+  });
+  SourceTensors tensors = read_source(
+      store, path, {}, names,
+      {.translate = [&](auto name) { return own ? names.of_part(name) : names.of_model(name); },
+       .is_known = [&](auto name) { return names.is_known(name); }});
+  check_for_adapter(path, tensors, sources);
+  add(layers, std::move(store), std::move(tensors), true);
 }
 
 void add_language_model(WeightLayers& layers, const WeightSources& sources,
                         const TensorNames& names, const LanguageConfig& config) {
   if (!sources.language_model) return;
   const fs::path& path = *sources.language_model;
-  const std::string shown = printable(path.string());
-  if (is_adapter(path)) {
-    throw Error(ErrorCode::bad_model, shown + ": a LoRA adapter, expected a language model",
-                "give it as an adapter (--lora)");
+  if (has_adapter(path) && !TensorStore::has_weights(path)) {
+    fail_for_adapter(path, "a language model");
   }
   if (is_present(path) && !is_folder(path)) {
     throw Error(ErrorCode::bad_model,
-                shown + ": a file, expected the directory of a language model",
+                printable(path.string()) + ": a file, expected the directory of a language model",
                 "a file of weights is an overlay (--overlay)");
   }
   TensorStore store = open(path, "the directory of a language model", sources.access);
   check_stands_alone(store, path);
   warn_of_other_version(path, config);
-  std::vector<TensorEntry> entries =
-      translated(store, path, [&](std::string_view name) { return names.of_language_model(name); });
+  SourceTensors tensors =
+      read_source(store, path, path, names,
+                  {.translate = [&](auto name) { return names.of_language_model(name); },
+                   .is_known = [&](auto name) { return names.is_of_language_model(name); }});
+  check_for_adapter(path, tensors, sources);
   layers.drop("language_model.");
-  layers.add(std::move(store), std::move(entries), false);
+  add(layers, std::move(store), std::move(tensors), false);
 }
 
 void add_overlays(WeightLayers& layers, const WeightSources& sources, const TensorNames& names) {
+  check_shards_are_given(sources.overlays);
   for (const fs::path& path : sources.overlays) {
-    if (is_adapter(path)) {
-      throw Error(ErrorCode::bad_model,
-                  printable(path.string()) + ": a LoRA adapter, expected weights",
-                  "give it as an adapter (--lora)");
-    }
+    if (has_adapter(path) && !TensorStore::has_weights(path)) fail_for_adapter(path, "weights");
     TensorStore store = open(path, "a file of weights, or a directory with some", sources.access);
-    const fs::path where = is_folder(path) ? path : path.parent_path();
-    std::vector<TensorEntry> entries =
-        translated(store, where, [&](std::string_view name) { return names.of_part(name); });
-    layers.add(std::move(store), std::move(entries), false);
+    const fs::path folder = is_folder(path) ? path : path.parent_path();
+    SourceTensors tensors =
+        read_source(store, folder, folder, names,
+                    {.translate = [&](auto name) { return names.of_part(name); },
+                     .is_known = [&](auto name) { return names.is_known(name); }});
+    if (is_folder(path)) check_for_adapter(path, tensors, sources);
+    add(layers, std::move(store), std::move(tensors), false);
   }
+}
+
+// What is taken for the directory of an adapter and is none.
+[[noreturn]] void fail_without_adapter(const fs::path& path) {
+  std::string hint = "weights are an overlay (--overlay)";
+  const FolderKind kind = is_folder(path) ? kind_of_folder(path) : FolderKind{};
+  if (!is_folder(path) &&
+      (path.filename().string().starts_with("adapter_") || has_adapter(path.parent_path()))) {
+    hint = "give the directory in which it lies";
+  } else if (is_folder(path) && TensorStore::has_weights(path)) {
+    hint =
+        "these are weights, as of a whole model: give them as the model (--model) or lay them over "
+        "it (--overlay)";
+  } else if (!kind.what.empty()) {
+    hint = kind.what + (kind.hint.empty() ? "" : ": " + kind.hint);
+  }
+  throw Error(ErrorCode::bad_model,
+              printable(path.string()) +
+                  ": expected the directory of a LoRA adapter, with adapter_config.json",
+              hint);
 }
 
 std::vector<LoraAdapter> open_adapters(const WeightSources& sources, const TensorNames& names) {
   std::vector<LoraAdapter> adapters;
   for (const fs::path& path : sources.adapters) {
-    if (is_present(path) && !is_adapter(path)) {
-      throw Error(ErrorCode::bad_model,
-                  printable(path.string()) +
-                      ": expected the directory of a LoRA adapter, with adapter_config.json",
-                  "weights are an overlay (--overlay)");
-    }
+    if (is_present(path) && !has_adapter(path)) fail_without_adapter(path);
     adapters.emplace_back(path, names, sources.access);
   }
   return adapters;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <ranges>
 #include <set>
 #include <utility>
 #include <vector>
@@ -41,6 +42,7 @@ struct WeightLoader::Impl {
   std::set<std::string, std::less<>> known;
   std::set<std::string, std::less<>> needed;  // all known ones but copies and buffers
   std::vector<std::string> missing, misshapen, untyped;
+  bool gathered_nowhere = false;  // a misshapen one has no elements
   std::int64_t parameters = 0;
   std::int64_t bytes = 0;
   std::int64_t bytes_read = 0;
@@ -103,6 +105,7 @@ const TensorEntry* WeightLoader::accounted(const std::string& path, const Shape&
   if (entry == nullptr) {
     impl.missing.push_back(path + " " + to_string(expected) + " is missing");
   } else if (entry->shape != expected) {
+    if (checked_elements(entry->shape) == 0) impl.gathered_nowhere = true;
     impl.misshapen.push_back(printable(entry->file) + ": " + path + " has shape " +
                              to_string(entry->shape) + ", expected " + to_string(expected));
   } else if (!is_weight_dtype(entry->dtype)) {
@@ -168,9 +171,15 @@ void WeightLoader::finish() const {
   const Impl& impl = *impl_;
   const std::vector<std::string> left = unread();
   Findings findings;
-  // Misshapen ones first: they say most about which checkpoint this is.
-  for (const auto* group : {&impl.misshapen, &impl.missing, &impl.untyped, &left}) {
-    for (const std::string& finding : *group) findings.add(finding);
+  // Misshapen ones first: they say most about which checkpoint this is. A few of each group, so
+  // that what is missing and what is there under another name are seen side by side, then the rest.
+  constexpr std::size_t kOfEach = 3;
+  const auto groups = {&impl.misshapen, &impl.missing, &impl.untyped, &left};
+  for (const auto* group : groups) {
+    for (const std::string& finding : *group | std::views::take(kOfEach)) findings.add(finding);
+  }
+  for (const auto* group : groups) {
+    for (const std::string& finding : *group | std::views::drop(kOfEach)) findings.add(finding);
   }
   if (findings.empty()) return;
 
@@ -179,6 +188,10 @@ void WeightLoader::finish() const {
     hint = "are files of another checkpoint in this directory, or laid over it?";
   } else if (impl.misshapen.empty() && left.empty()) {
     hint = "is a shard missing from the directory?";
+  } else if (impl.gathered_nowhere) {
+    hint =
+        "tensors without elements are what DeepSpeed's stage 3 saves unless it gathers them: put "
+        "its shards together with zero_to_fp32.py";
   }
   findings.throw_if_any(ErrorCode::bad_model,
                         findings.size() == 1

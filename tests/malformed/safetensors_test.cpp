@@ -59,7 +59,7 @@ const MalformedRow kFileRows[] = {
      [](const TempDirectory& d) { d.make_fifo("model.safetensors"); }},
     {"Directory", kBad, "got a directory",
      [](const TempDirectory& d) { std::filesystem::create_directory(d / "model.safetensors"); }},
-    {"DanglingLink", ErrorCode::not_found, "No such file",
+    {"DanglingLink", ErrorCode::not_found, "No such file: a link to 'gone'",
      [](const TempDirectory& d) {
        std::filesystem::create_symlink("gone", d / "model.safetensors");
      }},
@@ -71,7 +71,7 @@ const MalformedRow kFileRows[] = {
      [](const TempDirectory& d) {
        std::filesystem::create_symlink("/dev/zero", d / "model.safetensors");
      }},
-    {"Empty", kBad, "0 bytes, expected at least the 8", content("")},
+    {"Empty", kBad, "an empty file, expected weights", content("")},
     {"SevenBytes", kBad, "7 bytes, expected at least the 8", content(std::string(7, '\0'))},
     {"GitLfsPointer", kBad, "git lfs pull",
      content("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n")},

@@ -5,7 +5,9 @@
 #include <string>
 
 #include "checkpoint/weight_sources.h"
+#include "instructblip/log.h"
 #include "malformed/malformed.h"
+#include "support/expect_error.h"
 #include "support/safetensors_builder.h"
 #include "support/torch_builder.h"
 
@@ -151,7 +153,7 @@ const MalformedRow kOverlayRows[] = {
     {"Missing", ErrorCode::not_found, "no such file or directory", [](const TempDirectory&) {}},
     {"Fifo", kBad, "got a special file",
      [](const TempDirectory& d) { d.make_fifo("overlay.pth"); }},
-    {"Empty", kBad, "expected what torch.save() writes", overlay("")},
+    {"Empty", kBad, "an empty file, expected weights", overlay("")},
     {"EmptyDirectory", ErrorCode::not_found, "no weights",
      [](const TempDirectory& d) { std::filesystem::create_directory(d / "overlay.pth"); }},
     {"CutShort", kBad, "overlay.pth",
@@ -160,6 +162,33 @@ const MalformedRow kOverlayRows[] = {
      overlay(torch_file_of(saved_pair("t5_proj.weight", "language_projection.weight")))},
     {"TwoLayouts", kBad, "two tensors are language_model.lm_head.weight",
      overlay(torch_file_of(saved_pair("lm_head.weight", "t5_model.lm_head.weight")))},
+    {"Flat", kUnsupported, "weights as FSDP keeps them while it trains",
+     overlay(torch_file_of(saved_pair("_fsdp_wrapped_module._flat_param", "query_tokens")))},
+    {"TwoModels", kBad, "two models, expected one: 'student.t5_proj.weight'",
+     overlay(torch_file_of(saved_pair("student.t5_proj.weight", "teacher.t5_proj.weight")))},
+    {"TwoWrappersOfOneTensor", kBad, "two tensors are language_projection.weight",
+     overlay(torch_file_of(saved_pair("module.t5_proj.weight", "_orig_mod.t5_proj.weight")))},
+    {"AdapterAlone", kBad, "a LoRA adapter ('base_model.model.x.lora_A.default.weight')",
+     overlay(torch_file_of(saved_pair("base_model.model.x.lora_A.default.weight",
+                                      "base_model.model.x.lora_B.default.weight")))},
+    {"UnmergedWithoutScale", kBad, "lora_alpha and r are not in the weights",
+     overlay(torch_file_of(saved_pair("base_model.model.t5_proj.base_layer.weight",
+                                      "base_model.model.t5_proj.lora_A.default.weight")))},
+    {"UnmergedWithoutB", kBad, "t5_proj: lora_B is missing",
+     [](const TempDirectory& d) {
+       d.write("adapter_config.json", kConfig);
+       d.write("overlay.pth",
+               torch_file_of(saved_pair("base_model.model.t5_proj.base_layer.weight",
+                                        "base_model.model.t5_proj.lora_A.default.weight")));
+     }},
+    {"UnmergedOfTwoAdapters", kBad, "tensors that no LoRA adapter of such a model has",
+     [](const TempDirectory& d) {
+       d.write("adapter_config.json", kConfig);
+       std::vector<SavedTensor> tensors =
+           saved_pair("t5_proj.lora_A.default.weight", "t5_proj.lora_A.other.weight");
+       tensors.push_back({"t5_proj.base_layer.weight", DType::f32, {1}, std::string(4, '\0')});
+       d.write("overlay.pth", torch_file_of(tensors));
+     }},
     {"FarMoreRowsOfWords", kBad, "rows for 5000 words",
      overlay(torch_file_of(std::vector<SavedTensor>{
          {"t5_model.shared.weight", DType::f32, {5000, 32}, std::string(5000 * 32 * 4, '\0')}}))},
@@ -176,6 +205,60 @@ TEST_P(MalformedOverlay, CostsOneError) {
 
 INSTANTIATE_TEST_SUITE_P(Rows, MalformedOverlay, testing::ValuesIn(kOverlayRows), name_of_row);
 
+// transformers looks for adapter_config.json, and so passes over what lies there without it.
+TEST(AdapterWeightsWithoutConfig, AreLeftAsideWithAWarning) {
+  const TempDirectory d;
+  std::filesystem::create_directory(d / "over");
+  d.write("over/model.safetensors", safetensors_of({{"t5_proj.weight", {1}}}));
+  std::vector<std::string> warnings;
+  set_log_sink([&](LogLevel level, std::string_view message) {
+    if (level == LogLevel::warning) warnings.emplace_back(message);
+  });
+  const auto gather = [&] {
+    ModelConfig config = read_model_config(kCheckpoint);
+    gather_weights({.checkpoint = kCheckpoint, .overlays = {d / "over"}}, config);
+  };
+  gather();
+  EXPECT_TRUE(warnings.empty());
+  d.write("over/adapter_model.safetensors", safetensors_of(kPair));
+  gather();
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_NE(warnings[0].find("beside the weights is left aside"), std::string::npos);
+  d.write("over/adapter_config.json", kConfig);
+  expect_error(kBad, "give this folder as one as well (--lora)", gather);
+  std::filesystem::remove(d / "over/adapter_model.safetensors");
+  expect_error(kBad, "its adapter_model.* is missing", gather);
+  set_log_sink({});
+}
+
+// One shard of several is less than there should be.
+TEST(OverlayOfShards, IsAllOfThem) {
+  const TempDirectory d;
+  const auto shard = [&](const char* name, const char* tensor) {
+    d.write(name, safetensors_of({{tensor, {1}}}));
+    return d / name;
+  };
+  const auto gather = [&](std::vector<std::filesystem::path> overlays) {
+    ModelConfig config = read_model_config(kCheckpoint);
+    gather_weights({.checkpoint = kCheckpoint, .overlays = std::move(overlays)}, config);
+  };
+  const auto first = shard("model-00001-of-00002.safetensors", "t5_proj.weight");
+  expect_error(kBad, "model-00001-of-00002.safetensors: one of 2 shards", [&] { gather({first}); });
+  const auto second = shard("model-00002-of-00002.safetensors", "t5_proj.bias");
+  gather({first, second});
+}
+
+TEST(OverlayOfNoWeights, IsNamed) {
+  const TempDirectory d;
+  for (const char* name : {"optimizer.pt", "tf_model.h5", "overlay.pth.part"}) {
+    d.write(name, "x");
+    ModelConfig config = read_model_config(kCheckpoint);
+    expect_error(kBad, std::string(name) + ": expected weights, got", [&] {
+      gather_weights({.checkpoint = kCheckpoint, .overlays = {d / name}}, config);
+    });
+  }
+}
+
 Make language_model(const std::vector<TensorOf>& tensors) {
   return [=](const TempDirectory& d) { d.write("model.safetensors", safetensors_of(tensors)); };
 }
@@ -186,6 +269,8 @@ const MalformedRow kLanguageRows[] = {
      language_model({{"shared.weight", {4, 4}}, {"qformer.layernorm.bias", {4}}})},
     {"WholeModelOfLavis", kBad, "this is a whole model",
      language_model({{"Qformer.bert.embeddings.LayerNorm.bias", {4}}})},
+    {"WholeModelInAnotherModule", kBad, "this is a whole model",
+     language_model({{"model.layers.0.a", {4}}, {"model.vision_model.b", {4}}})},
     {"AnAdapter", kBad, "a LoRA adapter, expected a language model", adapter(kConfig)},
     {"ConfigOfWords", kBad, "layer_norm_epsilon: expected a number",
      [](const TempDirectory& d) {

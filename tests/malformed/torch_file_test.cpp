@@ -124,7 +124,7 @@ const MalformedRow kRows[] = {
      bytes(legacy_file_of("", ""))},
 
     // the archive
-    {"Empty", kBad, "expected what torch.save() writes", bytes("")},
+    {"Empty", kBad, "an empty file, expected weights", bytes("")},
     {"Text", kBad, "expected what torch.save() writes", bytes("hello")},
     {"LfsPointer", kBad, "Git LFS pointer", bytes("version https://git-lfs.github.com/spec/v1\n")},
     {"BareMagic", kBad, "no end of a zip archive", bytes("PK\x03\x04")},

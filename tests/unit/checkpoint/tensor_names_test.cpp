@@ -95,8 +95,33 @@ TEST(TensorNames, KnowTheLanguageModelInsideAFileOfParts) {
   EXPECT_EQ(llava.of_part("model.mm_projector.0.weight"), "multi_modal_projector.linear_1.weight");
   EXPECT_EQ(llava.of_part("model.mm_projector.2.bias"), "multi_modal_projector.linear_2.bias");
   EXPECT_EQ(llava.of_part("model.mm_projector.weight"), "multi_modal_projector.weight");
-  EXPECT_EQ(llava.of_part("base_model.model.model.mm_projector.2.weight"),
-            "multi_modal_projector.linear_2.weight");
+  EXPECT_EQ(llava.of_part("model.vision_tower.vision_tower.vision_model.encoder.layers.0.a"),
+            "vision_tower.encoder.layers.0.a");
+}
+
+TEST(TensorNames, KnowWhichNamesAModelHas) {
+  const TensorNames vicuna = names_of("vicuna_2024");
+  const TensorNames llava = names_of("llava_hub");
+  for (const char* name :
+       {"query_tokens", "vision_model.encoder.layers.0.a", "visual_encoder.blocks.0.norm1.bias",
+        "Qformer.bert.encoder.layer.0.a", "llm_model.model.layers.0.a", "model.layers.0.a",
+        "language_model.lm_head.weight", "llm_proj.bias"}) {
+    EXPECT_TRUE(vicuna.is_known(name)) << name;
+    EXPECT_FALSE(vicuna.is_known("other." + std::string(name))) << name;
+  }
+  for (const char* name :
+       {"model.language_model.layers.0.a", "language_model.model.layers.0.a", "lm_head.weight",
+        "model.mm_projector.0.weight", "model.vision_tower.vision_tower.vision_model.encoder.a",
+        "model.image_newline", "vision_tower.vision_model.pre_layrnorm.bias"}) {
+    EXPECT_TRUE(llava.is_known(name)) << name;
+  }
+  for (const char* name : {"model.language_model.model.layers.0.a", "model.a", "lm_head", "a",
+                           "query_tokens.a", "vision_model.a", "language_model.a"}) {
+    EXPECT_FALSE(llava.is_known(name)) << name;
+  }
+  EXPECT_TRUE(vicuna.is_of_language_model("layers.0.a"));
+  EXPECT_TRUE(vicuna.is_of_language_model("model.norm.weight"));
+  EXPECT_FALSE(vicuna.is_of_language_model("model.model.norm.weight"));
 }
 
 TEST(TensorNames, CompleteTheNamesOfABareLanguageModel) {

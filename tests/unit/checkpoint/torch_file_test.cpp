@@ -10,12 +10,15 @@
 #include <string_view>
 
 #include "checkpoint/tensor_store.h"
+#include "instructblip/log.h"
+#include "support/expect_error.h"
 #include "support/temp_directory.h"
 #include "support/torch_builder.h"
 
 namespace instructblip {
 namespace {
 
+using test::expect_error;
 using test::TempDirectory;
 using namespace std::string_literals;  // NOLINT: bytes that are 0
 
@@ -115,21 +118,54 @@ TEST(TorchFile, WeightsAreFoundBesideWhatTrainingNeeds) {
   }
 }
 
-TEST(TorchFile, OfAWrappedModelHasItsNames) {
-  const std::string bytes(4, '\0');
-  const auto names_of = [&](const std::string& first, const std::string& second) {
-    const std::vector<test::SavedTensor> tensors = {{first, DType::f32, {1}, bytes},
-                                                    {second, DType::f32, {1}, bytes}};
-    const TempDirectory directory;
-    directory.write("last.pth", test::torch_file_of(tensors, "model"));
-    std::vector<std::string> names;
-    const TensorStore store = TensorStore::open(directory.path());
-    for (const TensorEntry& entry : store.entries()) names.push_back(entry.name);
-    return names;
+// A dictionary with a tensor of four floats.
+std::string dictionary_of(const std::string& tensor) {
+  return test::pickled_dictionary(test::pickled_text(tensor) +
+                                  test::pickled_tensor(test::PickledTensorOf{}));
+}
+
+TensorStore open_pickle(const TempDirectory& directory, const std::string& items) {
+  directory.write("last.pth",
+                  test::torch_file_of(test::pickle_of(test::pickled_dictionary(items))));
+  return TensorStore::open(directory.path());
+}
+
+TEST(TorchFile, WeightsAreFoundUnderWhateverKeyIsTheOnlyOne) {
+  const auto item = [](const std::string& key, const std::string& value) {
+    return test::pickled_text(key) + value;
   };
-  using Names = std::vector<std::string>;
-  EXPECT_EQ(names_of("module.a", "module.module.b"), (Names{"a", "module.b"}));
-  EXPECT_EQ(names_of("module.a", "b"), (Names{"b", "module.a"}));
+  const std::string loss = item("loss", test::pickled_tensor(test::PickledTensorOf{}));
+  const std::string scaler = item("scaler", dictionary_of("scale"));
+  const std::string weights = dictionary_of("a.w");
+  for (const std::string& items : {
+           item("generator", weights),
+           loss + item("my_model", weights) + scaler,
+           scaler + item("net", weights) + loss,
+           item("state", test::pickled_dictionary(item("model", weights))),
+           item("model", test::pickled_dictionary(item("state_dict", weights) + loss)),
+           item("a.w", test::pickled_tensor(test::PickledTensorOf{})) + item("ema", weights),
+       }) {
+    const TempDirectory directory;
+    EXPECT_NE(open_pickle(directory, items).find("a.w"), nullptr);
+  }
+  const TempDirectory directory;
+  expect_error(ErrorCode::bad_model,
+               "several dictionaries of tensors, expected one: 'ema', 'online'",
+               [&] { open_pickle(directory, item("online", weights) + item("ema", weights)); });
+}
+
+TEST(TorchFile, SaysWhichOfTwoModelsCounts) {
+  const TempDirectory directory;
+  std::vector<std::string> warnings;
+  set_log_sink([&](LogLevel, std::string_view message) { warnings.emplace_back(message); });
+  const TensorStore store =
+      open_pickle(directory, test::pickled_text("ema") + dictionary_of("a.averaged") +
+                                 test::pickled_text("model") + dictionary_of("a.w"));
+  set_log_sink({});
+  EXPECT_NE(store.find("a.w"), nullptr);
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_NE(warnings[0].find("those under 'model'; tensors under 'ema' are left aside"),
+            std::string::npos);
 }
 
 TEST(TorchFile, ComesAfterSafetensors) {
