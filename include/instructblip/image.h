@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -58,8 +59,14 @@ class INSTRUCTBLIP_API Image {
   /// all); out_of_memory; invalid_argument (max_pixels below 1).
   static Image open(const std::filesystem::path& file, const ImageOptions& options = {});
 
-  /// The same from memory; `bytes` are not needed afterwards.
-  static Image decode(std::span<const std::byte> bytes, const ImageOptions& options = {});
+  /// The same from memory; `bytes` are not needed afterwards. Messages call them `name`.
+  static Image decode(std::span<const std::byte> bytes, const ImageOptions& options = {},
+                      std::string_view name = "the image");
+
+  /// Looks at the head of a file without decoding it, most often at 64 KB: throws what open() would
+  /// as far as that shows (a file that is not there, of another type or over a limit). A picture
+  /// that passes may still turn out to be damaged.
+  static void check(const std::filesystem::path& file, const ImageOptions& options = {});
 
   /// Borrows pixels: `rgb` must outlive the image and all its copies, and must not change.
   /// @param rgb         first byte of the top row; R, G, B

@@ -23,6 +23,9 @@ namespace instructblip {
 struct TokenizedText {
   std::vector<std::int32_t> language;  ///< of the language model
   std::vector<std::int32_t> qformer;   ///< empty where the Q-Former reads no instruction
+  /// Places for pictures: one for each <image> of a LLaVA prompt, its template's own included. 0 of
+  /// models that put their pictures before the text.
+  int image_marks = 0;
 };
 
 /// A float32 tensor on the host.

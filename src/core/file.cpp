@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -98,16 +99,22 @@ bool is_present(const std::filesystem::path& file) {
          std::filesystem::file_type::not_found;
 }
 
-std::string read_file(const std::filesystem::path& file, std::int64_t max_bytes, ErrorCode code) {
+std::string read_start(const std::filesystem::path& file, std::int64_t count,
+                       std::int64_t max_bytes, ErrorCode code) {
   std::int64_t size = 0;
   const Descriptor descriptor = open_regular(file, code, size);
   if (size > max_bytes) {
     fail(file, code,
          std::to_string(size) + " bytes, expected at most " + std::to_string(max_bytes));
   }
-  std::string content(static_cast<std::size_t>(size), '\0');
-  read_exactly(descriptor.get(), reinterpret_cast<std::byte*>(content.data()), size, file, code);
+  const std::int64_t wanted = std::min(size, count);
+  std::string content(static_cast<std::size_t>(wanted), '\0');
+  read_exactly(descriptor.get(), reinterpret_cast<std::byte*>(content.data()), wanted, file, code);
   return content;
+}
+
+std::string read_file(const std::filesystem::path& file, std::int64_t max_bytes, ErrorCode code) {
+  return read_start(file, max_bytes, max_bytes, code);
 }
 
 MappedFile::MappedFile(const std::filesystem::path& file, Access access, ErrorCode code)

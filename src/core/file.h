@@ -16,6 +16,10 @@ namespace instructblip {
 // be looked at counts as present: opening it then says what is wrong.
 bool is_present(const std::filesystem::path& file);
 
+// The first `count` bytes of a file, or all where it has fewer; throws as read_file().
+std::string read_start(const std::filesystem::path& file, std::int64_t count,
+                       std::int64_t max_bytes, ErrorCode code);
+
 // The whole file. Throws Error: not_found where it does not exist, `code` where it is not a regular
 // file, is larger than `max_bytes` or cannot be read whole.
 std::string read_file(const std::filesystem::path& file, std::int64_t max_bytes, ErrorCode code);

@@ -170,6 +170,10 @@ ImageInfo read_info(const EncodedImage& image, ImageFormat format) {
   throw Error(ErrorCode::internal, image.name + ": an image format without a reader");
 }
 
+void check_image(const EncodedImage& image, const ImageOptions& options) {
+  check_size(image, read_info(image, identify_format(image)), options.max_pixels);
+}
+
 Pixels decode_image(const EncodedImage& image, const ImageOptions& options) {
   const ImageFormat format = identify_format(image);
   ImageInfo info = read_info(image, format);

@@ -38,6 +38,10 @@ struct EncodedImage {
   [[noreturn]] void fail_unsupported(const std::string& what, const std::string& hint = {}) const;
 };
 
+// What decode_image() would refuse by the head of the picture. `image.bytes` may be its beginning:
+// an Error then may be due to that.
+void check_image(const EncodedImage& image, const ImageOptions& options);
+
 // Three channels, upright, alpha dropped or composed. Throws Error: bad_image, unsupported.
 Pixels decode_image(const EncodedImage& image, const ImageOptions& options);
 

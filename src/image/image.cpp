@@ -29,6 +29,19 @@ void check_view(const void* rgb, int width, int height, std::ptrdiff_t row_strid
   throw Error(ErrorCode::out_of_memory, what + ": no memory for its pixels");
 }
 
+// Enough for the head of most pictures: where it is not, the whole file is read.
+constexpr std::int64_t kHeadBytes = 64 << 10;
+
+EncodedImage encoded(std::span<const std::byte> bytes, std::string name) {
+  return {{reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, std::move(name)};
+}
+
+void check_options(const ImageOptions& options) {
+  if (options.max_pixels >= 1) return;
+  throw Error(ErrorCode::invalid_argument,
+              "max_pixels is " + std::to_string(options.max_pixels) + ", expected at least 1");
+}
+
 struct Decoded {
   std::shared_ptr<const std::uint8_t> samples;
   int width;
@@ -37,17 +50,13 @@ struct Decoded {
 
 Decoded decode_named(std::span<const std::byte> bytes, std::string name,
                      const ImageOptions& options) {
-  if (options.max_pixels < 1) {
-    throw Error(ErrorCode::invalid_argument,
-                "max_pixels is " + std::to_string(options.max_pixels) + ", expected at least 1");
-  }
-  const EncodedImage encoded{{reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()},
-                             std::move(name)};
+  check_options(options);
+  const EncodedImage image = encoded(bytes, std::move(name));
   if (std::ssize(bytes) > limits::kImageBytes) {
-    encoded.fail_bad(std::to_string(bytes.size()) + " bytes, expected at most " +
-                     std::to_string(limits::kImageBytes));
+    image.fail_bad(std::to_string(bytes.size()) + " bytes, expected at most " +
+                   std::to_string(limits::kImageBytes));
   }
-  Pixels pixels = decode_image(encoded, options);
+  Pixels pixels = decode_image(image, options);
   const std::shared_ptr<const std::uint8_t[]> owner(std::move(pixels.samples));
   return {std::shared_ptr<const std::uint8_t>(owner, owner.get()), pixels.width, pixels.height};
 }
@@ -66,13 +75,34 @@ Image Image::open(const std::filesystem::path& file, const ImageOptions& options
   }
 }
 
-Image Image::decode(std::span<const std::byte> bytes, const ImageOptions& options) {
+void Image::check(const std::filesystem::path& file, const ImageOptions& options) {
+  check_options(options);
+  const std::string name = printable(file.string());
+  const auto look_at = [&](const std::string& content) {
+    check_image(encoded(std::as_bytes(std::span(content)), name), options);
+  };
   try {
-    Decoded decoded = decode_named(bytes, "the image", options);
+    const std::string head =
+        read_start(file, kHeadBytes, limits::kImageBytes, ErrorCode::bad_image);
+    try {
+      return look_at(head);
+    } catch (const Error&) {
+      if (std::ssize(head) < kHeadBytes) throw;
+    }
+    look_at(read_file(file, limits::kImageBytes, ErrorCode::bad_image));
+  } catch (const std::bad_alloc&) {
+    fail_for_memory(name);
+  }
+}
+
+Image Image::decode(std::span<const std::byte> bytes, const ImageOptions& options,
+                    std::string_view name) {
+  try {
+    Decoded decoded = decode_named(bytes, std::string(name), options);
     return {std::move(decoded.samples), decoded.width, decoded.height,
             std::ptrdiff_t{3} * decoded.width};
   } catch (const std::bad_alloc&) {
-    fail_for_memory("the image");
+    fail_for_memory(std::string(name));
   }
 }
 

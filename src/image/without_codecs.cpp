@@ -12,6 +12,10 @@ void EncodedImage::fail_unsupported(const std::string& what, const std::string& 
   throw Error(ErrorCode::unsupported, name + ": " + what + " is not read", hint);
 }
 
+void check_image(const EncodedImage& image, const ImageOptions& options) {
+  decode_image(image, options);
+}
+
 Pixels decode_image(const EncodedImage& image, const ImageOptions&) {
   throw Error(ErrorCode::unsupported,
               image.name + ": this build of the library reads no image files",

@@ -160,7 +160,8 @@ class LoadedPipeline final : public Pipeline::Impl {
   TokenizedText tokenize(Text text) const override {
     return guarded([&] {
       Instruction instruction = model_->prompts.read(text);
-      return TokenizedText{std::move(instruction.language), std::move(instruction.qformer)};
+      return TokenizedText{std::move(instruction.language), std::move(instruction.qformer),
+                           static_cast<int>(instruction.marks.size())};
     });
   }
 

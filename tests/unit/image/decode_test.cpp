@@ -6,6 +6,7 @@
 
 #include "golden_image.h"
 #include "instructblip/error.h"
+#include "support/temp_directory.h"
 
 namespace instructblip {
 namespace {
@@ -32,6 +33,70 @@ TEST(Decode, EqualsPillow) {
       EXPECT_EQ(golden::crc(Image::open(file, stored)), row[4]);
     }
     EXPECT_EQ(golden::crc(Image::open(file, white)), row[5]);
+  }
+}
+
+TEST(Decode, TheHeadOfEveryPictureThatIsReadPasses) {
+  for (const auto& row : golden::read_table("decoded.txt")) {
+    EXPECT_NO_THROW(Image::check(golden::folder() / "files" / row[0])) << row[0];
+  }
+}
+
+// What stands behind the head is not looked at, and a head that is longer than what is read at
+// first is read whole.
+TEST(Decode, AHeadIsCheckedHoweverLongItIs) {
+  const test::TempDirectory folder;
+  const std::string whole = test::content_of(golden::folder() / "files/rgb_420.jpg");
+  folder.write("cut.jpg", whole.substr(0, whole.size() / 2));
+  EXPECT_NO_THROW(Image::check(folder / "cut.jpg"));
+  EXPECT_THROW(Image::open(folder / "cut.jpg"), Error);
+
+  const std::string comment = "\xFF\xFE\xF0\x02" + std::string(0xF000, 'x');
+  folder.write("long.jpg", whole.substr(0, 2) + comment + comment + whole.substr(2));
+  EXPECT_NO_THROW(Image::check(folder / "long.jpg"));
+  EXPECT_EQ(golden::crc(Image::open(folder / "long.jpg")),
+            golden::crc(Image::open(golden::folder() / "files/rgb_420.jpg")));
+}
+
+TEST(Decode, AHeadIsRefusedAsTheWholePictureWouldBe) {
+  const test::TempDirectory folder;
+  folder.write("words.jpg", "no picture");
+  folder.write("none.png", "");
+  ImageOptions small;
+  small.max_pixels = 100;
+  const auto coffee = golden::photographs() / "coffee.jpg";
+  const auto message = [](const auto& file, const ImageOptions& options, const auto& look) {
+    try {
+      look(file, options);
+    } catch (const Error& error) {
+      return std::string(to_string(error.code())) + " " + error.what();
+    }
+    return std::string("nothing was thrown");
+  };
+  const auto expect_same = [&](const std::filesystem::path& file, const ImageOptions& options) {
+    const std::string refused = message(file, options, [](const auto& name, const auto& how) {
+      Image::open(name, how);
+    });
+    EXPECT_NE(refused, "nothing was thrown") << file;
+    EXPECT_EQ(message(file, options, [](const auto& name, const auto& how) {
+                Image::check(name, how);
+              }),
+              refused);
+  };
+  for (const char* name : {"words.jpg", "none.png", "missing.png", "."}) {
+    expect_same(folder / name, {});
+  }
+  expect_same(coffee, small);
+  small.max_pixels = 0;
+  expect_same(coffee, small);
+}
+
+TEST(Decode, AMessageHasTheNameThatBytesAreGiven) {
+  try {
+    Image::decode(bytes_of("no picture"), {}, "upload.jpg");
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_TRUE(std::string(error.what()).starts_with("upload.jpg: ")) << error.what();
   }
 }
 

@@ -17,6 +17,7 @@ TEST(WithoutCodecs, SaysWhyNoFileIsRead) {
     EXPECT_NE(error.hint().find("INSTRUCTBLIP_WITH_OPENCV"), std::string::npos);
     EXPECT_NE(std::string(error.what()).find("coffee.jpg"), std::string::npos);
   }
+  EXPECT_THROW(Image::check(golden::photographs() / "coffee.jpg"), Error);
 }
 
 }  // namespace

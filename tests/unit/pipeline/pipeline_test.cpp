@@ -313,6 +313,16 @@ TEST(PipelineInfo, WithoutWeightsCountsInterpolatedPositions) {
   EXPECT_EQ(load(false).info().image_positions, load(true).info().image_positions);
 }
 
+TEST(PipelineTokenize, CountsThePlacesForPictures) {
+  const auto marks = [](const std::string& name, const std::string& text) {
+    return Pipeline::load(checkpoint(name), {.weights = false}).tokenize(text).image_marks;
+  };
+  EXPECT_EQ(marks("llava_hub", "What is it?"), 1);  // the template's
+  EXPECT_EQ(marks("llava_hub", "USER: <image>\n<image>\nAlike? ASSISTANT:"), 2);
+  EXPECT_EQ(marks("llava_next_hub", "<image> <image> <image>"), 3);
+  EXPECT_EQ(marks("t5_2024", "What is it?"), 0);
+}
+
 // The table of this checkpoint's OPT has 400 positions; the last token of an answer takes none.
 TEST(PipelinePositions, EndWhereTheLanguageModelsTableDoes) {
   const Pipeline pipeline = Pipeline::load(checkpoint("blip2_opt"));
