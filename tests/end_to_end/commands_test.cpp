@@ -159,8 +159,14 @@ TEST(Version, IsTheHeaders) {
 
 TEST(Documents, RepeatTheTablesOfTheCommand) {
   const std::string page = content_of(kSource + "/docs/command-line.md");
-  for (const Arguments& command :
-       {Arguments{}, {"run"}, {"match"}, {"features"}, {"convert"}, {"info"}, {"tokenize"}}) {
+  for (const Arguments& command : {Arguments{},
+                                   {"run"},
+                                   {"rank"},
+                                   {"match"},
+                                   {"features"},
+                                   {"convert"},
+                                   {"info"},
+                                   {"tokenize"}}) {
     const std::string table = call(Arguments{"help", "--markdown"} + command).out;
     ASSERT_NE(table, "");
     EXPECT_NE(page.find(table), std::string::npos)

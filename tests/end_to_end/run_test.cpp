@@ -105,10 +105,10 @@ TEST(Run, PrintsEverySequenceBestFirst) {
 
 TEST(Run, JsonHasTheFieldsOfTheContract) {
   const Json got = answer(ask({"--seed", "18446744073709551615", "--stop", "zzz"}));
-  EXPECT_EQ(keys(got),
-            (std::set<std::string>{"text", "tokens", "finish_reason", "score", "sequences",
-                                   "prompt_tokens", "qformer_tokens", "options", "timings_ms",
-                                   "tokens_per_second", "peak_rss_bytes"}));
+  EXPECT_EQ(keys(got), (std::set<std::string>{
+                           "image", "instruction", "text", "tokens", "finish_reason", "score",
+                           "sequences", "prompt_tokens", "qformer_tokens", "options", "timings_ms",
+                           "tokens_per_second", "peak_rss_bytes"}));
   EXPECT_EQ(keys(got["sequences"][0]),
             (std::set<std::string>{"text", "tokens", "finish_reason", "score"}));
   EXPECT_EQ(keys(got["timings_ms"]), (std::set<std::string>{"load", "image", "vision", "qformer",

@@ -13,10 +13,11 @@ namespace instructblip::cli {
 // A contract: scripts branch on these.
 enum class ExitCode {
   success = 0,
-  fault = 1,  // the answer could not be written, or a defect of ours
-  usage = 2,  // options; a text that is too long, not UTF-8 or holds an image token
-  model = 5,  // the checkpoint directory or one of its files
-  image = 6,  // missing, unreadable, unsupported or too large
+  fault = 1,    // the answer could not be written, or a defect of ours
+  usage = 2,    // options; a text that is too long, not UTF-8 or holds an image token
+  partial = 3,  // --keep-going: some pictures could not be answered about, the others were
+  model = 5,    // the checkpoint directory or one of its files
+  image = 6,    // missing, unreadable, unsupported or too large
   memory = 7,
   interrupted = 130,  // Ctrl-C, after the partial text
 };

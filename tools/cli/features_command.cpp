@@ -1,36 +1,53 @@
 // instructblip features: writes what the stages compute.
+#include <optional>
 #include <string>
-#include <vector>
+#include <utility>
 
-#include "cli/pictures.h"
-#include "cli/session.h"
+#include "cli/requests.h"
+#include "cli/text_input.h"
 
 namespace instructblip::cli {
 namespace {
 
+std::optional<std::string> instruction_of(const Settings& settings) {
+  if (settings.instructions.empty()) return std::nullopt;
+  if (settings.instructions.size() == 1) return text_or_input(settings.instructions.front());
+  throw Failure(ExitCode::usage, "features: expected one --instruction, got " +
+                                     std::to_string(settings.instructions.size()));
+}
+
+// Whether several pictures make one request. Throws Failure(usage) where that takes another number.
+bool go_together(const Pipeline& pipeline, std::size_t pictures,
+                 const std::optional<std::string>& instruction) {
+  if (instruction) {
+    return pictures_of_a_request(pipeline, {*instruction}, pictures, "features") > 1;
+  }
+  return pipeline.info().pictures_are_frames || pipeline.tokenize("").image_marks > 0;
+}
+
 // Told before anything is read that takes time.
-void check_count(Session& session) {
-  const std::size_t count = session.settings.images.size();
-  if (count == 1 || session.load_description().info().pictures_are_frames) return;
-  throw Failure(ExitCode::usage, "features: expected one --image, got " + std::to_string(count) +
-                                     ": only a video model looks at several pictures at once");
+void check_count(Session& session, std::size_t pictures,
+                 const std::optional<std::string>& instruction) {
+  if (pictures == 1 || go_together(session.load_description(), pictures, instruction)) return;
+  throw Failure(ExitCode::usage, "features: expected one --image, got " + std::to_string(pictures) +
+                                     ": several are looked at together by a video model, or by a "
+                                     "LLaVA whose instruction has an <image> for each");
 }
 
 }  // namespace
 
 ExitCode features_command(Session& session) {
   const Settings& settings = session.settings;
-  check_count(session);
-  std::optional<std::string> instruction;
-  if (settings.instruction) instruction = text_or_input(*settings.instruction);
-  const Pictures pictures(settings.images, settings.decode);
+  const std::optional<std::string> instruction = instruction_of(settings);
+  PictureList list = list_pictures(session);
+  check_count(session, list.names.size(), instruction);
+  Pictures pictures(std::move(list), session);
   const Pipeline pipeline = session.load_pipeline();
-  std::vector<Image> images;
-  for (std::size_t i = 0; i < pictures.size(); ++i) images.push_back(pictures.get(i).image);
+  const std::optional<Shown> shown = take(session, pictures, 0, pictures.size());
 
-  session.progress.begin("computing", Progress::Unit::bytes);
+  session.progress.begin("computing", Progress::Unit::none);
   during(Stage::request,
-         [&] { save_tensors(settings.output, pipeline.features(images, instruction)); });
+         [&] { save_tensors(settings.output, pipeline.features(shown->images, instruction)); });
   return ExitCode::success;
 }
 

@@ -28,8 +28,9 @@ std::string overview() {
          usage(command_rows().front()) + "\n\nCommands:\n" + table(rows) +
          "\ninstructblip COMMAND --help lists the options of a command; --version prints the "
          "version.\n"
-         "Exit codes: 0 success, 1 output cannot be written, 2 options or text, 5 model, 6 image,\n"
-         "7 memory, 130 Ctrl-C.\n";
+         "Exit codes: 0 success, 1 output cannot be written, 2 options or text, 3 some pictures "
+         "were\n"
+         "passed over (--keep-going), 5 model, 6 image, 7 memory, 130 Ctrl-C.\n";
 }
 
 }  // namespace

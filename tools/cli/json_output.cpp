@@ -62,11 +62,21 @@ Object sequence_of(const Sequence& sequence, bool with_logprobs) {
   return object;
 }
 
+// The fields that every object begins with.
+Object object_about(const Subject& subject) {
+  Object object = {{subject.are_features ? "features" : "image", subject.pictures.front()}};
+  if (subject.pictures.size() > 1) object["images"] = subject.pictures;
+  if (subject.instruction) object["instruction"] = *subject.instruction;
+  return object;
+}
+
 }  // namespace
 
-std::string to_json(const Generation& generation, const Settings& settings, const ModelInfo& info) {
+std::string to_json(const Generation& generation, const Subject& subject, const Settings& settings,
+                    const ModelInfo& info) {
   const bool with_logprobs = generation.options.logprobs;
-  Object object = sequence_of(generation.sequences.front(), with_logprobs);
+  Object object = object_about(subject);
+  object.update(sequence_of(generation.sequences.front(), with_logprobs));
   Object& sequences = object["sequences"] = Object::array();
   for (const Sequence& sequence : generation.sequences) {
     sequences.push_back(sequence_of(sequence, with_logprobs));
@@ -140,9 +150,17 @@ std::string to_json(const Ranking& ranking, const ModelInfo& info) {
                           {"tokens", candidate.tokens},
                           {"logprobs", candidate.logprobs}});
   }
-  return dump({{"image", ranking.image},
-               {"candidates", std::move(candidates)},
-               {"compat", to_string(info.compat)}});
+  Object object = object_about(ranking.subject);
+  object["candidates"] = std::move(candidates);
+  object["compat"] = to_string(info.compat);
+  return dump(object);
+}
+
+std::string to_json(const Failure& failure, const std::string& message, const Subject& subject) {
+  Object object = object_about(subject);
+  object["error"] = message;
+  object["exit_code"] = static_cast<int>(failure.code());
+  return dump(object);
 }
 
 std::string to_json(const Comparison& pair) {

@@ -11,6 +11,14 @@
 
 namespace instructblip::cli {
 
+// What something is about: the pictures of a request, or the files of features, and the
+// instruction.
+struct Subject {
+  std::vector<std::string> pictures;  // as given; one at least
+  std::optional<std::string> instruction = {};
+  bool are_features = false;
+};
+
 // What `match` says of a picture and a text.
 struct Comparison {
   std::string image, text;
@@ -20,17 +28,20 @@ struct Comparison {
 
 // What `rank` says of a picture.
 struct Ranking {
-  std::string image;
+  Subject subject;
   std::vector<std::string> candidates;
   std::vector<RankedCandidate> ranked;
 };
 
 // One line each, without its end. Bytes that are not UTF-8 become U+FFFD.
-std::string to_json(const Generation& generation, const Settings& settings, const ModelInfo& info);
+std::string to_json(const Generation& generation, const Subject& subject, const Settings& settings,
+                    const ModelInfo& info);
 std::string to_json(const ModelInfo& info, bool with_tensors);
 std::string to_json(const TokenizedText& tokens);
 std::string to_json(const Comparison& pair);
 std::string to_json(const Ranking& ranking, const ModelInfo& info);
+// In place of an answer.
+std::string to_json(const Failure& failure, const std::string& message, const Subject& subject);
 
 // New tokens of the first answer over the time of decoding; 0 where there was no step to time.
 double tokens_per_second(const Generation& generation);

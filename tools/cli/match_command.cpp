@@ -6,8 +6,10 @@
 
 #include "cli/json_output.h"
 #include "cli/pictures.h"
+#include "cli/requests.h"
 #include "cli/session.h"
 #include "cli/table.h"
+#include "cli/text_input.h"
 
 namespace instructblip::cli {
 namespace {
@@ -40,7 +42,7 @@ class PairPrinter {
 
 ExitCode match_command(Session& session) {
   const std::vector<std::string> texts = texts_or_lines(session.settings.texts);
-  const Pictures pictures(session.settings.images, session.settings.decode);
+  Pictures pictures(list_pictures(session), session);
   const ImageTextMatcher matcher = session.load_matcher();
   std::vector<TextEncoding> encoded;
   during(Stage::request, [&] {
@@ -49,20 +51,25 @@ ExitCode match_command(Session& session) {
 
   PairPrinter printer(session);
   const Interrupt::Graceful graceful(session.interrupt);
-  session.progress.begin("matching", Progress::Unit::tokens);
-  for (std::size_t i = 0; i < pictures.size(); ++i) {
+  session.progress.begin("matching", Progress::Unit::none);
+  std::int64_t seen = 0;
+  const auto compare = [&](const Shown& shown) {
+    session.progress.next(++seen, static_cast<std::int64_t>(pictures.size()));
     const ImageEncoding picture =
-        during(Stage::request, [&] { return matcher.encode(pictures.get(i).image); });
+        during(Stage::request, [&] { return matcher.encode(shown.images.front()); });
     for (std::size_t j = 0; j < texts.size(); ++j) {
       if (session.interrupt.requested() || session.output.closed()) break;
       printer.add(during(Stage::request, [&] {
-        return Comparison{session.settings.images[i], texts[j], matcher.match(picture, encoded[j]),
+        return Comparison{shown.names.front(), texts[j], matcher.match(picture, encoded[j]),
                           matcher.similarity(picture, encoded[j])};
       }));
     }
-  }
+  };
+  const ExitCode code = for_each_request(session, pictures, 1, [&](const Shown& shown) {
+    session.attempt({shown.names}, [&] { compare(shown); });
+  });
   printer.finish();
-  return session.interrupt.requested() ? ExitCode::interrupted : ExitCode::success;
+  return code;
 }
 
 }  // namespace instructblip::cli

@@ -9,6 +9,7 @@
 
 #include "cli/arguments.h"
 #include "cli/failure.h"
+#include "cli/picture_list.h"
 #include "instructblip/generation.h"
 #include "instructblip/image.h"
 #include "instructblip/pipeline.h"
@@ -18,9 +19,9 @@ namespace instructblip::cli {
 // What the command line asks for.
 struct Settings {
   std::string model;
-  std::vector<std::string> images;
+  std::vector<PictureSource> pictures;
   std::vector<std::string> features;
-  std::optional<std::string> instruction;
+  std::vector<std::string> instructions;
   std::vector<std::string> texts;
   std::vector<std::string> candidates;
   RankOptions rank;
@@ -29,6 +30,8 @@ struct Settings {
   LoadOptions load;
   ConvertOptions convert;
   ImageOptions decode;
+  bool keep_going = false;
+  std::optional<bool> names;
   bool json = false;
   bool tensors = false;
   bool quiet = false;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "cli/spellings.h"
+
 namespace instructblip::cli {
 namespace {
 
@@ -37,10 +39,8 @@ bool names(const OptionRow& row, std::string_view typed) {
 }
 
 [[noreturn]] void refuse_unknown(const Typed& typed, const CommandRow& command) {
-  std::vector<std::string> dashed = {"--help"};
-  for (const std::string_view name : command.options) dashed.push_back("--" + std::string(name));
   refuse(std::string(command.name) + ": unknown option " + quote(typed.name),
-         meant(nearest(typed.name, {dashed.begin(), dashed.end()}), &command));
+         suggestion(typed.name, command).value_or(see_help(&command)));
 }
 
 const OptionRow& find_option(const Typed& typed, const CommandRow& command) {
@@ -76,22 +76,63 @@ const OptionRow& read_option(std::span<const std::string> arguments, std::size_t
   return row;
 }
 
+[[noreturn]] void refuse_stray(const CommandRow& command, const std::string& argument,
+                               std::string_view option_before) {
+  const bool is_picture = option_before == "image" || option_before == "images-from";
+  refuse(std::string(command.name) + ": unexpected argument " + quote(argument),
+         is_picture ? "several pictures have an --image each, or stand in a folder, which --image "
+                      "takes too, or in a list for --images-from"
+                    : "a value stands after its option, and in quotes where it holds spaces");
+}
+
+// What a later reader of standard input would find is nothing.
+void check_standard_input(const Settings& settings) {
+  std::vector<std::string> readers;
+  const auto add = [&](const std::string& option, const std::string& value) {
+    if (value == "-") readers.push_back("--" + option + " -");
+  };
+  for (const PictureSource& source : settings.pictures) {
+    add(source.kind == PictureSource::Kind::list ? "images-from" : "image", source.value);
+  }
+  for (const std::string& text : settings.instructions) add("instruction", text);
+  for (const std::string& text : settings.texts) add("text", text);
+  for (const std::string& text : settings.candidates) add("candidate", text);
+  if (readers.size() < 2) return;
+  refuse(
+      "standard input can be read once, but " + readers[0] + " and " + readers[1] + " both read it",
+      "put one of them in a file or on the command line");
+}
+
+// What some values mean for other options.
+void settle(Settings& settings, const std::set<std::string_view>& given) {
+  // LAVIS opens pictures without looking at it.
+  if (settings.load.compat == Compat::lavis && !given.contains("exif")) {
+    settings.decode.exif = ExifOrientation::ignore;
+  }
+  // The limit of ever sharper distributions is the best token; the library, as transformers, has no
+  // temperature of 0.
+  if (settings.generation.temperature == 0.0) {
+    settings.generation.temperature = 1.0;
+    settings.generation.do_sample = false;
+  }
+}
+
 Invocation parse_command(const CommandRow& command, std::span<const std::string> arguments) {
   Invocation invocation{.command = &command};
   std::set<std::string_view> given;
+  std::string_view last;
   for (std::size_t at = 0; at < arguments.size();) {
     const std::string& argument = arguments[at];
     if (argument == "--help" || argument == "-h") return {Action::help, &command, {}};
     if (!argument.starts_with("-") || argument == "-") {
-      refuse(std::string(command.name) + ": unexpected argument " + quote(argument),
-             "a value stands after its option, and in quotes where it holds spaces");
+      refuse_stray(command, argument, last);
     }
-    given.insert(read_option(arguments, at, command, invocation.settings).name);
+    last = read_option(arguments, at, command, invocation.settings).name;
+    given.insert(last);
   }
-  // LAVIS opens pictures without looking at it.
-  if (invocation.settings.load.compat == Compat::lavis && !given.contains("exif")) {
-    invocation.settings.decode.exif = ExifOrientation::ignore;
-  }
+  if (given.contains("images-from")) given.insert("image");
+  settle(invocation.settings, given);
+  check_standard_input(invocation.settings);
   for (const std::string_view name : command.required) {
     if (given.contains(name)) continue;
     refuse(std::string(command.name) + ": --" + std::string(name) + " is missing",

@@ -1,39 +1,92 @@
 #include "cli/pictures.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <span>
 #include <utility>
 
 #include "cli/failure.h"
+#include "cli/text_input.h"
 
 namespace instructblip::cli {
 namespace {
 
-constexpr std::int64_t kKeptBytes = 256 << 20;  // decoded pictures held in memory
+constexpr std::int64_t kHeldBytes = 256 << 20;  // of decoded pictures; the last one may exceed it
+constexpr std::size_t kInputBytes = 1 << 30;    // of standard input; the library has its own limit
+constexpr std::string_view kInput = "-";
+
+std::string read_picture_from_input() {
+  if (::isatty(STDIN_FILENO) == 1) {
+    throw Failure(ExitCode::usage,
+                  "--image -: expected a picture on standard input, got a terminal\n  hint: "
+                  "instructblip ... --image - < picture.jpg");
+  }
+  return read_standard_input(kInputBytes);
+}
+
+// What other programs download.
+void refuse_address(const std::string& name) {
+  if (!name.starts_with("http://") && !name.starts_with("https://")) return;
+  throw Failure(ExitCode::image, name +
+                                     ": expected a file, got an address\n  hint: download the "
+                                     "picture first: nothing is fetched");
+}
 
 }  // namespace
 
-Pictures::Pictures(std::vector<std::string> files, const ImageOptions& options)
-    : files_(std::move(files)), options_(options) {
-  std::int64_t kept_bytes = 0;
-  for (const std::string& file : files_) {
-    Picture picture = open(file);
-    kept_bytes += std::int64_t{3} * picture.image.width() * picture.image.height();
-    if (kept_bytes <= kKeptBytes) kept_.push_back(std::move(picture));
+PictureList list_pictures(Session& session) {
+  return list_pictures(session.settings.pictures,
+                       [&](const std::string& message) { session.warn(message); });
+}
+
+Pictures::Pictures(PictureList list, Session& session)
+    : list_(std::move(list)), options_(session.settings.decode) {
+  if (std::ranges::find(list_.names, kInput) != list_.names.end()) {
+    input_ = read_picture_from_input();
   }
+  if (!session.settings.keep_going) look_ahead(session.progress);
 }
 
-Picture Pictures::get(std::size_t index) const {
-  return index < kept_.size() ? kept_[index] : open(files_[index]);
+void Pictures::look_ahead(Progress& progress) {
+  progress.begin("reading", Progress::Unit::pictures);
+  std::int64_t held_bytes = 0;
+  for (std::size_t i = 0; i < size(); ++i) {
+    if (held_bytes <= kHeldBytes) {
+      held_.push_back(open(name(i)));
+      const Image& image = held_.back().image;
+      held_bytes += std::int64_t{3} * image.width() * image.height();
+    } else {
+      check(name(i));
+    }
+    progress.update(static_cast<std::int64_t>(i + 1), static_cast<std::int64_t>(size()));
+  }
+  progress.end();
 }
 
-Picture Pictures::open(const std::string& file) const {
+Picture Pictures::take(std::size_t index) {
+  return index < held_.size() ? std::exchange(held_[index], {}) : open(name(index));
+}
+
+Picture Pictures::open(const std::string& name) const {
+  refuse_address(name);
   const auto start = std::chrono::steady_clock::now();
   Picture picture;
-  picture.image = during(Stage::picture, [&] { return Image::open(file, options_); });
+  picture.image = during(Stage::picture, [&] {
+    if (name != kInput) return Image::open(name, options_);
+    return Image::decode(std::as_bytes(std::span(input_)), options_, "standard input");
+  });
   picture.decode_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   return picture;
+}
+
+void Pictures::check(const std::string& name) const {
+  if (name == kInput) return;  // decoded when its turn comes, as damage behind a head is found
+  refuse_address(name);
+  during(Stage::picture, [&] { Image::check(name, options_); });
 }
 
 }  // namespace instructblip::cli

@@ -5,6 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "cli/picture_list.h"
+#include "cli/progress.h"
+#include "cli/session.h"
 #include "instructblip/image.h"
 
 namespace instructblip::cli {
@@ -14,23 +17,34 @@ struct Picture {
   double decode_ms = 0;
 };
 
-// Picture files, all of them decoded once before anything is answered: a file that is missing or
-// damaged ends the command while standard output is still empty.
+// What --image and --images-from name. Throws Failure.
+PictureList list_pictures(Session& session);
+
+// Picture files, each decoded once. Before anything is answered the first ones are decoded, as many
+// as may be held, and the heads of the others are looked at: so a file that is missing or no
+// picture ends the command while standard output is still empty, and so does one of the first that
+// is damaged. With --keep-going each is only looked at when its turn comes.
 class Pictures {
  public:
   // Throws Failure.
-  Pictures(std::vector<std::string> files, const ImageOptions& options);
+  Pictures(PictureList list, Session& session);
 
-  std::size_t size() const { return files_.size(); }
-  // Decodes again what was too much to keep.
-  Picture get(std::size_t index) const;
+  std::size_t size() const { return list_.names.size(); }
+  const std::string& name(std::size_t index) const { return list_.names[index]; }
+  bool spelled_out() const { return list_.spelled_out; }
+
+  // To be called once for each picture, in order. Throws Failure.
+  Picture take(std::size_t index);
 
  private:
-  Picture open(const std::string& file) const;
+  void look_ahead(Progress& progress);
+  Picture open(const std::string& name) const;
+  void check(const std::string& name) const;
 
-  std::vector<std::string> files_;
+  PictureList list_;
   ImageOptions options_;
-  std::vector<Picture> kept_;  // the first ones, as many as fit
+  std::string input_;          // bytes on standard input where it is one of them
+  std::vector<Picture> held_;  // the first ones, until they are taken
 };
 
 }  // namespace instructblip::cli

@@ -50,10 +50,18 @@ void Progress::begin(std::string label, Unit unit) {
   const std::lock_guard lock(mutex_);
   erase();
   label_ = std::move(label);
+  place_.clear();
   unit_ = unit;
   done_ = total_ = 0;
   since_ = std::chrono::steady_clock::now();
   active_ = true;
+}
+
+void Progress::next(std::int64_t number, std::int64_t count) {
+  const std::lock_guard lock(mutex_);
+  done_ = total_ = 0;
+  active_ = true;
+  if (count > 1) place_ = " " + std::to_string(number) + " of " + std::to_string(count);
 }
 
 void Progress::update(std::int64_t done, std::int64_t total) {
@@ -88,15 +96,16 @@ std::string Progress::line() const {
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - since_);
   const std::string elapsed = "  " + std::to_string(seconds.count()) + " s";
   if (total_ <= 0) {
-    const std::string tokens = unit_ == Unit::tokens ? std::to_string(done_) + " tokens" : "";
-    return label_ + " " + tokens + elapsed;
+    const std::string tokens = unit_ == Unit::tokens ? " " + std::to_string(done_) + " tokens" : "";
+    return label_ + place_ + tokens + elapsed;
   }
   const double share = std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0., 1.);
-  const std::string amount =
-      unit_ == Unit::bytes
-          ? megabytes(done_) + " of " + megabytes(total_) + " MB"
-          : std::to_string(done_) + " of at most " + std::to_string(total_) + " tokens";
-  return label_ + " " + bar(share) + " " + amount + elapsed;
+  std::string amount = std::to_string(done_) + " of " + std::to_string(total_) + " pictures";
+  if (unit_ == Unit::bytes) amount = megabytes(done_) + " of " + megabytes(total_) + " MB";
+  if (unit_ == Unit::tokens) {
+    amount = std::to_string(done_) + " of at most " + std::to_string(total_) + " tokens";
+  }
+  return label_ + place_ + " " + bar(share) + " " + amount + elapsed;
 }
 
 void Progress::erase() {

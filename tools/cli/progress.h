@@ -14,7 +14,7 @@ namespace instructblip::cli {
 // Draws on standard error where that is a terminal, else does nothing. Threads: any.
 class Progress {
  public:
-  enum class Unit { bytes, tokens };
+  enum class Unit { none, bytes, tokens, pictures };
 
   explicit Progress(bool wanted);
   ~Progress();
@@ -23,8 +23,10 @@ class Progress {
 
   // Starts a new line, "loading" say; nothing is drawn during its first second.
   void begin(std::string label, Unit unit);
+  // Starts the next of several things that one line is about, as "answering 3 of 40".
+  void next(std::int64_t number, std::int64_t count);
   void update(std::int64_t done, std::int64_t total);
-  // Takes the line away.
+  // Takes the line away until next().
   void end();
   // Prints `text` on standard error, above the line.
   void print(std::string_view text);
@@ -37,7 +39,7 @@ class Progress {
   const bool enabled_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::string label_;
+  std::string label_, place_;
   Unit unit_ = Unit::bytes;
   std::int64_t done_ = 0, total_ = 0;
   std::chrono::steady_clock::time_point since_;

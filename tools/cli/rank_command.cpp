@@ -1,21 +1,18 @@
 // instructblip rank: how likely given answers are.
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/json_output.h"
 #include "cli/pictures.h"
+#include "cli/requests.h"
 #include "cli/session.h"
 #include "cli/table.h"
+#include "cli/text_input.h"
 
 namespace instructblip::cli {
 namespace {
-
-std::vector<Image> images_of(const Pictures& pictures, std::size_t first, std::size_t count) {
-  std::vector<Image> images;
-  for (std::size_t i = first; i < first + count; ++i) images.push_back(pictures.get(i).image);
-  return images;
-}
 
 std::string table_of(const Ranking& ranking) {
   std::vector<std::vector<std::string>> rows = {{"probability", "score", "candidate"}};
@@ -26,34 +23,75 @@ std::string table_of(const Ranking& ranking) {
   return table(rows);
 }
 
+class Ranker {
+ public:
+  // @param headed  every table has a line in front that says what it is about
+  Ranker(Session& session, const Pipeline& pipeline, std::vector<std::string> candidates,
+         bool headed)
+      : session_(session),
+        pipeline_(pipeline),
+        candidates_(std::move(candidates)),
+        headed_(headed) {
+    session.progress.begin("ranking", Progress::Unit::none);
+  }
+
+  // Ranks the candidates for every instruction about the pictures of one request, which are encoded
+  // once. `count`: requests in all.
+  void rank(const Shown& shown, const std::vector<std::string>& instructions, std::size_t count) {
+    session_.attempt({shown.names}, [&] {
+      const ImageFeatures features =
+          during(Stage::request, [&] { return pipeline_.encode(shown.images); });
+      for (const std::string& instruction : instructions) {
+        if (session_.interrupt.requested() || session_.output.closed()) return;
+        session_.progress.next(static_cast<std::int64_t>(++asked_),
+                               static_cast<std::int64_t>(count * instructions.size()));
+        const Subject subject{shown.names, instruction};
+        session_.attempt(subject, [&] { rank_one(features, subject, instructions.size() > 1); });
+      }
+    });
+  }
+
+ private:
+  void rank_one(const ImageFeatures& features, const Subject& subject, bool several) const {
+    const Control control{.stop = session_.interrupt.token()};
+    const Ranking ranking{subject, candidates_, during(Stage::request, [&] {
+                            return pipeline_.rank(features, *subject.instruction, candidates_,
+                                                  session_.settings.rank, control);
+                          })};
+    session_.clear_line();
+    if (session_.settings.json) {
+      session_.output.write(to_json(ranking, pipeline_.info()) + "\n");
+      return;
+    }
+    const std::string instruction = several ? "\t" + on_one_line(*subject.instruction) : "";
+    const std::string heading = harmless(on_one_line(subject.pictures.front()) + instruction);
+    session_.output.write((headed_ ? heading + "\n" : "") + table_of(ranking));
+  }
+
+  Session& session_;
+  const Pipeline& pipeline_;
+  const std::vector<std::string> candidates_;
+  const bool headed_;
+  std::size_t asked_ = 0;
+};
+
 }  // namespace
 
 ExitCode rank_command(Session& session) {
   const Settings& settings = session.settings;
-  const std::string instruction = session.instruction("rank");
+  const std::vector<std::string> instructions = session.instructions("rank");
   const std::vector<std::string> candidates = texts_or_lines(settings.candidates);
-  const Pictures pictures(settings.images, settings.decode);
+  Pictures pictures(list_pictures(session), session);
   const Pipeline pipeline = session.load_pipeline();
-  const std::size_t each = pipeline.info().pictures_are_frames ? pictures.size() : 1;
+  const std::size_t each = pictures_of_a_request(pipeline, instructions, pictures.size(), "rank");
+  const bool headed = pictures.size() > each || instructions.size() > 1 || settings.keep_going ||
+                      (each == 1 && !pictures.spelled_out());
+  Ranker ranker(session, pipeline, candidates, headed);
 
   const Interrupt::Graceful graceful(session.interrupt);
-  const Control control{.stop = session.interrupt.token()};
-  session.progress.begin("ranking", Progress::Unit::tokens);
-  for (std::size_t i = 0; i < pictures.size(); i += each) {
-    const Ranking ranking{settings.images[i], candidates, during(Stage::request, [&] {
-                            return pipeline.rank(images_of(pictures, i, each), instruction,
-                                                 candidates, settings.rank, control);
-                          })};
-    session.progress.end();
-    if (settings.json) {
-      session.output.write(to_json(ranking, pipeline.info()) + "\n");
-    } else {
-      if (pictures.size() > each) session.output.write(harmless(ranking.image) + "\n");
-      session.output.write(table_of(ranking));
-    }
-    if (session.output.closed()) break;
-  }
-  return ExitCode::success;
+  return for_each_request(session, pictures, each, [&](const Shown& shown) {
+    ranker.rank(shown, instructions, pictures.size() / each);
+  });
 }
 
 }  // namespace instructblip::cli

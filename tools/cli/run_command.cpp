@@ -1,5 +1,7 @@
 // instructblip run: answers an instruction about one or more pictures.
 #include <algorithm>
+#include <chrono>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -7,25 +9,52 @@
 
 #include "cli/json_output.h"
 #include "cli/pictures.h"
+#include "cli/requests.h"
 #include "cli/session.h"
 #include "cli/table.h"
 
 namespace instructblip::cli {
 namespace {
 
+// How the text of answers is laid out.
+struct Layout {
+  bool one_line = false;      // line ends inside an answer become spaces
+  bool pictures = false;      // its line begins with the pictures,
+  bool instructions = false;  // and with the instruction
+};
+
+// A column of a line: nothing in it may end the column or the line.
+std::string column(const std::string& text) {
+  std::string out = on_one_line(text);
+  std::ranges::replace(out, '\t', ' ');
+  return out + "\t";
+}
+
+std::string columns_of(const Subject& subject, const Layout& layout) {
+  std::string pictures;
+  for (const std::string& picture : subject.pictures) {
+    pictures += (pictures.empty() ? "" : ", ") + picture;
+  }
+  return (layout.pictures ? column(pictures) : "") +
+         (layout.instructions ? column(subject.instruction.value_or("")) : "");
+}
+
 // Prints one request's answers as text: the first while it grows, each on a line of its own.
 class TextPrinter {
  public:
-  // @param one_line  line ends inside an answer become spaces
-  TextPrinter(Output& output, Progress& progress, bool one_line)
-      : output_(output), progress_(progress), one_line_(one_line) {}
+  // @param before  what every line begins with
+  TextPrinter(Session& session, std::string before, bool one_line)
+      : session_(session),
+        output_(session.output),
+        before_(std::move(before)),
+        one_line_(one_line) {}
 
   Flow piece(const TokenEvent& event) {
     // Id -1 is text that finish() prints: only there the number of answers is known.
     if (event.id < 0 || event.text.empty()) return Flow::go;
-    if (output_.is_terminal()) progress_.end();  // they would share a line
-    printed_ += event.text.size();
+    session_.clear_line();
     write(event.text);
+    printed_ += event.text.size();
     return output_.closed() ? Flow::cancel : Flow::go;
   }
 
@@ -33,20 +62,23 @@ class TextPrinter {
     one_line_ = one_line_ || generation.sequences.size() > 1;
     for (const Sequence& sequence : generation.sequences) {
       const std::string_view text = sequence.text;
-      write(text.substr(std::min(std::exchange(printed_, 0), text.size())));
+      write(text.substr(std::min(printed_, text.size())));
       output_.write("\n");
+      printed_ = 0;
     }
   }
 
  private:
   void write(std::string_view text) {
+    if (printed_ == 0) output_.write(before_);
     output_.write(one_line_ ? on_one_line(text) : std::string(text));
   }
 
+  Session& session_;
   Output& output_;
-  Progress& progress_;
+  std::string before_;
   bool one_line_;
-  std::size_t printed_ = 0;  // bytes of the first answer
+  std::size_t printed_ = 0;  // bytes of the present answer
 };
 
 std::string timing_table(const Generation& generation) {
@@ -65,47 +97,77 @@ std::string timing_table(const Generation& generation) {
        {"peak memory", std::to_string(peak_rss_bytes() / 1'000'000) + " MB", ""}});
 }
 
+// Milliseconds that were spent on pictures before generate() was called.
+struct Spent {
+  double image = 0, vision = 0;
+};
+
 class Runner {
  public:
-  Runner(Session& session, const Pipeline& pipeline, std::string instruction, bool one_line)
+  Runner(Session& session, const Pipeline& pipeline, std::vector<std::string> instructions,
+         Layout layout)
       : session_(session),
         pipeline_(pipeline),
-        instruction_(std::move(instruction)),
-        one_line_(one_line) {}
-
-  // Answers one request about pictures and prints the answer.
-  void answer(const Pictures& pictures, std::size_t first, std::size_t count) const {
-    std::vector<Image> images;
-    double decode_ms = 0;
-    for (std::size_t i = first; i < first + count; ++i) {
-      const Picture picture = pictures.get(i);
-      images.push_back(picture.image);
-      decode_ms += picture.decode_ms;
-    }
-    answer_about(std::span<const Image>(images), decode_ms);
+        instructions_(std::move(instructions)),
+        layout_(layout) {
+    session.progress.begin("answering", Progress::Unit::tokens);
   }
 
-  // The same about what was encoded before.
-  void answer(const ImageFeatures& features) const { answer_about(features, 0); }
+  // Answers every instruction about the pictures of one request. `count`: requests in all.
+  void answer(const Shown& shown, std::size_t count) {
+    if (instructions_.size() == 1) {
+      return answer_each(std::span<const Image>(shown.images), {shown.names}, count,
+                         {shown.decode_ms, 0});
+    }
+    session_.attempt({shown.names}, [&] {
+      const auto start = std::chrono::steady_clock::now();
+      const ImageFeatures features =
+          during(Stage::request, [&] { return pipeline_.encode(shown.images); });
+      const std::chrono::duration<double, std::milli> took =
+          std::chrono::steady_clock::now() - start;
+      answer_each(features, {shown.names}, count, {shown.decode_ms, took.count()});
+    });
+  }
+
+  // The same about pictures that were encoded before, in a file of that name.
+  void answer(const ImageFeatures& features, const std::string& name, std::size_t count) {
+    answer_each(features, {{name}, {}, /*are_features=*/true}, count, {});
+  }
 
  private:
-  template <typename Shown>
-  void answer_about(const Shown& shown, double decode_ms) const {
-    TextPrinter printer(session_.output, session_.progress, one_line_);
-    Generation generation = generate(shown, printer);
-    generation.timings.image += decode_ms;
-    generation.timings.total += decode_ms;
-    session_.progress.end();
+  bool ended() const { return session_.interrupt.requested() || session_.output.closed(); }
+
+  template <typename Seen>
+  void answer_each(const Seen& seen, Subject subject, std::size_t count, Spent spent) {
+    for (const std::string& instruction : instructions_) {
+      if (ended()) return;
+      session_.progress.next(static_cast<std::int64_t>(++asked_),
+                             static_cast<std::int64_t>(count * instructions_.size()));
+      subject.instruction = instruction;
+      session_.attempt(subject, [&] { answer_one(seen, subject, std::exchange(spent, {})); });
+    }
+  }
+
+  template <typename Seen>
+  void answer_one(const Seen& seen, const Subject& subject, const Spent& spent) const {
+    TextPrinter printer(session_, columns_of(subject, layout_), layout_.one_line);
+    Generation generation = generate(seen, *subject.instruction, printer);
+    generation.timings.image += spent.image;
+    generation.timings.vision += spent.vision;
+    generation.timings.total += spent.image + spent.vision;
+    session_.clear_line();
     if (session_.settings.json) {
-      session_.output.write(to_json(generation, session_.settings, pipeline_.info()) + "\n");
+      session_.output.write(to_json(generation, subject, session_.settings, pipeline_.info()) +
+                            "\n");
     } else {
       printer.finish(generation);
     }
     if (session_.settings.verbose) session_.progress.print(timing_table(generation));
   }
 
-  template <typename Shown>
-  Generation generate(const Shown& shown, TextPrinter& printer) const {
+  template <typename Seen>
+  Generation generate(const Seen& seen, const std::string& instruction,
+                      TextPrinter& printer) const {
     const Settings& settings = session_.settings;
     std::int64_t steps = 0;
     Control control;
@@ -114,25 +176,50 @@ class Runner {
       session_.progress.update(++steps, settings.generation.max_new_tokens.value_or(0));
       return settings.json ? Flow::go : printer.piece(event);
     };
-    session_.progress.begin("answering", Progress::Unit::tokens);
     return during(Stage::request, [&] {
-      return pipeline_.generate(shown, instruction_, settings.generation, control);
+      return pipeline_.generate(seen, instruction, settings.generation, control);
     });
   }
 
   Session& session_;
   const Pipeline& pipeline_;
-  std::string instruction_;
-  bool one_line_;
+  const std::vector<std::string> instructions_;
+  const Layout layout_;
+  std::size_t asked_ = 0;
 };
 
 void check_shown(const Settings& settings) {
-  if (settings.images.empty() != settings.features.empty()) return;
+  if (settings.pictures.empty() != settings.features.empty()) return;
   throw Failure(
       ExitCode::usage,
-      std::string(settings.images.empty() ? "run: --image is missing"
-                                          : "run: expected --image or --features, got both") +
+      std::string(settings.pictures.empty() ? "run: --image is missing"
+                                            : "run: expected --image or --features, got both") +
           "\n  hint: instructblip run " + std::string(find_command("run")->usage));
+}
+
+// Whether lines have to say what they are about: where there are several whose order is not plain
+// from the command line, or one may be missing.
+Layout layout_of(const Settings& settings, const Pictures& pictures, std::size_t each,
+                 std::size_t instructions) {
+  const std::size_t requests =
+      settings.features.empty() ? (pictures.size() + each - 1) / each : settings.features.size();
+  const bool apart = each == 1 || pictures.size() > each;
+  const bool unclear = !pictures.spelled_out() || settings.keep_going || instructions > 1;
+  Layout layout;
+  layout.pictures = settings.names.value_or(apart && unclear);
+  layout.instructions = settings.names.value_or(true) && instructions > 1;
+  layout.one_line = layout.pictures || requests * instructions > 1;
+  return layout;
+}
+
+ExitCode run_with_features(Session& session, const std::vector<ImageFeatures>& features,
+                           Runner& runner) {
+  for (std::size_t i = 0; i < features.size(); ++i) {
+    runner.answer(features[i], session.settings.features[i], features.size());
+    if (session.interrupt.requested()) return ExitCode::interrupted;
+    if (session.output.closed()) return ExitCode::success;
+  }
+  return session.end();
 }
 
 }  // namespace
@@ -141,29 +228,27 @@ ExitCode run_command(Session& session) {
   const Settings& settings = session.settings;
   check_shown(settings);
   during(Stage::request, [&] { validate(settings.generation); });
-  const std::string instruction = session.instruction("run");
-  const Pictures pictures(settings.images, settings.decode);
+  const std::vector<std::string> instructions = session.instructions("run");
+  Pictures pictures(list_pictures(session), session);
   std::vector<ImageFeatures> features;
   for (const std::string& file : settings.features) {
     features.push_back(during(Stage::picture, [&] { return ImageFeatures::load(file); }));
   }
   const Pipeline pipeline = session.load_pipeline();
-  const std::size_t each = pipeline.info().pictures_are_frames ? pictures.size() : 1;
-  const Runner runner(session, pipeline, instruction,
-                      pictures.size() > each || features.size() > 1);
+  std::size_t each = 1;
+  if (features.empty()) {
+    each = pictures_of_a_request(pipeline, instructions, pictures.size(), "run");
+  } else {
+    marks_of(pipeline, instructions, "run");  // their number is that of a file's own pictures
+  }
+  Runner runner(session, pipeline, instructions,
+                layout_of(settings, pictures, each, instructions.size()));
 
   const Interrupt::Graceful graceful(session.interrupt);
-  const std::size_t count = features.empty() ? pictures.size() : features.size();
-  for (std::size_t i = 0; i < count; i += features.empty() ? each : 1) {
-    if (features.empty()) {
-      runner.answer(pictures, i, each);
-    } else {
-      runner.answer(features[i]);
-    }
-    if (session.interrupt.requested()) return ExitCode::interrupted;
-    if (session.output.closed()) break;
-  }
-  return ExitCode::success;
+  if (!features.empty()) return run_with_features(session, features, runner);
+  return for_each_request(session, pictures, each, [&](const Shown& shown) {
+    runner.answer(shown, pictures.size() / each);
+  });
 }
 
 }  // namespace instructblip::cli

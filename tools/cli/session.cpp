@@ -1,56 +1,24 @@
 #include "cli/session.h"
 
-#include <unistd.h>
-
-#include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "cli/failure.h"
+#include "cli/text_input.h"
 #include "instructblip/log.h"
 
 namespace instructblip::cli {
 namespace {
 
-constexpr std::size_t kInputBytes = 1 << 20;  // what the library takes for a text at most
-
 std::string_view prefix(LogLevel level) {
   return level == LogLevel::warning ? "warning: " : "info: ";
 }
 
-std::string read_input() {
-  std::string text;
-  std::array<char, 65536> buffer;
-  for (;;) {
-    const ssize_t count = ::read(STDIN_FILENO, buffer.data(), buffer.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) {
-      throw Failure(ExitCode::usage,
-                    std::string("standard input cannot be read: ") + std::strerror(errno));
-    }
-    if (count == 0) break;
-    text.append(buffer.data(), static_cast<std::size_t>(count));
-    if (text.size() > kInputBytes + 2) {
-      throw Failure(ExitCode::usage, "standard input: expected a text of at most " +
-                                         std::to_string(kInputBytes) + " bytes, got more");
-    }
+// A hint is a line of its own where there is room for it.
+std::string flat(std::string message) {
+  for (std::size_t at = 0; (at = message.find("\n  ", at)) != std::string::npos;) {
+    message.replace(at, 3, "; ");
   }
-  if (text.ends_with('\n')) text.pop_back();
-  if (text.ends_with('\r')) text.pop_back();
-  return text;
-}
-
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    lines.push_back(text.substr(begin, end - begin));
-    if (lines.back().ends_with('\r')) lines.back().pop_back();
-    begin = end + 1;
-  }
-  return lines;
+  return on_one_line(message);
 }
 
 LoadOptions without_weights(LoadOptions options) {
@@ -64,11 +32,14 @@ LoadOptions without_weights(LoadOptions options) {
 Session::Session(Settings settings_of_command, Interrupt& interrupt_of_process)
     : settings(std::move(settings_of_command)),
       interrupt(interrupt_of_process),
-      progress(!settings.quiet && !settings.json) {
+      progress(!settings.quiet && !(settings.json && output.is_terminal())) {
   if (settings.quiet) return;
   set_log_sink([this](LogLevel level, std::string_view message) {
-    if (level != LogLevel::warning && !settings.verbose) return;
-    progress.print(std::string(prefix(level)) + std::string(message) + "\n");
+    if (level == LogLevel::warning) {
+      warn(std::string(message));
+    } else if (settings.verbose) {
+      progress.print(std::string(prefix(level)) + std::string(message) + "\n");
+    }
   });
 }
 
@@ -97,28 +68,44 @@ Model Session::load(LoadOptions options) {
 template Pipeline Session::load<Pipeline>(LoadOptions options);
 template ImageTextMatcher Session::load<ImageTextMatcher>(LoadOptions options);
 
-std::string Session::instruction(const std::string& command) {
-  if (settings.instruction) return text_or_input(*settings.instruction);
+std::vector<std::string> Session::instructions(const std::string& command) {
+  std::vector<std::string> all;
+  for (const std::string& instruction : settings.instructions) {
+    all.push_back(text_or_input(instruction));
+  }
+  if (!all.empty()) return all;
   if (load_description().info().needs_instruction) {
     throw Failure(ExitCode::usage, command +
                                        ": --instruction is missing: only BLIP-2 describes a "
                                        "picture without one");
   }
-  return {};
+  return {""};
 }
 
-std::string text_or_input(const std::string& text) { return text == "-" ? read_input() : text; }
-
-std::vector<std::string> texts_or_lines(const std::vector<std::string>& texts) {
-  std::vector<std::string> all;
-  for (const std::string& text : texts) {
-    if (text != "-") {
-      all.push_back(text);
-      continue;
-    }
-    for (std::string& line : lines_of(read_input())) all.push_back(std::move(line));
+void Session::warn(const std::string& message) {
+  if (settings.quiet) return;
+  {
+    const std::lock_guard lock(said_mutex_);
+    if (!said_.insert(message).second) return;
   }
-  return all;
+  progress.print(std::string(prefix(LogLevel::warning)) + message + "\n");
 }
+
+// Of a picture, or of an instruction about it: texts and options alone have been checked before.
+bool Session::passes_over(const Failure& failure) const {
+  return settings.keep_going &&
+         (failure.code() == ExitCode::image || failure.code() == ExitCode::usage);
+}
+
+void Session::report(const Failure& failure, const Subject& subject) {
+  passed_over_ = true;
+  const std::string what = failure.what();
+  const bool named = what.find(subject.pictures.front()) != std::string::npos;
+  const std::string message = (named ? "" : subject.pictures.front() + ": ") + what;
+  progress.print("error: " + harmless(flat(message)) + "\n");
+  if (settings.json) output.write(to_json(failure, message, subject) + "\n");
+}
+
+ExitCode Session::end() const { return passed_over_ ? ExitCode::partial : ExitCode::success; }
 
 }  // namespace instructblip::cli

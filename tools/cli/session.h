@@ -1,11 +1,15 @@
 // What every command works with.
 #pragma once
 
+#include <mutex>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/failure.h"
 #include "cli/interrupt.h"
+#include "cli/json_output.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/progress.h"
@@ -28,10 +32,35 @@ class Session {
   // For commands that compute nothing: no weights are read, and a picture size that is not the
   // encoder's is no error.
   Pipeline load_description();
-  // What --instruction says: an empty one is one; none at all has to be allowed by the model.
-  std::string instruction(const std::string& command);
+  // What --instruction says, one at least: an empty one is one; none at all has to be allowed by
+  // the model.
+  std::vector<std::string> instructions(const std::string& command);
   // The same of any checkpoint, those for retrieval too.
   ModelInfo describe();
+
+  // On standard error, unless the command is to be quiet; the same one once.
+  void warn(const std::string& message);
+
+  // Takes the progress line away where an answer would share it.
+  void clear_line() {
+    if (output.is_terminal()) progress.end();
+  }
+
+  // Does what concerns `subject`. With --keep-going a Failure that is due to its pictures does not
+  // end the command: it is told on standard error and by --json, and false is returned.
+  template <typename Work>
+  bool attempt(const Subject& subject, Work&& work) {
+    try {
+      std::forward<Work>(work)();
+      return true;
+    } catch (const Failure& failure) {
+      if (!passes_over(failure)) throw;
+      report(failure, subject);
+      return false;
+    }
+  }
+  // How the command ends that has come to its end.
+  ExitCode end() const;
 
   const Settings settings;
   Interrupt& interrupt;
@@ -41,12 +70,14 @@ class Session {
  private:
   template <typename Model>
   Model load(LoadOptions options);
-};
 
-// `text`, or what stands on standard input where it is "-", without one final line end.
-std::string text_or_input(const std::string& text);
-// `texts`, with the lines of standard input in place of "-".
-std::vector<std::string> texts_or_lines(const std::vector<std::string>& texts);
+  bool passes_over(const Failure& failure) const;
+  void report(const Failure& failure, const Subject& subject);
+
+  std::mutex said_mutex_;
+  std::set<std::string> said_;  // warnings: a thousand requests give the same one
+  bool passed_over_ = false;
+};
 
 ExitCode run_command(Session& session);
 ExitCode match_command(Session& session);

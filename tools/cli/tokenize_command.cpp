@@ -1,6 +1,7 @@
 // instructblip tokenize: the ids of a text.
 #include "cli/json_output.h"
 #include "cli/session.h"
+#include "cli/text_input.h"
 
 namespace instructblip::cli {
 namespace {

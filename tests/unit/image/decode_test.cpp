@@ -74,14 +74,12 @@ TEST(Decode, AHeadIsRefusedAsTheWholePictureWouldBe) {
     return std::string("nothing was thrown");
   };
   const auto expect_same = [&](const std::filesystem::path& file, const ImageOptions& options) {
-    const std::string refused = message(file, options, [](const auto& name, const auto& how) {
-      Image::open(name, how);
-    });
+    const std::string refused =
+        message(file, options, [](const auto& name, const auto& how) { Image::open(name, how); });
     EXPECT_NE(refused, "nothing was thrown") << file;
-    EXPECT_EQ(message(file, options, [](const auto& name, const auto& how) {
-                Image::check(name, how);
-              }),
-              refused);
+    EXPECT_EQ(
+        message(file, options, [](const auto& name, const auto& how) { Image::check(name, how); }),
+        refused);
   };
   for (const char* name : {"words.jpg", "none.png", "missing.png", "."}) {
     expect_same(folder / name, {});

@@ -1,0 +1,32 @@
+// Which pictures are meant: from --image and --images-from to names of files.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace instructblip::cli {
+
+// The value of one --image or --images-from.
+struct PictureSource {
+  enum class Kind { picture, list };
+  Kind kind;
+  std::string value;
+};
+
+struct PictureList {
+  std::vector<std::string> names;  // "-" stands for standard input
+  // Whether every picture has an --image of its own: the order of the others is not on the command
+  // line.
+  bool spelled_out = true;
+};
+
+// A folder stands for the files in it that are named as pictures, those of its folders left out, in
+// the order of the bytes of their names; what else is in it is told to `warn`. Lines of a list name
+// pictures and folders, relative to the working directory as those of --image; empty ones are
+// skipped. Throws Failure: usage for a list, image for a folder that cannot be read or has no
+// picture.
+PictureList list_pictures(const std::vector<PictureSource>& sources,
+                          const std::function<void(const std::string&)>& warn);
+
+}  // namespace instructblip::cli

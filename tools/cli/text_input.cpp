@@ -1,0 +1,109 @@
+#include "cli/text_input.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "cli/arguments.h"
+#include "cli/failure.h"
+
+namespace instructblip::cli {
+namespace {
+
+constexpr std::size_t kTextBytes = 1 << 20;  // what the library takes for a text at most
+constexpr std::size_t kListBytes = 64 << 20;
+constexpr std::string_view kStandardInput = "standard input";
+
+[[noreturn]] void fail(const std::string& where, const std::string& what) {
+  throw Failure(ExitCode::usage, where + ": " + what);
+}
+
+std::string read_all(int descriptor, std::size_t most, const std::string& where) {
+  std::string bytes;
+  std::array<char, 65536> buffer;
+  for (;;) {
+    const ssize_t count = ::read(descriptor, buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail(where, std::string("cannot be read: ") + std::strerror(errno));
+    if (count == 0) return bytes;
+    bytes.append(buffer.data(), static_cast<std::size_t>(count));
+    if (bytes.size() > most) {
+      fail(where, "expected at most " + std::to_string(most) + " bytes, got more");
+    }
+  }
+}
+
+// What editors and shells put around the same text: a mark in front, two bytes for a line end.
+std::string plain(std::string bytes, const std::string& where) {
+  if (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF")) {
+    fail(where, "expected UTF-8, got UTF-16\n  hint: save it as UTF-8");
+  }
+  constexpr std::string_view kMark = "\xEF\xBB\xBF";
+  std::size_t kept = 0;
+  for (std::size_t at = bytes.starts_with(kMark) ? kMark.size() : 0; at < bytes.size(); ++at) {
+    const bool windows = bytes[at] == '\r' && at + 1 < bytes.size() && bytes[at + 1] == '\n';
+    if (!windows) bytes[kept++] = bytes[at];
+  }
+  bytes.resize(kept);
+  if (bytes.ends_with('\n')) bytes.pop_back();
+  return bytes;
+}
+
+std::string text_from_input() {
+  const std::string where(kStandardInput);
+  return plain(read_all(STDIN_FILENO, kTextBytes + 2, where), where);
+}
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> lines;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    lines.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return lines;
+}
+
+}  // namespace
+
+std::string read_standard_input(std::size_t most) {
+  return read_all(STDIN_FILENO, most, std::string(kStandardInput));
+}
+
+std::string text_or_input(const std::string& text) {
+  return text == "-" ? text_from_input() : text;
+}
+
+std::vector<std::string> texts_or_lines(const std::vector<std::string>& texts) {
+  std::vector<std::string> all;
+  for (const std::string& text : texts) {
+    if (text != "-") {
+      all.push_back(text);
+      continue;
+    }
+    for (std::string& line : split(text_from_input())) all.push_back(std::move(line));
+  }
+  return all;
+}
+
+std::vector<std::string> lines_of(const std::string& file) {
+  if (file == "-") {
+    const std::string where(kStandardInput);
+    return split(plain(read_all(STDIN_FILENO, kListBytes, where), where));
+  }
+  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) fail(file, std::string("cannot be opened: ") + std::strerror(errno));
+  struct Closer {
+    int descriptor;
+    ~Closer() { ::close(descriptor); }
+  } const closer{descriptor};
+  return split(plain(read_all(descriptor, kListBytes, file), file));
+}
+
+}  // namespace instructblip::cli

@@ -1,0 +1,24 @@
+// Texts and lines from standard input and from files, as other programs write them.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace instructblip::cli {
+
+// Standard input to its end, byte for byte. Throws Failure(usage): it cannot be read or has more
+// than `most` bytes.
+std::string read_standard_input(std::size_t most);
+
+// All readers below take UTF-8 with or without its mark at the beginning and with line ends of
+// Unix or Windows. They throw Failure(usage) where a file cannot be read, is too long or UTF-16.
+
+// `text`, or what stands on standard input where it is "-", without one final line end.
+std::string text_or_input(const std::string& text);
+// `texts`, with the lines of standard input in place of "-".
+std::vector<std::string> texts_or_lines(const std::vector<std::string>& texts);
+// The lines of `file`, or of standard input where it is "-". Pipes are read too.
+std::vector<std::string> lines_of(const std::string& file);
+
+}  // namespace instructblip::cli
