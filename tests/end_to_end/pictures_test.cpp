@@ -91,6 +91,7 @@ TEST_F(FolderTest, ABrokenPictureEndsTheCommandBeforeTheFirstAnswer) {
     EXPECT_EQ(finished.exit_code, 6);
     EXPECT_EQ(finished.out, "");
     EXPECT_TRUE(finished.err.starts_with("error: " + file("b.jpg"))) << finished.err;
+    EXPECT_NE(finished.err.find("hint: with --keep-going"), std::string::npos) << finished.err;
   }
 }
 

@@ -31,6 +31,7 @@ struct Settings {
   ConvertOptions convert;
   ImageOptions decode;
   bool keep_going = false;
+  bool may_keep_going = false;  // the command has that option
   std::optional<bool> names;
   bool json = false;
   bool tensors = false;

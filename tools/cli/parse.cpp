@@ -130,6 +130,8 @@ Invocation parse_command(const CommandRow& command, std::span<const std::string>
     last = read_option(arguments, at, command, invocation.settings).name;
     given.insert(last);
   }
+  invocation.settings.may_keep_going =
+      std::ranges::find(command.options, "keep-going") != command.options.end();
   if (given.contains("images-from")) given.insert("image");
   settle(invocation.settings, given);
   check_standard_input(invocation.settings);

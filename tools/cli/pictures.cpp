@@ -47,7 +47,11 @@ Pictures::Pictures(PictureList list, Session& session)
   if (std::ranges::find(list_.names, kInput) != list_.names.end()) {
     input_ = read_picture_from_input();
   }
-  if (!session.settings.keep_going) look_ahead(session.progress);
+  if (session.settings.keep_going) return;
+  if (size() > 1 && session.settings.may_keep_going) {
+    way_on_ = "\n  hint: with --keep-going a picture that cannot be read does not end the command";
+  }
+  look_ahead(session.progress);
 }
 
 void Pictures::look_ahead(Progress& progress) {
@@ -70,23 +74,37 @@ Picture Pictures::take(std::size_t index) {
   return index < held_.size() ? std::exchange(held_[index], {}) : open(name(index));
 }
 
+template <typename Work>
+auto Pictures::reading(Work&& work) const {
+  try {
+    return during(Stage::picture, std::forward<Work>(work));
+  } catch (const Failure& failure) {
+    const std::string message = failure.what();
+    const bool hinted = message.find("\n  hint: ") != std::string::npos;
+    if (failure.code() != ExitCode::image || hinted) throw;
+    throw Failure(failure.code(), message + way_on_);
+  }
+}
+
 Picture Pictures::open(const std::string& name) const {
-  refuse_address(name);
   const auto start = std::chrono::steady_clock::now();
   Picture picture;
-  picture.image = during(Stage::picture, [&] {
-    if (name != kInput) return Image::open(name, options_);
-    return Image::decode(std::as_bytes(std::span(input_)), options_, "standard input");
-  });
+  picture.image = reading([&] { return decode(name); });
   picture.decode_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   return picture;
 }
 
+Image Pictures::decode(const std::string& name) const {
+  refuse_address(name);
+  if (name != kInput) return Image::open(name, options_);
+  return Image::decode(std::as_bytes(std::span(input_)), options_, "standard input");
+}
+
 void Pictures::check(const std::string& name) const {
   if (name == kInput) return;  // decoded when its turn comes, as damage behind a head is found
   refuse_address(name);
-  during(Stage::picture, [&] { Image::check(name, options_); });
+  reading([&] { Image::check(name, options_); });
 }
 
 }  // namespace instructblip::cli

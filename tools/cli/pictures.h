@@ -39,10 +39,15 @@ class Pictures {
  private:
   void look_ahead(Progress& progress);
   Picture open(const std::string& name) const;
+  Image decode(const std::string& name) const;
   void check(const std::string& name) const;
+  // Does `work` about a picture; what is wrong with it leaves as a Failure that says how to go on.
+  template <typename Work>
+  auto reading(Work&& work) const;
 
   PictureList list_;
   ImageOptions options_;
+  std::string way_on_;         // a hint
   std::string input_;          // bytes on standard input where it is one of them
   std::vector<Picture> held_;  // the first ones, until they are taken
 };

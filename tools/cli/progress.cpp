@@ -96,8 +96,11 @@ std::string Progress::line() const {
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - since_);
   const std::string elapsed = "  " + std::to_string(seconds.count()) + " s";
   if (total_ <= 0) {
-    const std::string tokens = unit_ == Unit::tokens ? " " + std::to_string(done_) + " tokens" : "";
-    return label_ + place_ + tokens + elapsed;
+    std::string text = label_ + place_;
+    if (unit_ == Unit::tokens) {
+      text += (place_.empty() ? " " : ", ") + std::to_string(done_) + " tokens";
+    }
+    return text + elapsed;
   }
   const double share = std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0., 1.);
   std::string amount = std::to_string(done_) + " of " + std::to_string(total_) + " pictures";
