@@ -176,6 +176,17 @@ TEST(Folders, OfFramesAreOneRequest) {
   EXPECT_EQ(answer["images"].size(), want["images"].size());
   EXPECT_EQ(answer["image"], answer["images"][0]);
   EXPECT_EQ(call(ask).out, want["sequences"][0]["text"].get<std::string>() + "\n");
+  EXPECT_EQ(call(ask).err, "");
+  fs::copy_file(image("coffee.jpg"), folder / "frame10.png");
+  EXPECT_NE(call(ask).err.find("frame10.png before frame2.png; give their numbers the same width"),
+            std::string::npos);
+}
+
+TEST(ManyPictures, GetAWarningOnce) {
+  const Finished finished =
+      call(about({image("coffee.jpg"), image("rocket.jpg")}, {"--temperature", "0.5"}));
+  EXPECT_EQ(finished.exit_code, 0);
+  EXPECT_EQ(std::ranges::count(finished.err, '\n'), 1) << finished.err;
 }
 
 TEST(Lists, AreReadAsOtherProgramsWriteThem) {

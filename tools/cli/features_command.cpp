@@ -41,6 +41,7 @@ ExitCode features_command(Session& session) {
   const std::optional<std::string> instruction = instruction_of(settings);
   PictureList list = list_pictures(session);
   check_count(session, list.names.size(), instruction);
+  warn_of_order(session, list, list.names.size());
   Pictures pictures(std::move(list), session);
   const Pipeline pipeline = session.load_pipeline();
   const std::optional<Shown> shown = take(session, pictures, 0, pictures.size());

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <filesystem>
+#include <iterator>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -63,6 +64,29 @@ Folder read_folder(const std::string& name) {
   return folder;
 }
 
+// The digits of `name` that the byte at `at` belongs to or follows, without zeros in front.
+std::string number_at(const std::string& name, std::size_t at) {
+  const auto is_digit = [&](std::size_t i) { return name[i] >= '0' && name[i] <= '9'; };
+  while (at > 0 && is_digit(at - 1)) --at;
+  while (at + 1 < name.size() && name[at] == '0' && is_digit(at + 1)) ++at;
+  std::size_t end = at;
+  while (end < name.size() && is_digit(end)) ++end;
+  return name.substr(at, end - at);
+}
+
+// "10.png" and "2.png", in which the numbers fall though the names rise.
+bool number_falls(const std::string& first, const std::string& second) {
+  const auto differ = std::ranges::mismatch(first, second);
+  const auto at = static_cast<std::size_t>(differ.in1 - first.begin());
+  const std::string a = number_at(first, at), b = number_at(second, at);
+  return !a.empty() && !b.empty() && (a.size() != b.size() ? a.size() > b.size() : a > b);
+}
+
+std::string falling_numbers(const std::vector<std::string>& names) {
+  const auto falls = std::ranges::adjacent_find(names, number_falls);
+  return falls == names.end() ? "" : *falls + " before " + *std::next(falls);
+}
+
 std::string passed_over(const Folder& folder) {
   std::string out;
   if (!folder.files.empty()) out = counted(folder.files, "file") + " not named as a picture";
@@ -80,6 +104,7 @@ void add_folder(const std::string& name, PictureList& list,
                                        "\n  hint: pictures are told by the ends of their names, "
                                        "such as .jpg; --images-from takes any name");
   }
+  if (list.falling_numbers.empty()) list.falling_numbers = falling_numbers(folder.pictures);
   if (!others.empty()) warn(name + ": passed over " + others);
   for (const std::string& picture : folder.pictures) list.names.push_back(fs::path(name) / picture);
 }

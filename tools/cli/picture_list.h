@@ -19,6 +19,8 @@ struct PictureList {
   // Whether every picture has an --image of its own: the order of the others is not on the command
   // line.
   bool spelled_out = true;
+  // "10.png before 2.png" where numbers in the names of a folder fall from one to the next.
+  std::string falling_numbers;
 };
 
 // A folder stands for the files in it that are named as pictures, those of its folders left out, in

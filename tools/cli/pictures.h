@@ -31,7 +31,7 @@ class Pictures {
 
   std::size_t size() const { return list_.names.size(); }
   const std::string& name(std::size_t index) const { return list_.names[index]; }
-  bool spelled_out() const { return list_.spelled_out; }
+  const PictureList& list() const { return list_; }
 
   // To be called once for each picture, in order. Throws Failure.
   Picture take(std::size_t index);

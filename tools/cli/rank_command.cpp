@@ -84,8 +84,9 @@ ExitCode rank_command(Session& session) {
   Pictures pictures(list_pictures(session), session);
   const Pipeline pipeline = session.load_pipeline();
   const std::size_t each = pictures_of_a_request(pipeline, instructions, pictures.size(), "rank");
+  warn_of_order(session, pictures.list(), each);
   const bool headed = pictures.size() > each || instructions.size() > 1 || settings.keep_going ||
-                      (each == 1 && !pictures.spelled_out());
+                      (each == 1 && !pictures.list().spelled_out);
   Ranker ranker(session, pipeline, candidates, headed);
 
   const Interrupt::Graceful graceful(session.interrupt);

@@ -36,6 +36,12 @@ std::size_t pictures_of_a_request(const Pipeline& pipeline,
                  "several <image>; ask about others in commands of their own"));
 }
 
+void warn_of_order(Session& session, const PictureList& list, std::size_t pictures_of_a_request) {
+  if (pictures_of_a_request < 2 || list.falling_numbers.empty()) return;
+  session.warn("the pictures of a folder are taken in the order of the bytes of their names, " +
+               list.falling_numbers + "; give their numbers the same width to have them in order");
+}
+
 std::optional<Shown> take(Session& session, Pictures& pictures, std::size_t first,
                           std::size_t count) {
   Shown shown;

@@ -31,6 +31,9 @@ std::size_t pictures_of_a_request(const Pipeline& pipeline,
                                   const std::vector<std::string>& instructions,
                                   std::size_t pictures, const std::string& command);
 
+// Warns where the pictures of one request come from a folder in an order that may not be meant.
+void warn_of_order(Session& session, const PictureList& list, std::size_t pictures_of_a_request);
+
 // The pictures from `first` on, `count` of them; none where they were passed over.
 std::optional<Shown> take(Session& session, Pictures& pictures, std::size_t first,
                           std::size_t count);

@@ -204,7 +204,7 @@ Layout layout_of(const Settings& settings, const Pictures& pictures, std::size_t
   const std::size_t requests =
       settings.features.empty() ? (pictures.size() + each - 1) / each : settings.features.size();
   const bool apart = each == 1 || pictures.size() > each;
-  const bool unclear = !pictures.spelled_out() || settings.keep_going || instructions > 1;
+  const bool unclear = !pictures.list().spelled_out || settings.keep_going || instructions > 1;
   Layout layout;
   layout.pictures = settings.names.value_or(apart && unclear);
   layout.instructions = settings.names.value_or(true) && instructions > 1;
@@ -241,6 +241,7 @@ ExitCode run_command(Session& session) {
   } else {
     marks_of(pipeline, instructions, "run");  // their number is that of a file's own pictures
   }
+  warn_of_order(session, pictures.list(), each);
   Runner runner(session, pipeline, instructions,
                 layout_of(settings, pictures, each, instructions.size()));
 

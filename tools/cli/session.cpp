@@ -100,8 +100,9 @@ bool Session::passes_over(const Failure& failure) const {
 void Session::report(const Failure& failure, const Subject& subject) {
   passed_over_ = true;
   const std::string what = failure.what();
-  const bool named = what.find(subject.pictures.front()) != std::string::npos;
-  const std::string message = (named ? "" : subject.pictures.front() + ": ") + what;
+  const std::string& first = subject.pictures.front();
+  const std::string name = first == "-" ? "standard input" : first;
+  const std::string message = what.find(name) == std::string::npos ? name + ": " + what : what;
   progress.print("error: " + harmless(flat(message)) + "\n");
   if (settings.json) output.write(to_json(failure, message, subject) + "\n");
 }
