@@ -18,8 +18,11 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kQFormerTokenizer = "qformer_tokenizer";
 
-// Settings and vocabularies: *.json, spiece.model, merges.txt, chat_template.jinja.
+// Settings and vocabularies: *.json, spiece.model, merges.txt, chat_template.jinja. Not an
+// adapter's config: what is written has the adapter merged, and would be taken for what is still
+// without it.
 bool is_companion(const std::string& name) {
+  if (name == "adapter_config.json" || name == "trainer_state.json") return false;
   constexpr std::array<std::string_view, 4> kEnds = {".json", ".model", ".txt", ".jinja"};
   const auto ends = [&](std::string_view end) { return name.ends_with(end); };
   if (name.ends_with(".index.json")) return false;

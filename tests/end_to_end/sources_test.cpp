@@ -62,6 +62,18 @@ TEST(Sources, ThatDoNotFitAreAnErrorOfTheModel) {
   }
 }
 
+// A folder that a training has left is named, with what to do, before anything is answered.
+TEST(Sources, OfATrainingAreNamed) {
+  const TempDirectory directory;
+  fs::create_directory(directory / "global_step500");
+  for (const char* option : {"--overlay", "--language-model"}) {
+    const Finished finished = call(ask({option, directory.path()}));
+    EXPECT_EQ(finished.exit_code, 5) << finished.err;
+    EXPECT_EQ(finished.out, "");
+    EXPECT_NE(finished.err.find("zero_to_fp32.py"), std::string::npos) << finished.err;
+  }
+}
+
 TEST(Convert, WritesADirectoryThatAnswersAlike) {
   const TempDirectory directory;
   const std::string output = directory / "whole";

@@ -12,7 +12,7 @@
 #include "checkpoint/tensor_store.h"
 #include "golden/checkpoint_parts.h"
 #include "golden/golden_requests.h"
-#include "instructblip/log.h"
+#include "instructblip/checkpoint.h"
 #include "support/expect_error.h"
 #include "support/lavis_names.h"
 #include "support/temp_directory.h"
@@ -188,6 +188,9 @@ TEST(UnmergedAdapter, IsMergedWithTheScaleOfItsConfig) {
   EXPECT_NE(message.find("lora_alpha and r are not in the weights"), std::string::npos) << message;
   fs::copy(state.config(), checkpoint);
   state.expect_answers_of_the_adapter(Pipeline::load(checkpoint));
+  // What is written of it has the adapter in it, and no config of one beside it.
+  convert(checkpoint, state.parts().directory() / "written");
+  state.expect_answers_of_the_adapter(Pipeline::load(state.parts().directory() / "written"));
   // Merged once, and no second time.
   LoadOptions options;
   options.adapters = {checkpoint};
@@ -369,14 +372,16 @@ TEST(UnknownNames, AreShownBesideThoseThatAreMissing) {
 TEST(UngatheredWeights, AreNamed) {
   const Parts parts("t5_2024");
   Tensors tensors = stored_as("t5_2024", [](const std::string& name) { return name; });
-  for (SavedTensor& tensor : tensors) {
-    if (tensor.name.find("decoder") == std::string::npos) continue;
-    tensor.shape = {0};
-    tensor.bytes.clear();
+  for (const char* part : {"decoder", "vision_model"}) {
+    for (SavedTensor& tensor : tensors) {
+      if (tensor.name.find(part) == std::string::npos) continue;
+      tensor.shape = {0};
+      tensor.bytes.clear();
+    }
+    write_as_safetensors(parts.checkpoint() / "model.safetensors", tensors);
+    expect_error(ErrorCode::bad_model, "zero_to_fp32.py",
+                 [&] { Pipeline::load(parts.checkpoint()); });
   }
-  write_as_safetensors(parts.checkpoint() / "model.safetensors", tensors);
-  expect_error(ErrorCode::bad_model, "zero_to_fp32.py",
-               [&] { Pipeline::load(parts.checkpoint()); });
 }
 
 }  // namespace
