@@ -263,7 +263,7 @@ TEST(AdapterErrors, TellFilesThatAreNone) {
                [] { Pipeline::load(kAdapters / "t5_whole"); });
   options.adapters.clear();
   options.overlays = {kAdapters / "t5_whole"};
-  expect_error(ErrorCode::bad_model, "give it as an adapter (--lora)",
+  expect_error(ErrorCode::bad_model, "and this one as an adapter (--lora)",
                [&] { Pipeline::load(kCheckpoints / "t5_2024", options); });
   options.overlays.clear();
   options.language_model = kAdapters / "t5_whole";
