@@ -84,15 +84,27 @@ void check_shards_are_there(const fs::path& directory, const std::vector<std::st
                            : "the download has not ended: start it once more");
 }
 
-// As in a folder of the hub's cache that was copied without what its links lead to.
-void check_link(const fs::path& file) {
+// Before it is opened: a link to nothing, as in a folder of the hub's cache that was copied without
+// what its links lead to; a folder of a file's name, as DeepSpeed and its zero_to_fp32.py write
+// them.
+void check_is_file(const fs::path& file) {
   std::error_code error;
+  const std::string name = printable(file.string());
+  if (fs::is_directory(file, error)) {
+    const FolderKind kind = kind_of_folder(file);
+    const bool has_weights = kind.what.empty() && TensorStore::has_weights(file);
+    throw Error(
+        ErrorCode::bad_model,
+        name + ": expected a regular file, got a directory" +
+            (kind.what.empty() ? "" : " (" + kind.what + ")"),
+        has_weights ? "there are weights in it: lay it over the model (--overlay)" : kind.hint);
+  }
   if (fs::exists(file, error) || error || !fs::is_symlink(file, error)) return;
   const fs::path target = fs::read_symlink(file, error);
-  throw Error(ErrorCode::not_found,
-              printable(file.string()) + ": No such file: a link to " + quote(target.string()) +
-                  ", where there is nothing",
-              "its download has not ended, or the link was copied without its file");
+  throw Error(
+      ErrorCode::not_found,
+      name + ": No such file: a link to " + quote(target.string()) + ", where there is nothing",
+      "its download has not ended, or the link was copied without its file");
 }
 
 // What looks whole and is not.
@@ -185,7 +197,7 @@ struct TensorStore::Impl {
 
   void add(const fs::path& directory, const std::string& name, MappedFile::Access access) {
     const fs::path path = directory / name;
-    check_link(path);
+    check_is_file(path);
     if (access == MappedFile::Access::copy) {
       // A damaged file is refused before its bytes take memory.
       const MappedFile map(path, MappedFile::Access::map, ErrorCode::bad_model);

@@ -365,6 +365,12 @@ TorchFile read_torch_file(std::span<const std::byte> file, const std::string& na
       tensors.erase(pickle.text(key));
     }
   }
+  if (pickle.items(dictionary).empty()) {
+    throw Error(
+        ErrorCode::bad_model, printable(name) + ": no tensors in the dictionary, it is empty",
+        "what was to be saved had been lost: save it once more; with DeepSpeed's stage 3 its "
+        "parts have to be gathered before");
+  }
   if (tensors.empty()) fail_file(name, "no tensors in the dictionary");
   TorchFile out;
   TensorReader reader(content.members, name, limits::kReorderedFiles * std::ssize(file));

@@ -191,6 +191,24 @@ TEST(FolderContents, AFileWhoseDownloadGoesOnIsNotRead) {
   }
 }
 
+// Lightning's DeepSpeed strategy, and the zero_to_fp32.py of today.
+TEST(FolderContents, AFolderOfAFilesNameIsNamedAsWhatItIs) {
+  const TempDirectory directory;
+  fs::create_directories(directory / "epoch=3.ckpt/checkpoint");
+  directory.write("epoch=3.ckpt/zero_to_fp32.py", "");
+  const std::string message =
+      expect_error(ErrorCode::bad_model,
+                   "epoch=3.ckpt: expected a regular file, got a directory (shards of Deep",
+                   [&] { TensorStore::open(directory.path()); });
+  EXPECT_NE(message.find("zero_to_fp32.py"), std::string::npos) << message;
+  fs::create_directory(directory / "pytorch_model.bin");
+  directory.write("pytorch_model.bin/model.safetensors", safetensors_of({{"x", {1}}}));
+  const std::string of_output =
+      expect_error(ErrorCode::bad_model, "pytorch_model.bin: expected a regular file",
+                   [&] { TensorStore::open(directory.path()); });
+  EXPECT_NE(of_output.find("lay it over the model (--overlay)"), std::string::npos) << of_output;
+}
+
 TEST(FolderContents, AnEmptyFileIsNamedAsOne) {
   for (const char* name : {"model.safetensors", "pytorch_model.bin", "only.ckpt"}) {
     const TempDirectory directory;
