@@ -38,7 +38,7 @@ needs_torch() {
 wanted_packages() {
   echo g++ cmake ninja-build pkg-config nlohmann-json3-dev libgtest-dev
   if [[ ${INSTRUCTBLIP_WITH_OPENCV:-ON} != OFF ]]; then
-    echo libopencv-dev libgif-dev libjpeg-dev libpng-dev libtiff-dev
+    echo libopencv-dev libgif-dev libjpeg-dev libopenjp2-7-dev libpng-dev libtiff-dev
   fi
   # Python fetches the wheels and is not needed afterwards.
   if needs_torch && [[ -z ${INSTRUCTBLIP_DEPS_MIRROR:-} && -z $(find_python_with_pip) ]]; then

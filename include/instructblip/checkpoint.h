@@ -43,7 +43,7 @@ struct LoadOptions {
   Compat compat = Compat::hf;
   /// With Compat::lavis; Compat::hf does what preprocessor_config.json says. Default: squash.
   std::optional<Geometry> geometry = {};
-  ResizeMode resize = ResizeMode::pillow13;  ///< whose bicubic filter pixels are equal to
+  ResizeMode resize = ResizeMode::automatic;  ///< whose bicubic filter pixels are equal to
   /// Resize the vision encoder's position table to the picture size that the preprocessor asks for;
   /// without it, a size other than the encoder's is an error.
   bool interpolate_pos_encoding = false;
@@ -100,9 +100,10 @@ struct ModelInfo {
   std::int64_t parameters = 0;
   std::int64_t weight_bytes = 0;  ///< in memory, once they are read
   int threads = 0;
-  bool deterministic = false;             ///< as asked for
-  int image_height = 0, image_width = 0;  ///< pixels of pixel_values
-  int image_positions = 0;                ///< rows that the vision encoder hands on
+  bool deterministic = false;                ///< as asked for
+  int image_height = 0, image_width = 0;     ///< pixels of pixel_values
+  ResizeMode resize = ResizeMode::pillow13;  ///< that took effect: never automatic
+  int image_positions = 0;                   ///< rows that the vision encoder hands on
   int vision_layers = 0, vision_width = 0;
   int query_tokens = 0, qformer_layers = 0, qformer_width = 0;  ///< 0 without a Q-Former
   int language_layers = 0, language_width = 0;                  ///< layers of the decoder

@@ -18,6 +18,8 @@ namespace instructblip {
 /// Whose bicubic filter the pixels are equal to, bit for bit. The three differ by one grey level on
 /// photographs and by more on noise.
 enum class ResizeMode {
+  automatic,    ///< what transformers 4.57.3 does with the checkpoint: torchvision for videos and
+                ///< where LLaVA's settings name a "Fast" image processor, else pillow13
   pillow13,     ///< Pillow 13: the vertical pass comes first where much more height than width goes
   pillow12,     ///< Pillow 12 and older: always the horizontal pass first
   torchvision,  ///< torchvision on uint8 tensors, and its fused rescaling and normalising
@@ -35,11 +37,15 @@ enum class AlphaBackground {
   white,  ///< composed on white, as in transformers 5
 };
 
-/// How an encoded picture is read.
+/// How an encoded picture is read. The limits refuse what is larger before memory is taken for it:
+/// the encoded bytes, and 3 to 9 bytes for each pixel while it is decoded (JPEG 2000: up to 64), 3
+/// afterwards.
 struct ImageOptions {
   ExifOrientation exif = ExifOrientation::apply;
   AlphaBackground background = AlphaBackground::drop;
-  std::int64_t max_pixels = 64'000'000;  ///< width times height; a larger picture is refused
+  std::int64_t max_pixels = 178'956'970;  ///< width times height; the default is Pillow's
+  std::int64_t max_side = 1 << 20;        ///< width and height; at most 2^24
+  std::int64_t max_bytes = 640 << 20;     ///< encoded
 };
 
 /// A picture: 8-bit RGB, three bytes a pixel, top row first.
@@ -52,11 +58,11 @@ class INSTRUCTBLIP_API Image {
   /// No picture: 0 x 0. The pipeline refuses it.
   Image() = default;
 
-  /// Reads a JPEG, PNG, GIF, WebP, BMP or TIFF file; the type is told by content, not by name. Of
-  /// an animation, the first frame. At most 32 MB and 32,768 pixels a side.
-  /// Errors: not_found; unsupported (another type, or a variant that is not read; a build without
-  /// codecs); bad_image (damaged, cut short or over a limit: a picture is decoded whole or not at
-  /// all); out_of_memory; invalid_argument (max_pixels below 1).
+  /// Reads a JPEG, PNG, GIF, WebP, BMP, TIFF, JPEG 2000 or PNM file, told by content, not by name.
+  /// Of an animation, the first frame. Errors: not_found; unsupported (another type, or a variant
+  /// that is not read; a build without codecs); bad_image (damaged, cut short or over a limit: a
+  /// picture is decoded whole or not at all); out_of_memory; invalid_argument (a limit below 1, or
+  /// a side above 2^24).
   static Image open(const std::filesystem::path& file, const ImageOptions& options = {});
 
   /// The same from memory; `bytes` are not needed afterwards. Messages call them `name`.
@@ -70,7 +76,7 @@ class INSTRUCTBLIP_API Image {
 
   /// Borrows pixels: `rgb` must outlive the image and all its copies, and must not change.
   /// @param rgb         first byte of the top row; R, G, B
-  /// @param width       pixels, 1 to 32,768; as `height`
+  /// @param width       pixels, 1 to 2^24; as `height`
   /// @param row_stride  bytes from one row to the next, at least 3 * width; 0 = no padding
   /// Errors: invalid_argument.
   static Image view(const std::uint8_t* rgb, int width, int height, std::ptrdiff_t row_stride = 0);

@@ -99,6 +99,39 @@ void read_clip_geometry(const Json& settings, ImageConfig& config) {
   config.width = final_size.width;
 }
 
+// InstructBlipVideoVideoProcessor's: it can do all that CLIP's can, and leaves most of it out.
+void read_video_geometry(const Json& settings, ImageConfig& config) {
+  Size size = {config.height, config.width};
+  if (const auto value = settings.find("size")) {
+    const bool square = flag(settings, "default_to_square", true);
+    if (!value->is_integer() || !square) config.shortest_edge = read_shortest_edge(*value);
+    const std::int64_t edge = config.shortest_edge;
+    size = edge > 0 ? Size{edge, edge} : read_size(*value);
+    check_area(*value, size);
+  }
+  config.center_crop = flag(settings, "do_center_crop", false);
+  if (config.center_crop) {
+    if (config.shortest_edge == 0) {
+      config.resized_height = size.height;
+      config.resized_width = size.width;
+    }
+    size = read_size(settings.at("crop_size"));
+  }
+  config.height = size.height;
+  config.width = size.width;
+}
+
+// The evenly spread frames that are left of a video; 0 where none is left out.
+std::int64_t read_picked_frames(const Json& settings) {
+  if (!flag(settings, "do_sample_frames", false)) return 0;
+  const auto count = settings.find("num_frames");
+  if (count && !settings.find("fps")) return count->integer(1, limits::kSize);
+  throw Error(ErrorCode::unsupported,
+              settings.where("do_sample_frames") +
+                  ": expected num_frames and no fps, as single frames have no rate",
+              "set do_sample_frames to false to be asked about the frames that are given");
+}
+
 struct Kind {
   std::string_view name;  // without "Fast", which says how and not what
   void (*read_geometry)(const Json& settings, ImageConfig& config);
@@ -111,14 +144,17 @@ constexpr std::array<Kind, 4> kKinds = {
      {"CLIPImageProcessor", read_clip_geometry},
      {"LlavaImageProcessor", read_clip_geometry, /*pads=*/true},
      {"LlavaNextImageProcessor", read_clip_geometry, /*pads=*/false, /*tiles=*/true}}};
+constexpr Kind kVideo = {"InstructBlipVideoVideoProcessor", read_video_geometry};
 constexpr const Kind& kBlip = kKinds[0];
 constexpr const Kind& kLlava = kKinds[2];
 constexpr const Kind& kLlavaNext = kKinds[3];
 
+constexpr const char* kTypeKey = "image_processor_type";
+
 // transformers/models/auto/image_processing_auto.py: image_processor_type, else the name that
 // feature extractors had for it, else the class that goes with the model.
 const Kind& kind_named_by(const Json& settings, bool tiles) {
-  std::string key = "image_processor_type";
+  std::string key = kTypeKey;
   std::string name = settings.string_or(key, "");
   if (!settings.find(key)) {
     key = "feature_extractor_type";
@@ -161,18 +197,28 @@ void check_filter(const Json& settings) {
                                           ", expected 3 (bicubic)");
 }
 
-// As the reference does for each file: the object for its processor, where there is one, else the
-// whole document.
+std::string_view object_name(bool of_video) {
+  return of_video ? "video_processor" : "image_processor";
+}
+
+// The object for its processor in a file that holds one, else the whole document.
 Json settings_of(const Json& document, bool of_video) {
-  auto inner = of_video ? document.find("video_processor") : std::nullopt;
-  if (!inner) inner = document.find("image_processor");
+  const auto inner = document.find(object_name(of_video));
   if (inner && !inner->is_object()) inner->fail("an object");
   return inner.value_or(document);
 }
 
-Json read_settings(const fs::path& directory, bool of_video) {
-  std::vector<std::string> names = {"preprocessor_config.json", "processor_config.json"};
+// Transformers 4 takes the first file that is there, transformers 5 an object of
+// processor_config.json before all files.
+Json read_settings(const fs::path& directory, const ImageProcessorRules& rules) {
+  const bool of_video = rules.of_video;
+  constexpr const char* kLast = "processor_config.json";
+  std::vector<std::string> names = {"preprocessor_config.json", kLast};
   if (of_video) names.insert(names.begin(), "video_preprocessor_config.json");
+  if (rules.transformers_5 && is_present(directory / kLast)) {
+    const Json whole = Json::read(directory / kLast);
+    if (whole.find(object_name(of_video))) return settings_of(whole, of_video);
+  }
   for (const std::string& name : names) {
     if (is_present(directory / name)) return settings_of(Json::read(directory / name), of_video);
   }
@@ -180,6 +226,15 @@ Json read_settings(const fs::path& directory, bool of_video) {
               printable(directory.string()) +
                   ": expected preprocessor_config.json or processor_config.json, found neither",
               "copy the preprocessor files beside config.json");
+}
+
+// transformers/models/auto/video_processing_auto.py.
+void check_video_processor(const Json& settings) {
+  constexpr std::string_view kKey = "video_processor_type";
+  const auto named = settings.find(kKey);
+  if (!named || named->string() == kVideo.name) return;
+  throw Error(ErrorCode::unsupported, settings.where(kKey) + ": video processor " + named->got() +
+                                          ", expected " + std::string(kVideo.name));
 }
 
 // LlavaImageProcessor's padding has the colour of the mean as a byte.
@@ -218,14 +273,33 @@ void read_tiles(const Json& settings, const ImageProcessorRules& rules, ImageCon
   config.whole = {sides.height, sides.width};
 }
 
+const Kind& kind_of(const Json& settings, const ImageProcessorRules& rules) {
+  if (rules.of_video) {
+    check_video_processor(settings);
+    return kVideo;
+  }
+  return rules.named_by_file ? kind_named_by(settings, rules.tiling.has_value()) : kBlip;
+}
+
+// What transformers 4.57.3 does where nobody says use_fast: video processors know nothing else, and
+// where the file names the class it may name the fast one. Of transformers 5, whose classes bear
+// other names, the reference is the one with Pillow.
+bool computes_with_torchvision(const Json& settings, const ImageProcessorRules& rules) {
+  if (rules.of_video) return true;
+  return rules.named_by_file && !rules.transformers_5 &&
+         settings.string_or(kTypeKey, "").ends_with("Fast");
+}
+
 }  // namespace
 
 ImageConfig read_image_config(const fs::path& directory, const ImageProcessorRules& rules) {
-  const Json settings = read_settings(directory, rules.of_video);
-  const bool tiles = rules.tiling.has_value();
-  const Kind& kind = rules.named_by_file ? kind_named_by(settings, tiles) : kBlip;
+  const Json settings = read_settings(directory, rules);
+  const Kind& kind = kind_of(settings, rules);
   ImageConfig config;
-  config.three_rows_are_channels = !rules.transformers_5;
+  config.by_torchvision = computes_with_torchvision(settings, rules);
+  config.three_rows_are_channels = rules.of_video || !rules.transformers_5;
+  config.one_row_is_a_channel = rules.of_video;
+  if (rules.of_video) config.picked_frames = read_picked_frames(settings);
   config.convert_rgb = flag(settings, "do_convert_rgb", config.convert_rgb);
   config.resize = flag(settings, "do_resize", config.resize);
   kind.read_geometry(settings, config);

@@ -18,7 +18,7 @@ struct ImageProcessorRules {
   bool named_by_file = false;
   // False: those of transformers 4, which take a picture three pixels high for channels.
   bool transformers_5 = false;
-  // True: the settings of a video processor come before those of an image processor.
+  // True: InstructBlipVideoVideoProcessor, by settings of its own where there are such.
   bool of_video = false;
   // LLaVA-NeXT: what the model takes tiles for; the image processor has to cut the same.
   std::optional<TilingConfig> tiling = {};
@@ -28,7 +28,14 @@ struct ImageProcessorRules {
 // keys that a file leaves out; the mean and deviation are CLIP's.
 struct ImageConfig {
   bool convert_rgb = true;  // changes nothing here: pictures are RGB once they are decoded
+  // Whether that processor computes with torchvision, where no caller says what pixels to make.
+  bool by_torchvision = false;
   bool three_rows_are_channels = true;
+  // A video's frames: of them the reference takes three rows for channels whatever it resizes with,
+  // and one row for the only channel.
+  bool one_row_is_a_channel = false;
+  // So many frames are picked out of a video, evenly; 0: all are shown.
+  std::int64_t picked_frames = 0;
   bool pad_to_square = false;  // before anything else, in the colour of the mean
   bool resize = true;
   std::int64_t shortest_edge = 0;  // resized so that the shorter side is this long; 0: to a size

@@ -150,7 +150,9 @@ void follow_lavis(ImageConfig& config, Geometry geometry) {
   config.mean = clip.mean;
   config.std = clip.std;
   config.as_torchvision_transforms = true;
-  config.three_rows_are_channels = false;
+  config.by_torchvision = false;  // its transforms are given Pillow's pictures
+  config.three_rows_are_channels = config.one_row_is_a_channel = false;
+  config.picked_frames = 0;
   config.pad_to_square = false;
   config.resize = config.rescale = config.normalize = true;
   config.center_crop = geometry == Geometry::crop;

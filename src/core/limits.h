@@ -32,16 +32,27 @@ inline constexpr std::int64_t kLayers = 1024;   // layers of one stack
 inline constexpr std::int64_t kHeads = 1024;    // attention heads of one layer
 
 // --- images
-inline constexpr std::int64_t kImageBytes = 32 << 20;     // one encoded image
-inline constexpr std::int64_t kImagePixels = 64'000'000;  // width x height after decoding
+// Pictures as they come; those of ImageOptions, which a caller may set otherwise. So many pixels
+// Pillow opens too: 512 MiB of R, G and B, which the bytes of a file without compression exceed by
+// little.
+inline constexpr std::int64_t kPicturePixels = 178'956'970;  // width x height after decoding
+inline constexpr std::int64_t kPictureBytes = 640 << 20;     // one encoded picture
+inline constexpr std::int64_t kPictureSide = 1 << 20;        // pixels along one side
+// Pixels along one side whatever a caller sets: the weights that resize it take some 64 bytes each.
+inline constexpr std::int64_t kLongestSide = 1 << 24;
+// What a checkpoint resizes pictures to.
+inline constexpr std::int64_t kImagePixels = 64'000'000;  // height x width
 inline constexpr std::int64_t kImageSide = 32'768;        // pixels along one side
 // Pixels along one side of a resized picture of which a part is kept: the most that the longest
 // side with a shorter one of a pixel becomes where that is resized to 512.
 inline constexpr std::int64_t kResizedSide = 1 << 24;
-inline constexpr std::int64_t kTileResolutions = 256;     // of image_grid_pinpoints
-inline constexpr std::int64_t kTiles = 256;               // of one picture
-inline constexpr int kImageMetadataBytes = 8 << 20;       // one chunk of metadata, unpacked
-inline constexpr std::int64_t kTiffBlockBytes = 1 << 29;  // one strip or tile, unpacked
+inline constexpr std::int64_t kTileResolutions = 256;  // of image_grid_pinpoints
+inline constexpr std::int64_t kTiles = 256;            // of one picture
+inline constexpr int kImageMetadataBytes = 8 << 20;    // one chunk of metadata, unpacked
+// One strip or tile, unpacked, where that is not the whole picture.
+inline constexpr std::int64_t kTiffBlockBytes = 1 << 29;
+inline constexpr std::int64_t kJpeg2000Tiles = 16'384;           // of one picture: each takes 9 kB
+inline constexpr std::int64_t kJpeg2000TilePixels = 64'000'000;  // each takes up to 64 bytes
 inline constexpr int kJpegScans = 500;  // of one progressive JPEG: each costs time
 
 // --- requests

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <string_view>
 #include <utility>
 
@@ -21,40 +22,73 @@ struct Signature {
   std::size_t offset;
   std::string_view bytes;
   std::string_view name;
+  std::string_view hint = "convert it to PNG first";
 };
 
-// Types that other programs open and this library does not, named so that a message can say so.
+// Types that other programs open and this library does not, named so that a message can say so and
+// what to do. The longer of two that begin alike comes first.
+constexpr std::string_view kTakeFrames =
+    "take pictures out of it first, for instance with ffmpeg: they are the frames of a request";
 constexpr std::array kRefused = {
     Signature{0, "II+\0"sv, "BigTIFF"},
     Signature{0, "MM\0+"sv, "BigTIFF"},
-    Signature{0, "\0\0\0\x0CjP  "sv, "JPEG 2000"},
-    Signature{0, "\xFF\x4F\xFF\x51"sv, "JPEG 2000"},
+    Signature{0, "II\xBC"sv, "JPEG XR"},
     Signature{0, "\xFF\x0A"sv, "JPEG XL"},
     Signature{0, "\0\0\0\x0CJXL "sv, "JPEG XL"},
     Signature{4, "ftypavif"sv, "AVIF"},
-    Signature{4, "ftypheic"sv, "HEIF"},
-    Signature{4, "ftypheix"sv, "HEIF"},
+    Signature{4, "ftypavis"sv, "AVIF"},
+    Signature{4, "ftypheic"sv, "HEIF (HEIC)"},
+    Signature{4, "ftypheix"sv, "HEIF (HEIC)"},
+    Signature{4, "ftypheim"sv, "HEIF (HEIC)"},
+    Signature{4, "ftypheis"sv, "HEIF (HEIC)"},
+    Signature{4, "ftyphevc"sv, "HEIF (HEIC)"},
     Signature{4, "ftypmif1"sv, "HEIF"},
+    Signature{4, "ftypmsf1"sv, "HEIF"},
+    Signature{4, "ftypcrx "sv, "Canon raw (CR3)", "develop it to PNG or JPEG first"},
+    Signature{4, "ftyp"sv, "a video file (MP4 or MOV)", kTakeFrames},
+    Signature{0, "\x1A\x45\xDF\xA3"sv, "a video file (Matroska or WebM)", kTakeFrames},
+    Signature{0, "\0\0\x01\xBA"sv, "a video file (MPEG)", kTakeFrames},
+    Signature{0, "\0\0\x01\xB3"sv, "a video file (MPEG)", kTakeFrames},
+    Signature{0, "FLV\x01"sv, "a video file (Flash)", kTakeFrames},
+    Signature{8, "AVI LIST"sv, "a video file (AVI)", kTakeFrames},
     Signature{0, "v/1\x01"sv, "OpenEXR"},
     Signature{0, "#?RADIANCE"sv, "Radiance HDR"},
     Signature{0, "#?RGBE"sv, "Radiance HDR"},
     Signature{0, "\x59\xA6\x6A\x95"sv, "Sun raster"},
-    Signature{0, "P1"sv, "PNM"},
-    Signature{0, "P2"sv, "PNM"},
-    Signature{0, "P3"sv, "PNM"},
-    Signature{0, "P4"sv, "PNM"},
-    Signature{0, "P5"sv, "PNM"},
-    Signature{0, "P6"sv, "PNM"},
-    Signature{0, "P7"sv, "PNM"},
+    Signature{0, "P7\n"sv, "PAM"},
+    Signature{0, "Pf"sv, "PFM"},
     Signature{0, "PF"sv, "PFM"},
-    Signature{0, "8BPS"sv, "Photoshop"},
-    Signature{0, "%PDF"sv, "PDF"},
+    Signature{0, "8BPS"sv, "Photoshop (PSD)", "export it as PNG first"},
+    Signature{0, "gimp xcf"sv, "GIMP (XCF)", "export it as PNG first"},
+    Signature{0, "%PDF"sv, "PDF", "make a picture of each page first, for instance with pdftoppm"},
+    Signature{0, "%!PS"sv, "PostScript",
+              "make a picture of it first, for instance with Ghostscript"},
     Signature{0, "\0\0\x01\0"sv, "ICO"},
+    Signature{0, "\0\0\x02\0"sv, "CUR"},
+    Signature{0, "icns"sv, "ICNS"},
     Signature{0, "DDS "sv, "DDS"},
+    Signature{0, "qoif"sv, "QOI"},
+    Signature{0, "FUJIFILMCCD-RAW"sv, "Fujifilm raw (RAF)", "develop it to PNG or JPEG first"},
     Signature{128, "DICM"sv, "DICOM"},
 };
 
-constexpr std::string_view kReadTypes = "JPEG, PNG, GIF, WebP, BMP and TIFF are read";
+constexpr std::string_view kReadTypes =
+    "JPEG, PNG, GIF, WebP, BMP, TIFF, JPEG 2000 and PNM are read";
+
+bool is_pnm(std::string_view text) {
+  constexpr std::string_view kKinds = "123456", kSpaces = " \t\n\v\f\r";
+  return text.size() > 2 && text[0] == 'P' && kKinds.find(text[1]) != kKinds.npos &&
+         kSpaces.find(text[2]) != kSpaces.npos;
+}
+
+// SVG has no signature: it is an XML document whose first element is svg.
+bool is_svg(std::string_view text) {
+  constexpr std::size_t kProlog = 1024;
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  const std::size_t begin = text.find_first_not_of(" \t\n\r");
+  return begin != text.npos && text[begin] == '<' &&
+         text.substr(begin, kProlog).find("<svg") != text.npos;
+}
 
 Pixels decode_samples(const EncodedImage& image, ImageFormat format, ImageInfo& info) {
   switch (format) {
@@ -73,20 +107,23 @@ Pixels decode_samples(const EncodedImage& image, ImageFormat format, ImageInfo& 
       return decode_bmp(image);
     case ImageFormat::tiff:
       return decode_tiff(image);
+    case ImageFormat::jpeg2000:
+      return decode_jpeg2000(image);
+    case ImageFormat::pnm:
+      return decode_pnm(image);
   }
   throw Error(ErrorCode::internal, image.name + ": an image format without a decoder");
 }
 
-void check_size(const EncodedImage& image, const ImageInfo& info, std::int64_t max_pixels) {
-  const std::string size = std::to_string(info.width) + " x " + std::to_string(info.height);
-  if (info.width < 1 || info.height < 1) image.fail_bad("a picture of " + size + " pixels");
-  if (info.width > limits::kImageSide || info.height > limits::kImageSide) {
-    image.fail_bad("a picture of " + size + " pixels, expected sides of at most " +
-                   std::to_string(limits::kImageSide));
+void check_size(const EncodedImage& image, const ImageInfo& info, const ImageOptions& options) {
+  const std::string found = "a picture of " + std::to_string(info.width) + " x " +
+                            std::to_string(info.height) + " pixels";
+  if (info.width < 1 || info.height < 1) image.fail_bad(found);
+  if (std::max(info.width, info.height) > options.max_side) {
+    image.fail_limit(found, std::to_string(options.max_side) + " along a side", "max_side");
   }
-  if (info.width * info.height > max_pixels) {
-    image.fail_bad("a picture of " + size + " pixels, expected at most " +
-                   std::to_string(max_pixels) + " in all");
+  if (info.width * info.height > options.max_pixels) {
+    image.fail_limit(found, std::to_string(options.max_pixels) + " in all", "max_pixels");
   }
 }
 
@@ -98,25 +135,36 @@ std::uint8_t over_white(std::uint32_t value, std::uint32_t alpha) {
   return static_cast<std::uint8_t>(((sum >> 8) + sum) >> 8 >> kBits);
 }
 
+// In place: a large picture is not held twice.
 Pixels without_alpha(Pixels pixels, AlphaBackground background) {
   if (pixels.channels == 3) return pixels;
-  Pixels out = Pixels::of_size(pixels.width, pixels.height, 3);
   const bool white = background == AlphaBackground::white;
   const std::size_t count =
       static_cast<std::size_t>(pixels.width) * static_cast<std::size_t>(pixels.height);
   for (std::size_t i = 0; i < count; ++i) {
-    const std::uint8_t* in = pixels.samples.get() + 4 * i;
+    std::array<std::uint8_t, 4> in;
+    std::memcpy(in.data(), &pixels.samples[4 * i], in.size());
     for (std::size_t channel = 0; channel < 3; ++channel) {
-      out.samples[3 * i + channel] = white ? over_white(in[channel], in[3]) : in[channel];
+      pixels.samples[3 * i + channel] = white ? over_white(in[channel], in[3]) : in[channel];
     }
   }
-  return out;
+  pixels.channels = 3;
+  return pixels;
 }
 
 }  // namespace
 
 void EncodedImage::fail_bad(const std::string& what) const {
   throw Error(ErrorCode::bad_image, name + ": " + what);
+}
+
+void EncodedImage::fail_limit(const std::string& found, const std::string& limit,
+                              const std::string& option) const {
+  std::string flag = option;
+  std::replace(flag.begin(), flag.end(), '_', '-');
+  throw Error(ErrorCode::bad_image, name + ": " + found + ", expected at most " + limit,
+              "raise ImageOptions::" + option + ", on the command line --" + flag +
+                  ", or make the picture smaller");
 }
 
 void EncodedImage::fail_unsupported(const std::string& what, const std::string& hint) const {
@@ -142,11 +190,18 @@ ImageFormat identify_format(const EncodedImage& image) {
   if (starts_with("RIFF"sv) && starts_with("WEBP"sv, 8)) return ImageFormat::webp;
   if (starts_with("BM"sv)) return ImageFormat::bmp;
   if (starts_with("II*\0"sv) || starts_with("MM\0*"sv)) return ImageFormat::tiff;
+  if (starts_with("\0\0\0\x0CjP  \r\n\x87\n"sv) || starts_with("\xFF\x4F\xFF\x51"sv)) {
+    return ImageFormat::jpeg2000;
+  }
+  if (is_pnm(text)) return ImageFormat::pnm;
   for (const Signature& signature : kRefused) {
     if (starts_with(signature.bytes, signature.offset)) {
       image.fail_unsupported(std::string(signature.name),
-                             std::string(kReadTypes) + "; convert it first");
+                             std::string(signature.hint) + "; " + std::string(kReadTypes));
     }
+  }
+  if (is_svg(text)) {
+    image.fail_unsupported("SVG", "make a PNG of it first; " + std::string(kReadTypes));
   }
   image.fail_bad("not a picture: it begins with " + quote(text.substr(0, 8)) + "; " +
                  std::string(kReadTypes));
@@ -166,18 +221,22 @@ ImageInfo read_info(const EncodedImage& image, ImageFormat format) {
       return read_bmp_info(image);
     case ImageFormat::tiff:
       return read_tiff_info(image);
+    case ImageFormat::jpeg2000:
+      return read_jpeg2000_info(image);
+    case ImageFormat::pnm:
+      return read_pnm_info(image);
   }
   throw Error(ErrorCode::internal, image.name + ": an image format without a reader");
 }
 
 void check_image(const EncodedImage& image, const ImageOptions& options) {
-  check_size(image, read_info(image, identify_format(image)), options.max_pixels);
+  check_size(image, read_info(image, identify_format(image)), options);
 }
 
 Pixels decode_image(const EncodedImage& image, const ImageOptions& options) {
   const ImageFormat format = identify_format(image);
   ImageInfo info = read_info(image, format);
-  check_size(image, info, options.max_pixels);
+  check_size(image, info, options);
   Pixels pixels = decode_samples(image, format, info);
   if (pixels.width != info.width || pixels.height != info.height) {
     image.fail_bad("the head of the file and its codec disagree about the size");

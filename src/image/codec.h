@@ -35,6 +35,9 @@ struct EncodedImage {
   std::string name;
 
   [[noreturn]] void fail_bad(const std::string& what) const;
+  // For what goes beyond a limit of ImageOptions: `found`, expected at most `limit`.
+  [[noreturn]] void fail_limit(const std::string& found, const std::string& limit,
+                               const std::string& option) const;
   [[noreturn]] void fail_unsupported(const std::string& what, const std::string& hint = {}) const;
 };
 

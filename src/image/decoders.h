@@ -28,5 +28,8 @@ Pixels decode_bmp(const EncodedImage& image);
 Pixels decode_gif(const EncodedImage& image);
 Pixels decode_webp(const EncodedImage& image);
 Pixels decode_tiff(const EncodedImage& image);
+Pixels decode_jpeg2000(const EncodedImage& image);
+// Three channels.
+Pixels decode_pnm(const EncodedImage& image);
 
 }  // namespace instructblip

@@ -1,8 +1,10 @@
 #include "instructblip/image.h"
 
 #include <cstring>
+#include <limits>
 #include <new>
 #include <string>
+#include <system_error>
 
 #include "core/errors.h"
 #include "core/file.h"
@@ -14,9 +16,9 @@ namespace {
 
 void check_view(const void* rgb, int width, int height, std::ptrdiff_t row_stride) {
   const auto fail = [](const std::string& what) { throw Error(ErrorCode::invalid_argument, what); };
-  if (width < 1 || height < 1 || width > limits::kImageSide || height > limits::kImageSide) {
+  if (width < 1 || height < 1 || width > limits::kLongestSide || height > limits::kLongestSide) {
     fail("an image of " + std::to_string(width) + " x " + std::to_string(height) +
-         " pixels, expected sides of 1 to " + std::to_string(limits::kImageSide));
+         " pixels, expected sides of 1 to " + std::to_string(limits::kLongestSide));
   }
   if (rgb == nullptr) fail("an image without pixels: the pointer is null");
   if (row_stride < std::ptrdiff_t{3} * width) {
@@ -37,9 +39,31 @@ EncodedImage encoded(std::span<const std::byte> bytes, std::string name) {
 }
 
 void check_options(const ImageOptions& options) {
-  if (options.max_pixels >= 1) return;
-  throw Error(ErrorCode::invalid_argument,
-              "max_pixels is " + std::to_string(options.max_pixels) + ", expected at least 1");
+  const auto check = [](const std::string& name, std::int64_t value, std::int64_t most) {
+    if (value >= 1 && value <= most) return;
+    throw Error(ErrorCode::invalid_argument,
+                name + " is " + std::to_string(value) + ", expected at least 1" +
+                    (value < 1 ? "" : " and at most " + std::to_string(most)));
+  };
+  constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max();
+  check("max_pixels", options.max_pixels, kAny);
+  check("max_side", options.max_side, limits::kLongestSide);
+  check("max_bytes", options.max_bytes, kAny);
+}
+
+void check_bytes(const EncodedImage& image, std::int64_t size, const ImageOptions& options) {
+  if (size > options.max_bytes) {
+    image.fail_limit(std::to_string(size) + " bytes", std::to_string(options.max_bytes),
+                     "max_bytes");
+  }
+}
+
+// What is wrong with a file otherwise is said by who reads it.
+void check_bytes_of(const std::filesystem::path& file, const std::string& name,
+                    const ImageOptions& options) {
+  std::error_code none;
+  const std::uintmax_t size = std::filesystem::file_size(file, none);
+  if (!none) check_bytes({{}, name}, static_cast<std::int64_t>(size), options);
 }
 
 struct Decoded {
@@ -52,10 +76,7 @@ Decoded decode_named(std::span<const std::byte> bytes, std::string name,
                      const ImageOptions& options) {
   check_options(options);
   const EncodedImage image = encoded(bytes, std::move(name));
-  if (std::ssize(bytes) > limits::kImageBytes) {
-    image.fail_bad(std::to_string(bytes.size()) + " bytes, expected at most " +
-                   std::to_string(limits::kImageBytes));
-  }
+  check_bytes(image, std::ssize(bytes), options);
   Pixels pixels = decode_image(image, options);
   const std::shared_ptr<const std::uint8_t[]> owner(std::move(pixels.samples));
   return {std::shared_ptr<const std::uint8_t>(owner, owner.get()), pixels.width, pixels.height};
@@ -66,7 +87,9 @@ Decoded decode_named(std::span<const std::byte> bytes, std::string name,
 Image Image::open(const std::filesystem::path& file, const ImageOptions& options) {
   const std::string name = printable(file.string());
   try {
-    const std::string content = read_file(file, limits::kImageBytes, ErrorCode::bad_image);
+    check_options(options);
+    check_bytes_of(file, name, options);
+    const std::string content = read_file(file, options.max_bytes, ErrorCode::bad_image);
     Decoded decoded = decode_named(std::as_bytes(std::span(content)), name, options);
     return {std::move(decoded.samples), decoded.width, decoded.height,
             std::ptrdiff_t{3} * decoded.width};
@@ -82,14 +105,14 @@ void Image::check(const std::filesystem::path& file, const ImageOptions& options
     check_image(encoded(std::as_bytes(std::span(content)), name), options);
   };
   try {
-    const std::string head =
-        read_start(file, kHeadBytes, limits::kImageBytes, ErrorCode::bad_image);
+    check_bytes_of(file, name, options);
+    const std::string head = read_start(file, kHeadBytes, options.max_bytes, ErrorCode::bad_image);
     try {
       return look_at(head);
     } catch (const Error&) {
       if (std::ssize(head) < kHeadBytes) throw;
     }
-    look_at(read_file(file, limits::kImageBytes, ErrorCode::bad_image));
+    look_at(read_file(file, options.max_bytes, ErrorCode::bad_image));
   } catch (const std::bad_alloc&) {
     fail_for_memory(name);
   }

@@ -8,7 +8,7 @@
 
 namespace instructblip {
 
-enum class ImageFormat { jpeg, png, gif, webp, bmp, tiff };
+enum class ImageFormat { jpeg, png, gif, webp, bmp, tiff, jpeg2000, pnm };
 
 struct ImageInfo {
   std::int64_t width = 0;  // pixels, as stored; not yet compared with any limit
@@ -29,5 +29,7 @@ ImageInfo read_gif_info(const EncodedImage& image);
 ImageInfo read_webp_info(const EncodedImage& image);
 ImageInfo read_bmp_info(const EncodedImage& image);
 ImageInfo read_tiff_info(const EncodedImage& image);
+ImageInfo read_jpeg2000_info(const EncodedImage& image);
+ImageInfo read_pnm_info(const EncodedImage& image);
 
 }  // namespace instructblip

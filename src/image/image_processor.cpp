@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/limits.h"
+#include "image/padded_square.h"
 #include "image/resize.h"
 #include "instructblip/error.h"
 
@@ -115,6 +116,20 @@ Image as_transformers_4_reads(const Image& image) {
   return Image::adopt(std::move(rgb), 3, image.width());
 }
 
+// A video one pixel high is an array [T, 1, W, 3], which the reference reads as channels, rows and
+// columns: W rows of three grey pixels.
+Image as_one_channel(const Image& image) {
+  std::vector<std::uint8_t> rgb;
+  rgb.reserve(static_cast<std::size_t>(9) * static_cast<std::size_t>(image.width()));
+  for (int i = 0; i < 3 * image.width(); ++i) rgb.insert(rgb.end(), 3, image.row(0)[i]);
+  return Image::adopt(std::move(rgb), 3, image.width());
+}
+
+ResizeMode effective(ResizeMode asked, const ImageConfig& config) {
+  if (asked != ResizeMode::automatic) return asked;
+  return config.by_torchvision ? ResizeMode::torchvision : ResizeMode::pillow13;
+}
+
 // `rgb` of `size` with the picture put over its middle; an odd margin has its larger half below and
 // on the right.
 Image in_the_middle(const Image& image, std::vector<std::uint8_t> rgb, const PictureSize& size) {
@@ -125,24 +140,6 @@ Image in_the_middle(const Image& image, std::vector<std::uint8_t> rgb, const Pic
                 std::size_t{3} * static_cast<std::size_t>(image.width()));
   }
   return Image::adopt(std::move(rgb), static_cast<int>(size.width), static_cast<int>(size.height));
-}
-
-// In the middle of a square of the mean's colour.
-Image padded_to_square(const Image& image, const std::array<double, 3>& mean) {
-  const std::int64_t side = std::max(image.height(), image.width());
-  if (image.height() == image.width()) return image;
-  if (side * side > limits::kImagePixels) {
-    throw Error(ErrorCode::bad_image,
-                "the image is " + std::to_string(image.width()) + " x " +
-                    std::to_string(image.height()) +
-                    ", which this checkpoint pads to a square of " + std::to_string(side * side) +
-                    " pixels, expected at most " + std::to_string(limits::kImagePixels));
-  }
-  std::vector<std::uint8_t> rgb(static_cast<std::size_t>(3 * side * side));
-  for (std::size_t i = 0; i < rgb.size(); ++i) {
-    rgb[i] = static_cast<std::uint8_t>(mean[i % 3] * 255);
-  }
-  return in_the_middle(image, std::move(rgb), {side, side});
 }
 
 Image resized(const Image& image, const PictureSize& size, ResizeMode mode) {
@@ -204,7 +201,7 @@ Image tile_of(const Image& image, std::int64_t top, std::int64_t left, std::int6
 }  // namespace
 
 ImageProcessor::ImageProcessor(const ImageConfig& config, ResizeMode mode)
-    : config_(config), mode_(mode) {
+    : config_(config), mode_(effective(mode, config)) {
   check(config_);
   if (config_.whole_is_square && mode_ != ResizeMode::torchvision) {
     const std::int64_t side = std::min(config_.whole.height, config_.whole.width);
@@ -217,38 +214,58 @@ ImageProcessor::ImageProcessor(const ImageConfig& config, ResizeMode mode)
   }
 }
 
-ImageProcessor::Size ImageProcessor::resized_size(const Image& image) const {
-  if (!config_.resize) return {image.height(), image.width()};
+Sides ImageProcessor::resized_size(const Sides& from) const {
+  if (!config_.resize) return from;
   if (config_.shortest_edge == 0) {
     return config_.center_crop
-               ? Size{static_cast<int>(config_.resized_height),
-                      static_cast<int>(config_.resized_width)}
-               : Size{static_cast<int>(config_.height), static_cast<int>(config_.width)};
+               ? Sides{static_cast<int>(config_.resized_height),
+                       static_cast<int>(config_.resized_width)}
+               : Sides{static_cast<int>(config_.height), static_cast<int>(config_.width)};
   }
   // transformers/image_transforms.py, get_resize_output_image_size(): a quotient of doubles, cut.
   const std::int64_t edge = config_.shortest_edge;
-  const std::int64_t shorter = std::min(image.height(), image.width());
-  const std::int64_t longer = std::max(image.height(), image.width());
+  const std::int64_t shorter = std::min(from.height, from.width);
+  const std::int64_t longer = std::max(from.height, from.width);
   const auto other =
       static_cast<std::int64_t>(static_cast<double>(edge * longer) / static_cast<double>(shorter));
   if (other > limits::kResizedSide) {
-    throw Error(ErrorCode::bad_image, "the image is " + std::to_string(image.width()) + " x " +
-                                          std::to_string(image.height()) +
-                                          ", whose longer side becomes " + std::to_string(other) +
-                                          " pixels where the shorter one is resized to " +
-                                          std::to_string(edge) + ", expected at most " +
-                                          std::to_string(limits::kResizedSide));
+    throw Error(ErrorCode::bad_image,
+                "the image is " + std::to_string(from.width) + " x " + std::to_string(from.height) +
+                    ", whose longer side becomes " + std::to_string(other) +
+                    " pixels where the shorter one is resized to " + std::to_string(edge) +
+                    ", expected at most " + std::to_string(limits::kResizedSide));
   }
   const auto a = static_cast<int>(edge);
   const auto b = static_cast<int>(other);
-  return image.width() <= image.height() ? Size{b, a} : Size{a, b};
+  return from.width <= from.height ? Sides{b, a} : Sides{a, b};
 }
 
 Image ImageProcessor::as_read(const Image& image) const {
   if (image.empty()) throw Error(ErrorCode::invalid_argument, "the image is empty");
+  if (config_.one_row_is_a_channel) {
+    return image.height() == 1 ? as_one_channel(image) : as_transformers_4_reads(image);
+  }
   return mode_ == ResizeMode::torchvision || !config_.three_rows_are_channels
              ? image
              : as_transformers_4_reads(image);
+}
+
+// transformers/video_processing_utils.py, sample_frames(): torch.arange(0, frames, frames / count).
+std::vector<std::size_t> ImageProcessor::picked(std::size_t frames) const {
+  const auto count = static_cast<std::size_t>(config_.picked_frames);
+  if (frames < count && frames > 0) {
+    throw Error(ErrorCode::invalid_argument,
+                "the video has " + std::to_string(frames) + " frames, expected " +
+                    std::to_string(count) + " or more, of which so many are looked at",
+                "give more frames, or set do_sample_frames to false in the settings of the video "
+                "processor");
+  }
+  std::vector<std::size_t> picked(count == 0 ? frames : std::min(count, frames));
+  const double step = static_cast<double>(frames) / static_cast<double>(picked.size());
+  for (std::size_t i = 0; i < picked.size(); ++i) {
+    picked[i] = static_cast<std::size_t>(static_cast<float>(static_cast<double>(i) * step));
+  }
+  return picked;
 }
 
 PictureSize ImageProcessor::size_of(const Image& image) const {
@@ -272,11 +289,14 @@ std::vector<Image> ImageProcessor::views_of(const Image& source) const {
 }
 
 std::vector<float> ImageProcessor::run(const Image& image) const {
-  Image source = as_read(image);
+  const Image source = as_read(image);
   std::vector<float> values;
   if (config_.grid.empty()) {
-    if (config_.pad_to_square) source = padded_to_square(source, config_.mean);
-    append(source, values);
+    if (config_.pad_to_square) {
+      append_padded(source, values);
+    } else {
+      append(source, values);
+    }
     return values;
   }
   for (const Image& view : views_of(source)) append(view, values);
@@ -284,9 +304,30 @@ std::vector<float> ImageProcessor::run(const Image& image) const {
 }
 
 void ImageProcessor::append(const Image& source, std::vector<float>& values) const {
+  const auto cut = [&](const Sides& size, const PixelWindow& window) {
+    return config_.resize ? resize_bicubic(source, size.height, size.width, mode_, window)
+                          : packed(source, window);
+  };
+  append({source.height(), source.width()}, cut, values);
+}
+
+void ImageProcessor::append_padded(const Image& source, std::vector<float>& values) const {
+  std::array<std::uint8_t, 3> color{};
+  for (std::size_t channel = 0; channel < color.size(); ++channel) {
+    color[channel] = static_cast<std::uint8_t>(config_.mean[channel] * 255);
+  }
+  const PaddedSquare square(source, color);
+  const auto cut = [&](const Sides& size, const PixelWindow& window) {
+    return config_.resize ? square.resized(size.height, size.width, mode_, window)
+                          : square.part(window);
+  };
+  append({square.side(), square.side()}, cut, values);
+}
+
+void ImageProcessor::append(const Sides& from, const Cut& cut, std::vector<float>& values) const {
   const auto height = static_cast<int>(config_.height);
   const auto width = static_cast<int>(config_.width);
-  const Size size = resized_size(source);
+  const Sides size = resized_size(from);
   if (!config_.center_crop && (size.height != height || size.width != width)) {
     throw Error(ErrorCode::bad_image,
                 "the image " + std::string(config_.resize ? "becomes " : "is ") +
@@ -304,9 +345,7 @@ void ImageProcessor::append(const Image& source, std::vector<float>& values) con
   const Placement rows = place(size.height, height);
   const Placement columns = place(size.width, width);
   const PixelWindow window{rows.kept, columns.kept};
-  const std::vector<std::uint8_t> rgb =
-      config_.resize ? resize_bicubic(source, size.height, size.width, mode_, window)
-                     : packed(source, window);
+  const std::vector<std::uint8_t> rgb = cut(size, window);
 
   const std::size_t plane = static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
   const std::size_t first = values.size();

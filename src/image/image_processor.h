@@ -2,10 +2,13 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "checkpoint/image_config.h"
+#include "image/resize.h"
 #include "instructblip/image.h"
 
 namespace instructblip {
@@ -14,7 +17,8 @@ namespace instructblip {
 class ImageProcessor {
  public:
   // Throws Error(bad_model) for settings that cannot be run: sizes outside [1, limits::kImageSide],
-  // a deviation of zero, a filter that is not bicubic.
+  // a deviation of zero, a filter that is not bicubic. ResizeMode::automatic does as the settings
+  // have it.
   ImageProcessor(const ImageConfig& config, ResizeMode mode);
 
   // Padded, resized, cropped, rescaled and normalised, as the settings say: planar
@@ -28,19 +32,27 @@ class ImageProcessor {
   // empty image.
   PictureSize size_of(const Image& image) const;
 
+  // Which of a video's frames are looked at, in order. Throws Error(invalid_argument) where the
+  // settings pick out more than there are.
+  std::vector<std::size_t> picked(std::size_t frames) const;
+
+  ResizeMode mode() const { return mode_; }  // that took effect: never automatic
   std::int64_t height() const { return config_.height; }
   std::int64_t width() const { return config_.width; }
 
  private:
-  struct Size {
-    int height, width;
-  };
-  Size resized_size(const Image& image) const;
+  // The bytes of a window of what is resized to these sides, or left as it is.
+  using Cut = std::function<std::vector<std::uint8_t>(const Sides&, const PixelWindow&)>;
+
+  Sides resized_size(const Sides& from) const;
   Image as_read(const Image& image) const;
   // The pictures that one becomes where there are tiles.
   std::vector<Image> views_of(const Image& source) const;
   // Of a source, or of a view of it: appends [3, height(), width()] to `out`.
   void append(const Image& view, std::vector<float>& out) const;
+  // The same of a source in a square of the mean's colour.
+  void append_padded(const Image& source, std::vector<float>& out) const;
+  void append(const Sides& from, const Cut& cut, std::vector<float>& out) const;
 
   ImageConfig config_;
   ResizeMode mode_;

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "core/limits.h"
+#include "image/cmyk.h"
 #include "image/decoders.h"
 
 namespace instructblip {
@@ -99,19 +100,12 @@ class JpegReader {
   bool created_ = false;
 };
 
-// a * b / 255, rounded, as Pillow's MULDIV255.
-int scaled(int a, int b) {
-  const int product = a * b + 128;
-  return ((product >> 8) + product) >> 8;
-}
-
 // Pillow takes every CMYK JPEG for Adobe's, which is stored inverted, and converts without profile.
 void convert_cmyk(const std::uint8_t* cmyk, int width, std::uint8_t* rgb) {
   for (int x = 0; x < width; ++x, cmyk += kCmykChannels, rgb += 3) {
-    const int light = cmyk[3];
-    for (int channel = 0; channel < 3; ++channel) {
-      rgb[channel] = static_cast<std::uint8_t>(light - scaled(255 - cmyk[channel], light));
-    }
+    std::uint8_t inks[kCmykChannels];
+    for (int i = 0; i < kCmykChannels; ++i) inks[i] = static_cast<std::uint8_t>(255 - cmyk[i]);
+    cmyk_to_rgb(inks, rgb);
   }
 }
 

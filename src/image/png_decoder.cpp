@@ -62,7 +62,7 @@ class PngReader {
     if (setjmp(png_jmpbuf(png_)) != 0) return false;
     png_set_read_fn(png_, &context_, read_bytes);
     png_set_crc_action(png_, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
-    png_set_user_limits(png_, limits::kImageSide, limits::kImageSide);
+    png_set_user_limits(png_, limits::kLongestSide, limits::kLongestSide);
     png_set_chunk_malloc_max(png_, limits::kImageMetadataBytes);
     png_read_info(png_, info_);
     color_type = png_get_color_type(png_, info_);

@@ -157,13 +157,6 @@ std::vector<std::uint8_t> filter_vertically(const Image& image, const BicubicFil
   return out;
 }
 
-// Pillow 13's src/libImaging/Resample.c. Which pass comes first shows, for the result of the first
-// is rounded to 8 bits.
-bool vertical_pass_first(const Image& image, int height, int width, ResizeMode mode) {
-  return mode == ResizeMode::pillow13 &&
-         image.height() - height > 2 * std::max(0, image.width() - width);
-}
-
 // One direction of the resizing: the filter, and the input positions that it needs.
 struct Pass {
   bool changes;  // a side that keeps its length is not filtered: all three libraries skip it
@@ -180,6 +173,12 @@ struct Pass {
 };
 
 }  // namespace
+
+// Pillow 13's src/libImaging/Resample.c.
+bool vertical_pass_first(const Sides& from, const Sides& to, ResizeMode mode) {
+  return mode == ResizeMode::pillow13 &&
+         from.height - to.height > 2 * std::max(0, from.width - to.width);
+}
 
 std::vector<std::uint8_t> resize_bicubic(const Image& image, int height, int width,
                                          ResizeMode mode) {
@@ -202,7 +201,8 @@ std::vector<std::uint8_t> resize_bicubic(const Image& image, int height, int wid
 
   Image result = Image::view(image.row(vertical.inputs.begin) + kChannels * horizontal.inputs.begin,
                              horizontal.inputs.size(), vertical.inputs.size(), image.stride());
-  if (vertical.changes && vertical_pass_first(image, height, width, mode)) {
+  const Sides from{image.height(), image.width()};
+  if (vertical.changes && vertical_pass_first(from, {height, width}, mode)) {
     result = filter_columns(result);
     if (horizontal.changes) result = filter_rows(result);
   } else {

@@ -9,13 +9,20 @@
 
 namespace instructblip {
 
+struct Sides {
+  int height, width;
+};
+
+// Which pass comes first shows, for the result of the first is rounded to 8 bits.
+bool vertical_pass_first(const Sides& from, const Sides& to, ResizeMode mode);
+
 // A part of a picture.
 struct PixelWindow {
   PixelRange rows, columns;
 };
 
 // Returns the whole picture, [height, width, 3] without padding. `image` is not empty; both sizes
-// are at least 1.
+// are at least 1; `mode` is not automatic.
 std::vector<std::uint8_t> resize_bicubic(const Image& image, int height, int width,
                                          ResizeMode mode);
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/limits.h"
+#include "image/cmyk.h"
 #include "image/decoders.h"
 #include "image/tiff_directory.h"
 
@@ -66,14 +67,22 @@ int on_close(thandle_t) { return 0; }
 
 toff_t on_size(thandle_t handle) { return static_cast<TiffContext*>(handle)->bytes.size(); }
 
+// A picture without compression often is one strip.
+tmsize_t most_block_bytes(const TiffDirectory& directory) {
+  const std::int64_t row =
+      (std::int64_t{directory.width} * directory.bits * directory.samples + 7) / 8;
+  return std::max<tmsize_t>(limits::kTiffBlockBytes, row * directory.height);
+}
+
 class TiffReader {
  public:
-  explicit TiffReader(const EncodedImage& image) : image_(image), context_{image.bytes} {
+  TiffReader(const EncodedImage& image, tmsize_t most_bytes)
+      : image_(image), context_{image.bytes} {
     TIFFOpenOptions* options = TIFFOpenOptionsAlloc();
     if (options == nullptr) throw std::bad_alloc();
     TIFFOpenOptionsSetErrorHandlerExtR(options, on_error, &context_);
     TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, &context_);
-    TIFFOpenOptionsSetMaxSingleMemAlloc(options, limits::kTiffBlockBytes);
+    TIFFOpenOptionsSetMaxSingleMemAlloc(options, most_bytes);
     // "m": no map, which would let libtiff point into the caller's bytes.
     tiff_ = TIFFClientOpenExt("image", "rm", &context_, on_read, on_write, on_seek, on_close,
                               on_size, nullptr, nullptr, options);
@@ -126,6 +135,11 @@ class TiffRows {
     for (int x = 0; x < width; ++x, out += has_alpha() ? 4 : 3) {
       if (directory_.color == TiffColor::rgb) {
         put_color(in, x, out);
+      } else if (directory_.color == TiffColor::cmyk) {
+        const int first = x * static_cast<int>(directory_.samples);
+        const std::uint8_t inks[] = {sample(in, first), sample(in, first + 1),
+                                     sample(in, first + 2), sample(in, first + 3)};
+        cmyk_to_rgb(inks, out);
       } else if (directory_.color == TiffColor::palette) {
         std::copy_n(palette_[in[x]].begin(), 3, out);
       } else {
@@ -151,13 +165,13 @@ class TiffRows {
                                                         : value;
   }
 
+  std::uint8_t sample(const std::uint8_t* in, int index) const {
+    return directory_.bits == 16 ? static_cast<std::uint8_t>(wide(in, index) >> 8) : in[index];
+  }
+
   void put_color(const std::uint8_t* in, int x, std::uint8_t* out) const {
     const int first = x * static_cast<int>(directory_.samples);
-    for (int channel = 0; channel < 3; ++channel) {
-      out[channel] = directory_.bits == 16
-                         ? static_cast<std::uint8_t>(wide(in, first + channel) >> 8)
-                         : in[first + channel];
-    }
+    for (int channel = 0; channel < 3; ++channel) out[channel] = sample(in, first + channel);
     if (!has_alpha()) return;
     const int alpha = out[3] = in[first + 3];
     if (directory_.extra == TiffExtra::unassociated || alpha == 255) return;
@@ -192,7 +206,7 @@ Block block_of(const TiffReader& reader, const TiffDirectory& directory) {
   const tmsize_t row = block.tiled ? TIFFTileRowSize(tiff) : TIFFScanlineSize(tiff);
   const std::uint64_t bits = std::uint64_t{directory.bits} * directory.samples;
   const bool sane =
-      block.width > 0 && block.height > 0 && bytes > 0 && bytes <= limits::kTiffBlockBytes &&
+      block.width > 0 && block.height > 0 && bytes > 0 && bytes <= most_block_bytes(directory) &&
       row > 0 && static_cast<std::uint64_t>(row) >= (block.width * bits + 7) / 8 &&
       static_cast<std::uint64_t>(bytes) / static_cast<std::uint64_t>(row) >= block.height;
   if (!sane) reader.fail("strips or tiles without a sensible size");
@@ -216,7 +230,7 @@ void read_block(const TiffReader& reader, const Block& block, std::uint32_t left
 
 Pixels decode_tiff(const EncodedImage& image) {
   const TiffDirectory directory = read_tiff_directory(image);
-  const TiffReader reader(image);
+  const TiffReader reader(image, most_block_bytes(directory));
   if (directory.is_ycbcr) TIFFSetField(reader.get(), TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
   const TiffRows rows(directory, reader);
   const Block block = block_of(reader, directory);

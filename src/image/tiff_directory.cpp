@@ -41,6 +41,7 @@ enum Photometric : std::uint32_t {
   kBlackIsZero = 1,
   kRgb = 2,
   kPalette = 3,
+  kSeparated = 5,
   kYcbcr = 6,
 };
 
@@ -151,6 +152,10 @@ TiffColor color_of(const EncodedImage& image, const TiffDirectory& directory,
     case kPalette:
       if (directory.samples == 1 && bits == 8) return TiffColor::palette;
       break;
+    case kSeparated:
+      if (directory.samples == 4 && (bits == 8 || bits == 16)) return TiffColor::cmyk;
+      if (directory.samples == 5 && bits == 8) return TiffColor::cmyk;  // the last is skipped
+      break;
     case kYcbcr:
       if (directory.samples == 3 && bits == 8) return TiffColor::rgb;
       break;
@@ -182,7 +187,12 @@ TiffDirectory read_tiff_directory(const EncodedImage& image) {
   directory.bits = reader.number(kBits, 1);
   directory.samples = reader.number(kSamples, 1);
   directory.color = color_of(image, directory, photometric);
-  directory.extra = extra_of(image, reader, directory.samples);
+  if (directory.color != TiffColor::cmyk) {
+    directory.extra = extra_of(image, reader, directory.samples);
+  } else if (reader.number(kExtraSamples, 0) != 0 ||
+             (reader.find(kExtraSamples) != nullptr) != (directory.samples == 5)) {
+    refuse(image, "samples of unknown meaning besides those of its four inks");
+  }
   directory.is_ycbcr = photometric == kYcbcr;
   check_compression(image, reader.number(kCompression, kNone), photometric, directory.bits);
   check_layout(image, reader, directory);

@@ -7,7 +7,7 @@
 
 namespace instructblip {
 
-enum class TiffColor { white_is_zero, black_is_zero, rgb, palette };
+enum class TiffColor { white_is_zero, black_is_zero, rgb, palette, cmyk };
 enum class TiffExtra { none, unspecified, associated, unassociated };
 
 struct TiffDirectory {

@@ -8,6 +8,12 @@ void EncodedImage::fail_bad(const std::string& what) const {
   throw Error(ErrorCode::bad_image, name + ": " + what);
 }
 
+void EncodedImage::fail_limit(const std::string& found, const std::string& limit,
+                              const std::string& option) const {
+  throw Error(ErrorCode::bad_image, name + ": " + found + ", expected at most " + limit,
+              "raise ImageOptions::" + option);
+}
+
 void EncodedImage::fail_unsupported(const std::string& what, const std::string& hint) const {
   throw Error(ErrorCode::unsupported, name + ": " + what + " is not read", hint);
 }

@@ -66,7 +66,7 @@ void check_options(const LoadOptions& options) {
   }
   if (lavis && options.resize == ResizeMode::torchvision) {
     throw Error(ErrorCode::invalid_argument,
-                "resize: expected pillow13 or pillow12 with compat lavis, whose pictures are "
+                "resize: expected auto, pillow13 or pillow12 with compat lavis, whose pictures are "
                 "Pillow's, got torchvision");
   }
   // The CUDA kernels will come as a library that is opened here; without it there is only the CPU.
@@ -117,6 +117,12 @@ void describe_weights(const LoadOptions& options, const TensorStore& store, Mode
     info.tensors.push_back(
         {entry.name, std::string(instructblip::name_of(entry.dtype)), entry.shape, entry.file});
   }
+}
+
+void describe_pixels(const ImageProcessor& processor, ModelInfo& info) {
+  info.image_height = static_cast<int>(processor.height());
+  info.image_width = static_cast<int>(processor.width());
+  info.resize = processor.mode();
 }
 
 void describe_vision(const VitConfig& config, ModelInfo& info) {

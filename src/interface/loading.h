@@ -9,6 +9,7 @@
 #include "checkpoint/model_config.h"
 #include "checkpoint/retrieval_config.h"
 #include "checkpoint/tensor_store.h"
+#include "image/image_processor.h"
 #include "instructblip/pipeline.h"
 #include "nn/compute_thread.h"
 #include "nn/weights.h"
@@ -35,6 +36,8 @@ ImageConfig image_config_of(const std::filesystem::path& directory, const LoadOp
 
 // Device, precision, threads and the list of tensors.
 void describe_weights(const LoadOptions& options, const TensorStore& store, ModelInfo& info);
+// What pixels are made, and how.
+void describe_pixels(const ImageProcessor& processor, ModelInfo& info);
 void describe_vision(const VitConfig& config, ModelInfo& info);
 void describe_vision(const ClipVisionConfig& config, ModelInfo& info);
 void describe_qformer(const QFormerConfig& config, ModelInfo& info);

@@ -71,8 +71,8 @@ std::vector<Place> places_of(const TensorEntry* entry, std::int64_t views,
     std::array<float, 3> row;
     std::memcpy(row.data(), entry->bytes.data() + static_cast<std::size_t>(i) * sizeof row,
                 sizeof row);
-    const PictureSize size = {count_of(row[0], limits::kImageSide),
-                              count_of(row[1], limits::kImageSide)};
+    const PictureSize size = {count_of(row[0], limits::kLongestSide),
+                              count_of(row[1], limits::kLongestSide)};
     const std::int64_t count = count_of(row[2], limits::kTiles + 1);
     if (size.height == 0 || size.width == 0 || count == 0) {
       fail("height, width and views of each picture, whole numbers");

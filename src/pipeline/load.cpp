@@ -92,8 +92,8 @@ std::shared_ptr<const Pipeline::Impl> load_pipeline(const std::filesystem::path&
 
     ModelInfo info = describe(config);
     describe_weights(options, *store, info);
-    info.image_height = static_cast<int>(image_config.height);
-    info.image_width = static_cast<int>(image_config.width);
+    ImageProcessor image_processor(image_config, options.resize);
+    describe_pixels(image_processor, info);
 
     auto compute = std::make_unique<nn::ComputeThread>(info.threads, info.deterministic);
     const VisionEncoder::PixelSize pixels{image_config.height, image_config.width,
@@ -110,8 +110,8 @@ std::shared_ptr<const Pipeline::Impl> load_pipeline(const std::filesystem::path&
              ", threads: " + std::to_string(info.threads));
     info.load_ms = watch.lap_ms();
     return make_pipeline(std::make_shared<const Model>(
-        Model{std::move(info), config.generation, ImageProcessor(image_config, options.resize),
-              std::move(prompts), std::move(compute), std::move(stages), std::move(reader)}));
+        Model{std::move(info), config.generation, std::move(image_processor), std::move(prompts),
+              std::move(compute), std::move(stages), std::move(reader)}));
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory,
                 printable(checkpoint_dir.string()) + ": out of memory while loading");

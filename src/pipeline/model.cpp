@@ -43,15 +43,17 @@ std::vector<at::Tensor> Model::pixels(std::span<const Image> images) const {
     throw Error(ErrorCode::invalid_argument, "no picture was given, expected one at least");
   }
   std::vector<at::Tensor> pixels;
-  for (const Image& image : images) {
-    pixels.push_back(to_pixels(image_processor, std::span(&image, 1)));
+  for (const std::size_t i : image_processor.picked(images.size())) {
+    pixels.push_back(to_pixels(image_processor, images.subspan(i, 1)));
   }
   return pixels;
 }
 
 std::vector<PictureSize> Model::sizes(std::span<const Image> images) const {
   std::vector<PictureSize> sizes;
-  for (const Image& image : images) sizes.push_back(image_processor.size_of(image));
+  for (const std::size_t i : image_processor.picked(images.size())) {
+    sizes.push_back(image_processor.size_of(images[i]));
+  }
   return sizes;
 }
 

@@ -17,13 +17,12 @@
 namespace instructblip {
 namespace {
 
-ModelInfo describe(const RetrievalConfig& config, const ImageConfig& image_config) {
+ModelInfo describe(const RetrievalConfig& config, const ImageProcessor& image_processor) {
   ModelInfo info;
   info.family = config.model_type;
   info.needs_instruction = false;
   info.shared_width = static_cast<int>(config.shared_width);
-  info.image_height = static_cast<int>(image_config.height);
-  info.image_width = static_cast<int>(image_config.width);
+  describe_pixels(image_processor, info);
   describe_vision(config.vision, info);
   describe_qformer(config.qformer, info);
   return info;
@@ -45,7 +44,8 @@ std::unique_ptr<const ImageTextMatcher::Impl> load_matcher(
     auto tokenizer = load_tokenizer(checkpoint_dir, TokenizerKind::bert);
     check_rows(*tokenizer, config.qformer.vocabulary, "the tokenizer");
 
-    ModelInfo info = describe(config, image_config);
+    ImageProcessor image_processor(image_config, options.resize);
+    ModelInfo info = describe(config, image_processor);
     describe_weights(options, *store, info);
     auto compute = std::make_unique<nn::ComputeThread>(info.threads, info.deterministic);
     const VisionEncoder::PixelSize pixels{image_config.height, image_config.width,
@@ -60,9 +60,9 @@ std::unique_ptr<const ImageTextMatcher::Impl> load_matcher(
              " for retrieval, weights held as " + info.precision + " on " + info.device +
              ", threads: " + std::to_string(info.threads));
     info.load_ms = watch.lap_ms();
-    return make_matcher({std::move(info), ImageProcessor(image_config, options.resize),
-                         std::move(tokenizer), config.text_limit, config.qformer.max_positions,
-                         std::move(compute), std::move(stages)});
+    return make_matcher({std::move(info), std::move(image_processor), std::move(tokenizer),
+                         config.text_limit, config.qformer.max_positions, std::move(compute),
+                         std::move(stages)});
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory,
                 printable(checkpoint_dir.string()) + ": out of memory while loading");

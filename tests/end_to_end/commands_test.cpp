@@ -122,6 +122,7 @@ TEST(Info, DescribesTheCheckpoint) {
   EXPECT_EQ(info["language_model"], "t5");
   EXPECT_EQ(info["image_height"], 45);
   EXPECT_EQ(info["image_width"], 45);
+  EXPECT_EQ(info["resize"], "pillow13");
   EXPECT_EQ(info["query_tokens"], 5);
   EXPECT_EQ(info["stop_tokens"], Json::array({1}));
   EXPECT_FALSE(info.contains("tensors"));

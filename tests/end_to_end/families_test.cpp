@@ -68,6 +68,7 @@ TEST(Info, SaysWhatAFamilyReads) {
   EXPECT_EQ(video["family"], "instructblipvideo");
   EXPECT_EQ(video["pictures_are_frames"], true);
   EXPECT_EQ(video["needs_instruction"], true);
+  EXPECT_EQ(video["resize"], "torchvision");
   const Json blip2 = objects(call({"info", "--model", kBlip2, "--json"}).out).at(0);
   EXPECT_EQ(blip2["family"], "blip-2");
   EXPECT_EQ(blip2["language_model"], "opt");

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <cmath>
 #include <set>
+#include <tuple>
 
 #include "end_to_end/command.h"
 
@@ -127,6 +128,18 @@ TEST(Run, JsonHasTheFieldsOfTheContract) {
   EXPECT_EQ(options["device"], "cpu");
   EXPECT_GT(got["timings_ms"]["total"].get<double>(), 0);
   EXPECT_GT(got["peak_rss_bytes"].get<std::int64_t>(), 1 << 20);
+}
+
+// Every limit on a picture can be raised, and the message about it says how.
+TEST(Run, LimitsOnPicturesAreOptions) {
+  for (const auto& [option, too_little, enough] :
+       {std::tuple("--max-pixels", "159999", "160000"), std::tuple("--max-side", "399", "400"),
+        std::tuple("--max-bytes", "1KB", "1MB")}) {
+    const Finished refused = call(ask({option, too_little}));
+    EXPECT_EQ(refused.exit_code, 6) << refused.err;
+    EXPECT_NE(refused.err.find(option), std::string::npos) << refused.err;
+    EXPECT_EQ(call(ask({option, enough})).exit_code, 0);
+  }
 }
 
 TEST(Run, LogprobsSumToTheScore) {

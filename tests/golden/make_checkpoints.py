@@ -2,6 +2,7 @@
 """Writes the tiny random checkpoints of tests/golden/checkpoints with the reference's answers beside them.
 
     python make_checkpoints.py [NAME ...]           all or some of the cases in checkpoint_tools/cases.py and retrieval.py
+    python make_checkpoints.py --answers NAME ...   asks the reference again about stored checkpoints that it can read itself
     python make_checkpoints.py --list
 
 Reference: transformers 4.57.3, torch 2.11.0 (CPU, float32), Pillow 13.0.0; for the 2026 layouts transformers 5.23.0,
@@ -35,6 +36,7 @@ def main():
     parser.add_argument("--images", type=pathlib.Path, default=IMAGE_DIRECTORY)
     parser.add_argument("--tokenizers", type=pathlib.Path, default=HERE / "tokenizers.py")
     parser.add_argument("--python5", default=os.environ.get("TRANSFORMERS5_PYTHON"))
+    parser.add_argument("--answers", action="store_true")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
     if options.list:
@@ -44,9 +46,12 @@ def main():
     workshop = build.Workshop(
         toy_tokenizers(options.tokenizers), str(options.images), photographs(options.images), options.python5
     )
+    make = build.answer_again if options.answers else build.build
     for case in cases.CASES:
         if not options.names or case["name"] in options.names:
-            build.build(case, workshop, options.output / case["name"])
+            make(case, workshop, options.output / case["name"])
+    if options.answers:
+        return
     make_qformer_tokenizer = toy_module(options.tokenizers).make_qformer_tokenizer
     for case in retrieval.CASES:
         if not options.names or case["name"] in options.names:

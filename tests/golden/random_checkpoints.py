@@ -115,7 +115,7 @@ def elsewhere(case, directory, images, options):
 def summary(case):
     text = case["text"]
     notable = ("old_vision_bias", "pixels", "disagreeing_tokenizer", "drop_after", "cut_rows", "text_edits",
-               "old_video_files", "in_memory_names", "generation_config", "shortest_edge")  # fmt: skip
+               "old_video_files", "pixel_settings", "in_memory_names", "generation_config", "shortest_edge")  # fmt: skip
     return (f"{case.get('family', 'instructblip')} {case['layout']} {text['model_type']} {case['dtype']} "
             + " ".join(key for key in notable if case.get(key)))  # fmt: skip
 

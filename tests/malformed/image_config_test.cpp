@@ -120,6 +120,27 @@ const MalformedRow kTileRows[] = {
      file(R"({"image_grid_pinpoints":[[28,56],[56,28]]})")},
 };
 
+// Of a video model.
+const MalformedRow kVideoRows[] = {
+    {"OtherProcessor", ErrorCode::unsupported,
+     "video_processor_type: video processor 'LlavaNextVideoVideoProcessor', expected "
+     "InstructBlipVideoVideoProcessor",
+     file(R"({"video_processor_type":"LlavaNextVideoVideoProcessor"})")},
+    {"PickedFramesWithoutNumber", ErrorCode::unsupported,
+     "do_sample_frames: expected num_frames and no fps", file(R"({"do_sample_frames":true})")},
+    {"PickedFramesByRate", ErrorCode::unsupported, "expected num_frames and no fps",
+     file(R"({"do_sample_frames":true,"num_frames":4,"fps":2})")},
+    {"PickedFramesZero", kBad, "num_frames: expected an integer in [1, 1048576], got 0",
+     file(R"({"do_sample_frames":true,"num_frames":0})")},
+    {"CropWithoutSize", kBad, "crop_size: expected a value", file(R"({"do_center_crop":true})")},
+    {"EdgeAndHeight", ErrorCode::unsupported, "size.height: expected none beside shortest_edge",
+     file(R"({"size":{"shortest_edge":224,"height":300}})")},
+    {"SizeTooManyPixels", kBad, "size: expected at most 64000000 pixels",
+     file(R"({"size":{"shortest_edge":32768}})")},
+    {"ResampleBilinear", ErrorCode::unsupported, "filter 2, expected 3 (bicubic)",
+     file(R"({"resample":2})")},
+};
+
 class MalformedImageConfig : public testing::TestWithParam<MalformedRow> {};
 
 TEST_P(MalformedImageConfig, CostsOneClearError) {
@@ -134,6 +155,13 @@ TEST_P(MalformedNamedImageConfig, CostsOneClearError) {
   });
 }
 
+class MalformedVideoConfig : public testing::TestWithParam<MalformedRow> {};
+
+TEST_P(MalformedVideoConfig, CostsOneClearError) {
+  test::expect_malformed(
+      GetParam(), [](const std::filesystem::path& d) { read_image_config(d, {.of_video = true}); });
+}
+
 class MalformedTileConfig : public testing::TestWithParam<MalformedRow> {};
 
 TEST_P(MalformedTileConfig, CostsOneClearError) {
@@ -144,6 +172,8 @@ TEST_P(MalformedTileConfig, CostsOneClearError) {
 }
 
 INSTANTIATE_TEST_SUITE_P(ImageConfig, MalformedTileConfig, testing::ValuesIn(kTileRows),
+                         test::name_of_row);
+INSTANTIATE_TEST_SUITE_P(ImageConfig, MalformedVideoConfig, testing::ValuesIn(kVideoRows),
                          test::name_of_row);
 INSTANTIATE_TEST_SUITE_P(ImageConfig, MalformedNamedImageConfig, testing::ValuesIn(kNamedRows),
                          test::name_of_row);

@@ -83,7 +83,7 @@ const std::vector<Door>& doors() {
       {std::regex("^opencv2?/"),
        "OpenCV",
        {"src/image", "include/instructblip/adapters/opencv.h", "examples", "tests"}},
-      {std::regex("^(gif_lib|jpeglib|jerror|png|tiff|tiffio)\\.h$"),
+      {std::regex("^(gif_lib|jpeglib|jerror|openjpeg|png|tiff|tiffio)\\.h$"),
        "an image codec",
        {"src/image"}},
       {std::regex("^nlohmann/"),

@@ -44,7 +44,8 @@ std::string description(const ModelInfo& info) {
       {"weights", fixed(static_cast<double>(info.weight_bytes) / 1e6, 1) + " MB as " +
                       info.precision + " on " + info.device},
       {"picture", std::to_string(info.image_width) + " x " + std::to_string(info.image_height) +
-                      " pixels, " + std::to_string(info.image_positions) + " positions"},
+                      " pixels, " + std::to_string(info.image_positions) +
+                      " positions, resized as by " + std::string(name_of(info.resize))},
       {"vision", layers(info.vision_layers, info.vision_width)},
       {"Q-Former", qformer(info)},
       {"language", language(info)},

@@ -30,7 +30,26 @@ def draw_case(seed, layouts, family="instructblip"):
         draw_opt(rng, case)
     if family == "instructblipvideo" and case["layout"] == "2024":
         case["old_video_files"] = rng.random() < 0.5
+    if family == "instructblipvideo":
+        case["pixel_settings"] = draw_video_settings(rng, case)
     return case
+
+
+def draw_video_settings(rng, case):
+    """What a video processor's settings may say besides a size."""
+    settings = {}
+    if rng.random() < 0.3 and "pixels" not in case:
+        side = case["vision"]["image_size"]
+        height, width = rng.randint(side - 6, side + 30), rng.randint(side - 6, side + 30)
+        settings = {"do_center_crop": True, "crop_size": {"height": side, "width": side},
+                    "size": rng.choice(({"shortest_edge": height}, {"height": height, "width": width}))}  # fmt: skip
+    if rng.random() < 0.2:
+        settings |= {"do_sample_frames": True, "num_frames": rng.choice((1, 2, 4))}
+    if rng.random() < 0.2:
+        settings |= rng.choice(({"do_rescale": False, "image_mean": [120.0, 117.0, 104.0], "image_std": [60.0, 70.5, 71.0]},
+                                {"do_normalize": False}, {"rescale_factor": 1 / 127.5}, {"image_mean": 0.5, "image_std": 0.25},
+                                {"do_convert_rgb": False}))  # fmt: skip
+    return settings
 
 
 def draw_blip(rng, seed, layouts):
@@ -195,6 +214,8 @@ def draw_llava(rng, seed, layouts):
         case["position_ids"] = not case["in_memory_names"] and rng.random() < 0.3
         case["drop_after"] = rng.choice(([], ["processor_config.json"]))
         case["drop_files"] = case["drop_files"] + rng.choice(([], ["tokenizer.json"], ["tokenizer.model"]))
+    if case["layout"] == "2024" and rng.random() < 0.3:  # the reference computes with torchvision then
+        case["pixel_settings"] = {"image_processor_type": "CLIPImageProcessorFast"}
     return case
 
 
@@ -203,6 +224,8 @@ def draw_llava_next(rng, seed, layouts):
     side = case["vision"]["image_size"]
     grid = [[side * rng.randint(1, 4), side * rng.randint(1, 4)] for _ in range(rng.randint(1, 6))]
     case["projector"] |= {"image_grid_pinpoints": grid, "vision_feature_select_strategy": "default", "linear": False}
+    if case.get("pixel_settings"):
+        case["pixel_settings"] = {"image_processor_type": "LlavaNextImageProcessorFast"}
     if rng.random() < 0.4:
         case["text"] |= {"model_type": "mistral", "sliding_window": rng.choice((None, 8192))}
     return case
@@ -260,7 +283,10 @@ def draw_options(rng, from_config, may_be_silent, interpolate):
 
 def draw_pictures(rng, family, images):
     if family == "instructblipvideo":
-        return {"images": [rng.choice(images) for _ in range(rng.choice((4, 4, 4, 1, 2, 3, 6)))]}
+        count = rng.choice((4, 4, 4, 1, 2, 3, 6, 9))
+        same = rng.random() < 0.4  # of one size, as the frames of a film are
+        among = rng.choice((["coffee.jpg", "rocket.jpg"], [rng.choice(images)])) if same else images
+        return {"images": [rng.choice(among) for _ in range(count)]}
     return {"image": rng.choice(images)}
 
 

@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import pathlib
+import types
 import warnings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -22,11 +23,10 @@ V4 = transformers.__version__.startswith("4.")
 MEAN, STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
 
 
-def pillow_class(name, module):
-    """The image processor that computes with Pillow: "slow" in transformers 4, a class of its own in 5."""
-    if V4:
-        return getattr(transformers, name)
-    return getattr(importlib.import_module(f"transformers.models.{module}"), name + "Pil")
+def pillow_class(model, name):
+    """The image processor of transformers 5 that computes with Pillow."""
+    module = importlib.import_module(f"transformers.models.{model}.image_processing_pil_{model}")
+    return getattr(module, name + "Pil")
 
 
 def repeated(token, count):
@@ -76,12 +76,13 @@ class Family:
     # ----------------------------------------------------------------------------------------------- what is loaded
 
     def load_processor(self, directory):
-        """With Pillow pixels and, as always by default, fast tokenizers.
+        """The reference's own, whole and by its defaults: fast tokenizers, and the pixels that it makes of this directory.
 
-        `use_fast=False` for the whole processor would also choose slow tokenizers, which do not read tokenizer.json.
+        Transformers 5 makes them with torchvision; there a class with Pillow stands in.
         """
         processor = self.processor_class.from_pretrained(directory)
-        processor.image_processor = self.pixel_processor(directory)
+        if not V4:
+            processor.image_processor = self.pixel_processor(directory)
         assert processor.tokenizer.is_fast
         return processor
 
@@ -114,6 +115,12 @@ class Family:
     def join(self, pictures):
         """Pixels of several pictures for one request."""
         return torch.cat(pictures) if pictures[1:] else pictures[0]
+
+    def pixels_of(self, processor, load, names, known):
+        """Pixels for one request about pictures that `load` opens; `known` keeps those of single pictures."""
+        for name in set(names) - known.keys():
+            known[name] = self.pixels(processor, load(name))
+        return self.join([known[name] for name in names])
 
     def inputs(self, processor, config, instruction, pixels):
         """Arguments of generate() for an instruction and pixels [pictures, 3, H, W]."""
@@ -156,7 +163,7 @@ class InstructBlip(Family):
         return transformers.BlipImageProcessor(size=size, image_mean=MEAN, image_std=STD)
 
     def pixel_processor(self, directory):
-        return pillow_class("BlipImageProcessor", "blip.image_processing_pil_blip").from_pretrained(directory)
+        return pillow_class("blip", "BlipImageProcessor").from_pretrained(directory)
 
     def inputs(self, processor, config, instruction, pixels):
         encoded = dict(self.tokens(processor, config, instruction))
@@ -218,33 +225,30 @@ class InstructBlipVideo(InstructBlip):
 
     def load_processor(self, directory):
         processor = self.processor_class.from_pretrained(directory)
-        processor.image_processor = self.pixel_processor(directory)
         assert processor.tokenizer.is_fast and processor.qformer_tokenizer.is_fast
         return processor
 
-    def pixel_processor(self, directory):
-        """The video processor of 4.57.3 and 5 computes with torchvision: its settings, with Pillow."""
-        found = [pathlib.Path(directory) / name for name in ("video_preprocessor_config.json", "preprocessor_config.json")]
-        found = [path for path in found if path.exists()]
-        if found:
-            settings = json.loads(found[0].read_text())
-        else:
-            settings = json.loads((pathlib.Path(directory) / "processor_config.json").read_text())["video_processor"]
-        keys = ("size", "do_resize", "resample", "do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std",
-                "do_convert_rgb")  # fmt: skip
-        known = {key: settings[key] for key in keys if settings.get(key) is not None}
-        return pillow_class("BlipImageProcessor", "blip.image_processing_pil_blip")(**known)
+    def pixels_of(self, processor, load, names, known):
+        """One call for the whole video; frames of unequal size, of which the reference makes no video, each by itself."""
+        images, reader = [load(name) for name in names], processor.video_processor
+        if len({image.size for image in images}) == 1:
+            return reader(images, return_tensors="pt")["pixel_values"][0]  # [frames, 3, H, W]
+        if reader.do_sample_frames:
+            metadata = types.SimpleNamespace(total_num_frames=len(images), fps=None)
+            images = [images[i] for i in reader.sample_frames(metadata, num_frames=reader.num_frames)]
+        frames = [reader([image], do_sample_frames=False, return_tensors="pt")["pixel_values"] for image in images]
+        return torch.cat(frames, dim=1)[0]
 
     def inputs(self, processor, config, instruction, pixels):
         return {**super().inputs(processor, config, instruction, pixels), "pixel_values": pixels[None]}
 
     def check(self, processor, model, instruction, images, inputs):
-        if len(images) != 4:
+        if inputs["pixel_values"].shape[1] != 4:
             return
-        whole = processor(images=[image.convert("RGB").resize((64, 64)) for image in images], text=instruction,
-                          return_tensors="pt")  # fmt: skip
+        equal = len({image.size for image in images}) == 1
+        whole = processor(images=images if equal else images[:1] * len(images), text=instruction, return_tensors="pt")
         assert whole["pixel_values"].shape == inputs["pixel_values"].shape
-        for key in inputs.keys() - {"pixel_values"}:
+        for key in inputs.keys() - (set() if equal else {"pixel_values"}):
             assert torch.equal(whole[key], inputs[key]), (key, instruction)
 
 
@@ -346,7 +350,7 @@ class Llava(Family):
         )
 
     def pixel_processor(self, directory):
-        return pillow_class("CLIPImageProcessor", "clip.image_processing_pil_clip").from_pretrained(directory)
+        return pillow_class("clip", "CLIPImageProcessor").from_pretrained(directory)
 
     def load_model(self, directory):
         if any("projector.linear_2" in name for name, _ in layouts.stored_names(directory)):
@@ -410,8 +414,7 @@ class LlavaNext(Llava):
         )  # fmt: skip
 
     def pixel_processor(self, directory):
-        return pillow_class("LlavaNextImageProcessor", "llava_next.image_processing_pil_llava_next").from_pretrained(
-            directory)  # fmt: skip
+        return pillow_class("llava_next", "LlavaNextImageProcessor").from_pretrained(directory)
 
     def pixels(self, processor, image):
         """Views of one picture [1, views, 3, H, W], and its size, which `inputs` needs as well."""

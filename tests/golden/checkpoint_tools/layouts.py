@@ -192,6 +192,13 @@ def write_2023(directory, twin, lm_tokenizer_dir, rows=None, processor_config=Fa
     rewrite_tensors(directory, older)
 
 
+def edit_pixel_settings(directory, settings):
+    """In the file with the settings of pictures or videos, as transformers 4 writes it."""
+    names = ("video_preprocessor_config.json", "preprocessor_config.json")
+    path = next(path for path in (pathlib.Path(directory) / name for name in names) if path.exists())
+    edit_json(path, settings)
+
+
 def older_video_files(directory):
     """Pixel settings of a video checkpoint as transformers wrote them before 4.52: in preprocessor_config.json."""
     path = pathlib.Path(directory) / "video_preprocessor_config.json"
@@ -199,6 +206,8 @@ def older_video_files(directory):
     path.unlink()
     keys = ("do_convert_rgb", "do_normalize", "do_rescale", "do_resize", "image_mean", "image_std", "processor_class",
             "resample", "rescale_factor", "size")  # fmt: skip
+    asked = ("do_center_crop", "crop_size", "do_sample_frames", "num_frames")
+    keys += tuple(key for key in asked if settings.get(key))
     older = {key: settings[key] for key in keys} | {"image_processor_type": "InstructBlipVideoImageProcessor"}
     write_json(path.with_name("preprocessor_config.json"), older)
 

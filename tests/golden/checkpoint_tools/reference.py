@@ -1,7 +1,7 @@
 """Runs the reference (transformers) on one checkpoint directory, one request at a time, in float32 on the CPU.
 
-Works with transformers 4.57.3 (the 2024-25 layout) and 5.23 (directories that transformers 5 writes), in both cases
-with Pillow pixels. See README.md for the meaning of every field that ends up in golden.json.
+Works with transformers 4.57.3 (the 2024-25 layout) and 5.23 (directories that transformers 5 writes), which
+is given Pillow pixels, videos left aside. See README.md for the meaning of every field that ends up in golden.json.
 """
 
 import copy
@@ -60,13 +60,8 @@ class Reference:
     def image(self, name):
         return load_image(os.path.join(self.image_directory, name))
 
-    def _picture(self, name):
-        if name not in self._pixels:
-            self._pixels[name] = self.family.pixels(self.processor, self.image(name))
-        return self._pixels[name]
-
     def inputs(self, request):
-        pixels = self.family.join([self._picture(name) for name in pictures(request)])
+        pixels = self.family.pixels_of(self.processor, self.image, pictures(request), self._pixels)
         return self.family.inputs(self.processor, self.model.config, request["instruction"], pixels)
 
     def check_inputs(self, request):

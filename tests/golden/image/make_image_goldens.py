@@ -7,6 +7,7 @@
     pixel_values.txt  what the image processors make of noise and of tests/data/images
     cropped.txt       the same of those that keep the aspect and crop: CLIP's and LLaVA's
     tiles.txt         the same of LLaVA-NeXT's, which cuts a picture into tiles, and how many rows its prompts get
+    videos.txt        what InstructBlipVideoVideoProcessor makes of frames of noise, by its settings
 
 Seed 20; made with Python 3.11, Pillow 13.0.0, numpy 2.4.6, torch 2.11.0, torchvision 0.26.0, transformers 4.57.3.
 Other versions of Pillow may encode other bytes and, before 13, resize tall pictures differently. Checksums are
@@ -15,6 +16,7 @@ CRC-32 of the bytes, little-endian. Noise is not stored: noise() here and in gol
 
 import contextlib
 import io
+import json
 import pathlib
 import random
 import struct
@@ -278,6 +280,58 @@ def tiff_files(odd, alpha):
     yield "orientation6.tif", encoded(odd, format="TIFF", exif=orientation_block(6))
 
 
+    cmyk = odd.convert("CMYK").point(lambda value: min(255, value + 40))
+    for compression in (None, "tiff_lzw", "jpeg"):
+        options = {"compression": compression} if compression else {}
+        yield f"cmyk{'_' + compression if compression else ''}.tif", encoded(cmyk, format="TIFF", **options)
+
+
+def pnm_files(odd, generator):
+    rgb, grey = np.asarray(odd), np.asarray(odd.convert("L"))
+    bits = np.asarray(odd.convert("1")).astype(np.uint8)
+    text = lambda samples: b" ".join(b"%d" % value for value in samples.reshape(-1))
+    yield "bits_plain.pbm", b"P1\n29\t# columns\n19\n" + b"".join(b"%d" % value for value in bits.reshape(-1))
+    yield "bits.pbm", b"P4 29 19\n" + np.packbits(bits, axis=1).tobytes()
+    yield "grey_plain.pgm", b"P2 29 19 200\n" + text(np.minimum(grey, 200)) + b"# the end"
+    yield "grey.pgm", b"P5\n#\n29 19\r255\n" + grey.tobytes()
+    yield "grey_9_levels.pgm", b"P5 29 19 8 " + generator.integers(0, 14, (19, 29)).astype(np.uint8).tobytes()
+    yield "grey_12_bits.pgm", b"P5 29 19 4095\n" + (grey // 16).astype(">u2").tobytes()
+    yield "grey_16_bits.pgm", b"P5 29 19 65535\n" + (grey * 2.5).astype(">u2").tobytes()
+    yield "rgb_plain.ppm", b"P3\n29 19\n1000\n" + text(rgb.astype(int) * 3) + b"\n"
+    yield "rgb.ppm", b"P6\n29 19\n255\n" + rgb.tobytes() + b"more"
+    yield "rgb_100_levels.ppm", b"P6 29 19 99\n" + (rgb // 2).tobytes()
+    yield "rgb_16_bits.ppm", b"P6 29 19 65535\n" + generator.integers(0, 65536, (19, 29, 3)).astype(">u2").tobytes()
+
+
+def jp2_with_color(data, content):
+    """The same file with another colr box."""
+    at = data.index(b"colr") - 4
+    old = struct.unpack(">I", data[at : at + 4])[0]
+    new = struct.pack(">I", len(content) + 8) + b"colr" + content
+    header = data.index(b"jp2h") - 4
+    size = struct.unpack(">I", data[header : header + 4])[0] + len(new) - old
+    return data[:header] + struct.pack(">I", size) + data[header + 4 : at] + new + data[at + old :]
+
+
+def jpeg2000_files(odd, alpha, photo):
+    save = lambda image, **options: encoded(image, format="JPEG2000", **options)
+    wide = Image.fromarray(np.asarray(odd.convert("L")).astype(np.uint16) * 2)
+    yield "rgb.jp2", save(odd)
+    yield "rgb.j2k", save(odd, no_jp2=True)
+    yield "rgba.jp2", save(alpha)
+    yield "grey.jp2", save(odd.convert("L"))
+    yield "grey_alpha.jp2", save(alpha.convert("LA"))
+    yield "grey16.jp2", save(wide)
+    yield "signed.jp2", save(odd, signed=True)
+    yield "lossy.jp2", save(photo, irreversible=True, quality_mode="rates", quality_layers=[20, 8])
+    yield "lossy_grey.j2k", save(photo.convert("L"), irreversible=True, no_jp2=True, quality_mode="dB", quality_layers=[35])
+    yield "tiles.jp2", save(photo, tile_size=(16, 32), progression="RPCL", mct=0)
+    yield "offset.jp2", save(photo, irreversible=True, tile_size=(32, 32), offset=(5, 7))
+    yield "ycc.jp2", jp2_with_color(save(odd, mct=0), b"\1\0\0" + struct.pack(">I", 18))
+    yield "cmyk.jp2", jp2_with_color(save(alpha), b"\1\0\0" + struct.pack(">I", 12))
+    yield "profile.jp2", jp2_with_color(save(odd), b"\2\0\0" + bytes(128))
+
+
 def gif_files(odd, alpha):
     generator = np.random.default_rng(SEED)
     colors = generator.integers(0, 256, (256, 3)).astype(np.uint8).tobytes()
@@ -331,6 +385,8 @@ def make_files():
     yield from bmp_files(odd, alpha, generator)
     yield from tiff_files(odd, alpha)
     yield from gif_files(odd, alpha)
+    yield from pnm_files(odd, generator)
+    yield from jpeg2000_files(odd, alpha, photo)
 
 
 # --- what the reference makes of them
@@ -398,7 +454,7 @@ def pixel_values(image, size, steps, mode):
 def write_pixel_values():
     lines = ["# picture width height steps pillow13 torchvision; noise is noise:width:height:seed"]
     cases = [(path.name, (224, 224), ("rescale", "normalize"))
-             for path in sorted(PHOTOGRAPHS.iterdir()) if path.suffix not in (".py", ".md")]
+             for path in sorted(PHOTOGRAPHS.iterdir()) if path.is_file() and path.suffix not in (".py", ".md")]
     for seed, (width, height, size, steps) in enumerate([
         (90, 70, (224, 224), ("rescale", "normalize")),
         (90, 70, (60, 40), ("rescale",)),
@@ -545,6 +601,36 @@ def write_tiles(count=90):
     (HERE / "tiles.txt").write_text("\n".join(lines) + "\n")
 
 
+VIDEOS = (  # settings, width, height, frames
+    ({"size": {"height": 30, "width": 30}}, 64, 48, 4),
+    ({"size": {"height": 30, "width": 20}}, 20, 30, 2),
+    ({"size": 24}, 100, 7, 1),
+    ({"size": {"height": 30, "width": 30}}, 31, 3, 2),  # three rows, which the reference takes for channels
+    ({"size": {"height": 30, "width": 30}}, 31, 1, 2),  # one row, which becomes the only one
+    ({"size": {"height": 30, "width": 30}, "do_convert_rgb": False}, 40, 1, 1),
+    ({"size": {"shortest_edge": 40}, "do_center_crop": True, "crop_size": {"height": 28, "width": 28}}, 90, 50, 3),
+    ({"size": 40, "default_to_square": False, "do_center_crop": True, "crop_size": 35}, 50, 91, 1),
+    ({"size": {"height": 20, "width": 44}, "do_center_crop": True, "crop_size": {"height": 28, "width": 28}}, 61, 50, 1),
+    ({"size": {"height": 30, "width": 30}, "do_sample_frames": True, "num_frames": 4}, 33, 34, 11),
+    ({"size": {"height": 30, "width": 30}, "do_sample_frames": True, "num_frames": 3}, 33, 34, 3),
+    ({"size": {"height": 30, "width": 30}, "do_normalize": False}, 33, 34, 1),
+    ({"size": {"height": 30, "width": 30}, "do_rescale": False, "image_mean": [120, 110, 100]}, 33, 34, 1),
+    ({"size": {"height": 30, "width": 30}, "image_mean": 0.5, "image_std": 0.25, "rescale_factor": 0.0078125}, 33, 34, 1),
+    ({"size": {"height": 34, "width": 33}, "do_resize": False, "do_rescale": False, "do_normalize": False}, 33, 34, 2),
+    ({"size": {"height": 300, "width": 200}}, 33, 34, 1),
+)
+
+
+def write_videos():
+    lines = ["# width, height, frames, seed of the first frame's noise, pixel_values, settings"]
+    for seed, (settings, width, height, frames) in enumerate(VIDEOS):
+        video = [Image.fromarray(noise(width, height, seed + i)) for i in range(frames)]
+        values = transformers.InstructBlipVideoVideoProcessor(**settings)(video, return_tensors="pt").pixel_values[0]
+        text = json.dumps(settings, separators=(",", ":"))
+        lines.append(f"{width} {height} {frames} {seed} {crc(values.float().numpy())} {text}")
+    (HERE / "videos.txt").write_text("\n".join(lines) + "\n")
+
+
 def main():
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
@@ -554,6 +640,7 @@ def main():
     write_pixel_values()
     write_cropped()
     write_tiles()
+    write_videos()
 
 
 if __name__ == "__main__":

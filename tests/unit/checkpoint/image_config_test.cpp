@@ -71,5 +71,35 @@ TEST(ImageConfig, OfAVideoComesFirst) {
   EXPECT_EQ(read_image_config(newer.path()).height, 20);
 }
 
+// Transformers 5 reads an object of processor_config.json before all files, its predecessor the
+// first file that is there.
+TEST(ImageConfig, TheReleaseDecidesWhichFileComesFirst) {
+  const test::TempDirectory directory;
+  directory.write("preprocessor_config.json", R"({"size": {"height": 20, "width": 20}})");
+  directory.write("processor_config.json",
+                  R"({"image_processor": {"size": {"height": 30, "width": 30}}})");
+  EXPECT_EQ(read_image_config(directory.path()).height, 20);
+  EXPECT_EQ(read_image_config(directory.path(), {.transformers_5 = true}).height, 30);
+  directory.write("processor_config.json", R"({"num_query_tokens": 32})");
+  EXPECT_EQ(read_image_config(directory.path(), {.transformers_5 = true}).height, 20);
+}
+
+// As AutoProcessor does in 4.57.3 where nobody says use_fast.
+TEST(ImageConfig, KnowsWhatComputesWithTorchvision) {
+  const auto by_torchvision = [](const std::string& json, const ImageProcessorRules& rules) {
+    const test::TempDirectory directory;
+    directory.write("preprocessor_config.json", json);
+    return read_image_config(directory.path(), rules).by_torchvision;
+  };
+  const std::string fast = R"({"image_processor_type": "CLIPImageProcessorFast"})";
+  EXPECT_TRUE(by_torchvision("{}", {.of_video = true}));
+  EXPECT_TRUE(by_torchvision(fast, {.named_by_file = true}));
+  EXPECT_FALSE(by_torchvision(fast, {.named_by_file = true, .transformers_5 = true}));
+  EXPECT_FALSE(by_torchvision(fast, {}));  // BLIP's processors name their class themselves
+  EXPECT_FALSE(
+      by_torchvision(R"({"image_processor_type": "CLIPImageProcessor"})", {.named_by_file = true}));
+  EXPECT_FALSE(by_torchvision("{}", {.named_by_file = true}));
+}
+
 }  // namespace
 }  // namespace instructblip

@@ -17,7 +17,7 @@ std::span<const std::byte> bytes_of(const std::string& text) {
 
 TEST(Decode, EqualsPillow) {
   const auto rows = golden::read_table("decoded.txt");
-  ASSERT_EQ(rows.size(), 118U);
+  ASSERT_EQ(rows.size(), 146U);
   ImageOptions stored, white;
   stored.exif = ExifOrientation::ignore;
   white.background = AlphaBackground::white;
@@ -131,19 +131,47 @@ TEST(Decode, BytesAndFileGiveTheSame) {
   EXPECT_EQ(golden::crc(image), golden::crc(Image::open(file)));
 }
 
-TEST(Decode, MaxPixelsIsTheCallersChoice) {
+// Each limit at the last value that admits the picture, and at the first that does not.
+TEST(Decode, LimitsAreTheCallersChoiceAndSayHowTheyAreRaised) {
   const auto file = golden::photographs() / "astronaut.jpg";  // 400 x 400
-  ImageOptions options;
-  options.max_pixels = 160'000;
-  EXPECT_EQ(Image::open(file, options).width(), 400);
-  options.max_pixels = 159'999;
-  try {
-    Image::open(file, options);
-    ADD_FAILURE() << "a picture over the limit was decoded";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::bad_image);
-    EXPECT_NE(std::string(error.what()).find("159999"), std::string::npos) << error.what();
+  const std::string content = golden::read_all(file);
+  struct Row {
+    std::int64_t ImageOptions::*limit;
+    std::int64_t least;
+    std::string name;
+  };
+  for (const Row& row : {Row{&ImageOptions::max_pixels, 160'000, "pixels"},
+                         Row{&ImageOptions::max_side, 400, "side"},
+                         Row{&ImageOptions::max_bytes, std::ssize(content), "bytes"}}) {
+    ImageOptions options;
+    options.*row.limit = row.least;
+    EXPECT_EQ(Image::open(file, options).width(), 400) << row.name;
+    EXPECT_EQ(Image::decode(bytes_of(content), options).width(), 400) << row.name;
+    options.*row.limit = row.least - 1;
+    const auto refused = [&](const auto& read) {
+      try {
+        read();
+        ADD_FAILURE() << row.name << ": a picture over the limit was decoded";
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::bad_image);
+        for (const std::string& part : {std::to_string(row.least - 1),
+                                        "ImageOptions::max_" + row.name, "--max-" + row.name}) {
+          EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+        }
+      }
+    };
+    refused([&] { Image::open(file, options); });
+    refused([&] { Image::decode(bytes_of(content), options); });
   }
+}
+
+// 32,769 x 2 pixels: more than any side could have before, and than a file with a signature takes.
+TEST(Decode, ReadsLongStrips) {
+  std::string ppm = "P6 32769 2 255\n";
+  for (int i = 0; i < 6 * 32769; ++i) ppm += static_cast<char>(i * 7 % 251);
+  const Image image = Image::decode(bytes_of(ppm));
+  EXPECT_EQ(image.width(), 32769);
+  EXPECT_EQ(image.row(1)[3 * 32768 + 2], (6 * 32769 - 1) * 7 % 251);
 }
 
 // Some formats have no head to speak of: a picture of 1 x 20,000 pixels is as good as any other.

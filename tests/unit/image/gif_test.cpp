@@ -105,8 +105,8 @@ TEST(Gif, NothingAfterTheLastPixelMatters) {
 
 TEST(Gif, TheLimitsHoldForTheGrownCanvas) {
   for (const std::string& bytes :
-       {screen(65535, 65535) + frame(0, 0, 65535, 65535), screen(1, 1) + frame(32768, 0, 1, 1),
-        screen(1, 1) + frame(0, 65535, 1, 65535), screen(8001, 1) + frame(0, 0, 1, 8001)}) {
+       {screen(65535, 65535) + frame(0, 0, 65535, 65535), screen(1, 1) + frame(65534, 65534, 1, 1),
+        screen(65535, 1) + frame(0, 65535, 1, 1), screen(13400, 1) + frame(0, 0, 1, 13400)}) {
     try {
       decode(bytes);
       ADD_FAILURE() << "a picture over the limits was decoded";

@@ -12,6 +12,7 @@
 
 #include "golden_image.h"
 #include "instructblip/error.h"
+#include "support/temp_directory.h"
 
 namespace instructblip {
 namespace {
@@ -188,12 +189,80 @@ TEST(ImageProcessor, WithoutACropOnlySquaresFit) {
   EXPECT_EQ(code_of([&] { processor.run(golden::noise(44, 40, 1)); }), ErrorCode::bad_image);
 }
 
-TEST(ImageProcessor, RefusesToPadAStripToAHugeSquare) {
+// What it makes of the square itself, which is not held where nearly all of it is margin.
+TEST(ImageProcessor, PadsAsIfTheSquareWereThere) {
+  ImageConfig config = config_of(20, 28);
+  config.pad_to_square = true;
+  ImageConfig whole = config;
+  whole.pad_to_square = false;
+  for (const auto& [width, height] : {std::pair(701, 2), std::pair(3, 500), std::pair(90, 89),
+                                      std::pair(12, 13), std::pair(20, 9), std::pair(1, 28)}) {
+    const Image image = golden::noise(width, height, 5);
+    const int side = std::max(width, height);
+    std::vector<std::uint8_t> square(3 * static_cast<std::size_t>(side * side));
+    for (std::size_t i = 0; i < square.size(); ++i) {
+      const auto at = static_cast<int>(i / 3);
+      const int y = at / side - (side - height) / 2, x = at % side - (side - width) / 2;
+      const bool inside = y >= 0 && y < height && x >= 0 && x < width;
+      square[i] = inside ? image.row(y)[3 * x + static_cast<int>(i % 3)]
+                         : static_cast<std::uint8_t>(config.mean[i % 3] * 255);
+    }
+    const Image padded = Image::adopt(std::move(square), side, side);
+    for (const ResizeMode mode : kModes) {
+      EXPECT_EQ(ImageProcessor(config, mode).run(image), ImageProcessor(whole, mode).run(padded))
+          << width << " x " << height;
+    }
+  }
+}
+
+TEST(ImageProcessor, PadsALongStripInLittleMemoryAndRefusesTheLongest) {
   ImageConfig config = config_of(20, 20);
   config.pad_to_square = true;
   const ImageProcessor processor(config, ResizeMode::pillow13);
-  EXPECT_EQ(processor.run(golden::noise(8000, 2, 1)).size(), 3U * 20 * 20);
-  EXPECT_EQ(code_of([&] { processor.run(golden::noise(8001, 2, 1)); }), ErrorCode::bad_image);
+  EXPECT_EQ(processor.run(golden::noise(40'000, 2, 1)).size(), 3U * 20 * 20);  // 1.6 billion pixels
+  EXPECT_EQ(code_of([&] { processor.run(golden::noise(9'000'000, 1, 1)); }), ErrorCode::bad_image);
+}
+
+TEST(ImageProcessor, AutomaticallyDoesAsTheReference) {
+  ImageConfig config = config_of(20, 20);
+  EXPECT_EQ(ImageProcessor(config, ResizeMode::automatic).mode(), ResizeMode::pillow13);
+  config.by_torchvision = true;
+  EXPECT_EQ(ImageProcessor(config, ResizeMode::automatic).mode(), ResizeMode::torchvision);
+  EXPECT_EQ(ImageProcessor(config, ResizeMode::pillow12).mode(), ResizeMode::pillow12);
+}
+
+TEST(ImageProcessor, ReadsVideosAsTheReference) {
+  const auto rows = golden::read_table("videos.txt");
+  ASSERT_GE(rows.size(), 16U);
+  for (const auto& row : rows) {
+    ASSERT_EQ(row.size(), 6U);
+    SCOPED_TRACE(row[5]);
+    const test::TempDirectory directory;
+    directory.write("video_preprocessor_config.json", row[5]);
+    const ImageProcessor processor(read_image_config(directory.path(), {.of_video = true}),
+                                   ResizeMode::automatic);
+    const auto frames = static_cast<std::size_t>(std::stoul(row[2]));
+    std::vector<float> values;
+    for (const std::size_t frame : processor.picked(frames)) {
+      const auto seed = static_cast<std::uint32_t>(std::stoul(row[3]) + frame);
+      const auto one = processor.run(golden::noise(std::stoi(row[0]), std::stoi(row[1]), seed));
+      values.insert(values.end(), one.begin(), one.end());
+    }
+    EXPECT_EQ(golden::crc(values), row[4]);
+  }
+}
+
+TEST(ImageProcessor, PicksFramesEvenly) {
+  ImageConfig config = config_of(20, 20);
+  const auto picked = [&](std::size_t frames) {
+    return ImageProcessor(config, ResizeMode::torchvision).picked(frames);
+  };
+  EXPECT_EQ(picked(3), (std::vector<std::size_t>{0, 1, 2}));
+  config.picked_frames = 4;
+  EXPECT_EQ(picked(0), (std::vector<std::size_t>{}));
+  EXPECT_EQ(picked(4), (std::vector<std::size_t>{0, 1, 2, 3}));
+  EXPECT_EQ(picked(10), (std::vector<std::size_t>{0, 2, 5, 7}));
+  EXPECT_EQ(code_of([&] { picked(3); }), ErrorCode::invalid_argument);
 }
 
 // Transformers 4 took three rows for three channels; its successor does not.

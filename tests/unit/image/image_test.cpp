@@ -64,7 +64,7 @@ TEST(Image, RefusesBadViews) {
   const std::vector<std::uint8_t> bytes(300);
   expect_refused([&] { Image::view(bytes.data(), 0, 3); }, "0 x 3");
   expect_refused([&] { Image::view(bytes.data(), 3, -1); }, "3 x -1");
-  expect_refused([&] { Image::view(bytes.data(), 32769, 1); }, "32768");
+  expect_refused([&] { Image::view(bytes.data(), (1 << 24) + 1, 1); }, "16777216");
   expect_refused([&] { Image::view(nullptr, 3, 3); }, "null");
   expect_refused([&] { Image::view(bytes.data(), 5, 5, 14); }, "at least 15");
   expect_refused([&] { Image::view(bytes.data(), 5, 5, -15); }, "at least 15");
@@ -77,6 +77,12 @@ TEST(Image, RefusesALimitThatAdmitsNothing) {
   ImageOptions options;
   options.max_pixels = 0;
   expect_refused([&] { Image::decode({}, options); }, "max_pixels");
+  options = {};
+  options.max_bytes = -1;
+  expect_refused([&] { Image::open("no such file", options); }, "max_bytes is -1");
+  options = {};
+  options.max_side = (1 << 24) + 1;
+  expect_refused([&] { Image::decode({}, options); }, "at most 16777216");
 }
 
 }  // namespace
