@@ -51,6 +51,8 @@ class Bpe final : public TokenModel {
     }
   }
 
+  bool is_bpe() const override { return true; }
+
   void tokenize(std::string_view word, std::vector<std::int32_t>& ids) const override {
     if (word.empty()) return;
     if (options_.ignore_merges) {

@@ -232,7 +232,9 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& dir
   if (rules.as_sentencepiece) {
     parts.decoder = sentencepiece_decoder();
   }
-  parts.clean_up_spaces = rules.clean_up_spaces.value_or(settings.clean_up_spaces);
+  const bool spared =
+      settings.version5 && parts.model->is_bpe() && !settings.clean_up_spaces_of_bpe;
+  parts.clean_up_spaces = rules.clean_up_spaces.value_or(settings.clean_up_spaces && !spared);
   if (const TokenSpec* eos = settings.find_named("eos_token")) parts.eos = parts.find(eos->content);
   return make_tokenizer(std::move(parts));
 }

@@ -1,12 +1,10 @@
 #include "text/pattern.h"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include "core/errors.h"
-#include "core/utf8.h"
-#include "text/unicode.h"
+#include "text/regex.h"
 
 namespace instructblip {
 namespace {
@@ -64,168 +62,185 @@ std::vector<Span> find_codes(std::u32string_view text, const std::function<bool(
   return spans;
 }
 
-// Reads the subset of regular expressions that Pattern::regex() names.
-class RegexReader {
+// Writes the program of a tree.
+class Pattern::Compiler {
  public:
-  RegexReader(std::string_view expression, std::string where)
-      : expression_(expression), codes_(utf8::to_utf32(expression)), where_(std::move(where)) {}
+  using Kind = Instruction::Kind;
 
-  Pattern read() {
-    Pattern pattern;
-    while (at_ < codes_.size()) {
-      pattern.atoms_.push_back(atom());
-      if (const auto bounds = quantifier()) {
-        // Several quantified parts would need backtracking.
-        if (pattern.atoms_.size() != 1 || at_ != codes_.size() || bounds->first == 0) refuse();
-        pattern.least_ = bounds->first;
-        pattern.most_ = bounds->second;
-      }
+  void write(const RegexNode& node) {
+    if (here() > kLongest) return;
+    switch (node.kind) {
+      case RegexNode::Kind::code:
+        append({.kind = Kind::code, .test = node.test});
+        break;
+      case RegexNode::Kind::ahead:
+        append({.kind = Kind::ahead, .test = node.test});
+        break;
+      case RegexNode::Kind::not_ahead:
+        append({.kind = Kind::not_ahead, .test = node.test});
+        break;
+      case RegexNode::Kind::sequence:
+        for (const RegexNode& part : node.parts) write(part);
+        break;
+      case RegexNode::Kind::choice:
+        write_choice(node.parts);
+        break;
+      case RegexNode::Kind::repeat:
+        write_repeat(node);
+        break;
     }
-    if (pattern.atoms_.empty()) refuse();
-    return pattern;
+  }
+
+  std::vector<Instruction> take(const std::string& where) {
+    append({.kind = Kind::accept});
+    if (program_.size() > kLongest) {
+      throw Error(ErrorCode::unsupported, where + ": expected an expression of at most " +
+                                              std::to_string(kLongest) + " steps");
+    }
+    return std::move(program_);
   }
 
  private:
-  static constexpr std::size_t kUnbounded = std::numeric_limits<std::size_t>::max();
+  static constexpr std::size_t kLongest = 2000;
 
-  [[noreturn]] void refuse() const {
-    throw Error(ErrorCode::unsupported,
-                where_ + ": expected a plain text or one repeated character, got the expression " +
-                    quote(expression_));
+  std::size_t here() const { return program_.size(); }
+
+  // Beyond kLongest, where take() throws, nothing is kept.
+  std::size_t append(Instruction instruction) {
+    if (program_.size() <= kLongest) program_.push_back(std::move(instruction));
+    return program_.size() - 1;
+  }
+  std::size_t fork() { return append({.kind = Kind::fork}); }
+  // A fork without a choice.
+  std::size_t jump(std::size_t target) {
+    return append({.kind = Kind::fork, .next = target, .other = target});
   }
 
-  char32_t next() {
-    if (at_ >= codes_.size()) refuse();
-    return codes_[at_++];
-  }
-  bool accept(char32_t code) {
-    if (at_ >= codes_.size() || codes_[at_] != code) return false;
-    ++at_;
-    return true;
-  }
-
-  static Pattern::Atom exactly(char32_t code) {
-    return [code](char32_t other) { return other == code; };
-  }
-
-  Pattern::Atom escape() {
-    const char32_t code = next();
-    switch (code) {
-      case U's':
-        return unicode::is_white_space;
-      case U'S':
-        return [](char32_t other) { return !unicode::is_white_space(other); };
-      case U'n':
-        return exactly(U'\n');
-      case U't':
-        return exactly(U'\t');
-      case U'r':
-        return exactly(U'\r');
-      default:
-        if (code >= 0x80 || !unicode::is_punctuation(code)) refuse();
-        return exactly(code);
+  void write_choice(const std::vector<RegexNode>& parts) {
+    std::vector<std::size_t> ends;
+    for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
+      const std::size_t choice = fork();
+      program_[choice].next = here();
+      write(parts[i]);
+      ends.push_back(jump(0));
+      program_[choice].other = here();
     }
+    write(parts.back());
+    for (const std::size_t end : ends) program_[end].next = program_[end].other = here();
   }
 
-  Pattern::Atom bracket() {
-    const bool negated = accept(U'^');
-    std::vector<Pattern::Atom> members;
-    while (!accept(U']')) {
-      const char32_t code = next();
-      if (code == U'[' || code == U'&') refuse();
-      if (code == U'\\') {
-        members.push_back(escape());
-      } else if (at_ + 1 < codes_.size() && codes_[at_] == U'-' && codes_[at_ + 1] != U']') {
-        ++at_;
-        const char32_t last = next();
-        if (last == U'\\' || last < code) refuse();
-        members.push_back([code, last](char32_t other) { return other >= code && other <= last; });
-      } else {
-        members.push_back(exactly(code));
-      }
+  void write_repeat(const RegexNode& node) {
+    for (std::size_t i = 0; i < node.least; ++i) write(node.parts.front());
+    if (node.most == RegexNode::kUnbounded) {
+      const std::size_t round = fork();
+      program_[round].next = here();
+      write(node.parts.front());
+      jump(round);
+      program_[round].other = here();
+      return;
     }
-    if (members.empty()) refuse();
-    return [members, negated](char32_t other) {
-      return std::ranges::any_of(members, [other](const auto& m) { return m(other); }) != negated;
-    };
-  }
-
-  Pattern::Atom atom() {
-    const char32_t code = next();
-    if (code == U'\\') return escape();
-    if (code == U'[') return bracket();
-    if (std::u32string_view(U".^$|()*+?{}]").find(code) != std::u32string_view::npos) refuse();
-    return exactly(code);
-  }
-
-  std::size_t number() {
-    std::size_t value = 0;
-    const std::size_t begin = at_;
-    while (at_ < codes_.size() && codes_[at_] >= U'0' && codes_[at_] <= U'9') {
-      value = value * 10 + (codes_[at_++] - U'0');
-      if (value > 1000) refuse();
+    std::vector<std::size_t> rounds;
+    for (std::size_t i = node.least; i < node.most; ++i) {
+      rounds.push_back(fork());
+      program_[rounds.back()].next = here();
+      write(node.parts.front());
     }
-    if (at_ == begin) refuse();
-    return value;
+    for (const std::size_t round : rounds) program_[round].other = here();
   }
 
-  std::optional<std::pair<std::size_t, std::size_t>> quantifier() {
-    std::pair<std::size_t, std::size_t> bounds;
-    if (accept(U'+')) {
-      bounds = {1, kUnbounded};
-    } else if (accept(U'*')) {
-      bounds = {0, kUnbounded};
-    } else if (accept(U'?')) {
-      bounds = {0, 1};
-    } else if (accept(U'{')) {
-      bounds.first = bounds.second = number();
-      if (accept(U',')) {
-        bounds.second = at_ < codes_.size() && codes_[at_] == U'}' ? kUnbounded : number();
-      }
-      if (!accept(U'}') || bounds.second < bounds.first) refuse();
-    } else {
-      return std::nullopt;
-    }
-    return bounds;
-  }
-
-  std::string_view expression_;
-  std::u32string codes_;
-  std::string where_;
-  std::size_t at_ = 0;
+  std::vector<Instruction> program_;
 };
 
-Pattern Pattern::literal(std::u32string text) {
-  Pattern pattern;
-  for (const char32_t code : text) {
-    pattern.atoms_.push_back([code](char32_t other) { return other == code; });
+// Backtracks, but never through the same step at the same place: what follows from there depends on
+// nothing else and has failed before.
+class Pattern::Search {
+ public:
+  Search(const std::vector<Instruction>& program, std::u32string_view text)
+      : program_(program), text_(text), tried_(program.size() * (text.size() + 1)) {}
+
+  // The end of the match that starts at `begin`, or `begin` where there is none.
+  std::size_t match(std::size_t begin) {
+    pending_ = {{0, begin}};
+    while (!pending_.empty()) {
+      const auto [step, at] = pending_.back();
+      pending_.pop_back();
+      if (const std::size_t end = follow(step, at); end != kNone) {
+        forget(end);
+        return end;
+      }
+    }
+    return begin;
   }
+
+ private:
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+
+  // Runs until a step fails or all are done.
+  std::size_t follow(std::size_t step, std::size_t at) {
+    while (true) {
+      const std::size_t state = at * program_.size() + step;
+      if (tried_[state]) return kNone;
+      tried_[state] = true;
+      const Instruction& instruction = program_[step];
+      const auto passes = [&] { return at < text_.size() && instruction.test(text_[at]); };
+      switch (instruction.kind) {
+        case Instruction::Kind::accept:
+          return at;
+        case Instruction::Kind::code:
+          if (!passes()) return kNone;
+          ++at;
+          ++step;
+          break;
+        case Instruction::Kind::ahead:
+        case Instruction::Kind::not_ahead:
+          if (passes() != (instruction.kind == Instruction::Kind::ahead)) return kNone;
+          ++step;
+          break;
+        case Instruction::Kind::fork:
+          if (instruction.other != instruction.next) pending_.push_back({instruction.other, at});
+          step = instruction.next;
+          break;
+      }
+    }
+  }
+
+  // What was tried at the end of a match may be what led to it. Further on, everything failed.
+  void forget(std::size_t at) {
+    const auto first = tried_.begin() + static_cast<std::ptrdiff_t>(at * program_.size());
+    std::fill(first, first + static_cast<std::ptrdiff_t>(program_.size()), false);
+  }
+
+  const std::vector<Instruction>& program_;
+  std::u32string_view text_;
+  std::vector<bool> tried_;  // [place][step]
+  std::vector<std::pair<std::size_t, std::size_t>> pending_;
+};
+
+Pattern Pattern::literal(std::u32string_view text) {
+  Pattern pattern;
+  if (text.empty()) return pattern;
+  for (const char32_t code : text) {
+    pattern.program_.push_back({.kind = Instruction::Kind::code,
+                                .test = [code](char32_t other) { return other == code; }});
+  }
+  pattern.program_.push_back({.kind = Instruction::Kind::accept});
   return pattern;
 }
 
 Pattern Pattern::regex(std::string_view expression, const std::string& where) {
-  return RegexReader(expression, where).read();
-}
-
-// The end of the match that starts at `begin`, or `begin` where there is none.
-std::size_t Pattern::match(std::u32string_view text, std::size_t begin) const {
-  if (atoms_.size() > 1) {
-    if (text.size() - begin < atoms_.size()) return begin;
-    for (std::size_t i = 0; i < atoms_.size(); ++i) {
-      if (!atoms_[i](text[begin + i])) return begin;
-    }
-    return begin + atoms_.size();
-  }
-  std::size_t end = begin;
-  while (end < text.size() && end - begin < most_ && atoms_.front()(text[end])) ++end;
-  return end - begin >= least_ ? end : begin;
+  Compiler compiler;
+  compiler.write(read_regex(expression, where));
+  Pattern pattern;
+  pattern.program_ = compiler.take(where);
+  return pattern;
 }
 
 std::vector<Span> Pattern::find(std::u32string_view text) const {
   std::vector<Span> spans;
+  Search search(program_, text);
   std::size_t unmatched = 0;
-  for (std::size_t i = 0; i < text.size() && !atoms_.empty();) {
-    const std::size_t end = match(text, i);
+  for (std::size_t i = 0; i < text.size() && !program_.empty();) {
+    const std::size_t end = search.match(i);
     if (end == i) {
       ++i;
       continue;

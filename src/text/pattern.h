@@ -1,10 +1,8 @@
-// What normalizers and pre-tokenizers search for: a string, or the few regular expressions that
-// tokenizers in use contain.
+// What normalizers and pre-tokenizers search for: a string, or a regular expression.
 #pragma once
 
 #include <cstddef>
 #include <functional>
-#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,26 +21,28 @@ enum class SplitBehavior { removed, isolated, merged_with_previous, merged_with_
 // The parts that remain, as Span with `matched` false.
 std::vector<Span> split_spans(std::vector<Span> spans, SplitBehavior behavior);
 
-// A search that takes time linear in the text.
+// A search that takes time linear in the text. Immutable.
 class Pattern {
  public:
-  static Pattern literal(std::u32string text);
-  // One character, escape or bracket expression with a quantifier, or several without: " {2,}",
-  // "\s+",
-  // "[ab]", "--". Throws Error(unsupported), headed by `where`, for any other expression.
+  static Pattern literal(std::u32string_view text);
+  // Searches for an expression that read_regex() knows (text/regex.h); throws as it does.
   static Pattern regex(std::string_view expression, const std::string& where);
 
+  // Matches from left to right, of alternatives the first that leads to one.
   std::vector<Span> find(std::u32string_view text) const;
 
  private:
-  using Atom = std::function<bool(char32_t)>;
-  friend class RegexReader;
+  // One step of a matcher: at a place in the text and in the program.
+  struct Instruction {
+    enum class Kind { code, ahead, not_ahead, fork, accept };
+    Kind kind;
+    std::function<bool(char32_t)> test = {};  // code, ahead, not_ahead
+    std::size_t next = 0, other = 0;          // fork: tried in this order
+  };
+  class Compiler;
+  class Search;
 
-  std::size_t match(std::u32string_view text, std::size_t begin) const;
-
-  std::vector<Atom> atoms_;
-  // How often the only atom may stand in a row; more than one atom stand once each.
-  std::size_t least_ = 1, most_ = 1;
+  std::vector<Instruction> program_;
 };
 
 // Every code for which `test` holds is a match of its own.

@@ -24,6 +24,7 @@ class TokenModel {
   const Vocabulary& vocabulary() const { return vocabulary_; }
   // What the reference takes for the number of tokens when it numbers added ones.
   virtual std::int32_t size() const { return vocabulary_.count(); }
+  virtual bool is_bpe() const { return false; }
 
  protected:
   explicit TokenModel(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)) {}

@@ -124,6 +124,8 @@ class SettingsReader {
     const bool is_bert = settings_.tokenizer_class == Class::bert;
     // The slow BERT tokenizer's default differs; finish() decides whether it counts.
     settings_.clean_up_spaces = config.boolean_or("clean_up_tokenization_spaces", false);
+    settings_.clean_up_spaces_of_bpe = config.boolean_or(
+        "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output", false);
     has_clean_up_ = config.contains("clean_up_tokenization_spaces");
     settings_.split_special_tokens = config.boolean_or("split_special_tokens", false);
     settings_.legacy = config.boolean_or("legacy", !settings_.version5);

@@ -49,6 +49,7 @@ struct TokenizerSettings {
   std::vector<TokenSpec> model_specific;  // named by the directory, as "image_token"
 
   bool clean_up_spaces = false;
+  bool clean_up_spaces_of_bpe = false;  // version 5 asks for a second key
   bool split_special_tokens = false;
   bool legacy = true;
   // Of LLaMA and GPT-2, which adds none unless told to.

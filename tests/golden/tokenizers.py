@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains the toy tokenizers of the golden data and writes them as transformers 4.57.3 saves them.
 
-    python tokenizers.py t5|llama|llava|opt|qformer DIRECTORY
+    python tokenizers.py t5|mt5|llama|llama3|llava|opt|qformer DIRECTORY
 
 Deterministic: the text stands below, training runs on one thread. Versions: transformers 4.57.3, tokenizers 0.22.2,
 sentencepiece 0.2.3. Every directory holds tokenizer.json, tokenizer_config.json, special_tokens_map.json and the slow
@@ -19,8 +19,15 @@ if __name__ == "__main__":
     sys.path.pop(0)  # the folder of this file, which would hide the package `tokenizers`
 
 import sentencepiece as spm
-from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, trainers
-from transformers import AutoTokenizer, BertTokenizerFast, GPT2Tokenizer, LlamaTokenizer, T5Tokenizer
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import (
+    AutoTokenizer,
+    BertTokenizerFast,
+    GPT2Tokenizer,
+    LlamaTokenizer,
+    PreTrainedTokenizerFast,
+    T5Tokenizer,
+)
 
 SENTENCES = """\
 What is unusual about this image?
@@ -100,7 +107,7 @@ def _train(sentences, **options):
     return model.getvalue()
 
 
-def train_t5(pieces=420, rule="reduced", sentences=None):
+def train_t5(pieces=420, rule="reduced", sentences=None, **options):
     """A Unigram model with T5's ids: pad 0, </s> 1, <unk> 2. `rule`: "reduced", or a name such as "nmt_nfkc"."""
     rules = {"normalization_rule_name": rule}
     before = os.getcwd()
@@ -119,6 +126,7 @@ def train_t5(pieces=420, rule="reduced", sentences=None):
                 unk_id=2,
                 bos_id=-1,
                 **rules,
+                **options,
             )
         finally:
             os.chdir(before)
@@ -155,6 +163,55 @@ def train_opt(pieces=480, sentences=None):
     tokenizer.train_from_iterator(sentences or SENTENCES.splitlines(), trainer)
     model = json.loads(tokenizer.to_str())["model"]
     return model["vocab"], model["merges"]
+
+
+# How tokenizer.json of LLaMA 3 and of Qwen2 splits texts into words.
+LLAMA3_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+QWEN2_WORDS = LLAMA3_WORDS.replace("{1,3}", "")
+# The first special tokens of LLaMA 3, whose ids are behind those of the vocabulary, and what LLaVA adds to them.
+LLAMA3_SPECIAL = (
+    ["<|begin_of_text|>", "<|end_of_text|>"]
+    + [f"<|reserved_special_token_{i}|>" for i in range(2)]
+    + ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<image>", "<pad>"]
+)
+
+
+def train_llama3(pieces=480, sentences=None, words=LLAMA3_WORDS):
+    """A byte-level BPE as LLaMA 3's: whole words of the vocabulary come before merges, <|begin_of_text|> before texts."""
+    tokenizer = Tokenizer(models.BPE(ignore_merges=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(words), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    # Words that no merges lead to, some of which other expressions would split in another way, or not split.
+    unmerged = ["Ġphotograph", "unusual", "123", "2024", "'S", "'LL", ".Ċ", "Ċ", "ĊĊ", "ĠĊ", "ĠĊĊ", "ĠĠ", "ĠĠĠ", "čĊ"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=pieces - len(unmerged),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(sentences or SENTENCES.splitlines(), trainer)
+    content = json.loads(tokenizer.to_str())
+    vocabulary = content["model"]["vocab"]
+    for word in unmerged + [f"<unused_{i}>" for i in range(len(unmerged))]:
+        if len(vocabulary) < pieces:
+            vocabulary.setdefault(word, len(vocabulary))
+    tokenizer = Tokenizer.from_str(json.dumps(content))
+    tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in LLAMA3_SPECIAL])
+    begin = LLAMA3_SPECIAL[0]
+    tokenizer.post_processor = processors.Sequence(
+        [
+            processors.ByteLevel(trim_offsets=False),
+            processors.TemplateProcessing(
+                single=f"{begin}:0 $A:0",
+                pair=f"{begin}:0 $A:0 {begin}:1 $B:1",
+                special_tokens=[(begin, tokenizer.token_to_id(begin))],
+            ),
+        ]
+    )
+    return tokenizer
 
 
 def qformer_vocabulary():
@@ -197,6 +254,24 @@ def _save(slow_class, file_name, content, directory, extend=lambda slow: None, *
 def make_t5_tokenizer(directory, pieces=420, extra_ids=10, rule="reduced", **options):
     """Writes a T5 tokenizer; `options` go to T5Tokenizer (legacy, ...). The published ones have 100 extra ids."""
     _save(T5Tokenizer, "spiece.model", train_t5(pieces, rule), directory, extra_ids=extra_ids, **options)
+
+
+def make_mt5_tokenizer(directory, pieces=420, rule="reduced", **options):
+    """Writes mT5's: T5's class, no extra ids, pieces for bytes that the fast class does not fall back on."""
+    content = train_t5(pieces + 256, rule, byte_fallback=True)
+    _save(T5Tokenizer, "spiece.model", content, directory, extra_ids=0, **options)
+
+
+def make_llama3_tokenizer(directory, pieces=480, content=None, **options):
+    """Writes LLaMA 3's with what LLaVA adds: a tokenizer.json of no class of its own. `content` was trained elsewhere."""
+    options = {
+        "bos_token": "<|begin_of_text|>",
+        "eos_token": "<|eot_id|>",
+        "pad_token": "<pad>",
+        "clean_up_tokenization_spaces": True,
+        "model_input_names": ["input_ids", "attention_mask"],
+    } | options
+    PreTrainedTokenizerFast(tokenizer_object=content or train_llama3(pieces), **options).save_pretrained(directory)
 
 
 def make_llama_tokenizer(directory, pieces=480, **options):
@@ -258,7 +333,9 @@ def make_qformer_tokenizer(directory, **options):
 
 MAKERS = {
     "t5": make_t5_tokenizer,
+    "mt5": make_mt5_tokenizer,
     "llama": make_llama_tokenizer,
+    "llama3": make_llama3_tokenizer,
     "llava": make_llava_tokenizer,
     "opt": make_opt_tokenizer,
     "qformer": make_qformer_tokenizer,

@@ -372,6 +372,22 @@ def zoo(toy, full):
                 ),
             ),
         ),
+        "zoo_expressions": (  # each kind of expression that is read
+            "llama",
+            make(
+                toy.make_llama3_tokenizer,
+                pipeline(
+                    {"type": "Replace"} | regex("x{3,4}|--+(?!>)") | {"content": "~"},
+                    sequence(
+                        "pretokenizers",
+                        ["Split", regex("(?:ab|a)(?:bc)?|[^\\S\\r\\n]+|\\P{L}(?=\\p{L})|(the|th|[i-k]{2})e?")
+                         | {"behavior": "Isolated", "invert": False}],
+                        ["Split", regex("(?i:image|k\\.|q(u|a)+)|\\w{5}") | {"behavior": "MergedWithNext", "invert": False}],
+                        ["ByteLevel", {"add_prefix_space": False, "trim_offsets": True, "use_regex": False}],
+                    ),
+                ),
+            ),
+        ),
         "zoo_short_words": (
             "bert",
             make(
@@ -395,6 +411,8 @@ def cases(toy, full):
     t5 = lambda d, **o: toy.make_t5_tokenizer(d, **rule, **o)
     llama = lambda d, **o: toy.make_llama_tokenizer(d, **more, **o)
     opt = lambda d, **o: toy.make_opt_tokenizer(d, **more, **o)
+    mt5 = lambda d: toy.make_mt5_tokenizer(d, **rule)
+    llama3 = lambda d: toy.make_llama3_tokenizer(d, **more)
     plain = {"bos_token": "<s>", "unk_token": "<unk>", "pad_token": None}
     config = lambda d: d / "tokenizer_config.json"
 
@@ -489,6 +507,15 @@ def cases(toy, full):
             "gpt2",
             make(opt, then=file_prefix, tokenizer_class="PreTrainedTokenizerFast", add_prefix_space=...),
         ),
+        "mt5": ("t5", make(mt5)),
+        "mt5_slow": ("t5", make(mt5, json_only, add_prefix_space=...)),
+        "mt5_class": ("t5", make(mt5, json_only, tokenizer_class="MT5Tokenizer")),
+        "llama3": ("llama", make(llama3)),
+        "llama3_flags": ("llama", make(llama3, then=add_flagged_tokens)),
+        "llama3_named_llama": ("llama", make(llama3, then=lambda d: change(d / "tokenizer.json", text_merges), tokenizer_class="LlamaTokenizerFast")),
+        "qwen2": ("llama", make(lambda d: toy.make_llama3_tokenizer(d, content=toy.train_llama3(words=toy.QWEN2_WORDS)))),
+        "mt5_version5": ("t5", make(mt5), None, 5),
+        "llama3_version5": ("llama", make(llama3), None, 5),
         "t5_version5": ("t5", make(t5), None, 5),
         "t5_not_legacy_version5": ("t5", make(lambda d: t5(d, legacy=False)), None, 5),
         "llama_version5": ("llama", make(llama), None, 5),
@@ -587,7 +614,7 @@ def main():
             fill(directory)
             compact(directory)
             # Random texts for the plain cases only: they are about the algorithm, not about the settings.
-            asked = questions + (random_texts if name in ("t5", "llama", "qformer", "opt") and not options.fuzz else [])
+            asked = questions + (random_texts if name in ("t5", "llama", "llama3", "qformer", "opt") and not options.fuzz else [])
             case = {"name": name, "kind": kind, "files": {}, "settings": {}}
             if version == 4:
                 store(directory, options.output, case)

@@ -132,6 +132,19 @@ AWKWARD = [
     "Ġ Ċ ĊĠ Āā Ńń ģ \u0143\u0144",
     "<|endoftext|> a<|endoftext|>b  <|endoftext|>",
     "<image><image>Question: what? <image> Answer:",
+    "1 12 123 1234 12345 123456 1234567 2024-12-31 3.14159 1,000,000 ١٢٣٤٥ 12a345b ①②③④ ½¼¾⅓",
+    "IT'S I'M YOU'RE WE'VE HE'LL SHE'D CAN'T 'ſ x'ſy 'Re 'vE 's's 'tis 'twas '' ' s d'",
+    "line\n\n\nline\r\n\r\nline \n \n  line\t\n\tline...\n\n!?\r\nend",
+    "  two   three    four     five \u00a0\u00a0nbsp \u3000\u3000wide\u2003em \n",
+    "!word ?word -word _word .word \u00a0word\tword\u3000word\u200bword\u00adword (word) 'word' \u2014word",
+    "a\u0301b \u0301b e\u0308\u0301 \u200db \ufe0fb 👍🏽b 🇩🇪b ₂b ²b ªb ʰb ·b",
+    "trailing spaces   ",
+    "trailing newline\n",
+    "\n\n  \n",
+    "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n<image>\nWhat is shown?<|eot_id|>"
+    "<|start_header_id|>assistant<|end_header_id|>\n\n",
+    "<|eot_id|> <|eot_id|>a <|EOT_ID|> <|eot_id| <|reserved_special_token_1|> <|reserved_special_token_9|>",
+    "aabcabc xxx xxxx xxxxx ---> --- --> thee the th iije 1a2 b3 IMAGE iMaGe \u212a. \u212a QUAAU quick",
 ]
 
 POOL = (
@@ -153,7 +166,7 @@ POOL = (
         "image",
         "ing",
     ]
-    + ["'s", "'ll", "'d", "'T", "\n\n", "<|endoftext|>", "<image>", "Ġ"]
+    + ["'s", "'ll", "'d", "'T", "\n\n", "<|endoftext|>", "<image>", "Ġ", "'ſ", "123", "\r\n", " \n"]
     + ["new_token", "strip_left", "strip_right", "both_sides", "Upper", "Word"]
     + list("äöüßéèñçøåÄÖ")
     + [

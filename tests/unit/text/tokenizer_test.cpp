@@ -41,6 +41,11 @@ std::unique_ptr<const Tokenizer> gpt2(const std::string& settings = "{}") {
   return load("opt-tokenizer.json", "tokenizer.json", TokenizerKind::gpt2, settings);
 }
 
+std::unique_ptr<const Tokenizer> llama3() {
+  return load("llama3-tokenizer.json", "tokenizer.json", TokenizerKind::llama,
+              R"({"tokenizer_class":"PreTrainedTokenizerFast"})");
+}
+
 std::string repeated(const std::string& part, std::size_t bytes) {
   std::string text;
   while (text.size() < bytes) text += part;
@@ -55,10 +60,11 @@ TEST(LongTexts, TakeTimeInProportion) {
     all.push_back(t5());
     all.push_back(bert());
     all.push_back(gpt2());
+    all.push_back(llama3());
     return all;
   }();
   for (const std::string part :
-       {"a", "imageunusual", " ", "\u2581", "\u6771", "e\u0301", "</s>", "<"}) {
+       {"a", "imageunusual", " ", "\u2581", "\u6771", "e\u0301", "</s>", "<", "1", " \n", "'"}) {
     const std::string text = repeated(part, 100'000);
     for (const auto& tokenizer : tokenizers) {
       const double start = test::cpu_seconds();
