@@ -10,7 +10,7 @@ namespace instructblip {
 // The activation functions that hub configs name; formulas in nn/activation.h.
 enum class Activation { gelu, gelu_new, linear, quick_gelu, relu, silu };
 
-// text_config of an encoder-decoder language model (Flan-T5).
+// text_config of an encoder-decoder language model (Flan-T5, mT5).
 struct T5Config {
   std::int64_t vocabulary = 32128;
   std::int64_t hidden = 512;
@@ -32,7 +32,26 @@ struct T5Config {
   std::int32_t decoder_start = 0;
 };
 
-// text_config of a decoder-only language model (Vicuna, Mistral).
+// How rotary frequencies differ from theta^(-2j/d), so that texts may be longer than those a model
+// was first trained on.
+struct RopeScaling {
+  enum class Type {
+    none,
+    linear,   // all divided by `factor`
+    dynamic,  // a larger theta, the longer the text is beyond `original_positions`
+    llama3,   // low ones divided by `factor`, high ones kept, those between blended
+  };
+  Type type = Type::none;
+  double factor = 1.0;
+  // llama3: wavelengths above original_positions / low_factor are low frequencies, those below
+  // original_positions / high_factor high ones.
+  double low_factor = 1.0, high_factor = 4.0;
+  std::int64_t original_positions = 0;  // llama3, dynamic
+
+  bool operator==(const RopeScaling&) const = default;
+};
+
+// text_config of a decoder-only language model (Vicuna, LLaMA 3, Mistral).
 struct LlamaConfig {
   std::int64_t vocabulary = 32000;
   std::int64_t hidden = 4096;
@@ -44,6 +63,7 @@ struct LlamaConfig {
   std::int64_t max_positions = 2048;
   double rms_norm_eps = 1e-6;
   double rope_theta = 10000.0;
+  RopeScaling rope_scaling;
   Activation activation = Activation::silu;
   bool attention_bias = false;
   bool mlp_bias = false;

@@ -5,6 +5,7 @@
 
 namespace instructblip {
 
+TextConfig read_mt5(const ConfigSection& text, Writer writer);
 TextConfig read_t5(const ConfigSection& text, Writer writer);
 TextConfig read_llama(const ConfigSection& text, Writer writer);
 TextConfig read_mistral(const ConfigSection& text, Writer writer);

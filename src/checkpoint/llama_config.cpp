@@ -1,32 +1,11 @@
 #include <string>
 
 #include "checkpoint/language_families.h"
+#include "checkpoint/rope_config.h"
 #include "core/errors.h"
 
 namespace instructblip {
 namespace {
-
-// The base of the rotary frequencies: rope_theta, or inside rope_parameters (transformers 5).
-double read_rope_theta(const ConfigSection& text, double fallback) {
-  const double theta = text.positive("rope_theta", fallback);
-  for (const char* key : {"rope_scaling", "rope_parameters"}) {
-    const auto rope = text.find(key);
-    if (!rope) continue;
-    const auto type = rope->find("rope_type") ? rope->find("rope_type") : rope->find("type");
-    if (type && type->string() != "default") {
-      text.unsupported(
-          key, "rotary positions of type " + quote(type->string()) + ", expected 'default'");
-    }
-  }
-  if (text.positive("partial_rotary_factor", 1.0) != 1.0) {
-    text.unsupported("partial_rotary_factor", "rotary positions on a part of each head");
-  }
-  const auto parameters = text.find("rope_parameters");
-  const auto inner = parameters ? parameters->find("rope_theta") : std::nullopt;
-  if (!inner) return theta;
-  if (inner->number() <= 0.0) inner->fail("a number above 0");
-  return inner->number();
-}
 
 // What all of its kind have; `config` holds the defaults.
 TextConfig read_common(const ConfigSection& text, Writer writer, LlamaConfig config) {
@@ -53,7 +32,7 @@ TextConfig read_common(const ConfigSection& text, Writer writer, LlamaConfig con
   }
   config.max_positions = text.size("max_position_embeddings", config.max_positions);
   config.rms_norm_eps = text.positive("rms_norm_eps", config.rms_norm_eps);
-  config.rope_theta = read_rope_theta(text, config.rope_theta);
+  read_rope(text, writer, config);
   config.activation = text.activation("hidden_act", "silu");
   config.tie_word_embeddings = text.flag("tie_word_embeddings", config.tie_word_embeddings);
   return {config, read_generation_defaults(text, {2, 1, std::nullopt}, config.vocabulary, writer),

@@ -1,5 +1,6 @@
 #include "checkpoint/model_config.h"
 
+#include <algorithm>
 #include <array>
 #include <system_error>
 
@@ -56,7 +57,9 @@ void refuse_own_llava(const Json& root, const std::string& model_type,
 
 // Directories that are easily taken for a whole model.
 std::string hint_for(const std::string& model_type) {
-  if (model_type == "llama" || model_type == "t5" || model_type == "opt") {
+  constexpr std::array<std::string_view, 5> kLanguageModels = {"llama", "mistral", "mt5", "opt",
+                                                               "t5"};
+  if (std::ranges::find(kLanguageModels, model_type) != kLanguageModels.end()) {
     return "this is a language model alone; give the directory of the whole model";
   }
   return {};

@@ -1,4 +1,6 @@
+#include <optional>
 #include <string>
+#include <variant>
 
 #include "checkpoint/language_families.h"
 #include "core/errors.h"
@@ -15,8 +17,8 @@ std::int64_t size_or_alias(const ConfigSection& text, std::string_view alias, st
 
 // feed_forward_proj is "<activation>" or "gated-<activation>", where "gated-gelu" means gelu_new;
 // dense_act_fn and is_gated_act, where present, are applied afterwards and win.
-void read_t5_activation(const ConfigSection& text, T5Config& config) {
-  const std::string projection = text.text("feed_forward_proj", "relu");
+void read_activation(const ConfigSection& text, const char* fallback, T5Config& config) {
+  const std::string projection = text.text("feed_forward_proj", fallback);
   const auto dash = projection.find('-');
   const std::string prefix = projection.substr(0, dash);
   std::string name = dash == std::string::npos ? projection : projection.substr(dash + 1);
@@ -38,18 +40,25 @@ void read_t5_head(const ConfigSection& text, T5Config& config) {
   config.tie_word_embeddings = is_new ? false : tied;
 }
 
-std::int32_t read_decoder_start(const ConfigSection& text, const T5Config& config,
-                                const TextGenerationDefaults& generation) {
-  const auto start = read_token_id(text, "decoder_start_token_id", config.vocabulary);
+// Version 5 says that the head of every mT5 is tied, keeps a stored one all the same, and scales
+// nothing.
+void read_mt5_head(const ConfigSection& text, Writer writer, T5Config& config) {
+  const bool tied = writer == Writer::transformers_4 && text.flag("tie_word_embeddings", false);
+  config.tie_word_embeddings = config.scale_decoder_output = tied;
+}
+
+// `fallback` is what a missing key means, where it means anything.
+std::int32_t read_decoder_start(const ConfigSection& text, const TextConfig& config,
+                                std::optional<std::int32_t> fallback) {
+  auto start = read_token_id(text, "decoder_start_token_id", config.vocabulary);
+  if (!start && !text.is_null("decoder_start_token_id")) start = fallback;
   if (start) return *start;
-  if (generation.bos) return *generation.bos;
+  if (config.generation.bos) return *config.generation.bos;
   text.fail("decoder_start_token_id", "the id that decoding starts from (0 for T5)", "none");
 }
 
-}  // namespace
-
-TextConfig read_t5(const ConfigSection& text, Writer writer) {
-  T5Config config;
+// What both have; `config` holds the defaults.
+void read_common(const ConfigSection& text, T5Config& config) {
   config.vocabulary = text.size("vocab_size", config.vocabulary);
   config.hidden = size_or_alias(text, "hidden_size", "d_model", config.hidden);
   config.key_value = size_or_alias(text, "head_dim", "d_kv", config.key_value);
@@ -72,14 +81,41 @@ TextConfig read_t5(const ConfigSection& text, Writer writer) {
               std::to_string(config.relative_max_distance));
   }
   config.layer_norm_eps = text.positive("layer_norm_epsilon", config.layer_norm_eps);
-  read_t5_activation(text, config);
-  read_t5_head(text, config);
+}
+
+// The whole of it, where all but the decoder's first token has been read.
+TextConfig finish(const ConfigSection& text, Writer writer, T5Config config,
+                  std::optional<std::int32_t> decoder_start) {
   TextGenerationDefaults generation =
       read_generation_defaults(text, {1, std::nullopt, 0}, config.vocabulary, writer);
   // For an encoder-decoder the reference copies null over its own default of 50: no limit.
   if (writer == Writer::transformers_4 && text.is_null("top_k")) generation.top_k = 0;
-  config.decoder_start = read_decoder_start(text, config, generation);
-  return {config, generation, config.vocabulary};
+  TextConfig whole{config, generation, config.vocabulary};
+  std::get<T5Config>(whole.model).decoder_start = read_decoder_start(text, whole, decoder_start);
+  return whole;
+}
+
+}  // namespace
+
+TextConfig read_t5(const ConfigSection& text, Writer writer) {
+  T5Config config;
+  read_common(text, config);
+  read_activation(text, "relu", config);
+  read_t5_head(text, config);
+  return finish(text, writer, config, std::nullopt);
+}
+
+// A T5 1.1 of many languages, with other defaults.
+TextConfig read_mt5(const ConfigSection& text, Writer writer) {
+  T5Config config;
+  config.vocabulary = 250112;
+  config.feed_forward = 1024;
+  config.encoder_layers = 8;
+  config.heads = 6;
+  read_common(text, config);
+  read_activation(text, "gated-gelu", config);
+  read_mt5_head(text, writer, config);
+  return finish(text, writer, config, 0);
 }
 
 }  // namespace instructblip

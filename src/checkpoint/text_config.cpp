@@ -14,9 +14,10 @@ struct LanguageFamily {
   TextConfig (*read)(const ConfigSection&, Writer);
 };
 
-constexpr std::array<LanguageFamily, 4> kFamilies = {{
+constexpr std::array<LanguageFamily, 5> kFamilies = {{
     {"llama", read_llama},
     {"mistral", read_mistral},
+    {"mt5", read_mt5},
     {"opt", read_opt},
     {"t5", read_t5},
 }};

@@ -38,6 +38,14 @@ std::vector<std::int64_t> PackedPrompts::positions() const {
   return positions;
 }
 
+std::vector<std::int64_t> PackedPrompts::lengths() const {
+  std::vector<std::int64_t> lengths;
+  for (const PromptPart& part : parts_) {
+    lengths.insert(lengths.end(), static_cast<std::size_t>(part.count), part.count);
+  }
+  return lengths;
+}
+
 at::Tensor PackedPrompts::last_rows(const at::Tensor& x) const {
   return nn::by_part(parts(), 0, [&](const PromptPart& part, std::size_t) {
     return x[0].narrow(0, part.first + part.count - 1, 1);
@@ -75,6 +83,12 @@ std::vector<std::int64_t> PackedStep::positions() const {
                      part.state->cache.length() - 1);
   }
   return positions;
+}
+
+std::vector<std::int64_t> PackedStep::lengths() const {
+  std::vector<std::int64_t> lengths = positions();
+  for (std::int64_t& length : lengths) ++length;
+  return lengths;
 }
 
 }  // namespace instructblip

@@ -30,6 +30,7 @@ class PackedPrompts {
   const at::Tensor& rows() const { return rows_; }  // [1, all P, L]
   std::span<const PromptPart> parts() const { return parts_; }
   std::vector<std::int64_t> positions() const;  // of each row in its prompt
+  std::vector<std::int64_t> lengths() const;    // how long each row's prompt is
   // The last row of each prompt: x [1, all P, D] -> [S, D].
   at::Tensor last_rows(const at::Tensor& x) const;
   // All have been read: their rows are not needed any more.
@@ -52,6 +53,7 @@ class PackedStep {
   std::span<const std::int32_t> tokens() const { return tokens_; }  // [R of all]
   std::span<const PromptPart> parts() const { return parts_; }
   std::vector<std::int64_t> positions() const;  // of each row, what came before it counted
+  std::vector<std::int64_t> lengths() const;    // how long each row's sequence is by now
   void keep() { kept_ = true; }
 
  private:

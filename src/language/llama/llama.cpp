@@ -30,7 +30,7 @@ nn::Linear read_head(const nn::Weights& weights, const LlamaConfig& config,
 
 Llama::Llama(const nn::Weights& weights, const LlamaConfig& config)
     : embedding_(weights / "model" / "embed_tokens", config.vocabulary, config.hidden),
-      rotary_(config.head_dim, config.rope_theta),
+      rotary_(config.head_dim, config.rope_theta, config.rope_scaling),
       final_norm_(weights / "model" / "norm", config.hidden, config.rms_norm_eps),
       head_(read_head(weights, config, embedding_)),
       window_(config.window) {
@@ -63,7 +63,7 @@ void Llama::check_window(std::span<const std::int64_t> positions) const {
 
 at::Tensor Llama::prefill(std::span<LanguageState* const> states) const {
   PackedPrompts packed(states);
-  const Rotation rotation = rotary_.along_sequence(packed.positions());
+  const Rotation rotation = rotary_.along_sequence({packed.positions(), packed.lengths()});
   at::Tensor x = packed.rows();
   for (const LlamaLayer& layer : layers_) x = layer.prefill(x, rotation, packed.parts());
   const at::Tensor logits = head_(final_norm_(packed.last_rows(x)));  // [S, N]
@@ -73,8 +73,9 @@ at::Tensor Llama::prefill(std::span<LanguageState* const> states) const {
 
 at::Tensor Llama::step(std::span<const LanguageStep> steps) const {
   PackedStep packed(steps);
-  check_window(packed.positions());
-  const Rotation rotation = rotary_.of_rows(packed.positions());
+  const RowPlaces places{packed.positions(), packed.lengths()};
+  check_window(places.positions);
+  const Rotation rotation = rotary_.of_rows(places);
   at::Tensor x = embedding_(packed.tokens()).unsqueeze(1);  // [R, 1, L]
   for (const LlamaLayer& layer : layers_) x = layer.step(x, rotation, packed.parts());
   const at::Tensor logits = head_(final_norm_(x)).squeeze(1);  // [R, N]

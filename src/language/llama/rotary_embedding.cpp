@@ -5,17 +5,55 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cos.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/gt.h>
+#include <ATen/ops/logical_and.h>
+#include <ATen/ops/logical_not.h>
+#include <ATen/ops/lt.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/neg.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/reciprocal.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/sin.h>
+#include <ATen/ops/where.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "nn/fixed_order.h"
 
 namespace instructblip {
+namespace {
+
+constexpr double kPi = 3.141592653589793;
+
+// j / d for j = 0, 2, .., d - 2.
+at::Tensor exponents(std::int64_t head_dim) {
+  return at::arange(0, head_dim, 2, at::dtype(at::kFloat)) / static_cast<double>(head_dim);
+}
+
+// The exponent of what theta grows by.
+double growth_exponent(std::int64_t head_dim) {
+  return static_cast<double>(head_dim) / static_cast<double>(head_dim - 2);
+}
+
+// Divides low frequencies and blends those between low and high.
+at::Tensor scale_as_llama3(const at::Tensor& frequencies, const RopeScaling& scaling) {
+  const auto trained = static_cast<double>(scaling.original_positions);
+  const double longest_high = trained / scaling.high_factor;
+  const double shortest_low = trained / scaling.low_factor;
+  const at::Tensor lengths = at::reciprocal(frequencies) * (2 * kPi);
+  const at::Tensor divided =
+      at::where(lengths > shortest_low, frequencies / scaling.factor, frequencies);
+  const at::Tensor share = (at::reciprocal(lengths) * trained - scaling.low_factor) /
+                           (scaling.high_factor - scaling.low_factor);
+  const at::Tensor blended = (1 - share) * divided / scaling.factor + share * divided;
+  const at::Tensor between = at::logical_and(at::logical_not(lengths < longest_high),
+                                             at::logical_not(lengths > shortest_low));
+  return at::where(between, blended, divided);
+}
+
+}  // namespace
 
 at::Tensor Rotation::apply(const at::Tensor& x) const {
   const std::int64_t half = x.size(-1) / 2;
@@ -24,30 +62,66 @@ at::Tensor Rotation::apply(const at::Tensor& x) const {
   return x * cosine_ + rotated * sine_;
 }
 
-RotaryEmbedding::RotaryEmbedding(std::int64_t head_dim, double theta) {
-  const at::Tensor exponents =
-      at::arange(0, head_dim, 2, at::dtype(at::kFloat)) / static_cast<double>(head_dim);
-  frequencies_ = at::reciprocal(at::pow(theta, exponents));
+// Each step in the order and the types of transformers/modeling_rope_utils.py: a bit more or less
+// in a frequency is a different angle at a far position.
+RotaryEmbedding::RotaryEmbedding(std::int64_t head_dim, double theta, const RopeScaling& scaling)
+    : head_dim_(head_dim), theta_(theta), scaling_(scaling) {
+  if (scaling.type == RopeScaling::Type::dynamic) {  // what grows theta is 1 but for rounding
+    const auto trained = static_cast<double>(scaling.original_positions);
+    const double growth = scaling.factor * trained / trained - (scaling.factor - 1);
+    theta *= std::pow(growth, growth_exponent(head_dim));
+  }
+  frequencies_ = at::reciprocal(at::pow(theta, exponents(head_dim)));
+  if (scaling.type == RopeScaling::Type::linear) frequencies_ = frequencies_ / scaling.factor;
+  if (scaling.type == RopeScaling::Type::llama3) {
+    frequencies_ = scale_as_llama3(frequencies_, scaling);
+  }
+  frequencies_ = frequencies_.unsqueeze(0);
 }
 
-Rotation RotaryEmbedding::along_sequence(std::span<const std::int64_t> positions) const {
-  return rotation(positions, {1, 1, static_cast<std::int64_t>(positions.size())});
+Rotation RotaryEmbedding::along_sequence(const RowPlaces& places) const {
+  return rotation(places, {1, 1, static_cast<std::int64_t>(places.positions.size())});
 }
 
-Rotation RotaryEmbedding::of_rows(std::span<const std::int64_t> positions) const {
-  return rotation(positions, {static_cast<std::int64_t>(positions.size()), 1, 1});
+Rotation RotaryEmbedding::of_rows(const RowPlaces& places) const {
+  return rotation(places, {static_cast<std::int64_t>(places.positions.size()), 1, 1});
 }
 
-Rotation RotaryEmbedding::rotation(std::span<const std::int64_t> positions,
+Rotation RotaryEmbedding::rotation(const RowPlaces& places,
                                    std::array<std::int64_t, 3> shape) const {
-  const auto count = static_cast<std::int64_t>(positions.size());
+  const auto count = static_cast<std::int64_t>(places.positions.size());
   at::Tensor at_rows = at::empty({count, 1}, at::dtype(at::kFloat));
-  std::copy(positions.begin(), positions.end(), at_rows.data_ptr<float>());
-  const at::Tensor angles = at_rows * frequencies_.unsqueeze(0);  // [n, d/2]
+  std::copy(places.positions.begin(), places.positions.end(), at_rows.data_ptr<float>());
+  const at::Tensor angles = at_rows * frequencies_at(places.lengths);  // [n, d/2]
   const at::Tensor both =
       at::cat({angles, angles}, -1).view({shape[0], shape[1], shape[2], 2 * angles.size(1)});
   return {nn::by_row(both, [](const at::Tensor& x) { return at::cos(x); }),
           nn::by_row(both, [](const at::Tensor& x) { return at::sin(x); })};
+}
+
+at::Tensor RotaryEmbedding::frequencies_at(std::span<const std::int64_t> lengths) const {
+  const auto is_long = [&](std::int64_t length) { return length > scaling_.original_positions; };
+  if (scaling_.type != RopeScaling::Type::dynamic || std::ranges::none_of(lengths, is_long)) {
+    return frequencies_;
+  }
+  std::vector<at::Tensor> runs;
+  for (std::size_t i = 0; i < lengths.size();) {
+    std::size_t end = i + 1;
+    while (end < lengths.size() && lengths[end] == lengths[i]) ++end;
+    const at::Tensor row = is_long(lengths[i]) ? frequencies_of(lengths[i]) : frequencies_;
+    runs.push_back(row.expand({static_cast<std::int64_t>(end - i), -1}));
+    i = end;
+  }
+  return at::cat(runs, 0);
+}
+
+// In float32 from the length on, where the reference has a tensor.
+at::Tensor RotaryEmbedding::frequencies_of(std::int64_t length) const {
+  const at::Tensor so_long = at::scalar_tensor(length, at::dtype(at::kLong));
+  const at::Tensor stretch = so_long * scaling_.factor / scaling_.original_positions;
+  const at::Tensor theta =
+      at::pow(stretch - (scaling_.factor - 1), growth_exponent(head_dim_)) * theta_;
+  return at::reciprocal(at::pow(theta, exponents(head_dim_))).unsqueeze(0);
 }
 
 }  // namespace instructblip

@@ -1,4 +1,5 @@
-// Rotary position embedding. Su et al., RoFormer, 2021.
+// Rotary position embedding. Su et al., RoFormer, 2021. Scaled for long texts in the ways that
+// transformers calls linear, dynamic and llama3.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -7,6 +8,9 @@
 #include <cstdint>
 #include <span>
 #include <utility>
+#include <vector>
+
+#include "checkpoint/language_config.h"
 
 namespace instructblip {
 
@@ -22,21 +26,33 @@ class Rotation {
   at::Tensor cosine_, sine_;  // [1, 1, T, d] or [B, 1, 1, d]
 };
 
+// Where rows stand, and how long what they belong to is by now: frequencies may depend on it.
+struct RowPlaces {
+  std::vector<std::int64_t> positions;
+  std::vector<std::int64_t> lengths;  // each row's own request: its last position plus one
+};
+
 class RotaryEmbedding {
  public:
-  // Frequencies theta^(-2j/d), j = 0 .. d/2 - 1.
-  RotaryEmbedding(std::int64_t head_dim, double theta);
-  // For rows [1, H, T, d] at these T positions.
-  Rotation along_sequence(std::span<const std::int64_t> positions) const;
-  // For rows [B, H, 1, d] at these B positions.
-  Rotation of_rows(std::span<const std::int64_t> positions) const;
+  // Frequencies theta^(-2j/d), j = 0 .. d/2 - 1, scaled.
+  RotaryEmbedding(std::int64_t head_dim, double theta, const RopeScaling& scaling);
+  // For rows [1, H, T, d] at these T places.
+  Rotation along_sequence(const RowPlaces& places) const;
+  // For rows [B, H, 1, d] at these B places.
+  Rotation of_rows(const RowPlaces& places) const;
 
  private:
   // For rows whose shape is `shape` but for the last dimension.
-  Rotation rotation(std::span<const std::int64_t> positions,
-                    std::array<std::int64_t, 3> shape) const;
+  Rotation rotation(const RowPlaces& places, std::array<std::int64_t, 3> shape) const;
+  // [1, d/2] for all rows, or [n, d/2].
+  at::Tensor frequencies_at(std::span<const std::int64_t> lengths) const;
+  // The frequencies of a request that is `length` long, [1, d/2].
+  at::Tensor frequencies_of(std::int64_t length) const;
 
-  at::Tensor frequencies_;  // [d/2]
+  std::int64_t head_dim_;
+  double theta_;
+  RopeScaling scaling_;
+  at::Tensor frequencies_;  // [1, d/2], for requests of ordinary length
 };
 
 }  // namespace instructblip

@@ -18,7 +18,11 @@ MAJOR = int(transformers.__version__.split(".")[0])
 OUT = pathlib.Path(__file__).parent / f"config_goldens_{MAJOR}.json"
 
 T5 = {"model_type": "t5", "decoder_start_token_id": 0}
+MT5 = {"model_type": "mt5"}
 LLAMA = {"model_type": "llama"}
+LINEAR = {"rope_type": "linear", "factor": 4.0}
+LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+          "original_max_position_embeddings": 8192}  # fmt: skip
 OPT = {"model_type": "opt"}
 
 
@@ -86,6 +90,16 @@ CASES_4 = [
     case("llama null head_dim and kv heads", {**LLAMA, "head_dim": None, "num_key_value_heads": None}),
     case("llama rope", {**LLAMA, "rope_theta": 500000, "rope_scaling": None}),
     case("llama default rope_scaling", {**LLAMA, "rope_scaling": {"rope_type": "default"}}),
+    case("llama linear", {**LLAMA, "rope_scaling": LINEAR}),
+    case("llama linear by its older name", {**LLAMA, "rope_scaling": {"type": "linear", "factor": 2}}),
+    case("llama: the older name of the type wins", {**LLAMA, "rope_scaling": {**LINEAR, "type": "dynamic"}}),
+    case("llama dynamic", {**LLAMA, "rope_scaling": {"rope_type": "dynamic", "factor": 1.5}, "max_position_embeddings": 99}),
+    case("llama 3.1", {**LLAMA, "rope_scaling": LLAMA3, "rope_theta": 500000.0, "max_position_embeddings": 131072}),
+    case("llama: another base beside the type is not read", {**LLAMA, "rope_scaling": {**LINEAR, "rope_theta": 5.0}}),
+    case("mt5 defaults", MT5),
+    case("mt5 tied", {**MT5, "tie_word_embeddings": True, "feed_forward_proj": "gated-silu", "d_kv": 16}),
+    case("mt5 of its own start", {**MT5, "decoder_start_token_id": 4, "bos_token_id": 3, "dense_act_fn": "relu",
+                                  "num_layers": 3}),
     case("llama biases and tie", {**LLAMA, "attention_bias": True, "mlp_bias": True,
                                   "tie_word_embeddings": True, "hidden_act": "gelu_pytorch_tanh"}),
     case("llama eos list", {**LLAMA, "eos_token_id": [2, 5, 9]}),
@@ -137,6 +151,17 @@ CASES_5 = [
          {**T5, "tie_word_embeddings": True, "scale_decoder_outputs": True}, **NEW),
     case("llama rope_parameters",
          {**LLAMA, "rope_parameters": {"rope_theta": 12345.0, "rope_type": "default"}}, **NEW),
+    case("llama linear", {**LLAMA, "rope_parameters": {**LINEAR, "rope_theta": 12345.0}}, **NEW),
+    case("llama: the newer name of the type wins",
+         {**LLAMA, "rope_parameters": {**LINEAR, "type": "dynamic", "rope_theta": 12345.0}}, **NEW),
+    case("llama: rope_scaling before rope_parameters",
+         {**LLAMA, "rope_scaling": LINEAR, "rope_parameters": {"rope_type": "default", "rope_theta": 12345.0}}, **NEW),
+    case("llama: an empty rope_scaling", {**LLAMA, "rope_scaling": {}, "rope_parameters": LLAMA3}, **NEW),
+    case("llama 3.1 without its first length",
+         {**LLAMA, "rope_parameters": {**{k: v for k, v in LLAMA3.items() if "orig" not in k}, "rope_theta": 5e5},
+          "max_position_embeddings": 777}, **NEW),
+    case("llama dynamic", {**LLAMA, "rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}}, **NEW),
+    case("mt5 written from an untied model", {**MT5, "tie_word_embeddings": True, "dense_act_fn": "gelu_new"}, **NEW),
     case("image_token_id", T5, image_token_id=7, **NEW),
     case("opt", {**OPT, "num_beams": 5, "eos_token_id": 50118, "tie_word_embeddings": True}, **NEW),
     case("generation keys that are dropped",
@@ -153,6 +178,9 @@ TEXT = {
     "t5": ["vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_decoder_layers", "num_heads",
            "relative_attention_num_buckets", "relative_attention_max_distance", "layer_norm_epsilon",
            "dense_act_fn", "is_gated_act"],
+    "mt5": ["vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_decoder_layers", "num_heads",
+            "relative_attention_num_buckets", "relative_attention_max_distance", "layer_norm_epsilon",
+            "dense_act_fn", "is_gated_act"],
     "llama": ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
               "num_key_value_heads", "head_dim", "max_position_embeddings", "rms_norm_eps", "hidden_act",
               "attention_bias", "mlp_bias", "tie_word_embeddings"],
@@ -183,12 +211,16 @@ def expectation(config_dict):
     }
     generation = GenerationConfig.from_model_config(text)
     out["generation"] = take(generation, GENERATION)
-    if kind == "t5":
-        out["scaled"] = text.scale_decoder_outputs if MAJOR >= 5 else text.tie_word_embeddings
+    if kind in ("t5", "mt5"):
+        # Version 5 scales no mT5.
+        newer = getattr(text, "scale_decoder_outputs", False)
+        out["scaled"] = newer if MAJOR >= 5 else text.tie_word_embeddings
         start = generation.decoder_start_token_id
         out["decoder_start"] = start if start is not None else generation.bos_token_id
     elif kind == "llama":
         out["rope_theta"] = text.rope_parameters["rope_theta"] if MAJOR >= 5 else text.rope_theta
+        rope = (text.rope_parameters if MAJOR >= 5 else text.rope_scaling) or {}
+        out["rope"] = {"rope_type": "default", **{k: v for k, v in rope.items() if k != "type"}}
     return out
 
 

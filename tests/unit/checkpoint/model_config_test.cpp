@@ -66,6 +66,25 @@ void expect_text(const T5Config& config, const Json& row) {
   EXPECT_EQ(config.decoder_start, row.at("decoder_start").integer());
 }
 
+void expect_rope(const LlamaConfig& config, const Json& rope) {
+  const RopeScaling& scaling = config.rope_scaling;
+  using Type = RopeScaling::Type;
+  const std::string type = rope.at("rope_type").string();
+  EXPECT_EQ(scaling.type, type == "linear"    ? Type::linear
+                          : type == "dynamic" ? Type::dynamic
+                          : type == "llama3"  ? Type::llama3
+                                              : Type::none);
+  if (type == "default") return;
+  EXPECT_EQ(scaling.factor, rope.at("factor").number());
+  if (type == "dynamic") {
+    EXPECT_EQ(scaling.original_positions, config.max_positions);
+  }
+  if (type != "llama3") return;
+  EXPECT_EQ(scaling.low_factor, rope.at("low_freq_factor").number());
+  EXPECT_EQ(scaling.high_factor, rope.at("high_freq_factor").number());
+  EXPECT_EQ(scaling.original_positions, rope.at("original_max_position_embeddings").integer());
+}
+
 void expect_text(const LlamaConfig& config, const Json& row) {
   const Json expected = row.at("text");
   EXPECT_EQ(config.vocabulary, expected.at("vocab_size").integer());
@@ -82,6 +101,7 @@ void expect_text(const LlamaConfig& config, const Json& row) {
   EXPECT_EQ(config.mlp_bias, expected.at("mlp_bias").boolean());
   EXPECT_EQ(config.tie_word_embeddings, expected.at("tie_word_embeddings").boolean());
   EXPECT_EQ(config.rope_theta, row.at("rope_theta").number());
+  expect_rope(config, row.at("rope"));
 }
 
 void expect_text(const OptConfig& config, const Json& row) {
