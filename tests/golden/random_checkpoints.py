@@ -116,8 +116,10 @@ def summary(case):
     text = case["text"]
     notable = ("old_vision_bias", "pixels", "disagreeing_tokenizer", "drop_after", "cut_rows", "text_edits",
                "old_video_files", "pixel_settings", "in_memory_names", "generation_config", "shortest_edge")  # fmt: skip
+    rope = text.get("rope_scaling", {})
+    newer = [case["tokenizer"].get("kind", ""), rope.get("rope_type", rope.get("type", ""))]
     return (f"{case.get('family', 'instructblip')} {case['layout']} {text['model_type']} {case['dtype']} "
-            + " ".join(key for key in notable if case.get(key)))  # fmt: skip
+            + " ".join([key for key in notable if case.get(key)] + [name for name in newer if name]))  # fmt: skip
 
 
 def main():
@@ -126,6 +128,7 @@ def main():
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--requests", type=int, default=8)
     parser.add_argument("--family", default="instructblip", choices=[*sorted(families.FAMILIES), "all"])
+    parser.add_argument("--only", help="only draws whose summary holds this word: mt5, llama3, dynamic, 2026, ...")
     parser.add_argument("--binary", type=pathlib.Path)
     parser.add_argument("--keep", type=pathlib.Path, help="directory for the checkpoints with their golden.json")
     parser.add_argument("--images", type=pathlib.Path, default=HERE.parent / "data" / "images")
@@ -140,6 +143,8 @@ def main():
     images, total = photographs(options.images), [0, 0, 0]
     for seed in range(options.seed, options.seed + options.count):
         case = drawn(seed, options)
+        if options.only and options.only not in summary(case).split():
+            continue
         counts = one(case, options, images)
         total = [a + b for a, b in zip(total, counts)]
         print(f"seed {seed} ({summary(case)}): {counts[0]} equal, {counts[1]} near ties, {counts[2]} different", flush=True)

@@ -37,7 +37,7 @@ def random_model(architecture, image_token, seed):
     generator = torch.Generator().manual_seed(seed)
     spread = architecture.get("head_spread", 4.0)
     tied = config.text_config.tie_word_embeddings
-    is_t5 = config.text_config.model_type == "t5"
+    is_t5 = config.text_config.model_type in ("t5", "mt5")
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             drawn = _draw(name, parameter, generator, config, spread, tied, is_t5)

@@ -37,6 +37,8 @@ def complete(case, processor):
     text.setdefault("vocab_size", len(lm) + case.get("spare_rows", 0))
     if text["model_type"] in ("llama", "mistral"):
         text.setdefault("pad_token_id", lm.pad_token_id)
+    if case.get("tokenizer", {}).get("kind") == "llama3":  # special tokens are behind the vocabulary
+        text = {"bos_token_id": lm.bos_token_id, "eos_token_id": lm.eos_token_id, **text}
     if text["model_type"] == "opt":  # a new line ends an answer, as in the published checkpoints
         text.setdefault("eos_token_id", lm.convert_tokens_to_ids("\u010a"))
     architecture = {

@@ -24,6 +24,12 @@ def t5(width, heads, head, feed_forward, encoder, decoder, **more):
             **T5_IDS, **more}  # fmt: skip
 
 
+def mt5(width, heads, head, feed_forward, encoder, decoder, **more):
+    ids = {"decoder_start_token_id": 0, "eos_token_id": 1, "pad_token_id": 0, "bos_token_id": 1}
+    return {"model_type": "mt5", "d_model": width, "num_heads": heads, "d_kv": head, "d_ff": feed_forward,
+            "num_layers": encoder, "num_decoder_layers": decoder, **ids, **more}  # fmt: skip
+
+
 def llama(width, heads, groups, feed_forward, layers, **more):
     return {"model_type": "llama", "hidden_size": width, "num_attention_heads": heads, "num_key_value_heads": groups,
             "intermediate_size": feed_forward, "num_hidden_layers": layers, "rms_norm_eps": 1e-6,
@@ -327,5 +333,61 @@ CASES = [
         "vision": vision(24, 2, 1, 30, 14, 32), "qformer": qformer(20, 2, 2, 1, 24, positions=520),
         "text": llama(24, 2, 2, 40, 2, bos_token_id=2, eos_token_id=2), "spare_rows": 3,
         "drop_files": ["tokenizer.model", "added_tokens.json"], "staged": ["greedy"], "wanted": 16,
+    },
+    # mBLIP: mT5 with the defaults of its config, an untied head that is not scaled, bytes that are pieces and never used.
+    {
+        "name": "blip2_mt5", "family": "blip-2", "seed": 61, "layout": "2024", "dtype": "F16", "queries": 4,
+        "vision": vision(24, 3, 1, 28, 14, 32), "qformer": qformer(20, 2, 2, 2, 24),
+        "text": mt5(24, 3, 6, 32, 2, 1), "spare_rows": 5,
+        "drop_keys": ["text_config.feed_forward_proj", "text_config.dense_act_fn", "text_config.is_gated_act",
+                      "text_config.tie_word_embeddings", "text_config.decoder_start_token_id",
+                      "text_config.eos_token_id", "text_config.pad_token_id", "text_config.layer_norm_epsilon"],
+        "drop_files": ["tokenizer.json", "added_tokens.json"], "staged": ["greedy"], "wanted": 14,
+    },
+    # LLaMA 3.1 under LLaVA: its tokenizer, its rotary frequencies, grouped queries.
+    {
+        "name": "llava_llama3", "family": "llava", "seed": 62, "layout": "2024", "dtype": "BF16",
+        "vision": vision(24, 2, 2, 28, 14, 32), "spare_rows": 5, "tokenizer": {"kind": "llama3"},
+        "text": llama(32, 4, 2, 40, 2, rms_norm_eps=1e-5, rope_theta=500000.0, max_position_embeddings=4096,
+                      rope_scaling={"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                                    "original_max_position_embeddings": 256}),
+        "projector": {"vision_feature_layer": -2}, "staged": ["greedy"], "wanted": 18,
+    },
+    # Dynamic frequencies under LLaVA-NeXT: most prompts are longer than what was trained on, some become so on the way.
+    {
+        "name": "llava_next_dynamic", "family": "llava_next", "seed": 63, "layout": "2024", "dtype": "F16",
+        "vision": vision(24, 2, 1, 28, 14, 32), "spare_rows": 5, "tokenizer": {"kind": "llama3"},
+        "text": llama(32, 2, 1, 40, 2, rope_theta=10000.0, max_position_embeddings=120,
+                      rope_scaling={"rope_type": "dynamic", "factor": 4.0}),
+        "projector": {"image_grid_pinpoints": [[28, 56], [56, 28]]}, "staged": ["two-pictures"], "wanted": 16,
+    },
+    # Dynamic frequencies from the first new token on, or behind a few, with beams. The older name of the type.
+    {
+        "name": "vicuna_dynamic", "seed": 64, "layout": "2024", "dtype": "BF16", "queries": 3,
+        "vision": vision(24, 2, 1, 28, 14, 32), "qformer": qformer(20, 2, 2, 2, 24, positions=640),
+        "text": llama(32, 2, 2, 40, 2, bos_token_id=2, eos_token_id=2, max_position_embeddings=40,
+                      rope_scaling={"type": "dynamic", "factor": 2.0}), "spare_rows": 5,
+        "drop_files": ["tokenizer.model", "added_tokens.json"], "staged": ["greedy"], "wanted": 18,
+    },
+    # As Vicuna 1.5 of 16k positions.
+    {
+        "name": "vicuna_linear", "seed": 65, "layout": "2024", "dtype": "BF16", "queries": 3,
+        "vision": vision(24, 2, 1, 28, 14, 32), "qformer": qformer(20, 2, 1, 1, 24, positions=640),
+        "text": llama(32, 2, 2, 40, 1, bos_token_id=2, eos_token_id=2,
+                      rope_scaling={"type": "linear", "factor": 4.0}), "spare_rows": 5,
+        "drop_files": ["tokenizer.model", "added_tokens.json"], "staged": ["greedy"], "wanted": 12,
+    },
+    # The same two families as transformers 5 saves them.
+    {
+        "name": "blip2_mt5_2026", "family": "blip-2", "seed": 66, "layout": "2026", "dtype": "BF16", "queries": 3,
+        "vision": vision(24, 2, 1, 28, 14, 32), "qformer": qformer(20, 2, 1, 1, 24),
+        "text": mt5(24, 2, 8, 32, 1, 1), "spare_rows": 5, "staged": ["greedy"], "wanted": 12,
+    },
+    {
+        "name": "llava_llama3_2026", "family": "llava", "seed": 67, "layout": "2026", "dtype": "BF16",
+        "vision": vision(24, 2, 1, 28, 14, 32), "spare_rows": 5, "tokenizer": {"kind": "llama3"},
+        "text": llama(32, 2, 1, 40, 2, rope_theta=10000.0, max_position_embeddings=44,
+                      rope_scaling={"rope_type": "dynamic", "factor": 2.0}),
+        "projector": {"vision_feature_layer": -1}, "staged": ["greedy"], "wanted": 14,
     },
 ]  # fmt: skip

@@ -16,6 +16,15 @@ def heads(rng, low, high):
 
 
 def draw_case(seed, layouts, family="instructblip"):
+    case = draw_family(seed, layouts, family)
+    text = case["text"]
+    if case["layout"] == "2026" and "head_dim" in text:  # transformers 5 refuses other widths
+        text["hidden_size"] += -text["hidden_size"] % text["num_attention_heads"]
+    draw_newer(random.Random(f"newer {family} {seed}"), case)
+    return case
+
+
+def draw_family(seed, layouts, family):
     rng = random.Random(seed)
     if family == "llava":
         return draw_llava(rng, seed, [layout for layout in layouts if layout != "2023"])
@@ -50,6 +59,44 @@ def draw_video_settings(rng, case):
                                 {"do_normalize": False}, {"rescale_factor": 1 / 127.5}, {"image_mean": 0.5, "image_std": 0.25},
                                 {"do_convert_rgb": False}))  # fmt: skip
     return settings
+
+
+def draw_newer(rng, case):
+    """What came later, from numbers of its own: mT5, LLaMA 3's tokenizer, scaled rotary positions."""
+    text = case["text"]
+    if text["model_type"] == "t5" and rng.random() < 0.4:
+        case["text"] = text | {"model_type": "mt5"}
+        case["tokenizer"] = {"pieces": case["tokenizer"]["pieces"], "rule": case["tokenizer"]["rule"], "kind": "mt5"}
+        if rng.random() < 0.5:
+            case["text"].pop("feed_forward_proj")  # gated-gelu
+    if text["model_type"] not in ("llama", "mistral"):
+        return
+    if rng.random() < 0.35 and case["layout"] != "2023":
+        case["tokenizer"] = {"pieces": case["tokenizer"]["pieces"], "kind": "llama3"}
+        for key in ("bos_token_id", "eos_token_id"):
+            text.pop(key, None)  # what follows from the tokenizer
+        case.pop("generation_config", None)
+        for key in ("drop_files", "drop_after"):
+            case[key] = [name for name in case.get(key, []) if not name.endswith("tokenizer.json")]
+        for key in ("tokenizer_edits", "disagreeing_tokenizer"):
+            case.pop(key, None)
+    if rng.random() < 0.5:
+        draw_rope(rng, text)
+
+
+def draw_rope(rng, text):
+    kind = rng.choice(("linear", "dynamic", "dynamic", "llama3"))
+    scaling = {"factor": rng.choice((2.0, 4.0, 8.0, 1.5, 32.0))}
+    if kind == "dynamic":  # prompts reach it before, in or behind their answers
+        text["max_position_embeddings"] = rng.choice((16, 40, 64, 100, 200, 400))
+        # The reference's Mistral fails without it.
+        text.setdefault("head_dim", text["hidden_size"] // text["num_attention_heads"])
+    if kind == "llama3":
+        text["rope_theta"] = rng.choice((500000.0, 10000.0))
+        scaling |= {"low_freq_factor": rng.choice((1.0, 1.5)), "high_freq_factor": rng.choice((4.0, 2.0, 8)),
+                    "original_max_position_embeddings": rng.choice((32, 100, 1000, 8192))}  # fmt: skip
+    spelled = rng.choice(("rope_type", "rope_type", "type") if text["model_type"] == "llama" else ("rope_type",))
+    text["rope_scaling"] = {spelled: kind, **scaling}
 
 
 def draw_blip(rng, seed, layouts):

@@ -146,7 +146,7 @@ class InstructBlip(Family):
             qformer_config=dict(architecture["qformer"]),
             text_config=text,
             num_query_tokens=architecture["queries"],
-            tie_word_embeddings=text.get("tie_word_embeddings", text["model_type"] != "llama"),
+            tie_word_embeddings=text.get("tie_word_embeddings", text["model_type"] not in ("llama", "mt5")),
             **{self.placeholder_key: placeholder},
         )
 

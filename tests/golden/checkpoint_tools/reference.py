@@ -81,7 +81,16 @@ class Reference:
         stop = self.family.generation_config(self.model).eos_token_id
         return stop if isinstance(stop, list) else [stop]
 
+    @staticmethod
+    def _forget_lengths(model):
+        """Dynamic rotary frequencies remember the longest request that a model has seen: each request is as its first."""
+        for module in model.modules():
+            if hasattr(module, "original_max_seq_len"):
+                module.max_seq_len_cached = module.original_max_seq_len
+                module.inv_freq = module.original_inv_freq
+
     def _generate(self, model, request, **extra):
+        self._forget_lengths(model)
         options = {k: v for k, v in request["options"].items() if k in GENERATE_OPTIONS}
         inputs = self.inputs(request)
         inputs["pixel_values"] = inputs["pixel_values"].to(next(model.parameters()).dtype)
@@ -168,6 +177,7 @@ class Reference:
         elif prefix:
             start = self.model.language_model.config.decoder_start_token_id
             options["decoder_input_ids"] = torch.tensor([[start] + prefix])
+        self._forget_lengths(self.model)
         with torch.no_grad():
             out = self.model.generate(
                 **inputs, **options, do_sample=True, max_new_tokens=1, num_beams=1, output_scores=True,

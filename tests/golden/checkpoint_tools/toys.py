@@ -23,7 +23,8 @@ def toy_tokenizers(path):
         lm, qformer = pathlib.Path(directory) / "lm", pathlib.Path(directory) / "qformer"
         wish = case.get("tokenizer", {})
         arguments = {key: wish[key] for key in ("pieces", "rule") if key in wish} | wish.get("options", {})
-        module.MAKERS[families.of_case(case).tokenizer(case["text"]["model_type"])](str(lm), **arguments)
+        kind = wish.get("kind", families.of_case(case).tokenizer(case["text"]["model_type"]))
+        module.MAKERS[kind](str(lm), **arguments)
         if families.of_case(case).reads_text:
             module.make_qformer_tokenizer(str(qformer))
         # With this key transformers 4.57.3 rebuilds the tokenizer from the .model and ignores tokenizer.json.
