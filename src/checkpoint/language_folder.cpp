@@ -8,6 +8,9 @@
 #include <variant>
 #include <vector>
 
+#include "checkpoint/config_section.h"
+#include "checkpoint/rope_config.h"
+#include "checkpoint/text_config.h"
 #include "core/errors.h"
 #include "core/file.h"
 #include "core/json.h"
@@ -41,6 +44,40 @@ std::string shown(double value) {
   return out.str();
 }
 
+std::string shown(const RopeScaling& scaling) {
+  const std::string by = " by " + shown(scaling.factor);
+  const std::string beyond = " beyond " + std::to_string(scaling.original_positions);
+  switch (scaling.type) {
+    case RopeScaling::Type::none:
+      return "none";
+    case RopeScaling::Type::linear:
+      return "linear" + by;
+    case RopeScaling::Type::dynamic:
+      return "dynamic" + by + beyond;
+    case RopeScaling::Type::llama3:
+      return "llama3" + by + beyond + " (low " + shown(scaling.low_factor) + ", high " +
+             shown(scaling.high_factor) + ")";
+  }
+  return "another";
+}
+
+void check_rope(const Json&, const T5Config&) {}
+void check_rope(const Json&, const OptConfig&) {}
+
+// With other frequencies the same weights would be another model.
+void check_rope(const Json& json, const LlamaConfig& described) {
+  const ConfigSection folder(json);
+  LlamaConfig own = described;
+  own.rope_scaling = {};
+  own.max_positions = folder.size("max_position_embeddings", own.max_positions);
+  read_rope(folder, writer_of(folder), own);
+  if (own.rope_scaling == described.rope_scaling) return;
+  throw Error(ErrorCode::bad_model,
+              json.where() + ": rope_scaling is " + shown(own.rope_scaling) +
+                  ", but text_config says " + shown(described.rope_scaling),
+              "give the language model that this checkpoint was trained with");
+}
+
 }  // namespace
 
 void check_stands_alone(const TensorStore& tensors, const std::filesystem::path& directory) {
@@ -69,6 +106,7 @@ void warn_of_other_version(const std::filesystem::path& directory, const Languag
   }
   if (!is_present(directory / "config.json")) return;
   const Json json = Json::read(directory / "config.json");
+  std::visit([&](const auto& c) { check_rope(json, c); }, config);
   for (const Trait& trait : std::visit([](const auto& c) { return traits_of(c); }, config)) {
     const double own = json.number_or(trait.key, trait.fallback);
     if (own == trait.described) continue;
