@@ -39,8 +39,19 @@ struct GenerationConfig {
   std::optional<double> temperature = {};        ///< > 0; default 1
   std::optional<int> top_k = {};                 ///< 0 = off; default 50, as in transformers
   std::optional<double> top_p = {};              ///< (0, 1]; default 1, off
-  std::optional<double> typical_p = {};          ///< (0, 1]; default 1, off
+  /// 0 to 1: a token is drawn only if it is at least so many times as likely as the likeliest;
+  /// default 0, off.
+  std::optional<double> min_p = {};
+  std::optional<double> typical_p = {};    ///< (0, 1]; default 1, off
   std::optional<std::uint64_t> seed = {};  ///< of the draws; default: chosen at random and reported
+
+  /// Runs of token ids that no answer may complete; a run of several ids may begin in the prompt,
+  /// as the reference has it. A run that is an end token alone is passed over. An empty list: none,
+  /// whatever the model's files say.
+  std::optional<std::vector<std::vector<std::int32_t>>> bad_words_ids = {};
+  /// Token ids that no answer may hold; ids without a row in the vocabulary have no effect.
+  std::optional<std::vector<std::int32_t>> suppress_tokens = {};
+  std::optional<std::vector<std::int32_t>> begin_suppress_tokens = {};  ///< none may come first
 
   /// The answer ends before the first of these strings; UTF-8, at most 16 of 256 bytes each.
   std::vector<std::string> stop = {};

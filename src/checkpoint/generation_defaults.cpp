@@ -21,9 +21,8 @@ struct InertKey {
 
 constexpr double kOnlyNull = std::numeric_limits<double>::quiet_NaN();  // no number switches it off
 
-constexpr std::array<InertKey, 24> kInertKeys = {{
-    {"bad_words_ids", kOnlyNull, true},
-    {"begin_suppress_tokens", kOnlyNull, true},
+constexpr std::array<InertKey, 25> kInertKeys = {{
+    {"assistant_early_exit", kOnlyNull, false},
     {"constraints", kOnlyNull, true},
     {"diversity_penalty", 0, true},
     {"dola_layers", kOnlyNull, true},
@@ -37,14 +36,15 @@ constexpr std::array<InertKey, 24> kInertKeys = {{
     {"forced_eos_token_id", kOnlyNull, true},
     {"guidance_scale", 1, false},
     {"max_time", kOnlyNull, false},
-    {"min_p", 0, false},
     {"num_beam_groups", 1, true},
     {"penalty_alpha", 0, false},
+    {"prompt_lookup_num_tokens", kOnlyNull, false},
+    {"remove_invalid_values", 0, true},
     {"renormalize_logits", 0, false},
     {"sequence_bias", kOnlyNull, false},
     {"stop_strings", kOnlyNull, false},
-    {"suppress_tokens", kOnlyNull, true},
     {"token_healing", 0, false},
+    {"top_h", kOnlyNull, false},
     {"watermarking_config", kOnlyNull, false},
 }};
 
@@ -54,7 +54,16 @@ bool is_off(const Json& value, double off) {
   return false;
 }
 
+// A cache of fewer bits than the weights have changes the answer; the other kinds do not.
+void refuse_quantized_cache(const ConfigSection& text) {
+  const auto value = text.find("cache_implementation");
+  if (!value || !value->is_string() || value->string() != "quantized") return;
+  text.unsupported("cache_implementation",
+                   "a generation setting that is not supported, got 'quantized'");
+}
+
 void refuse_what_is_not_run(const ConfigSection& text, Writer writer) {
+  refuse_quantized_cache(text);
   for (const InertKey& row : kInertKeys) {
     if (row.dropped_by_5 && writer == Writer::transformers_5) continue;
     const auto value = text.find(row.key);
@@ -120,8 +129,43 @@ std::optional<std::int32_t> id_or(const ConfigSection& text, std::string_view ke
   return read_token_id(text, key, vocabulary);
 }
 
+// Ids without a row have no effect; as many as the vocabulary has say all there is to say.
+std::optional<std::vector<std::int32_t>> token_ids(const ConfigSection& text, std::string_view key,
+                                                   std::int64_t vocabulary) {
+  const auto value = text.find(key);
+  if (!value) return std::nullopt;
+  std::vector<std::int32_t> ids;
+  for (const std::int64_t id : value->integers()) {
+    if (id >= 0 && id < vocabulary) ids.push_back(static_cast<std::int32_t>(id));
+  }
+  std::ranges::sort(ids);
+  ids.erase(std::ranges::unique(ids).begin(), ids.end());
+  return ids;
+}
+
+// The reference refuses an empty list, an empty run and an id without a row as well.
+std::optional<std::vector<std::vector<std::int32_t>>> bad_words(const ConfigSection& text,
+                                                                std::int64_t vocabulary) {
+  const auto value = text.find("bad_words_ids");
+  if (!value) return std::nullopt;
+  std::vector<std::vector<std::int32_t>> runs;
+  std::size_t count = 0;
+  for (const Json& run : value->elements()) {
+    const auto ids = run.integers(0, vocabulary - 1);
+    if (ids.empty()) run.fail("an id at least");
+    count += ids.size();
+    runs.emplace_back(ids.begin(), ids.end());
+  }
+  if (runs.empty()) value->fail("a list of ids at least");
+  if (static_cast<std::int64_t>(count) > limits::kBannedTokens) {
+    value->fail("at most " + std::to_string(limits::kBannedTokens) + " ids");
+  }
+  return runs;
+}
+
 // The keys that transformers 4 kept in every config; transformers 5 drops them on reading.
-void read_classic_keys(const ConfigSection& text, TextGenerationDefaults& out) {
+void read_classic_keys(const ConfigSection& text, std::int64_t vocabulary,
+                       TextGenerationDefaults& out) {
   out.max_length = integer(text, "max_length", 1, limits::kSize);
   out.min_length = integer(text, "min_length", 0, limits::kSize);
   out.num_beams = integer(text, "num_beams", 1, limits::kBeams);
@@ -136,6 +180,9 @@ void read_classic_keys(const ConfigSection& text, TextGenerationDefaults& out) {
   out.do_sample =
       text.find("do_sample") ? std::optional(text.flag("do_sample", false)) : std::nullopt;
   out.early_stopping = early_stopping(text);
+  out.bad_words_ids = bad_words(text, vocabulary);
+  out.suppress_tokens = token_ids(text, "suppress_tokens", vocabulary);
+  out.begin_suppress_tokens = token_ids(text, "begin_suppress_tokens", vocabulary);
 
   const std::int64_t beams = out.num_beams.value_or(1);
   const std::int64_t returned = out.num_return_sequences.value_or(1);
@@ -165,9 +212,11 @@ TextGenerationDefaults read_generation_defaults(const ConfigSection& text,
   out.eos = eos_ids(text, defaults.eos, vocabulary);
   out.bos = id_or(text, "bos_token_id", defaults.bos, vocabulary);
   out.pad = id_or(text, "pad_token_id", defaults.pad, vocabulary);
+  out.bad_words_from_first_id = writer == Writer::transformers_5;
   out.max_new_tokens = integer(text, "max_new_tokens", 1, limits::kSize);
   out.min_new_tokens = integer(text, "min_new_tokens", 0, limits::kSize);
-  if (writer == Writer::transformers_4) read_classic_keys(text, out);
+  if (const auto min_p = number(text, "min_p", {0.0, 1.0, true})) out.min_p = min_p;
+  if (writer == Writer::transformers_4) read_classic_keys(text, vocabulary, out);
   return out;
 }
 

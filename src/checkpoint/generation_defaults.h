@@ -23,15 +23,20 @@ struct TextGenerationDefaults {
   std::optional<std::int32_t> pad;  // none for null and for negative ids
   std::optional<std::int64_t> max_new_tokens, min_new_tokens, max_length, min_length;
   std::optional<std::int64_t> num_beams, num_return_sequences, top_k, no_repeat_ngram_size;
-  std::optional<double> temperature, top_p, typical_p, repetition_penalty, length_penalty;
+  std::optional<double> temperature, top_p, min_p, typical_p, repetition_penalty, length_penalty;
   std::optional<bool> do_sample;
-  std::optional<std::string> early_stopping;        // "false", "true", "never"
-  std::string source = "config.json: text_config";  // for messages
+  std::optional<std::string> early_stopping;  // "false", "true", "never"
+  std::optional<std::vector<std::vector<std::int32_t>>> bad_words_ids;
+  std::optional<std::vector<std::int32_t>> suppress_tokens, begin_suppress_tokens;  // with a row
+  std::string source = "config.json: text_config";                                  // for messages
 
   BeamScorer beam_scorer = BeamScorer::transformers_4_57;
   // Set: a decoder-only model was handed embeddings, and this id alone stands before the new ones,
   // for the repetition penalty and n-grams. Else the whole prompt does.
   std::optional<std::int32_t> stands_for_prompt;
+  // Transformers 5: all but the last id of a run of bad_words_ids may be the whole sequence.
+  // Before, a run longer than the sequence was not looked at.
+  bool bad_words_from_first_id = false;
   bool ranks_with_end = true;  // the end token is a part of a candidate answer
 };
 

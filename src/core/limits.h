@@ -60,8 +60,9 @@ inline constexpr std::int64_t kInstructionBytes = 1 << 20;  // UTF-8 bytes of on
 inline constexpr std::int64_t kPromptTokens = 4096;         // positions before the first new token
 // The same where a picture may be thousands of them: five of LLaVA-NeXT's largest.
 inline constexpr std::int64_t kTiledPromptTokens = 16384;
-inline constexpr std::int64_t kNewTokens = 4096;  // max_new_tokens
-inline constexpr std::int64_t kBeams = 64;        // num_beams, num_return_sequences
+inline constexpr std::int64_t kNewTokens = 4096;        // max_new_tokens
+inline constexpr std::int64_t kBeams = 64;              // num_beams, num_return_sequences
+inline constexpr std::int64_t kBannedTokens = 1 << 18;  // ids of bad_words_ids, of suppress_tokens
 // |length_penalty|: kNewTokens to this power still fits in a float.
 inline constexpr double kLengthPenalty = 10;
 inline constexpr std::int64_t kCandidates = 65'536;  // answers to be ranked

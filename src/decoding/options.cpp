@@ -68,6 +68,38 @@ void check_stops(Findings& findings, const std::vector<std::string>& stops) {
   }
 }
 
+std::string place(const char* name, std::size_t index) {
+  return name + ("[" + std::to_string(index) + "]");
+}
+
+void check_bad_words(Findings& findings, const std::vector<std::vector<std::int32_t>>& runs) {
+  std::size_t ids = 0;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const std::string name = place("bad_words_ids", i);
+    if (runs[i].empty()) findings.add(name + ": expected an id at least, got none");
+    const auto negative = std::ranges::find_if(runs[i], [](std::int32_t id) { return id < 0; });
+    if (negative != runs[i].end()) {
+      findings.add(name + ": expected ids of at least 0, got " + std::to_string(*negative));
+    }
+    ids += runs[i].size();
+  }
+  if (static_cast<std::int64_t>(ids) > limits::kBannedTokens) {
+    findings.add("bad_words_ids: expected at most " + std::to_string(limits::kBannedTokens) +
+                 " ids, got " + std::to_string(ids));
+  }
+}
+
+void check_banned(Findings& findings, const GenerationConfig& config) {
+  if (config.bad_words_ids) check_bad_words(findings, *config.bad_words_ids);
+  const auto check = [&](const char* name, const std::optional<std::vector<std::int32_t>>& ids) {
+    if (!ids || std::ssize(*ids) <= limits::kBannedTokens) return;
+    findings.add(std::string(name) + ": expected at most " + std::to_string(limits::kBannedTokens) +
+                 " ids, got " + std::to_string(ids->size()));
+  };
+  check("suppress_tokens", config.suppress_tokens);
+  check("begin_suppress_tokens", config.begin_suppress_tokens);
+}
+
 void check_ranges(Findings& findings, const GenerationConfig& config) {
   constexpr int kAnyInteger = std::numeric_limits<int>::max();
   constexpr double kAnyNumber = std::numeric_limits<double>::max();
@@ -86,6 +118,11 @@ void check_ranges(Findings& findings, const GenerationConfig& config) {
     findings.add("length_penalty: expected " + number(-limits::kLengthPenalty) + " to " +
                  number(limits::kLengthPenalty) + ", got " + number(penalty));
   }
+  const double min_p = config.min_p.value_or(0);
+  if (!(min_p >= 0 && min_p <= 1)) {
+    findings.add("min_p: expected a number from 0 to 1, got " + number(min_p));
+  }
+  check_banned(findings, config);
   check_stops(findings, config.stop);
 }
 
@@ -148,7 +185,11 @@ GenerationConfig options_of(const TextGenerationDefaults& model, std::int64_t pr
   config.temperature = model.temperature;
   config.top_k = narrowed(model.top_k);
   config.top_p = model.top_p;
+  config.min_p = model.min_p;
   config.typical_p = model.typical_p;
+  config.bad_words_ids = model.bad_words_ids;
+  config.suppress_tokens = model.suppress_tokens;
+  config.begin_suppress_tokens = model.begin_suppress_tokens;
   return config;
 }
 
@@ -171,7 +212,11 @@ void fill(GenerationConfig& config, const GenerationConfig& model) {
   take(config.temperature, model.temperature, 1.0);
   take(config.top_k, model.top_k, kDefaultTopK);
   take(config.top_p, model.top_p, 1.0);
+  take(config.min_p, model.min_p, 0.0);
   take(config.typical_p, model.typical_p, 1.0);
+  take(config.bad_words_ids, model.bad_words_ids, std::vector<std::vector<std::int32_t>>());
+  take(config.suppress_tokens, model.suppress_tokens, std::vector<std::int32_t>());
+  take(config.begin_suppress_tokens, model.begin_suppress_tokens, std::vector<std::int32_t>());
   if (!config.seed) config.seed = random_seed();
 }
 
@@ -184,6 +229,7 @@ void warn_of_idle_options(const GenerationConfig& asked, const GenerationConfig&
     add("temperature", asked.temperature.value_or(1) != 1);
     add("top_k", asked.top_k.value_or(kDefaultTopK) != kDefaultTopK);
     add("top_p", asked.top_p.value_or(1) != 1);
+    add("min_p", asked.min_p.value_or(0) != 0);
     add("typical_p", asked.typical_p.value_or(1) != 1);
     add("seed", asked.seed.has_value());
     if (!idle.empty()) log_warning("options: without do_sample these have no effect: " + idle);

@@ -26,7 +26,8 @@ struct Row {
   throw Error(ErrorCode::invalid_argument,
               "options: every token is banned at step " + std::to_string(step) +
                   ", expected at least one that may be drawn",
-              "lower no_repeat_ngram_size or min_new_tokens");
+              "lower no_repeat_ngram_size or min_new_tokens, or shorten bad_words_ids or "
+              "suppress_tokens");
 }
 
 class RowSearch final : public Search {
@@ -35,7 +36,8 @@ class RowSearch final : public Search {
       : Search(vocabulary),
         request_(std::move(request)),
         watch_(request_),
-        processors_(request_.options, request_.stop_ids, request_.prompt_ids.size()),
+        processors_(request_.options, request_.stop_ids, request_.prompt_ids.size(),
+                    request_.bad_words_from_first_id),
         warpers_(request_.options, request_.stop_ids.size()),
         random_(*request_.options.seed),
         scores_(vocabulary) {

@@ -10,7 +10,8 @@ namespace instructblip {
 RunningBeams::RunningBeams(const DecodeRequest& request, const Watch& watch, std::size_t vocabulary)
     : request_(request),
       watch_(watch),
-      processors_(request.options, request.stop_ids, request.prompt_ids.size()),
+      processors_(request.options, request.stop_ids, request.prompt_ids.size(),
+                  request.bad_words_from_first_id),
       warpers_(request.options, request.stop_ids.size()),
       random_(*request.options.seed),
       vocabulary_(vocabulary),

@@ -41,6 +41,18 @@ void check_logits(std::span<const float> logits, std::size_t rows, std::size_t v
               "the weights are damaged, or overflow in the precision in which they are held");
 }
 
+// The reference refuses these, and passes over suppress_tokens that have no row.
+void check_bad_words(const std::vector<std::vector<std::int32_t>>& runs, std::size_t vocabulary) {
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    for (const std::int32_t id : runs[i]) {
+      if (static_cast<std::size_t>(id) < vocabulary) continue;
+      throw Error(ErrorCode::invalid_argument,
+                  "options: bad_words_ids[" + std::to_string(i) + "]: expected ids of at most " +
+                      std::to_string(vocabulary - 1) + ", got " + std::to_string(id));
+    }
+  }
+}
+
 }  // namespace
 
 std::optional<Search::Step> Search::next() {
@@ -56,6 +68,7 @@ void Search::accept(std::span<const float> logits) {
 
 std::unique_ptr<Search> make_search(DecodeRequest request, std::int64_t vocabulary) {
   const auto width = static_cast<std::size_t>(vocabulary);
+  check_bad_words(*request.options.bad_words_ids, width);
   if (*request.options.num_beams == 1) return make_row_search(std::move(request), width);
   // Beam search looks at so many continuations of every beam.
   const std::size_t needed = std::max<std::size_t>(2, 1 + request.stop_ids.size());
@@ -75,7 +88,8 @@ std::vector<double> next_token_distribution(std::span<const float> logits,
   if (*request.options.num_beams > 1) log_softmax(logits, scores);
   std::vector<std::int32_t> sequence = request.prompt_ids;
   sequence.insert(sequence.end(), new_tokens.begin(), new_tokens.end());
-  LogitsProcessors(request.options, request.stop_ids, request.prompt_ids.size())
+  LogitsProcessors(request.options, request.stop_ids, request.prompt_ids.size(),
+                   request.bad_words_from_first_id)
       .apply(scores, sequence);
   Warpers(request.options, request.stop_ids.size()).apply(scores);
   std::vector<double> probabilities = softmax_weights(scores);

@@ -28,7 +28,8 @@ struct DecodeRequest {
   // prompt, image placeholders included; T5: the start token.
   std::vector<std::int32_t> prompt_ids;
   BeamScorer beam_scorer = BeamScorer::transformers_4_57;
-  const StopMatcher* stops = nullptr;  // stop strings; borrowed
+  bool bad_words_from_first_id = false;  // as TextGenerationDefaults::bad_words_from_first_id
+  const StopMatcher* stops = nullptr;    // stop strings; borrowed
   // After each step: the new token where one row is decoded greedily or by sampling (the end token
   // included), else -1. What it returns matters only while an answer is incomplete.
   std::function<Flow(std::int32_t id)> on_step = {};
@@ -84,7 +85,7 @@ class Search {
 };
 
 // `vocabulary` is the length of a row of logits. Errors: unsupported (a vocabulary too small for
-// the beams).
+// the beams); invalid_argument (bad_words_ids past the vocabulary, or of end tokens alone).
 std::unique_ptr<Search> make_search(DecodeRequest request, std::int64_t vocabulary);
 
 // The probabilities, [vocabulary], that the next token is drawn from after `new_tokens`: softmax of

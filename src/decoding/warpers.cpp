@@ -62,6 +62,24 @@ void keep_top_p(std::span<float> scores, double mass, std::size_t keep) {
   }
 }
 
+void drop_below(std::span<float> scores, double share, std::size_t keep) {
+  std::vector<std::size_t> tokens = allowed_tokens(scores);
+  std::stable_sort(tokens.begin(), tokens.end(),
+                   [&](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
+  const float max = scores[tokens.front()];
+  double total = 0;
+  for (const std::size_t token : tokens) {
+    total += static_cast<double>(std::exp(scores[token] - max));
+  }
+  const auto probability = [&](std::size_t token) {
+    return static_cast<float>(static_cast<double>(std::exp(scores[token] - max)) / total);
+  };
+  const float threshold = static_cast<float>(share) * probability(tokens.front());
+  for (std::size_t i = keep; i < tokens.size(); ++i) {
+    if (probability(tokens[i]) < threshold) scores[tokens[i]] = kBanned;
+  }
+}
+
 void keep_typical(std::span<float> scores, double mass, std::size_t keep) {
   std::vector<std::size_t> tokens = allowed_tokens(scores);
   const LogNormalizer log_probability = log_normalizer(scores);
@@ -91,6 +109,7 @@ Warpers::Warpers(const GenerationConfig& options, std::size_t stop_ids)
       temperature_(static_cast<float>(*options.temperature)),
       top_k_(static_cast<std::size_t>(*options.top_k)),
       top_p_(*options.top_p),
+      min_p_(*options.min_p),
       typical_p_(*options.typical_p),
       // The reference keeps two where no stop id is known.
       keep_(*options.num_beams > 1 ? std::max<std::size_t>(2, stop_ids + 1) : 1) {}
@@ -109,6 +128,7 @@ void Warpers::apply(std::span<float> scores) const {
   }
   if (top_k_ > 0) keep_top_k(scores, std::max(top_k_, keep_));
   if (top_p_ < 1.0) keep_top_p(scores, top_p_, keep_);
+  if (min_p_ > 0.0) drop_below(scores, min_p_, keep_);
   if (typical_p_ < 1.0) keep_typical(scores, typical_p_, keep_);
 }
 

@@ -18,12 +18,15 @@ void keep_top_k(std::span<float> scores, std::size_t count);
 // The least likely tokens, as long as their probabilities add up to no more than 1 - mass.
 void keep_top_p(std::span<float> scores, double mass, std::size_t keep);
 
+// The tokens less than `share` times as likely as the likeliest.
+void drop_below(std::span<float> scores, double share, std::size_t keep);
+
 // All but the tokens whose information is closest to the entropy and which add up to `mass`
 // (Meister et al., "Locally typical sampling").
 void keep_typical(std::span<float> scores, double mass, std::size_t keep);
 
 // The processors that only sampling has, in the reference's order: temperature, top-k, top-p,
-// typical.
+// min-p, typical.
 class Warpers {
  public:
   // `options` has every value filled; without do_sample nothing is done. `stop_ids` is the number
@@ -39,6 +42,7 @@ class Warpers {
   float temperature_;
   std::size_t top_k_;
   double top_p_;
+  double min_p_;
   double typical_p_;
   std::size_t keep_;
 };

@@ -55,10 +55,12 @@ std::size_t Job::rows() const {
 }
 
 DecodeRequest Job::decode_request() {
-  DecodeRequest request{.options = question_.options,
-                        .stop_ids = model_.info.stop_tokens,
-                        .prompt_ids = question_.history,
-                        .beam_scorer = model_.generation_defaults.beam_scorer};
+  DecodeRequest request{
+      .options = question_.options,
+      .stop_ids = model_.info.stop_tokens,
+      .prompt_ids = question_.history,
+      .beam_scorer = model_.generation_defaults.beam_scorer,
+      .bad_words_from_first_id = model_.generation_defaults.bad_words_from_first_id};
   if (request.options.stop_at_tokenizer_eos) {
     add_once(request.stop_ids, model_.prompts.tokenizer().eos());
   }

@@ -77,6 +77,20 @@ std::int64_t Argument::bytes(std::int64_t least) const {
   fail("a number of bytes" + std::string(least > 0 ? " above 0" : "") + ", such as 500MB or 4GB");
 }
 
+std::vector<std::int32_t> Argument::token_ids() const {
+  std::vector<std::int32_t> ids;
+  if (text_ == "none") return ids;
+  std::string_view rest = text_;
+  while (true) {
+    const std::size_t comma = rest.find(',');
+    const auto id = parse_whole<std::int32_t>(rest.substr(0, comma));
+    if (!id) fail("token ids with commas between them, such as 306,626, or none");
+    ids.push_back(*id);
+    if (comma == std::string_view::npos) return ids;
+    rest.remove_prefix(comma + 1);
+  }
+}
+
 bool Argument::boolean() const { return one_of<bool>({{"true", true}, {"false", false}}); }
 
 void Argument::fail(const std::string& expected) const {

@@ -23,8 +23,9 @@ class Argument {
 
   int integer() const;
   std::uint64_t unsigned_integer() const;
-  double number() const;  // finite
-  bool boolean() const;   // true, false
+  double number() const;                        // finite
+  bool boolean() const;                         // true, false
+  std::vector<std::int32_t> token_ids() const;  // "306,626"; "none" is an empty list
   // "500MB": `least` or more; KB, MB and GB are powers of ten.
   std::int64_t bytes(std::int64_t least = 1) const;
 

@@ -53,6 +53,10 @@ class Binary:
             name = "--" + key.replace("_", "-")
             if key == "interpolate_pos_encoding":
                 result += [name] if value else []
+            elif key == "bad_words_ids":
+                result += [f"{name}={','.join(map(str, run))}" for run in value]
+            elif isinstance(value, list):
+                result.append(f"{name}={','.join(map(str, value)) or 'none'}")
             else:
                 result.append(f"{name}={str(value).lower() if isinstance(value, bool) else value}")
         return result

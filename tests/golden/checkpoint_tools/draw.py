@@ -21,6 +21,10 @@ def draw_case(seed, layouts, family="instructblip"):
     if case["layout"] == "2026" and "head_dim" in text:  # transformers 5 refuses other widths
         text["hidden_size"] += -text["hidden_size"] % text["num_attention_heads"]
     draw_newer(random.Random(f"newer {family} {seed}"), case)
+    bans = draw_bans(random.Random(f"bans {seed}"))
+    for key in ("text_edits", "generation_config"):
+        if case.get(key):
+            case[key] |= bans
     return case
 
 
@@ -328,6 +332,19 @@ def draw_options(rng, from_config, may_be_silent, interpolate):
     return options
 
 
+def draw_bans(rng):
+    """Tokens that may not be chosen, from a generator of their own: other draws stay what they were."""
+    ids = range(3, 320)  # of every toy tokenizer
+    bans = {}
+    if rng.random() < 0.2:
+        bans["bad_words_ids"] = [[rng.choice(ids) for _ in range(rng.choice((1, 1, 1, 2, 2, 3)))] for _ in range(150)]
+    if rng.random() < 0.15:
+        bans["suppress_tokens"] = rng.sample(ids, 120) + [-1]
+    if rng.random() < 0.1:
+        bans["begin_suppress_tokens"] = rng.sample(ids, 250)
+    return bans
+
+
 def draw_pictures(rng, family, images):
     if family == "instructblipvideo":
         count = rng.choice((4, 4, 4, 1, 2, 3, 6, 9))
@@ -348,6 +365,8 @@ def draw_requests(seed, case, images, count):
     requests = []
     for i in range(count):
         options = draw_options(rng, from_config, may_be_silent, interpolate)
+        if options:
+            options |= draw_bans(random.Random(f"bans {seed} {i}"))
         asked = draw_pictures(rng, family, images)
         text = draw_text(rng)
         if family.startswith("llava") and rng.random() < 0.4:  # a whole prompt

@@ -15,7 +15,8 @@ from transformers.image_utils import load_image
 
 GENERATE_OPTIONS = (
     "max_new_tokens", "min_new_tokens", "num_beams", "length_penalty", "early_stopping", "repetition_penalty",
-    "no_repeat_ngram_size", "num_return_sequences", "interpolate_pos_encoding",
+    "no_repeat_ngram_size", "num_return_sequences", "interpolate_pos_encoding", "bad_words_ids", "suppress_tokens",
+    "begin_suppress_tokens",
 )  # fmt: skip
 SAMPLING_OPTIONS = ("temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "no_repeat_ngram_size")
 

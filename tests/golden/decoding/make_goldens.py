@@ -7,7 +7,8 @@ Written with Python 3.11, transformers 4.57.3, torch 2.11.0 (CPU with AVX-512, o
     python make_goldens.py --cases 3000 --seed 1 --output /tmp/more
     INSTRUCTBLIP_DECODING_GOLDENS=/tmp/more decoding_test
 
-With transformers 4.33.2 installed instead it writes search_4_33.json alone: the beam search that LAVIS stands on, with
+With transformers 5.23.0 installed instead it writes search_5.json alone: runs of bad_words_ids, of which that version
+counts those that begin with the first id there is. With transformers 4.33.2 installed instead it writes search_4_33.json alone: the beam search that LAVIS stands on, with
 one id before the new ones, which is what generate() puts there when it is given embeddings.
 
 A fake model stands in for the language model: its logits are an integer hash of the token history, so
@@ -217,6 +218,62 @@ def never_cases(rng, count):
     return cases
 
 
+def draw_banned(rng, case):
+    """bad_words_ids, suppress_tokens and begin_suppress_tokens: likely ones, ends among them, and ids without a row."""
+    vocabulary, prompt = case["vocabulary"], case["prompt"]
+    likely = torch.topk(fake_logits(case, prompt), min(4, vocabulary)).indices.tolist()
+
+    def token():
+        return rng.choice([rng.choice(likely), rng.randrange(vocabulary), *prompt[-1:], *case["stop_ids"][:1]])
+
+    options = case["options"]
+    if rng.random() < 0.8:
+        words = [[token() for _ in range(rng.choice([1, 1, 2, 2, 3, len(prompt) + 1]))]
+                 for _ in range(rng.choice([1, 2, 6, 40]))]
+        words.append((prompt * 3)[-rng.randint(1, len(prompt)):] + [rng.choice(likely)])  # begins in the prompt
+        options["bad_words_ids"] = words
+    if rng.random() < 0.5:
+        ids = [token() for _ in range(rng.randint(0, 4))] + rng.choice([[], [vocabulary, -1]])
+        options["suppress_tokens"] = ids
+    if rng.random() < 0.5:
+        options["begin_suppress_tokens"] = [token() for _ in range(rng.randint(1, 4))]
+
+
+def banned_cases(rng, count):
+    """Answers that are others without what is banned."""
+    cases = []
+    while len(cases) < count:
+        case = random_case(rng)
+        if not usable(case) or case["vocabulary"] > 1100:
+            continue
+        free = {**case, "options": dict(case["options"])}
+        draw_banned(rng, case)
+        case["answers"] = answers(case, generate(case))
+        if any(answer[1] == -float("inf") for answer in case["answers"]):
+            continue  # more is banned than may be: no JSON for the score
+        if case["answers"] != answers(case, generate(free)):
+            cases.append(case)
+    return cases
+
+
+def first_id_cases(rng, count):
+    """Runs whose other ids are the whole prompt: banned by transformers 5 alone."""
+    cases = []
+    while len(cases) < count:
+        case = random_case(rng)
+        if not usable(case) or case["vocabulary"] > 500:
+            continue
+        free = {**case, "options": dict(case["options"])}
+        first = generate(free).sequences[0, len(case["prompt"]):].tolist()[:1]
+        if not first:
+            continue
+        case["options"]["bad_words_ids"] = [case["prompt"] + first]
+        case["answers"] = answers(case, generate(case))
+        if case["answers"] != answers(case, generate(free)):
+            cases.append(case)
+    return cases
+
+
 def stop_cases(rng, count):
     """Stop strings, against the reference's StopStringCriteria and a tokenizer of short pieces."""
     cases = []
@@ -241,7 +298,7 @@ def stop_cases(rng, count):
     return cases
 
 
-def warped_cases(rng, count):
+def warped_cases(rng, count, with_min_p=False):
     """Next-token probabilities with sampling on; `logits` again from the fake model."""
     cases = []
     while len(cases) < count:
@@ -254,6 +311,8 @@ def warped_cases(rng, count):
         options.update(do_sample=True, num_beams=beams, temperature=rng.choice([1.0, 0.2, 0.7, 1.3, 4.0]),
                        top_k=rng.choice([0, 1, 3, 50]), top_p=rng.choice([1.0, 0.95, 0.5, 0.1]),
                        typical_p=rng.choice([1.0, 0.95, 0.5, 0.2]))
+        if with_min_p:
+            options["min_p"] = rng.choice([0.0, 0.01, 0.07, 0.3, 0.83, 1.0])
         case["options"] = options
         length = rng.randint(0, 6)
         case["new_tokens"] = [rng.randrange(case["vocabulary"]) for _ in range(length)]
@@ -322,10 +381,15 @@ def main():
     if transformers.__version__.startswith("4.33."):
         write(args.output / "search_4_33.json", old_cases(rng, args.cases // 2))
         return
+    if transformers.__version__.startswith("5."):
+        write(args.output / "search_5.json", first_id_cases(rng, max(1, args.cases // 10)))
+        return
+    banned = banned_cases(random.Random(args.seed + 2), max(1, args.cases // 6))
     never = never_cases(random.Random(args.seed + 1), max(1, args.cases // 50))
-    write(args.output / "search.json", search_cases(rng, args.cases) + never)
+    write(args.output / "search.json", search_cases(rng, args.cases) + never + banned)
     write(args.output / "stops.json", stop_cases(rng, max(1, args.cases // 5)))
-    write(args.output / "warped.json", warped_cases(rng, max(1, args.cases // 5)))
+    min_p = warped_cases(random.Random(args.seed + 3), max(1, args.cases // 8), with_min_p=True)
+    write(args.output / "warped.json", warped_cases(rng, max(1, args.cases // 5)) + min_p)
     write(args.output / "rows.json", row_cases(rng, max(1, args.cases // 3)))
 
 

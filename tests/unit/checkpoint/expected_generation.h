@@ -45,6 +45,26 @@ inline void expect_ids(const TextGenerationDefaults& config, const Json& expecte
   EXPECT_EQ(config.pad.value_or(-1), id("pad_token_id"));
 }
 
+// What may not be chosen: left out of the goldens where the reference says null. Lists of ids are
+// held without their order, which has no effect.
+inline void expect_bans(const TextGenerationDefaults& config, const Json& expected) {
+  expect_setting(config.min_p, expected, "min_p", -1.0);
+  const auto ids = [&](std::string_view key) {
+    const auto value = expected.find(key);
+    return value ? std::optional(value->integers()) : std::nullopt;
+  };
+  const auto wide = [](const std::optional<std::vector<std::int32_t>>& got) {
+    return got ? std::optional(std::vector<std::int64_t>(got->begin(), got->end())) : std::nullopt;
+  };
+  EXPECT_EQ(wide(config.suppress_tokens), ids("suppress_tokens"));
+  EXPECT_EQ(wide(config.begin_suppress_tokens), ids("begin_suppress_tokens"));
+  const auto words = expected.find("bad_words_ids");
+  ASSERT_EQ(config.bad_words_ids.has_value(), words.has_value());
+  for (std::size_t i = 0; words && i < words->size(); ++i) {
+    EXPECT_EQ(wide(config.bad_words_ids->at(i)), (*words)[i].integers());
+  }
+}
+
 inline void expect_generation(const TextGenerationDefaults& config, const Json& expected) {
   expect_ids(config, expected);
   const std::int64_t none = -1;
@@ -66,6 +86,7 @@ inline void expect_generation(const TextGenerationDefaults& config, const Json& 
     stopping = value->is_boolean() ? value->dump() : value->string();
   }
   EXPECT_EQ(config.early_stopping.value_or("false"), stopping);
+  expect_bans(config, expected);
 }
 
 }  // namespace instructblip

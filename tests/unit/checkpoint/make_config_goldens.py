@@ -118,6 +118,8 @@ CASES_4 = [
           "encoder_no_repeat_ngram_size": 0, "bad_words_ids": None, "num_return_sequences": 1,
           "forced_bos_token_id": None, "forced_eos_token_id": None, "remove_invalid_values": False,
           "exponential_decay_length_penalty": None, "suppress_tokens": None, "begin_suppress_tokens": None}),
+    case("bans and min_p", {**T5, "min_p": 0.25, "bad_words_ids": [[5], [6, 7, 5]], "suppress_tokens": [3, 9],
+                            "begin_suppress_tokens": [4]}),
     case("early stopping", {**T5, "early_stopping": True, "num_beams": 3}),
     case("null image token", T5, image_token_index=None),
     case("opt defaults", OPT),
@@ -167,6 +169,8 @@ CASES_5 = [
     case("generation keys that are dropped",
          {**LLAMA, "max_new_tokens": 30, "min_new_tokens": 2, "num_beams": 5, "do_sample": True, "top_k": 7,
           "repetition_penalty": 1.5, "max_length": 99, "early_stopping": True}, **NEW),
+    case("bans are dropped, min_p is not", {**T5, "min_p": 0.25, "bad_words_ids": [[5]], "suppress_tokens": [3],
+                                            "begin_suppress_tokens": [4]}, **NEW),
 ]
 
 VISION = ["hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "image_size",
@@ -191,6 +195,7 @@ TEXT = {
 GENERATION = ["eos_token_id", "bos_token_id", "pad_token_id", "max_new_tokens", "min_new_tokens", "max_length",
               "min_length", "num_beams", "num_return_sequences", "top_k", "no_repeat_ngram_size", "temperature",
               "top_p", "typical_p", "repetition_penalty", "length_penalty", "do_sample", "early_stopping"]
+BANS = ["min_p", "bad_words_ids", "suppress_tokens", "begin_suppress_tokens"]  # left out where they are null
 
 
 def take(config, keys):
@@ -211,6 +216,7 @@ def expectation(config_dict):
     }
     generation = GenerationConfig.from_model_config(text)
     out["generation"] = take(generation, GENERATION)
+    out["generation"] |= {key: value for key, value in take(generation, BANS).items() if value is not None}
     if kind in ("t5", "mt5"):
         # Version 5 scales no mT5.
         newer = getattr(text, "scale_decoder_outputs", False)

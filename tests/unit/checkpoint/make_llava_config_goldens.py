@@ -58,6 +58,8 @@ BOTH = [
     case("image token by its other name", image_token_id=78),
     case("both names", image_token_index=77, image_token_id=78),
     case("file of classic keys", {**CLASSIC, "max_new_tokens": 30, "min_new_tokens": 2}),
+    case("file of bans", {"min_p": 0.5, "bad_words_ids": [[5, 6], [7]], "suppress_tokens": [3, 9],
+                          "begin_suppress_tokens": []}, text_config={"suppress_tokens": [8], "min_p": 0.1}),
     case("file of nothing", {}),
     case("file of nulls", {"eos_token_id": None, "pad_token_id": None, "top_k": None, "max_new_tokens": None}),
     case("file of several ends", {"eos_token_id": [2, 5, 9], "bos_token_id": 3, "pad_token_id": 0}),
@@ -77,6 +79,10 @@ ONLY_4 = [
     case("standard keys above do not", num_beams=1, repetition_penalty=1.0, max_length=20, top_k=50, do_sample=False,
          text_config=CLASSIC),
     case("null top_k in text_config", text_config={"top_k": None}),
+    case("bans above and in text_config", suppress_tokens=[4], min_p=0.0,
+         text_config={"suppress_tokens": [8], "begin_suppress_tokens": [9], "bad_words_ids": [[1, 2]], "min_p": 0.1}),
+    case("derived file yields to a ban", {"_from_model_config": True, "num_beams": 2}, bad_words_ids=[[3]]),
+    case("derived file does not yield to min_p", {"_from_model_config": True, "num_beams": 2}, min_p=0.3),
     case("null top_k above", top_k=None, text_config={"top_k": 9}),
     case("derived file yields", {"_from_model_config": True, "eos_token_id": 7, "max_new_tokens": 5, "num_beams": 2},
          repetition_penalty=1.3, text_config={"eos_token_id": 8}),
@@ -91,6 +97,7 @@ TEXT = ["vocab_size", "hidden_size", "num_hidden_layers", "rms_norm_eps", "max_p
 GENERATION = ["eos_token_id", "bos_token_id", "pad_token_id", "max_new_tokens", "min_new_tokens", "max_length",
               "min_length", "num_beams", "num_return_sequences", "top_k", "no_repeat_ngram_size", "temperature",
               "top_p", "typical_p", "repetition_penalty", "length_penalty", "do_sample", "early_stopping"]
+BANS = ["min_p", "bad_words_ids", "suppress_tokens", "begin_suppress_tokens"]  # left out where they are null
 
 
 def take(config, keys):
@@ -129,7 +136,8 @@ def expectation(config_dict, generation):
         "multimodal_projector_bias": config.multimodal_projector_bias,
         "image_token": config.image_token_id,
         "text": take(config.text_config, TEXT),
-        "generation": take(settings, GENERATION),
+        "generation": take(settings, GENERATION)
+        | {key: value for key, value in take(settings, BANS).items() if value is not None},
     }
 
 

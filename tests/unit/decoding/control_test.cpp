@@ -10,6 +10,8 @@
 namespace instructblip::testing {
 namespace {
 
+using Runs = std::vector<std::vector<std::int32_t>>;
+
 struct Mode {
   const char* name;
   int beams;
@@ -60,6 +62,18 @@ class Control : public ::testing::TestWithParam<Mode> {
   std::function<void(int, std::vector<float>&)> tamper_;
   int steps_ = 0;
 };
+
+TEST_P(Control, BadWordsTheReferenceRefusesAreRefused) {
+  request_.options.bad_words_ids = Runs{{3}, {1, static_cast<std::int32_t>(model_.vocabulary)}};
+  EXPECT_NE(
+      std::string(error().what()).find("bad_words_ids[1]: expected ids of at most 49, got 50"),
+      std::string::npos);
+  request_.options.bad_words_ids = Runs{{7}};  // the end token, which is never banned
+  EXPECT_EQ(error().code(), ErrorCode::invalid_argument);
+  request_.options.bad_words_ids = Runs{{7}, {3}};
+  request_.options.suppress_tokens = {-1, static_cast<std::int32_t>(model_.vocabulary)};
+  EXPECT_NO_THROW(run());
+}
 
 TEST_P(Control, EveryStepIsTold) {
   std::vector<std::int32_t> told;

@@ -31,6 +31,11 @@ std::optional<double> real(const Json& json, std::string_view key) {
   return value ? std::optional<double>(value->number()) : std::nullopt;
 }
 
+std::optional<std::vector<std::int32_t>> id_list(const Json& json, std::string_view key) {
+  const auto value = json.find(key);
+  return value ? std::optional(ids(*value)) : std::nullopt;
+}
+
 GenerationConfig read_options(const Json& json) {
   GenerationConfig options;
   options.max_new_tokens = integer(json, "max_new_tokens").value_or(8);
@@ -44,6 +49,13 @@ GenerationConfig read_options(const Json& json) {
   options.temperature = real(json, "temperature");
   options.top_p = real(json, "top_p");
   options.typical_p = real(json, "typical_p");
+  options.min_p = real(json, "min_p");
+  options.suppress_tokens = id_list(json, "suppress_tokens");
+  options.begin_suppress_tokens = id_list(json, "begin_suppress_tokens");
+  if (const auto runs = json.find("bad_words_ids")) {
+    options.bad_words_ids.emplace();
+    for (const Json& run : runs->elements()) options.bad_words_ids->push_back(ids(run));
+  }
   options.do_sample = json.boolean_or("do_sample", false);
   if (const auto early = json.find("early_stopping")) {
     options.early_stopping = early->is_string() ? EarlyStopping::never

@@ -44,15 +44,29 @@ DecodeResult run(const GoldenCase& golden, const DecodeRequest& request) {
 }
 
 TEST(GoldenSearch, IdsAndScoresAreThoseOfTheReference) {
-  std::size_t beams = 0;
+  std::size_t beams = 0, banned = 0;
   const auto cases = golden_cases("search.json");
   for (const GoldenCase& golden : cases) {
     const DecodeResult result = run(golden, golden.request);
     EXPECT_TRUE(matches(golden, result)) << golden.json.dump() << "\ngot\n" << got_text(result);
+    banned += golden.request.options.bad_words_ids->empty() ? 0 : 1;
     beams += *golden.request.options.num_beams > 1 ? 1 : 0;
   }
   EXPECT_GE(cases.size(), 300u);
   EXPECT_GE(beams, 200u);
+  EXPECT_GE(banned, 30u);
+}
+
+TEST(GoldenSearch, RunsOfBadWordsBeginWithTheFirstIdForTransformers5Alone) {
+  const auto cases = golden_cases("search_5.json");
+  for (const GoldenCase& golden : cases) {
+    DecodeRequest request = golden.request;
+    EXPECT_FALSE(matches(golden, run(golden, request))) << golden.json.dump();
+    request.bad_words_from_first_id = true;
+    const DecodeResult result = run(golden, request);
+    EXPECT_TRUE(matches(golden, result)) << golden.json.dump() << "\ngot\n" << got_text(result);
+  }
+  EXPECT_GE(cases.size(), 25u);
 }
 
 // LAVIS's. Where it differs from today's, so do some of these answers.

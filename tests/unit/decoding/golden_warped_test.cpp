@@ -10,7 +10,7 @@ namespace instructblip::testing {
 namespace {
 
 TEST(GoldenWarped, ProbabilitiesAreThoseOfTheReference) {
-  std::size_t filtered = 0;
+  std::size_t filtered = 0, below_min_p = 0;
   for (const GoldenCase& golden : golden_cases("warped.json")) {
     std::vector<std::int32_t> new_tokens;
     for (const auto id : golden.json.at("new_tokens").integers()) {
@@ -30,8 +30,10 @@ TEST(GoldenWarped, ProbabilitiesAreThoseOfTheReference) {
       filtered += got[i] == 0 ? 1 : 0;
     }
     EXPECT_LE(worst, 1e-5) << golden.json.dump();
+    below_min_p += *golden.request.options.min_p > 0 ? 1 : 0;
   }
   EXPECT_GT(filtered, 1000u);
+  EXPECT_GE(below_min_p, 20u);
 }
 
 // Chi-square of observed against expected counts, over cells that expect at least five.

@@ -12,6 +12,8 @@
 namespace instructblip {
 namespace {
 
+using Runs = std::vector<std::vector<std::int32_t>>;
+
 Error error_of(const std::function<void()>& call) {
   try {
     call();
@@ -36,7 +38,11 @@ TEST(Options, DefaultsAreThoseOfTheHeader) {
   EXPECT_EQ(config.temperature, 1.0);
   EXPECT_EQ(config.top_k, 50);
   EXPECT_EQ(config.top_p, 1.0);
+  EXPECT_EQ(config.min_p, 0.0);
   EXPECT_EQ(config.typical_p, 1.0);
+  EXPECT_TRUE(config.bad_words_ids->empty());
+  EXPECT_TRUE(config.suppress_tokens->empty());
+  EXPECT_TRUE(config.begin_suppress_tokens->empty());
   EXPECT_TRUE(config.seed.has_value());
   EXPECT_NE(config.seed, resolve_options({}, {}, 40).seed);
 }
@@ -60,6 +66,11 @@ TEST(Options, AnOptionWinsOverTextConfigAndThatOverTheDefault) {
   EXPECT_EQ(config.top_p, 0.9);
   EXPECT_EQ(config.max_new_tokens, 30);
   EXPECT_EQ(config.seed, 5u);
+  model.bad_words_ids = Runs{{7}};
+  model.suppress_tokens = {8};
+  EXPECT_EQ(resolve_options(asked, model, 1).suppress_tokens, std::vector<std::int32_t>{8});
+  asked.bad_words_ids.emplace();
+  EXPECT_TRUE(resolve_options(asked, model, 1).bad_words_ids->empty()) << "none, not the model's";
   model.early_stopping = "true";
   EXPECT_EQ(resolve_options(asked, model, 1).early_stopping, EarlyStopping::yes);
 }
@@ -131,6 +142,18 @@ TEST(Options, EveryBadValueIsNamed) {
       {"top_p: expected a number above 0, at most 1, got 0", [](auto& c) { c.top_p = 0; }},
       {"typical_p: expected a number above 0, at most 1, got -0.5",
        [](auto& c) { c.typical_p = -0.5; }},
+      {"min_p: expected a number from 0 to 1, got 1.5", [](auto& c) { c.min_p = 1.5; }},
+      {"min_p: expected a number from 0 to 1, got nan", [=](auto& c) { c.min_p = nan; }},
+      {"bad_words_ids[1]: expected an id at least, got none",
+       [](auto& c) {
+         c.bad_words_ids = Runs{{3}, {}};
+       }},
+      {"bad_words_ids[0]: expected ids of at least 0, got -4",
+       [](auto& c) {
+         c.bad_words_ids = Runs{{3, -4}};
+       }},
+      {"suppress_tokens: expected at most 262144 ids, got 262145",
+       [](auto& c) { c.suppress_tokens = std::vector<std::int32_t>(262145, 1); }},
       {"top_k: expected at least 0, got -1", [](auto& c) { c.top_k = -1; }},
       {"no_repeat_ngram_size: expected at least 0, got -2",
        [](auto& c) { c.no_repeat_ngram_size = -2; }},
