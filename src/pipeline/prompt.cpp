@@ -8,6 +8,7 @@
 #include "core/errors.h"
 #include "core/limits.h"
 #include "interface/text_checks.h"
+#include "pipeline/whole_prompt.h"
 
 namespace instructblip {
 namespace {
@@ -53,6 +54,8 @@ PromptBuilder::PromptBuilder(const std::filesystem::path& directory, const Model
                     std::to_string(image_token_) + ", which config.json names as the image token",
                 "is the tokenizer of another model in this directory?");
   }
+  if (config_.chat) template_ = chat_template(directory, kind_of(config.text), *config_.chat);
+  if (template_) config_.chat = words_of(*template_, *config_.chat);
   if (!config.qformer || !config.qformer->reads_instruction) return;
   qformer_tokenizer_ = load_tokenizer(directory / "qformer_tokenizer", TokenizerKind::bert);
   max_qformer_tokens_ = config.qformer->max_positions;
@@ -63,7 +66,27 @@ std::vector<std::int32_t> PromptBuilder::encode(std::string_view text) const {
   if (text.empty() && bos_) return {*bos_};
   const bool marked = text.find(config_.image_marker) != std::string_view::npos;
   if (!config_.chat || marked) return tokenizer_->encode(text);
+  refuse_forgotten_picture(text, *config_.chat);
+  if (template_) return encode_as_chat(text);
   return tokenizer_->encode(config_.chat->before + std::string(text) + config_.chat->after);
+}
+
+std::vector<std::int32_t> PromptBuilder::encode_as_chat(std::string_view question) const {
+  const std::string prompt = template_->prompt(question);
+  if (prompt.find(config_.image_marker) == std::string::npos) {
+    throw Error(
+        ErrorCode::unsupported,
+        template_->file() + ": the chat template makes a prompt without " + config_.image_marker +
+            " of a picture and a question",
+        "ask with the whole prompt, with " + config_.image_marker + " where the picture stands");
+  }
+  std::vector<std::int32_t> ids = tokenizer_->encode(prompt);
+  // Where the template writes the first token, the tokenizer does not put it there again.
+  const std::vector<std::int32_t> around = tokenizer_->encode("");
+  const auto begin = tokenizer_->id_of(template_->begin_token());
+  const bool written = begin && prompt.starts_with(template_->begin_token());
+  if (written && !around.empty() && around.front() == *begin) ids.erase(ids.begin());
+  return ids;
 }
 
 // Image tokens leave the ids; where they stood is kept.

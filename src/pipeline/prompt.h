@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "checkpoint/model_config.h"
+#include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace instructblip {
@@ -62,12 +63,15 @@ class PromptBuilder {
 
  private:
   std::vector<std::int32_t> encode(std::string_view text) const;
+  // A question by the directory's chat template.
+  std::vector<std::int32_t> encode_as_chat(std::string_view question) const;
   void take_marks(Instruction& instruction) const;
   void check_count(const Instruction& instruction, std::int64_t pictures) const;
 
   PromptConfig config_;
   std::optional<std::int32_t> bos_;  // in place of an instruction; none where it is just read
   std::unique_ptr<const Tokenizer> tokenizer_, qformer_tokenizer_;  // the latter may be null
+  std::optional<ChatTemplate> template_;  // its words are in config_.chat then
   std::int64_t max_qformer_tokens_ = 0;
   std::int64_t max_positions_;  // pictures included
   std::int32_t image_token_;

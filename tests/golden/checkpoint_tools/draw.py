@@ -334,7 +334,7 @@ def draw_options(rng, from_config, may_be_silent, interpolate):
 
 def draw_bans(rng):
     """Tokens that may not be chosen, from a generator of their own: other draws stay what they were."""
-    ids = range(3, 320)  # of every toy tokenizer
+    ids = range(3, 300)  # of every toy vocabulary
     bans = {}
     if rng.random() < 0.2:
         bans["bad_words_ids"] = [[rng.choice(ids) for _ in range(rng.choice((1, 1, 1, 2, 2, 3)))] for _ in range(150)]
