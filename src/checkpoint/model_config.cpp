@@ -9,6 +9,7 @@
 #include "checkpoint/model_families.h"
 #include "core/errors.h"
 #include "core/file.h"
+#include "core/foreign_file.h"
 #include "core/json.h"
 
 namespace instructblip {
@@ -76,6 +77,7 @@ Json read_config_file(const std::filesystem::path& directory) {
     if (!is_present(directory)) {
       throw Error(ErrorCode::not_found, shown + ": no such directory", hint);
     }
+    refuse_foreign(recognise_foreign_file(directory), directory.string(), "a directory");
     throw Error(ErrorCode::bad_model, shown + ": expected a directory, got a file",
                 hint + "; a file of weights is laid over one (--overlay)");
   }

@@ -5,7 +5,9 @@
 #include <string_view>
 #include <utility>
 
+#include "checkpoint/torch_file.h"
 #include "core/errors.h"
+#include "core/foreign_file.h"
 #include "core/json.h"
 #include "core/limits.h"
 
@@ -35,14 +37,18 @@ std::string_view as_text(std::span<const std::byte> bytes) {
 }
 
 // What people put in the place of a safetensors file.
-std::string hint_for_other_formats(std::string_view content) {
-  if (content.starts_with("version https://git-lfs")) {
-    return "this is a Git LFS pointer and not the file it stands for; run 'git lfs pull'";
+void refuse_other_formats(std::span<const std::byte> file, const std::string& name) {
+  const std::string_view content = as_text(file);
+  if (begins_as_safetensors(content)) return;
+  refuse_foreign(recognise_foreign(content), name, "safetensors");
+  if (content.starts_with('{')) fail(name, "a JSON document, expected safetensors");
+  if (is_other_archive(file)) {
+    fail(name, "a zip archive, expected safetensors",
+         "if the weights are in it, unpack it and give those");
   }
-  if (content.starts_with("PK") || content.starts_with("\x80\x02")) {
-    return "this is a file of torch.save(); name it *.bin or save it with safe_serialization=True";
-  }
-  return std::string(kDamaged);
+  if (!begins_as_torch_file(file)) return;
+  fail(name, "a file of torch.save(), expected safetensors as its name says",
+       "rename it to end in .bin (model.safetensors to pytorch_model.bin)");
 }
 
 std::uint64_t little_endian(std::span<const std::byte> bytes) {
@@ -56,24 +62,20 @@ std::uint64_t little_endian(std::span<const std::byte> bytes) {
 // The JSON text of the header; `data` receives what follows it.
 std::string_view split(std::span<const std::byte> file, const std::string& name,
                        std::span<const std::byte>& data) {
+  refuse_other_formats(file, name);
   if (file.size() < kLengthBytes) {
     fail(name, std::to_string(file.size()) +
                    " bytes, expected at least the 8 that hold the length of the header");
   }
   const std::uint64_t length = little_endian(file);
   const auto rest = file.subspan(kLengthBytes);
-  const std::string other = hint_for_other_formats(as_text(file));
   if (length > static_cast<std::uint64_t>(limits::kHeaderBytes)) {
-    fail(name,
-         "header of " + std::to_string(length) + " bytes, expected at most " +
-             std::to_string(limits::kHeaderBytes),
-         other);
+    fail(name, "header of " + std::to_string(length) + " bytes, expected at most " +
+                   std::to_string(limits::kHeaderBytes));
   }
   if (length > rest.size()) {
-    fail(name,
-         "header of " + std::to_string(length) + " bytes, but only " + std::to_string(rest.size()) +
-             " bytes follow its length",
-         other);
+    fail(name, "header of " + std::to_string(length) + " bytes, but only " +
+                   std::to_string(rest.size()) + " bytes follow its length");
   }
   const auto header = rest.first(static_cast<std::size_t>(length));
   if (header.empty() || header[0] != std::byte{'{'}) fail(name, "header does not begin with '{'");

@@ -29,7 +29,7 @@ std::vector<std::string> ShardIndex::shards() const {
 
 ShardIndex read_shard_index(const std::filesystem::path& file) {
   const Json map = Json::read(file).at("weight_map");
-  ShardIndex index{file.filename().string(), {}};
+  ShardIndex index{file.string(), {}};
   for (const auto& [tensor, shard] : map.members()) {
     const std::string name = shard.string();
     if (!is_plain_file_name(name)) shard.fail("the name of a file in the same directory");

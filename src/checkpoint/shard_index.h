@@ -11,7 +11,7 @@
 namespace instructblip {
 
 struct ShardIndex {
-  std::string file;                             // the index's own name, for messages
+  std::string file;                             // the index's path, for messages
   std::map<std::string, std::string> shard_of;  // tensor name -> file name
   std::vector<std::string> shards() const;      // each once, sorted
 };

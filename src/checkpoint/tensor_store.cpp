@@ -188,7 +188,8 @@ struct TensorStore::Impl {
   std::vector<TensorEntry> entries;
   std::int64_t bytes = 0;
 
-  std::vector<TensorEntry> read(std::span<const std::byte> file, const std::string& name) {
+  std::vector<TensorEntry> read(std::span<const std::byte> file, const fs::path& path) {
+    const std::string name = path.string();
     if (!is_torch_file(file, name)) return read_safetensors_header(file, name);
     TorchFile torch = read_torch_file(file, name);
     for (auto& copy : torch.copies) copies.push_back(std::move(copy));
@@ -202,11 +203,14 @@ struct TensorStore::Impl {
       // A damaged file is refused before its bytes take memory.
       const MappedFile map(path, MappedFile::Access::map, ErrorCode::bad_model);
       check_is_whole(path, map.bytes());
-      read(map.bytes(), name);
+      read(map.bytes(), path);
     }
     const MappedFile& file = files.emplace_back(path, access, ErrorCode::bad_model);
     check_is_whole(path, file.bytes());
-    for (TensorEntry& entry : read(file.bytes(), name)) entries.push_back(std::move(entry));
+    for (TensorEntry& entry : read(file.bytes(), path)) {
+      entry.file = name;
+      entries.push_back(std::move(entry));
+    }
   }
 
   void add_shards(const fs::path& directory, std::string_view index_name,

@@ -12,6 +12,7 @@
 #include "checkpoint/pickle.h"
 #include "checkpoint/zip_archive.h"
 #include "core/errors.h"
+#include "core/foreign_file.h"
 #include "core/limits.h"
 #include "core/log.h"
 
@@ -38,15 +39,24 @@ std::string_view as_text(std::span<const std::byte> bytes) {
 // What people put in the place of such a file.
 void check_format(std::span<const std::byte> file, const std::string& name) {
   const std::string_view text = as_text(file);
+  refuse_foreign(recognise_foreign(text), name, "what torch.save() writes");
+  if (is_other_archive(file)) {
+    throw Error(ErrorCode::bad_model,
+                printable(name) + ": a zip archive, but none that torch.save() writes",
+                "if the weights are in it, unpack it and give those");
+  }
   if (text.starts_with(kZip) || text.starts_with(kLegacy)) return;
-  if (text.starts_with("version https://git-lfs")) {
-    throw Error(ErrorCode::bad_model, printable(name) + ": a Git LFS pointer, expected weights",
-                "it stands for the file; run 'git lfs pull'");
+  if (begins_as_safetensors(text)) {
+    throw Error(
+        ErrorCode::bad_model,
+        printable(name) + ": safetensors, expected what torch.save() writes as its name says",
+        "rename it to end in .safetensors (pytorch_model.bin to model.safetensors)");
   }
   if (text.starts_with("\x80")) {
-    throw Error(ErrorCode::unsupported,
-                printable(name) + ": a pickle that torch.save() has not written, expected weights",
-                "load it in Python and save its tensors with torch.save");
+    throw Error(
+        ErrorCode::unsupported,
+        printable(name) + ": a pickle that torch.save() has not written, expected weights",
+        "if you trust whoever made it, load it in Python and save its tensors with torch.save");
   }
   throw Error(ErrorCode::bad_model, printable(name) + ": expected what torch.save() writes",
               "the file is damaged or of another kind");
@@ -332,6 +342,17 @@ Pickle::Ref model_in(const Pickle& pickle, const std::string& name) {
 }
 
 }  // namespace
+
+// torch.save() writes the member with the pickle first, and lists it at the end.
+bool is_other_archive(std::span<const std::byte> file) {
+  constexpr std::string_view kPickle = "data.pkl";
+  constexpr std::size_t kSearched = 1 << 16;
+  const std::string_view text = as_text(file);
+  if (!text.starts_with(kZip)) return false;
+  const std::size_t end = text.size() - std::min(text.size(), kSearched);
+  return text.substr(0, kSearched).find(kPickle) == std::string_view::npos &&
+         text.substr(end).find(kPickle) == std::string_view::npos;
+}
 
 bool begins_as_torch_file(std::span<const std::byte> file) {
   const std::string_view text = as_text(file);

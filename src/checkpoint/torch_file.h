@@ -21,6 +21,9 @@ struct TorchFile {
 // True for a file that begins as torch.save() or another pickler begins it, whatever its name is.
 bool begins_as_torch_file(std::span<const std::byte> file);
 
+// True for a zip archive that torch.save() has not written.
+bool is_other_archive(std::span<const std::byte> file);
+
 // The tensors of the file with the content `file`, which must outlive the result: those of a
 // dictionary of tensors, or of the one in it under a key that is customary ("model" of LAVIS,
 // "state_dict", ...) or the only one. Other values are passed over. Both formats are read, the zip

@@ -10,6 +10,7 @@ namespace instructblip {
 namespace {
 
 constexpr std::size_t kQuotedCharacters = 120;
+constexpr std::size_t kPrintedCharacters = 1024;  // paths are shown whole
 constexpr std::size_t kReportedFindings = 8;
 
 std::string with_hint(const std::string& message, const std::string& hint) {
@@ -69,12 +70,14 @@ std::string_view version() noexcept {
 Error::Error(ErrorCode code, const std::string& message, std::string hint)
     : std::runtime_error(with_hint(message, hint)), code_(code), hint_(std::move(hint)) {}
 
-std::string printable(std::string_view text) {
+namespace {
+
+std::string escaped(std::string_view text, std::size_t most_characters) {
   std::string out;
   std::size_t characters = 0;
   std::size_t at = 0;
   while (at < text.size()) {
-    if (characters++ == kQuotedCharacters) return out + "...";
+    if (characters++ == most_characters) return out + "...";
     const auto decoded = utf8::decode(text.substr(at));
     if (!decoded.valid || !is_printable(decoded.code_point)) {
       for (std::size_t i = 0; i < decoded.length; ++i) {
@@ -88,7 +91,11 @@ std::string printable(std::string_view text) {
   return out;
 }
 
-std::string quote(std::string_view text) { return "'" + printable(text) + "'"; }
+}  // namespace
+
+std::string printable(std::string_view text) { return escaped(text, kPrintedCharacters); }
+
+std::string quote(std::string_view text) { return "'" + escaped(text, kQuotedCharacters) + "'"; }
 
 std::string braced(const std::vector<std::string>& items) {
   std::string out = "[";

@@ -13,7 +13,8 @@ namespace instructblip {
 // so that a name taken from input cannot drive the user's terminal.
 std::string quote(std::string_view text);
 
-// As quote(), without the quotes: for paths and keys that stand at the head of a message.
+// As quote(), without the quotes and cut at 1024 characters: for paths and keys that stand at the
+// head of a message.
 std::string printable(std::string_view text);
 
 // "[2, 3]".

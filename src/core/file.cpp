@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "core/errors.h"
+#include "core/foreign_file.h"
 
 namespace instructblip {
 namespace {
@@ -104,6 +105,8 @@ std::string read_start(const std::filesystem::path& file, std::int64_t count,
   std::int64_t size = 0;
   const Descriptor descriptor = open_regular(file, code, size);
   if (size > max_bytes) {
+    refuse_foreign(recognise_foreign_file(file), file.string(),
+                   "a file of at most " + std::to_string(max_bytes) + " bytes", code);
     fail(file, code,
          std::to_string(size) + " bytes, expected at most " + std::to_string(max_bytes));
   }

@@ -7,6 +7,7 @@
 
 #include "core/errors.h"
 #include "core/file.h"
+#include "core/foreign_file.h"
 #include "core/utf8.h"
 
 namespace instructblip {
@@ -148,7 +149,9 @@ Json Json::parse(std::string_view text, const std::string& name, const JsonLimit
 }
 
 Json Json::read(const std::filesystem::path& file, const JsonLimits& limits) {
-  return parse(read_file(file, limits.bytes, limits.code), file.filename().string(), limits);
+  const std::string content = read_file(file, limits.bytes, limits.code);
+  refuse_foreign(recognise_foreign_or_weights(content), file.string(), "JSON", limits.code);
+  return parse(content, file.string(), limits);
 }
 
 bool Json::is_null() const { return as_node(node_).is_null(); }
@@ -300,12 +303,18 @@ void Json::fail(const std::string& expected) const {
 std::string Json::with(const Edits& edits) const {
   Node root = as_node(node_);
   for (const auto& [path, text] : edits) {
+    Node* parent = nullptr;
     Node* place = &root;
     for (const std::string& key : path) {
       if (!place->is_object() && !place->is_null()) fail("an object on the path to " + quote(key));
+      parent = place;
       place = &(*place)[key];
     }
-    *place = Node::parse(text);
+    if (!text.empty()) {
+      *place = Node::parse(text);
+    } else if (parent != nullptr) {
+      parent->erase(path.back());
+    }
   }
   return root.dump(2) + "\n";
 }

@@ -29,7 +29,8 @@ class Json {
   // Rejects invalid UTF-8, a byte order mark, comments, trailing commas, duplicate keys, numbers
   // out of range, nesting beyond the limit. `name` heads every message.
   static Json parse(std::string_view text, const std::string& name, const JsonLimits& limits = {});
-  // As parse(); a missing file is Error(not_found), a directory or FIFO Error(bad_model).
+  // As parse(), under the file's path; a missing file is Error(not_found), a directory or FIFO
+  // Error(bad_model), and what is no JSON at all, such as a Git LFS pointer, is named as such.
   static Json read(const std::filesystem::path& file, const JsonLimits& limits = {});
 
   bool is_null() const;
@@ -80,7 +81,8 @@ class Json {
   std::string got() const;
 
   // The whole document of which this is the root, with members set to the JSON that stands beside
-  // their paths, as text indented by two; objects on a path are made where there are none.
+  // their paths, as text indented by two; objects on a path are made where there are none, and a
+  // member beside which no text stands is left out.
   using Edits = std::vector<std::pair<std::vector<std::string>, std::string>>;
   std::string with(const Edits& edits) const;
 

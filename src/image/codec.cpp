@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/errors.h"
+#include "core/foreign_file.h"
 #include "core/limits.h"
 #include "image/byte_reader.h"
 #include "image/decoders.h"
@@ -203,6 +204,7 @@ ImageFormat identify_format(const EncodedImage& image) {
   if (is_svg(text)) {
     image.fail_unsupported("SVG", "make a PNG of it first; " + std::string(kReadTypes));
   }
+  refuse_foreign(recognise_foreign_or_weights(text), image.name, "a picture", ErrorCode::bad_image);
   image.fail_bad("not a picture: it begins with " + quote(text.substr(0, 8)) + "; " +
                  std::string(kReadTypes));
 }

@@ -7,6 +7,7 @@
 
 #include "core/errors.h"
 #include "core/file.h"
+#include "core/foreign_file.h"
 #include "core/limits.h"
 #include "core/utf8.h"
 #include "text/vocabulary.h"
@@ -128,6 +129,7 @@ void read_trainer(std::string_view bytes, const std::string& name, SentencePiece
 SentencePieceFile read_sentencepiece_file(const std::filesystem::path& path) {
   const std::string content = read_file(path, limits::kTokenizerBytes, ErrorCode::bad_model);
   const std::string name = printable(path.string());
+  refuse_foreign(recognise_foreign_or_weights(content), path.string(), "a SentencePiece model");
   SentencePieceFile file;
   Message message(content, name);
   for (Field field; message.next(field);) {

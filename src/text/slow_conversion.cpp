@@ -6,6 +6,7 @@
 
 #include "core/errors.h"
 #include "core/file.h"
+#include "core/foreign_file.h"
 #include "core/limits.h"
 #include "core/utf8.h"
 #include "text/sentencepiece_file.h"
@@ -95,6 +96,7 @@ void add_listed_pieces(const File& file, TokenizerParts& parts) {
 Vocabulary read_vocab_file(const std::filesystem::path& file) {
   const std::string text = read_file(file, limits::kTokenizerBytes, ErrorCode::bad_model);
   const std::string name = printable(file.string());
+  refuse_foreign(recognise_foreign_or_weights(text), file.string(), "a list of tokens");
   const auto fail = [&](const std::string& message) {
     throw Error(ErrorCode::bad_model, name + ": " + message,
                 "is this the vocabulary of a BERT model, one token a line?");

@@ -75,8 +75,21 @@ const MalformedRow kFileRows[] = {
     {"SevenBytes", kBad, "7 bytes, expected at least the 8", content(std::string(7, '\0'))},
     {"GitLfsPointer", kBad, "git lfs pull",
      content("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n")},
-    {"Pickle", kBad, "safe_serialization=True", content("PK\x03\x04 and so on and so on")},
-    {"Html", kBad, "download or convert it again", content("<!DOCTYPE html><html></html>")},
+    {"ZipArchive", kBad, "a zip archive, expected safetensors",
+     content("PK\x03\x04 and so on and so on")},
+    {"TorchFile", kBad, "a file of torch.save(), expected safetensors as its name says",
+     content("PK\x03\x04 archive/data.pkl and so on")},
+    {"LegacyTorchFile", kBad, "rename it to end in .bin",
+     content("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.")},
+    {"Gguf", kBad, "model.safetensors: a GGUF file, expected safetensors",
+     content(std::string("GGUF\x03\0\0\0", 8) + std::string(64, '\0'))},
+    {"Html", kBad, "a web page, expected safetensors", content("<!DOCTYPE html><html></html>")},
+    {"Gzip", kBad, "a gzip archive, expected safetensors", content("\x1F\x8B\x08 and so on")},
+    {"Tar", kBad, "a tar archive", content(std::string(257, 'x') + "ustar" + "  and so on")},
+    {"ServerText", kBad, "a server's message, 'Entry not found'", content("Entry not found")},
+    {"ServerJson", kBad, "a server's message", content(R"({"error":"Repository not found"})")},
+    {"OtherJson", kBad, "a JSON document, expected safetensors", content(R"({"a":{"b":1}})")},
+    {"Zeros", kBad, "begins with nothing but zeros", content(std::string(4096, '\0'))},
 };
 
 const MalformedRow kHeaderRows[] = {

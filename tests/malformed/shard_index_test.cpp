@@ -34,6 +34,8 @@ std::function<void(const TempDirectory&)> shard_named(const std::string& name) {
 const MalformedRow kRows[] = {
     {"Fifo", kBad, "got a special file", [](const TempDirectory& d) { d.make_fifo(kIndex); }},
     {"Empty", kBad, "not valid JSON", index("")},
+    {"LfsPointer", kBad, "safetensors.index.json: a Git LFS pointer, expected JSON",
+     index("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n")},
     {"NotAnObject", kBad, "expected an object, got an array", index("[]")},
     {"NoMap", kBad, "weight_map: expected a value", index(R"({"metadata":{}})")},
     {"NullMap", kBad, "weight_map: expected a value", index(R"({"weight_map":null})")},
@@ -56,7 +58,7 @@ const MalformedRow kRows[] = {
     {"ShardMissing", ErrorCode::not_found, "gone.safetensors: no such file, expected by",
      shard_named("gone.safetensors")},
     {"ShardNameTooLong", kBad, "cannot be opened", shard_named(std::string(300, 'n'))},
-    {"ShardIsTheIndex", kBad, "header", shard_named(kIndex)},
+    {"ShardIsTheIndex", kBad, "a JSON document, expected safetensors", shard_named(kIndex)},
     {"ShardDamaged", kBad, "one.safetensors: 3 bytes",
      [](const TempDirectory& d) {
        shard_named("one.safetensors")(d);

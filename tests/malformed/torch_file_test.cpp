@@ -6,6 +6,7 @@
 
 #include "checkpoint/tensor_store.h"
 #include "malformed/malformed.h"
+#include "support/safetensors_builder.h"
 #include "support/torch_builder.h"
 
 namespace instructblip {
@@ -126,8 +127,16 @@ const MalformedRow kRows[] = {
     // the archive
     {"Empty", kBad, "an empty file, expected weights", bytes("")},
     {"Text", kBad, "expected what torch.save() writes", bytes("hello")},
+    {"Safetensors", kBad, "safetensors, expected what torch.save() writes as its name says",
+     bytes(safetensors_file("{}"))},
+    {"ZipOfSomethingElse", kBad, "a zip archive, but none that torch.save() writes",
+     bytes("PK\x03\x04 model/readme.txt")},
+    {"SevenZip", kBad, "a 7z archive", bytes("7z\xBC\xAF\x27\x1C and so on")},
+    {"Gguf", kBad, "a GGUF file", bytes("GGUF and so on")},
+    {"WebPage", kBad, "a web page", bytes("\n<html><body>Sign in</body></html>")},
+    {"Xml", kBad, "an XML document", bytes("<?xml version=\"1.0\"?><Error/>")},
     {"LfsPointer", kBad, "Git LFS pointer", bytes("version https://git-lfs.github.com/spec/v1\n")},
-    {"BareMagic", kBad, "no end of a zip archive", bytes("PK\x03\x04")},
+    {"BareMagic", kBad, "no end of a zip archive", bytes("PK\x03\x04 data.pkl")},
     {"PickleOfSomethingElse", kUnsupported, "a pickle that torch.save() has not written",
      bytes("\x80\x02\x8a\x0al\xfc\x9c\x46")},
     {"PickleOfNoSuffix", kUnsupported, "a pickle that torch.save() has not written",
@@ -141,11 +150,12 @@ const MalformedRow kRows[] = {
      with_end_changed(12, little_endian(60000, 2))},
     {"Compressed", kBad, "is compressed", bytes(zip_of({{"data.pkl", "x", 8}}))},
     {"Encrypted", kBad, "is encrypted", bytes(zip_of({{"data.pkl", "x", 0, 1}}))},
-    {"TwoMembersOfOneName", kBad, "two members", bytes(zip_of({{"a", "x"}, {"a", "y"}}))},
-    {"MemberAbove", kBad, "expected one folder", bytes(zip_of({{"../a", "x"}}))},
+    {"TwoMembersOfOneName", kBad, "two members",
+     bytes(zip_of({{"a", "x"}, {"a", "y"}, {"data.pkl", ""}}))},
+    {"MemberAbove", kBad, "expected one folder", bytes(zip_of({{"../a", "data.pkl"}}))},
     {"MemberAtTheRoot", kBad, "expected one folder", bytes(zip_of({{"data.pkl", "x"}}, ""))},
-    {"MemberWithBackslash", kBad, "expected one folder", bytes(zip_of({{"a\\b", "x"}}))},
-    {"NoPickle", kBad, "no data.pkl", bytes(zip_of({{"version", "3"}}))},
+    {"MemberWithBackslash", kBad, "expected one folder", bytes(zip_of({{"a\\b", "data.pkl"}}))},
+    {"NoPickle", kBad, "no data.pkl", bytes(zip_of({{"version", "data.pkl"}}))},
     {"TorchScript", kUnsupported, "TorchScript",
      bytes(zip_of({{"data.pkl", pickle_of(pickled_dictionary(kItem))}, {"constants.pkl", "x"}}))},
     {"BigEndian", kBad, "byte order 'big'",

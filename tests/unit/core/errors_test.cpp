@@ -22,13 +22,19 @@ TEST(Printable, EscapesWhatCouldDriveATerminal) {
   EXPECT_EQ(printable("\xFF\xC3"), "\\xff\\xc3");           // not UTF-8
 }
 
-TEST(Printable, CutsAfter120Characters) {
+TEST(Printable, ShowsPathsWhole) {
+  const std::string deep = "/home/user/.cache/huggingface/hub/" + std::string(200, 'x') + "/a.json";
+  EXPECT_EQ(printable(deep), deep);
+  EXPECT_EQ(printable(std::string(1 << 20, 'x')), std::string(1024, 'x') + "...");
+}
+
+TEST(Quote, CutsAfter120Characters) {
   const std::string e_acute = "\xC3\xA9";
   std::string exact;
   for (int i = 0; i < 120; ++i) exact += e_acute;
-  EXPECT_EQ(printable(exact), exact);
-  EXPECT_EQ(printable(exact + "x"), exact + "...");
-  EXPECT_EQ(printable(std::string(1 << 20, 'x')), std::string(120, 'x') + "...");
+  EXPECT_EQ(quote(exact), "'" + exact + "'");
+  EXPECT_EQ(quote(exact + "x"), "'" + exact + "...'");
+  EXPECT_EQ(quote(std::string(1 << 20, 'x')), "'" + std::string(120, 'x') + "...'");
 }
 
 TEST(Braced, JoinsItems) {

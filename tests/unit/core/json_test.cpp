@@ -152,6 +152,8 @@ TEST(Json, LiteralEscapesWhatJsonMustNotHold) {
 
 TEST(Json, EditsMembersAndLeavesTheOthers) {
   const Json json = Json::parse(R"({"b": [1, 2.5], "a": {"x": null, "y": "caf\u00e9"}})", "t.json");
+  EXPECT_EQ(Json::parse(json.with({{{"a"}, ""}, {{"absent"}, ""}}), "t.json").keys(),
+            (std::vector<std::string>{"b"}));
   EXPECT_EQ(json.with({}),
             "{\n  \"b\": [\n    1,\n    2.5\n  ],\n  \"a\": {\n    \"x\": null,\n    "
             "\"y\": \"caf\xC3\xA9\"\n  }\n}\n");
