@@ -225,7 +225,7 @@ Json read_settings(const fs::path& directory, const ImageProcessorRules& rules) 
   throw Error(ErrorCode::not_found,
               printable(directory.string()) +
                   ": expected preprocessor_config.json or processor_config.json, found neither",
-              "copy the preprocessor files beside config.json");
+              "copy the preprocessor files of this very checkpoint beside config.json");
 }
 
 // transformers/models/auto/video_processing_auto.py.

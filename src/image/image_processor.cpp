@@ -334,9 +334,8 @@ void ImageProcessor::append(const Sides& from, const Cut& cut, std::vector<float
                     std::to_string(size.width) + " x " + std::to_string(size.height) +
                     ", expected " + std::to_string(width) + " x " + std::to_string(height) +
                     ": this checkpoint does not " + (config_.resize ? "crop" : "resize"),
-                "resize it first, or set do_" +
-                    std::string(config_.resize ? "center_crop" : "resize") +
-                    " in preprocessor_config.json");
+                "give pictures of that size; the settings are those of preprocessor_config.json, "
+                "which has to be the one that this checkpoint was trained with");
   }
   const auto place = [this](int from, int to) {
     return config_.as_torchvision_transforms ? centered_as_torchvision(from, to)

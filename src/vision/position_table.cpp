@@ -18,7 +18,9 @@ at::Tensor fitted_positions(const at::Tensor& table, std::int64_t image_size,
                     " x " + std::to_string(size.width) + " pixels, expected " +
                     std::to_string(image_size) + " x " + std::to_string(image_size) +
                     " (config.json: vision_config.image_size)",
-                "interpolate_pos_encoding allows another size");
+                "is preprocessor_config.json that of this checkpoint? Where it is, and pictures of "
+                "another size are wanted, interpolate_pos_encoding stretches the positions, as the "
+                "reference does with the option of this name");
   }
   const std::int64_t hidden = table.size(2);
   const std::int64_t side = image_size / patch_size;
