@@ -1,15 +1,17 @@
 #include "checkpoint/language_folder.h"
 
 #include <algorithm>
+#include <array>
 #include <locale>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "checkpoint/config_section.h"
-#include "checkpoint/rope_config.h"
 #include "checkpoint/text_config.h"
 #include "core/errors.h"
 #include "core/file.h"
@@ -19,29 +21,54 @@
 namespace instructblip {
 namespace {
 
-// A key of the language model's own config.json, its default, and what text_config says.
+// What a difference means: the weights would be computed with in another way than theirs, which is
+// an error; or they may be those of another version.
+enum class Differs { in_computation, in_version };
+
+// A key of config.json that no shape of a tensor tells, as both files have it.
 struct Trait {
-  const char* key;
-  double fallback, described;
+  std::string key;
+  bool same;
+  std::string own, described;
+  Differs differs;
 };
-
-std::vector<Trait> traits_of(const T5Config& c) {
-  return {{"layer_norm_epsilon", 1e-6, c.layer_norm_eps},
-          {"relative_attention_max_distance", 128, static_cast<double>(c.relative_max_distance)}};
-}
-
-// Vicuna v1.1, of InstructBLIP, has an epsilon of 1e-6 and Vicuna v1.5, of LLaVA 1.5, one of 1e-5.
-std::vector<Trait> traits_of(const LlamaConfig& c) {
-  return {{"rms_norm_eps", 1e-6, c.rms_norm_eps}, {"rope_theta", 10000, c.rope_theta}};
-}
-
-std::vector<Trait> traits_of(const OptConfig&) { return {}; }
 
 std::string shown(double value) {
   std::ostringstream out;
   out.imbue(std::locale::classic());
   out << value;
   return out.str();
+}
+std::string shown(std::int64_t value) { return std::to_string(value); }
+std::string shown(std::int32_t value) { return std::to_string(value); }
+std::string shown(const std::string& text) { return text; }
+std::string shown(bool value) { return value ? "true" : "false"; }
+std::string shown(std::optional<std::int32_t> id) { return id ? std::to_string(*id) : "none"; }
+std::string shown(std::optional<std::int64_t> count) {
+  return count ? std::to_string(*count) : "none";
+}
+std::string shown(const std::vector<std::int32_t>& ids) {
+  if (ids.size() == 1) return std::to_string(ids[0]);
+  std::vector<std::string> items;
+  for (const std::int32_t id : ids) items.push_back(std::to_string(id));
+  return ids.empty() ? "none" : braced(items);
+}
+std::string shown(Activation activation) {
+  switch (activation) {
+    case Activation::gelu:
+      return "gelu";
+    case Activation::gelu_new:
+      return "gelu_new";
+    case Activation::linear:
+      return "linear";
+    case Activation::quick_gelu:
+      return "quick_gelu";
+    case Activation::relu:
+      return "relu";
+    case Activation::silu:
+      return "silu";
+  }
+  return "another";
 }
 
 std::string shown(const RopeScaling& scaling) {
@@ -61,24 +88,148 @@ std::string shown(const RopeScaling& scaling) {
   return "another";
 }
 
-void check_rope(const Json&, const T5Config&) {}
-void check_rope(const Json&, const OptConfig&) {}
+template <typename T>
+Trait trait(std::string key, const T& own, const T& described, Differs differs) {
+  return {std::move(key), own == described, shown(own), shown(described), differs};
+}
 
-// With other frequencies the same weights would be another model.
-void check_rope(const Json& json, const LlamaConfig& described) {
-  const ConfigSection folder(json);
-  LlamaConfig own = described;
-  own.rope_scaling = {};
-  own.max_positions = folder.size("max_position_embeddings", own.max_positions);
-  read_rope(folder, writer_of(folder), own);
-  if (own.rope_scaling == described.rope_scaling) return;
-  throw Error(ErrorCode::bad_model,
-              json.where() + ": rope_scaling is " + shown(own.rope_scaling) +
-                  ", but text_config says " + shown(described.rope_scaling),
-              "give the language model that this checkpoint was trained with");
+// Rows of the comparison of two configs of one kind.
+template <typename Config>
+class Comparison {
+ public:
+  Comparison(const Config& own, const Config& described) : own_(own), described_(described) {}
+
+  template <typename T>
+  Comparison& row(std::string key, T Config::*member, Differs differs) {
+    rows_.push_back(trait(std::move(key), own_.*member, described_.*member, differs));
+    return *this;
+  }
+  Comparison& row(Trait more) {
+    rows_.push_back(std::move(more));
+    return *this;
+  }
+  std::vector<Trait> rows() { return std::move(rows_); }
+
+ private:
+  const Config& own_;
+  const Config& described_;
+  std::vector<Trait> rows_;
+};
+
+constexpr Differs kComputation = Differs::in_computation;
+constexpr Differs kVersion = Differs::in_version;
+
+// tie_word_embeddings of T5 means two things, and which version wrote it decides on the first, the
+// head; whether its input is scaled says enough.
+std::vector<Trait> traits_of(const T5Config& own, const T5Config& described) {
+  const auto projection = [](const T5Config& c) {
+    return (c.gated ? "gated-" : "") + shown(c.activation);
+  };
+  return Comparison(own, described)
+      .row("num_heads", &T5Config::heads, kComputation)
+      .row("d_kv", &T5Config::key_value, kComputation)
+      .row(trait("feed_forward_proj", projection(own), projection(described), kComputation))
+      .row("relative_attention_num_buckets", &T5Config::relative_buckets, kComputation)
+      .row("tie_word_embeddings", &T5Config::scale_decoder_output, kComputation)
+      .row("relative_attention_max_distance", &T5Config::relative_max_distance, kVersion)
+      .row("layer_norm_epsilon", &T5Config::layer_norm_eps, kVersion)
+      .row("decoder_start_token_id", &T5Config::decoder_start, kVersion)
+      .rows();
+}
+
+// Vicuna v1.1, of InstructBLIP, has an epsilon of 1e-6 and Vicuna v1.5, of LLaVA 1.5, one of 1e-5.
+std::vector<Trait> traits_of(const LlamaConfig& own, const LlamaConfig& described) {
+  return Comparison(own, described)
+      .row("num_attention_heads", &LlamaConfig::heads, kComputation)
+      .row("num_key_value_heads", &LlamaConfig::key_value_heads, kComputation)
+      .row("head_dim", &LlamaConfig::head_dim, kComputation)
+      .row("hidden_act", &LlamaConfig::activation, kComputation)
+      .row("rope_scaling", &LlamaConfig::rope_scaling, kComputation)
+      .row("tie_word_embeddings", &LlamaConfig::tie_word_embeddings, kComputation)
+      .row("sliding_window", &LlamaConfig::window, kVersion)
+      .row("max_position_embeddings", &LlamaConfig::max_positions, kVersion)
+      .row("rms_norm_eps", &LlamaConfig::rms_norm_eps, kVersion)
+      .row("rope_theta", &LlamaConfig::rope_theta, kVersion)
+      .rows();
+}
+
+std::vector<Trait> traits_of(const OptConfig& own, const OptConfig& described) {
+  return Comparison(own, described)
+      .row("num_attention_heads", &OptConfig::heads, kComputation)
+      .row("activation_function", &OptConfig::activation, kComputation)
+      .row("do_layer_norm_before", &OptConfig::norm_before, kComputation)
+      .row(trait("_remove_final_layer_norm", own.norm_before && !own.final_norm,
+                 described.norm_before && !described.final_norm, kComputation))
+      .row("layer_norm_elementwise_affine", &OptConfig::norm_affine, kComputation)
+      .row("enable_bias", &OptConfig::bias, kComputation)
+      .row("tie_word_embeddings", &OptConfig::tie_word_embeddings, kComputation)
+      .rows();
+}
+
+// No answer depends on the folder's ids, but weights that were trained with others are others.
+std::vector<Trait> traits_of(const TextConfig& own, const TextConfig& described) {
+  std::vector<Trait> traits = std::visit(
+      [&](const auto& model) {
+        return traits_of(model, std::get<std::decay_t<decltype(model)>>(described.model));
+      },
+      own.model);
+  const TextGenerationDefaults& a = own.generation;
+  const TextGenerationDefaults& b = described.generation;
+  traits.push_back(trait("bos_token_id", a.bos, b.bos, kVersion));
+  traits.push_back(trait("eos_token_id", a.eos, b.eos, kVersion));
+  // Many a file of a language model alone has none, where that of the whole model has, or
+  // otherwise.
+  if (a.pad && b.pad) traits.push_back(trait("pad_token_id", a.pad, b.pad, kVersion));
+  return traits;
+}
+
+// In the order of the variant: model_type, where the folder's file does not say it.
+constexpr std::array<const char*, std::variant_size_v<LanguageConfig>> kKinds = {"t5", "llama",
+                                                                                 "opt"};
+
+// The file of a whole model, or of a language model alone. The token from which T5 decodes is the
+// checkpoint's to say: a folder that names none is no fault. LLaVA's own code has LLaMA's keys
+// under a name of its own.
+TextConfig read_own(const Json& root, const TextConfig& described) {
+  const char* const kind = kKinds[described.model.index()];
+  const ConfigSection top(root);
+  if (root.find("text_config")) {
+    return read_text_config(ConfigSection(root, "text_config"), writer_of(top), kind);
+  }
+  Json::Edits edits;
+  const auto* t5 = std::get_if<T5Config>(&described.model);
+  if (t5 != nullptr && !top.find("decoder_start_token_id")) {
+    edits.push_back({{"decoder_start_token_id"}, std::to_string(t5->decoder_start)});
+  }
+  if (top.text("model_type", "").starts_with("llava")) {
+    edits.push_back({{"model_type"}, "\"llama\""});
+  }
+  const Json completed = Json::parse(root.with(edits), root.where());
+  return read_text_config(ConfigSection(completed), writer_of(top), kind);
+}
+
+TextConfig read_described(const Json& root) {
+  const ConfigSection top(root);
+  const bool llava = top.text("model_type", "").starts_with("llava");
+  return read_text_config(ConfigSection(root, "text_config"), writer_of(top),
+                          llava ? "llama" : "opt");
+}
+
+std::string difference(const Trait& row) {
+  return row.key + " is " + row.own + ", but text_config says " + row.described;
 }
 
 }  // namespace
+
+bool describes_language_model(const std::filesystem::path& directory) {
+  if (!is_present(directory / "config.json")) return false;
+  const Json root = Json::read(directory / "config.json");
+  if (!root.is_object()) return false;
+  if (root.find("text_config")) return true;
+  constexpr std::string_view kAlone[] = {"llama", "mistral", "mt5", "opt", "t5"};
+  const std::string type = ConfigSection(root).text("model_type", "");
+  return type.starts_with("llava") || std::ranges::find(kAlone, type) != std::end(kAlone);
+}
 
 void check_stands_alone(const TensorStore& tensors, const std::filesystem::path& directory) {
   constexpr std::string_view kElse[] = {"vision_model.", "visual_encoder.", "vision_tower.",
@@ -94,27 +245,52 @@ void check_stands_alone(const TensorStore& tensors, const std::filesystem::path&
     throw Error(ErrorCode::bad_model,
                 printable(directory.string()) + ": expected a language model alone, but there is " +
                     quote(entry.name),
-                "this is a whole model: give it as the checkpoint, or as an overlay");
+                "this is a whole model: give it as the checkpoint (--model)");
   }
 }
 
-void warn_of_other_version(const std::filesystem::path& directory, const LanguageConfig& config) {
+void check_same_language_model(const std::filesystem::path& directory,
+                               const std::filesystem::path& checkpoint) {
   const std::string name = directory.lexically_normal().string();
   if (name.find("-delta") != std::string::npos) {
     log_warning(printable(name) +
                 ": are these differences to LLaMA's weights? They have to be added to those first");
   }
-  if (!is_present(directory / "config.json")) return;
-  const Json json = Json::read(directory / "config.json");
-  std::visit([&](const auto& c) { check_rope(json, c); }, config);
-  for (const Trait& trait : std::visit([](const auto& c) { return traits_of(c); }, config)) {
-    const double own = json.number_or(trait.key, trait.fallback);
-    if (own == trait.described) continue;
-    log_warning(printable((directory / "config.json").string()) + ": " + trait.key + " is " +
-                shown(own) + ", but text_config says " + shown(trait.described) +
-                ": is this another version of the language model than this checkpoint was trained "
-                "with?");
+  if (!is_present(directory / "config.json")) {
+    log_warning(printable(name) +
+                ": no config.json, which would tell whether heads, activation and rotary positions "
+                "are those of text_config");
+    return;
   }
+  const std::string file = printable((directory / "config.json").string());
+  const TextConfig described = read_described(Json::read(checkpoint / "config.json"));
+  const TextConfig own = read_own(Json::read(directory / "config.json"), described);
+  const std::string hint = "give the language model that this checkpoint was trained with";
+  if (own.model.index() != described.model.index()) {
+    throw Error(ErrorCode::bad_model,
+                file + ": a language model of kind " + quote(kKinds[own.model.index()]) +
+                    ", but text_config describes one of kind " +
+                    quote(kKinds[described.model.index()]),
+                hint);
+  }
+  Findings findings;
+  std::string versions;
+  for (const Trait& row : traits_of(own, described)) {
+    if (row.same) continue;
+    if (row.differs == Differs::in_computation) {
+      findings.add(difference(row));
+    } else {
+      versions += (versions.empty() ? "" : "; ") + difference(row);
+    }
+  }
+  findings.throw_if_any(ErrorCode::bad_model,
+                        file + ": not the language model that text_config of " +
+                            printable((checkpoint / "config.json").string()) + " describes",
+                        hint);
+  if (versions.empty()) return;
+  log_warning(file + ": " + versions +
+              ": is this another version of the language model than this checkpoint was trained "
+              "with?");
 }
 
 }  // namespace instructblip

@@ -3,7 +3,6 @@
 
 #include <filesystem>
 
-#include "checkpoint/model_config.h"
 #include "checkpoint/tensor_store.h"
 
 namespace instructblip {
@@ -11,10 +10,16 @@ namespace instructblip {
 // Throws Error(bad_model) where `tensors` of `directory` are more than a language model.
 void check_stands_alone(const TensorStore& tensors, const std::filesystem::path& directory);
 
-// Warns where the directory's own config.json, if it has one, says other than `config` about what
-// no shape tells, as that of another version of Vicuna does; and where its name is that of weights
-// which are differences to others. Throws Error(bad_model) where rotary positions are scaled
-// otherwise.
-void warn_of_other_version(const std::filesystem::path& directory, const LanguageConfig& config);
+// Whether there is a config.json in `directory` that describes a language model known here, alone
+// or as a part of another.
+bool describes_language_model(const std::filesystem::path& directory);
+
+// Holds what config.json of `directory`, if it has one, says of a language model against
+// text_config of the checkpoint's, in all that no shape tells. Throws Error(bad_model) where these
+// weights would be computed with in another way than theirs (heads, activation, rotary positions),
+// or where it is of another kind; warns where they may be those of another version (an epsilon, a
+// token id), and where the directory's name is that of weights which are differences to others.
+void check_same_language_model(const std::filesystem::path& directory,
+                               const std::filesystem::path& checkpoint);
 
 }  // namespace instructblip

@@ -103,4 +103,16 @@ void fit_vocabulary(WeightLayers& layers, ModelConfig& config) {
   described = rows;
 }
 
+void fit_words(const WeightLayers& layers, QFormerConfig& config) {
+  const auto found = layers.tensors().find("qformer.embeddings.word_embeddings.weight");
+  if (found == layers.tensors().end() || found->second.from_checkpoint) return;
+  const TensorEntry& entry = found->second.entry;
+  const Shape& shape = entry.shape;
+  if (shape.size() != 2 || shape[1] != config.hidden || shape[0] < 1) return;
+  if (shape[0] == config.vocabulary || std::abs(shape[0] - config.vocabulary) > kMostMadeUp) return;
+  log_info(printable(entry.file) + ": the Q-Former has rows for " + std::to_string(shape[0]) +
+           " words, qformer_config.vocab_size is " + std::to_string(config.vocabulary));
+  config.vocabulary = shape[0];
+}
+
 }  // namespace instructblip

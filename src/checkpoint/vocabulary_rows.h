@@ -13,4 +13,8 @@ namespace instructblip {
 // Throws Error(bad_model) where the difference is more than such tokens make.
 void fit_vocabulary(WeightLayers& layers, ModelConfig& config);
 
+// The Q-Former's words, to which LAVIS adds [DEC], where they were laid over the checkpoint: as
+// many as there are. None are made up: a text with a word that has no row is refused when it comes.
+void fit_words(const WeightLayers& layers, QFormerConfig& config);
+
 }  // namespace instructblip

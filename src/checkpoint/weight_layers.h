@@ -26,6 +26,7 @@ class WeightLayers {
 
   // To be changed where they are not what the model needs.
   Tensors& tensors() { return tensors_; }
+  const Tensors& tensors() const { return tensors_; }
 
   // Keeps files open whose tensors are parts of recipes.
   void keep(TensorStore store) { stores_.push_back(std::move(store)); }

@@ -8,11 +8,13 @@
 #include "checkpoint/folder_contents.h"
 #include "checkpoint/language_folder.h"
 #include "checkpoint/lora_adapter.h"
+#include "checkpoint/quantisation.h"
 #include "checkpoint/source_tensors.h"
 #include "checkpoint/vocabulary_rows.h"
 #include "checkpoint/weight_layers.h"
 #include "core/errors.h"
 #include "core/file.h"
+#include "core/foreign_file.h"
 #include "core/log.h"
 
 namespace instructblip {
@@ -30,13 +32,15 @@ TensorStore open(const fs::path& path, const std::string& what, MappedFile::Acce
     throw Error(ErrorCode::not_found, printable(path.string()) + ": no such file or directory",
                 "expected " + what);
   }
-  if (is_folder(path)) return TensorStore::open(path, access);
+  if (is_folder(path)) {
+    return open_unquantised(path, [&] { return TensorStore::open(path, access); });
+  }
   const FolderKind kind = kind_of_file(path);
   if (!kind.what.empty()) {
     throw Error(ErrorCode::bad_model,
                 printable(path.string()) + ": expected weights, got " + kind.what, kind.hint);
   }
-  return TensorStore::open_file(path, access);
+  return open_unquantised(path, [&] { return TensorStore::open_file(path, access); });
 }
 
 // One shard of several is less than its user has: the others are looked for among the overlays.
@@ -106,13 +110,15 @@ void add_checkpoint(WeightLayers& layers, const WeightSources& sources, const Te
     if (has_adapter(path)) fail_for_adapter(path, "a whole model");
     if (sources.mixed()) return;
   }
-  TensorStore store = TensorStore::open(path, sources.access);
+  TensorStore store =
+      open_unquantised(path, [&] { return TensorStore::open(path, sources.access); });
   // Of LLaVA's own code, whose language model is not inside another module.
   const bool own = std::ranges::any_of(store.entries(), [](const TensorEntry& entry) {
     return entry.name.find("model.mm_projector.") != std::string::npos;
   });
+  // Where files come from several directories, each is named with its own.
   SourceTensors tensors = read_source(
-      store, path, {}, names,
+      store, path, sources.mixed() ? path : fs::path(), names,
       {.translate = [&](auto name) { return own ? names.of_part(name) : names.of_model(name); },
        .is_known = [&](auto name) { return names.is_known(name); }});
   check_for_adapter(path, tensors, sources);
@@ -120,20 +126,24 @@ void add_checkpoint(WeightLayers& layers, const WeightSources& sources, const Te
 }
 
 void add_language_model(WeightLayers& layers, const WeightSources& sources,
-                        const TensorNames& names, const LanguageConfig& config) {
+                        const TensorNames& names) {
   if (!sources.language_model) return;
   const fs::path& path = *sources.language_model;
   if (has_adapter(path) && !TensorStore::has_weights(path)) {
     fail_for_adapter(path, "a language model");
   }
   if (is_present(path) && !is_folder(path)) {
+    refuse_foreign(recognise_foreign_file(path), path.string(),
+                   "the directory of a language model");
     throw Error(ErrorCode::bad_model,
                 printable(path.string()) + ": a file, expected the directory of a language model",
-                "a file of weights is an overlay (--overlay)");
+                is_present(path.parent_path() / "config.json")
+                    ? "give the directory that holds it, whose config.json tells which it is"
+                    : "a file of weights is an overlay (--overlay)");
   }
   TensorStore store = open(path, "the directory of a language model", sources.access);
   check_stands_alone(store, path);
-  warn_of_other_version(path, config);
+  check_same_language_model(path, sources.checkpoint);
   SourceTensors tensors =
       read_source(store, path, path, names,
                   {.translate = [&](auto name) { return names.of_language_model(name); },
@@ -141,6 +151,10 @@ void add_language_model(WeightLayers& layers, const WeightSources& sources,
   check_for_adapter(path, tensors, sources);
   layers.drop("language_model.");
   add(layers, std::move(store), std::move(tensors), false);
+}
+
+bool is_of_language_model(const TensorEntry& entry) {
+  return entry.name.starts_with("language_model.");
 }
 
 void add_overlays(WeightLayers& layers, const WeightSources& sources, const TensorNames& names) {
@@ -154,6 +168,10 @@ void add_overlays(WeightLayers& layers, const WeightSources& sources, const Tens
                     {.translate = [&](auto name) { return names.of_part(name); },
                      .is_known = [&](auto name) { return names.is_known(name); }});
     if (is_folder(path)) check_for_adapter(path, tensors, sources);
+    if (std::ranges::any_of(tensors.entries, is_of_language_model) &&
+        describes_language_model(folder)) {
+      check_same_language_model(folder, sources.checkpoint);
+    }
     add(layers, std::move(store), std::move(tensors), false);
   }
 }
@@ -181,6 +199,7 @@ void add_overlays(WeightLayers& layers, const WeightSources& sources, const Tens
 std::vector<LoraAdapter> open_adapters(const WeightSources& sources, const TensorNames& names) {
   std::vector<LoraAdapter> adapters;
   for (const fs::path& path : sources.adapters) {
+    refuse_foreign(recognise_foreign_file(path), path.string(), "the directory of a LoRA adapter");
     if (is_present(path) && !has_adapter(path)) fail_without_adapter(path);
     adapters.emplace_back(path, names, sources.access);
   }
@@ -193,16 +212,17 @@ TensorStore gather_weights(const WeightSources& sources, ModelConfig& config) {
   const TensorNames names(config);
   WeightLayers layers;
   add_checkpoint(layers, sources, names);
-  add_language_model(layers, sources, names, config.text);
+  add_language_model(layers, sources, names);
   add_overlays(layers, sources, names);
   std::vector<LoraAdapter> adapters = open_adapters(sources, names);
   for (LoraAdapter& adapter : adapters) adapter.add_whole(layers);
   fit_vocabulary(layers, config);
+  if (config.qformer) fit_words(layers, *config.qformer);
   for (const LoraAdapter& adapter : adapters) adapter.add_changes(layers);
   return std::move(layers).finish();
 }
 
-TensorStore gather_weights(const WeightSources& sources, const RetrievalConfig& config) {
+TensorStore gather_weights(const WeightSources& sources, RetrievalConfig& config) {
   if (sources.language_model) {
     throw Error(ErrorCode::invalid_argument,
                 "language_model: a model for retrieval has none, got " +
@@ -214,6 +234,7 @@ TensorStore gather_weights(const WeightSources& sources, const RetrievalConfig& 
   add_overlays(layers, sources, names);
   std::vector<LoraAdapter> adapters = open_adapters(sources, names);
   for (LoraAdapter& adapter : adapters) adapter.add_whole(layers);
+  fit_words(layers, config.qformer);
   for (const LoraAdapter& adapter : adapters) adapter.add_changes(layers);
   return std::move(layers).finish();
 }

@@ -30,6 +30,6 @@ struct WeightSources {
 TensorStore gather_weights(const WeightSources& sources, ModelConfig& config);
 
 // The same for a model that has no language model: invalid_argument where one is given.
-TensorStore gather_weights(const WeightSources& sources, const RetrievalConfig& config);
+TensorStore gather_weights(const WeightSources& sources, RetrievalConfig& config);
 
 }  // namespace instructblip

@@ -83,9 +83,15 @@ std::int64_t vocabulary_of(const ModelConfig& config) {
   return std::visit([](const auto& text) { return text.vocabulary; }, config.text);
 }
 
+void say_words(const QFormerConfig& config, std::int64_t described, Json::Edits& edits) {
+  if (config.vocabulary == described) return;
+  edits.push_back({{"qformer_config", "vocab_size"}, std::to_string(config.vocabulary)});
+}
+
 Plan plan_of_answers(const fs::path& directory, const LoadOptions& options) {
   ModelConfig config = read_model_config(directory);
   const std::int64_t described = vocabulary_of(config);
+  const std::int64_t words = config.qformer ? config.qformer->vocabulary : 0;
   Plan plan{open_weights(directory, options, config), {}, {}};
   const VisionEncoder::PixelSize size = pixel_size(directory, config.image_processor);
   plan.tensors = needed(plan.store, options, TensorNames(config),
@@ -94,12 +100,15 @@ Plan plan_of_answers(const fs::path& directory, const LoadOptions& options) {
   if (vocabulary_of(config) != described) {
     plan.edits.push_back({{"text_config", "vocab_size"}, std::to_string(vocabulary_of(config))});
   }
+  if (config.qformer) say_words(*config.qformer, words, plan.edits);
   return plan;
 }
 
 Plan plan_of_retrieval(const fs::path& directory, const LoadOptions& options) {
-  const RetrievalConfig config = read_retrieval_config(directory);
+  RetrievalConfig config = read_retrieval_config(directory);
+  const std::int64_t words = config.qformer.vocabulary;
   Plan plan{open_weights(directory, options, config), {}, {}};
+  say_words(config.qformer, words, plan.edits);
   const VisionEncoder::PixelSize size = pixel_size(directory, config.image_processor);
   plan.tensors = needed(plan.store, options, TensorNames(config),
                         [&](const nn::Weights& root) { RetrievalStages(root, config, size); });
@@ -207,6 +216,10 @@ ConvertReport convert_checkpoint(const fs::path& checkpoint_dir, const fs::path&
     Plan plan = checked_plan(checkpoint_dir, options);
     const std::optional<Target> target = target_of(options.precision);
     if (target) set_dtype(checkpoint_dir, *target, plan.edits);
+    // Of weights that others have taken the place of: those that are written are not quantised.
+    if (Json::read(checkpoint_dir / "config.json").contains("quantization_config")) {
+      plan.edits.push_back({{"quantization_config"}, ""});
+    }
     copy_companions(checkpoint_dir, directory.path(), plan.edits);
     ConvertReport report;
     std::int64_t done = 0;

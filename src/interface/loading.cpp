@@ -62,7 +62,7 @@ void check_options(const LoadOptions& options) {
     throw Error(ErrorCode::invalid_argument,
                 "geometry: expected none with compat hf, which does what "
                 "preprocessor_config.json says",
-                "set compat to lavis");
+                "leave it out, or set compat to lavis, whose pictures it is about");
   }
   if (lavis && options.resize == ResizeMode::torchvision) {
     throw Error(ErrorCode::invalid_argument,
@@ -85,7 +85,7 @@ std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& dir
 
 std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& directory,
                                                 const LoadOptions& options,
-                                                const RetrievalConfig& config) {
+                                                RetrievalConfig& config) {
   return std::make_shared<const TensorStore>(
       gather_weights(sources_of(directory, options), config));
 }

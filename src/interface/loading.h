@@ -25,7 +25,7 @@ std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& dir
                                                 const LoadOptions& options, ModelConfig& config);
 std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& directory,
                                                 const LoadOptions& options,
-                                                const RetrievalConfig& config);
+                                                RetrievalConfig& config);
 
 // How weights are read; `rounded_to` may be null.
 nn::ReadAs read_as(const LoadOptions& options, RoundedTo rounded_to);

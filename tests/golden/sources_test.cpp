@@ -141,10 +141,11 @@ TEST(Sources, WarnOfAnotherVersionOfTheLanguageModel) {
   set_log_sink([&](LogLevel level, std::string_view message) {
     if (level == LogLevel::warning) warnings.emplace_back(message);
   });
-  parts.directory().write("language/config.json", R"({"rms_norm_eps": 1e-6})");
+  const Json described = Json::read(parts.checkpoint() / "config.json").at("text_config");
+  parts.directory().write("language/config.json", described.with({}));
   Pipeline::load(parts.checkpoint(), options);
   const std::size_t before = warnings.size();
-  parts.directory().write("language/config.json", R"({"rms_norm_eps": 1e-5})");
+  parts.directory().write("language/config.json", described.with({{{"rms_norm_eps"}, "1e-5"}}));
   Pipeline::load(parts.checkpoint(), options);
   set_log_sink({});
   ASSERT_EQ(warnings.size(), 2 * before + 1);
