@@ -59,8 +59,8 @@ void read_towers(const Json& root, VitConfig& vision, QFormerConfig& qformer) {
 // Both spellings occur; where a file has both, the reference reads the first.
 std::optional<std::int32_t> read_image_token(const ConfigSection& root, const std::string& what,
                                              std::int64_t vocabulary) {
-  const auto index = read_token_id(root, what + "_token_index", vocabulary);
-  return index ? index : read_token_id(root, what + "_token_id", vocabulary);
+  const auto index = read_looked_up_id(root, what + "_token_index", vocabulary);
+  return index ? index : read_looked_up_id(root, what + "_token_id", vocabulary);
 }
 
 // What the BLIP families share; `picture` is how their config names what is looked at.
@@ -78,6 +78,13 @@ ModelConfig read_blip(const Json& root, const std::string& picture) {
   return config;
 }
 
+// Its Q-Former has a table of words, and BLIP-2's has none.
+ModelConfig read_instruct(const Json& root, const std::string& picture) {
+  ModelConfig config = read_blip(root, picture);
+  check_padding(ConfigSection(root, "qformer_config"), config.qformer->vocabulary);
+  return config;
+}
+
 // Of BLIP-2's config: only the retrieval model's Q-Former reads text.
 bool reads_text(const Json& root) {
   return ConfigSection(root, "qformer_config").flag("use_qformer_text_input", false);
@@ -86,11 +93,11 @@ bool reads_text(const Json& root) {
 }  // namespace
 
 ModelConfig read_instructblip(const Json& root, const std::filesystem::path&) {
-  return read_blip(root, "image");
+  return read_instruct(root, "image");
 }
 
 ModelConfig read_instructblip_video(const Json& root, const std::filesystem::path&) {
-  ModelConfig config = read_blip(root, "video");
+  ModelConfig config = read_instruct(root, "video");
   config.prompt.pictures_are_frames = true;
   config.image_processor.of_video = true;
   return config;
@@ -130,6 +137,7 @@ RetrievalConfig read_retrieval_config(const std::filesystem::path& directory) {
   RetrievalConfig config;
   config.model_type = model_type;
   read_towers(root, config.vision, config.qformer);
+  check_padding(ConfigSection(root, "qformer_config"), config.qformer.vocabulary);
   config.shared_width = top.size("image_text_hidden_size", config.shared_width);
   config.image_processor.transformers_5 = writer_of(top) == Writer::transformers_5;
   config.renames = kRetrievalRenames;

@@ -10,6 +10,8 @@ namespace instructblip {
 namespace {
 
 constexpr std::int64_t kLowestId = std::numeric_limits<std::int32_t>::min();
+// Stands for every id that no table has a row for, whatever its value.
+constexpr std::int32_t kWithoutRow = std::numeric_limits<std::int32_t>::max();
 
 // A key that changes which tokens are chosen and that nothing here implements, with the number that
 // switches it off (booleans count as 0 and 1). All are off in every published checkpoint.
@@ -107,26 +109,33 @@ std::optional<std::string> early_stopping(const ConfigSection& text) {
   return "never";
 }
 
+// Ids that no row of the head has are left out: no answer meets them.
 std::vector<std::int32_t> eos_ids(const ConfigSection& text, std::optional<std::int32_t> fallback,
                                   std::int64_t vocabulary) {
   if (text.is_null("eos_token_id")) return {};
   const auto value = text.find("eos_token_id");
   if (!value) return fallback ? std::vector{*fallback} : std::vector<std::int32_t>{};
   const std::vector<std::int64_t> stored =
-      value->is_array() ? value->integers(kLowestId, vocabulary - 1)
-                        : std::vector{value->integer(kLowestId, vocabulary - 1)};
+      value->is_array() ? value->integers() : std::vector{value->integer()};
   std::vector<std::int32_t> ids;
   for (const std::int64_t id : stored) {
+    if (id < 0 || id >= vocabulary) continue;
     const auto narrow = static_cast<std::int32_t>(id);
-    if (id >= 0 && std::find(ids.begin(), ids.end(), narrow) == ids.end()) ids.push_back(narrow);
+    if (std::find(ids.begin(), ids.end(), narrow) == ids.end()) ids.push_back(narrow);
   }
   return ids;
 }
 
+// An id that may lie beyond the table: one that nothing looks up does no harm, and the other is
+// reported by whoever does.
 std::optional<std::int32_t> id_or(const ConfigSection& text, std::string_view key,
-                                  std::optional<std::int32_t> fallback, std::int64_t vocabulary) {
+                                  std::optional<std::int32_t> fallback) {
   if (!text.find(key) && !text.is_null(key)) return fallback;
-  return read_token_id(text, key, vocabulary);
+  const auto value = text.find(key);
+  if (!value) return std::nullopt;
+  const std::int64_t id = value->integer();
+  if (id < 0) return std::nullopt;
+  return static_cast<std::int32_t>(std::min<std::int64_t>(id, kWithoutRow));
 }
 
 // Ids without a row have no effect; as many as the vocabulary has say all there is to say.
@@ -195,6 +204,17 @@ void read_classic_keys(const ConfigSection& text, std::int64_t vocabulary,
 
 }  // namespace
 
+std::optional<std::int32_t> read_looked_up_id(const ConfigSection& section, std::string_view key,
+                                              std::int64_t vocabulary) {
+  const auto value = section.find(key);
+  if (!value) return std::nullopt;
+  return static_cast<std::int32_t>(value->integer(0, vocabulary - 1));
+}
+
+void check_padding(const ConfigSection& section, std::int64_t rows) {
+  if (const auto id = section.find("pad_token_id")) id->integer(-rows, rows - 1);
+}
+
 std::optional<std::int32_t> read_token_id(const ConfigSection& section, std::string_view key,
                                           std::int64_t vocabulary) {
   const auto value = section.find(key);
@@ -210,8 +230,8 @@ TextGenerationDefaults read_generation_defaults(const ConfigSection& text,
   refuse_what_is_not_run(text, writer);
   TextGenerationDefaults out;
   out.eos = eos_ids(text, defaults.eos, vocabulary);
-  out.bos = id_or(text, "bos_token_id", defaults.bos, vocabulary);
-  out.pad = id_or(text, "pad_token_id", defaults.pad, vocabulary);
+  out.bos = id_or(text, "bos_token_id", defaults.bos);
+  out.pad = id_or(text, "pad_token_id", defaults.pad);
   out.bad_words_from_first_id = writer == Writer::transformers_5;
   out.max_new_tokens = integer(text, "max_new_tokens", 1, limits::kSize);
   out.min_new_tokens = integer(text, "min_new_tokens", 0, limits::kSize);

@@ -108,8 +108,8 @@ MlpProjectionConfig read_projector(const ConfigSection& top) {
 // The reference sets image_token_id last, under the other name.
 std::int32_t read_image_token(const ConfigSection& top, std::int64_t vocabulary) {
   constexpr std::int32_t kDefault = 32000;
-  const auto index = read_token_id(top, "image_token_index", vocabulary);
-  const auto id = read_token_id(top, "image_token_id", vocabulary);
+  const auto index = read_looked_up_id(top, "image_token_index", vocabulary);
+  const auto id = read_looked_up_id(top, "image_token_id", vocabulary);
   return id.value_or(index.value_or(kDefault));
 }
 

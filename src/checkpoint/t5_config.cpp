@@ -53,7 +53,8 @@ std::int32_t read_decoder_start(const ConfigSection& text, const TextConfig& con
   auto start = read_token_id(text, "decoder_start_token_id", config.vocabulary);
   if (!start && !text.is_null("decoder_start_token_id")) start = fallback;
   if (start) return *start;
-  if (config.generation.bos) return *config.generation.bos;
+  const std::optional<std::int32_t>& bos = config.generation.bos;
+  if (bos && *bos < config.vocabulary) return *bos;
   text.fail("decoder_start_token_id", "the id that decoding starts from (0 for T5)", "none");
 }
 

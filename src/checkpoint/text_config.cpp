@@ -33,7 +33,12 @@ TextConfig read_text_config(const ConfigSection& text, Writer writer, const char
   const std::string model_type = text.text("model_type", fallback);
   std::string known;
   for (const LanguageFamily& family : kFamilies) {
-    if (family.model_type == model_type) return family.read(text, writer);
+    if (family.model_type == model_type) {
+      TextConfig config = family.read(text, writer);
+      // T5's table is made without.
+      if (!std::holds_alternative<T5Config>(config.model)) check_padding(text, config.vocabulary);
+      return config;
+    }
     known += (known.empty() ? "" : ", ") + std::string(family.model_type);
   }
   text.unsupported("model_type",

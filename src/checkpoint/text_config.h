@@ -28,8 +28,9 @@ struct TokenDefaults {
 };
 
 // The generation keys of a text_config whose vocabulary has `vocabulary` rows, as
-// GenerationConfig.from_model_config takes them over. Throws Error(unsupported) for a key that
-// would change the tokens and that is not run here.
+// GenerationConfig.from_model_config takes them over. End tokens that have no row are left out; the
+// first token and the padding may be ids without one, since mostly nothing looks them up. Throws
+// Error(unsupported) for a key that would change the tokens and that is not run here.
 TextGenerationDefaults read_generation_defaults(const ConfigSection& text,
                                                 const TokenDefaults& defaults,
                                                 std::int64_t vocabulary, Writer writer);
@@ -38,8 +39,16 @@ TextGenerationDefaults read_generation_defaults(const ConfigSection& text,
 // takes every key whoever wrote it.
 TextGenerationDefaults read_plain_generation(const ConfigSection& section, std::int64_t vocabulary);
 
-// A token id; none for null, for a missing key and for negative ids, which hub files use for
-// "none".
+// The id of a token that is looked up in a table of `vocabulary` rows; none for null and for a
+// missing key. Any other id is Error(bad_model).
+std::optional<std::int32_t> read_looked_up_id(const ConfigSection& section, std::string_view key,
+                                              std::int64_t vocabulary);
+
+// The padding of a table that the reference makes with nn.Embedding(rows, ..., padding_idx), which
+// wants it inside, counted from the back where it is negative. Throws Error(bad_model).
+void check_padding(const ConfigSection& section, std::int64_t rows);
+
+// As read_looked_up_id(), but none for negative ids as well, which hub files use for "none".
 std::optional<std::int32_t> read_token_id(const ConfigSection& section, std::string_view key,
                                           std::int64_t vocabulary);
 

@@ -1,9 +1,9 @@
 #include "interface/text_checks.h"
 
+#include "core/errors.h"
 #include "core/limits.h"
 #include "core/log.h"
 #include "core/utf8.h"
-#include "instructblip/error.h"
 
 namespace instructblip {
 namespace {
@@ -11,6 +11,21 @@ namespace {
 // Tokens that have an id beyond the embedding without harm: the image token of old directories, the
 // padding of a tokenizer. Ids that a text really uses are checked when they are embedded.
 constexpr std::int64_t kTokensWithoutRow = 64;
+
+constexpr const char* kOtherTokenizer =
+    "is the tokenizer of another model in this directory? It has to be the one that the checkpoint "
+    "was trained with";
+
+// "the word 'cat' (token 7)"
+std::string named(const Tokenizer& tokenizer, std::int32_t id) {
+  const auto token = tokenizer.token_of(id);
+  return (token ? "the word " + quote(*token) : "a word") + " (token " + std::to_string(id) + ")";
+}
+
+std::string rows_of(const WordTable& table) {
+  return "the " + std::to_string(table.rows) + " rows of the " + table.of + "'s words (" +
+         table.key + ")";
+}
 
 [[noreturn]] void refuse(const std::string& message, const std::string& hint = {}) {
   throw Error(ErrorCode::invalid_argument, message, hint);
@@ -49,12 +64,41 @@ std::int64_t cut_to(const TokenLimit& limit, std::vector<std::int32_t>& tokens,
   return too_many;
 }
 
-void check_rows(const Tokenizer& tokenizer, std::int64_t rows, const std::string& which) {
-  if (tokenizer.size() - kTokensWithoutRow <= rows) return;
-  throw Error(ErrorCode::bad_model,
-              which + " has " + std::to_string(tokenizer.size()) + " tokens, expected at most " +
-                  std::to_string(rows) + ", the rows of the embedding",
-              "is the tokenizer of another model in this directory?");
+void check_table(const Tokenizer& tokenizer, const WordTable& table, bool warns,
+                 std::string_view marker) {
+  const std::string file = printable(tokenizer.file().string());
+  if (tokenizer.size() - kTokensWithoutRow > table.rows) {
+    throw Error(ErrorCode::bad_model,
+                file + ": " + std::to_string(tokenizer.size()) + " tokens, expected at most " +
+                    std::to_string(table.rows) + ", " + rows_of(table),
+                kOtherTokenizer);
+  }
+  for (const std::int32_t id : tokenizer.encode("")) {
+    if (id < table.rows) continue;
+    throw Error(ErrorCode::bad_model,
+                file + ": " + named(tokenizer, id) + " is put around every text, but has none of " +
+                    rows_of(table),
+                kOtherTokenizer);
+  }
+  if (!warns) return;
+  for (auto id = static_cast<std::int32_t>(table.rows); id < tokenizer.size(); ++id) {
+    const auto token = tokenizer.token_of(id);
+    if (!token || *token == marker) continue;
+    log_warning(file + ": " + named(tokenizer, id) + " has none of " + rows_of(table) +
+                ": an instruction with it cannot be read. " + kOtherTokenizer);
+    return;
+  }
+}
+
+void check_ids(const Tokenizer& tokenizer, std::span<const std::int32_t> ids,
+               const WordTable& table) {
+  for (const std::int32_t id : ids) {
+    if (id < table.rows) continue;
+    throw Error(ErrorCode::bad_model,
+                printable(tokenizer.file().string()) + ": " + named(tokenizer, id) +
+                    " is in the text, but has none of " + rows_of(table),
+                "leave the word out of the text; " + std::string(kOtherTokenizer));
+  }
 }
 
 }  // namespace instructblip

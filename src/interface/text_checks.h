@@ -1,8 +1,10 @@
-// The limits that a caller's text must keep. All throw Error(invalid_argument) but check_rows().
+// The limits that a caller's text must keep. What concerns a table of words throws
+// Error(bad_model), all else Error(invalid_argument).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,8 +28,22 @@ void check_length(std::size_t tokens, std::int64_t most, const TextReader& reade
 std::int64_t cut_to(const TokenLimit& limit, std::vector<std::int32_t>& tokens,
                     const TextReader& reader);
 
-// Throws Error(bad_model) where `tokenizer` has more tokens than an embedding of `rows` can be
-// meant for; `which` names it.
-void check_rows(const Tokenizer& tokenizer, std::int64_t rows, const std::string& which);
+// A table of words that a tokenizer's ids are looked up in.
+struct WordTable {
+  std::string of;   // "Q-Former", "language model"
+  std::string key;  // of config.json, that says how many rows it has
+  std::int64_t rows = 0;
+};
+
+// Whether a tokenizer fits a table, asked when both are loaded. Throws Error(bad_model) where it
+// has more tokens than the table can be meant for, or where a token that is put around every text
+// has no row. With `warns`, any other token without a row, but for `marker`, is a warning: texts
+// without it can be read.
+void check_table(const Tokenizer& tokenizer, const WordTable& table, bool warns,
+                 std::string_view marker);
+
+// The same of the ids of one text. Throws Error(bad_model), naming the word.
+void check_ids(const Tokenizer& tokenizer, std::span<const std::int32_t> ids,
+               const WordTable& table);
 
 }  // namespace instructblip

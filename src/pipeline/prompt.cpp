@@ -44,22 +44,34 @@ PromptBuilder::PromptBuilder(const std::filesystem::path& directory, const Model
                          : limits::kPromptTokens),
       image_token_(config_.image_token ? *config_.image_token
                                        : added_image_token(*tokenizer_, config_.image_marker)),
-      ends_texts_(std::holds_alternative<T5Config>(config.text)) {
+      ends_texts_(std::holds_alternative<T5Config>(config.text)),
+      words_{"language model", "text_config.vocab_size", embedding_rows} {
   if (!config.generation.eos.empty()) end_token_ = config.generation.eos.front();
   if (config_.newline_ends) end_token_ = answer("\n", /*with_end=*/false).front();
-  check_rows(*tokenizer_, embedding_rows, "the tokenizer");
-  if (config_.chat && tokenizer_->id_of(config_.image_marker) != image_token_) {
-    throw Error(ErrorCode::bad_model,
-                "the tokenizer does not know " + config_.image_marker + " as token " +
-                    std::to_string(image_token_) + ", which config.json names as the image token",
-                "is the tokenizer of another model in this directory?");
-  }
+  check_table(*tokenizer_, words_, /*warns=*/false, config_.image_marker);
+  check_image_token();
   if (config_.chat) template_ = chat_template(directory, kind_of(config.text), *config_.chat);
   if (template_) config_.chat = words_of(*template_, *config_.chat);
   if (!config.qformer || !config.qformer->reads_instruction) return;
   qformer_tokenizer_ = load_tokenizer(directory / "qformer_tokenizer", TokenizerKind::bert);
   max_qformer_tokens_ = config.qformer->max_positions;
-  check_rows(*qformer_tokenizer_, config.qformer->vocabulary, "qformer_tokenizer");
+  qformer_words_.rows = config.qformer->vocabulary;
+  check_table(*qformer_tokenizer_, qformer_words_, /*warns=*/true, config_.image_marker);
+}
+
+// With another id than the tokenizer's the reference puts no picture into the prompt, and fails or
+// answers without.
+void PromptBuilder::check_image_token() const {
+  const auto known = tokenizer_->id_of(config_.image_marker);
+  const bool taken = !known && !config_.chat && !tokenizer_->token_of(image_token_);
+  if (known == image_token_ || taken) return;
+  const std::string of_tokenizer =
+      known ? "is token " + std::to_string(*known) : std::string("is no token");
+  throw Error(ErrorCode::bad_model,
+              printable(tokenizer_->file().string()) + ": " + config_.image_marker + " " +
+                  of_tokenizer + ", but config.json names " + std::to_string(image_token_) +
+                  " as the token that stands for a picture",
+              "is the tokenizer of another model in this directory?");
 }
 
 std::vector<std::int32_t> PromptBuilder::encode(std::string_view text) const {
@@ -112,6 +124,7 @@ Instruction PromptBuilder::read(std::string_view text) const {
       instruction.qformer_cut = cut_to(*config_.qformer_limit, instruction.qformer, reader);
     }
     check_length(instruction.qformer.size(), max_qformer_tokens_, reader);
+    check_ids(*qformer_tokenizer_, instruction.qformer, qformer_words_);
   }
   instruction.language = encode(text);
   take_marks(instruction);
@@ -126,6 +139,7 @@ Instruction PromptBuilder::read(std::string_view text) const {
     instruction.language_cut = cut_to(*config_.language_limit, instruction.language, reader);
   }
   check_length(instruction.language.size(), limits::kPromptTokens, reader);
+  check_ids(*tokenizer_, instruction.language, words_);
   return instruction;
 }
 
@@ -142,6 +156,7 @@ std::vector<std::int32_t> PromptBuilder::answer(std::string_view text, bool with
   if (with_end && end_token_) ids.push_back(*end_token_);
   if (ids.empty()) refuse("the text is empty, expected a token at least");
   check_length(ids.size(), limits::kNewTokens, {"text", "language model"});
+  check_ids(*tokenizer_, ids, words_);
   return ids;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "checkpoint/model_config.h"
+#include "interface/text_checks.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -66,6 +67,7 @@ class PromptBuilder {
   // A question by the directory's chat template.
   std::vector<std::int32_t> encode_as_chat(std::string_view question) const;
   void take_marks(Instruction& instruction) const;
+  void check_image_token() const;
   void check_count(const Instruction& instruction, std::int64_t pictures) const;
 
   PromptConfig config_;
@@ -79,6 +81,7 @@ class PromptBuilder {
   // decoder-only model's a first token in front of it.
   bool ends_texts_;
   std::optional<std::int32_t> end_token_;
+  WordTable words_, qformer_words_{"Q-Former", "qformer_config.vocab_size"};
 };
 
 }  // namespace instructblip

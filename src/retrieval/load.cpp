@@ -42,7 +42,8 @@ std::unique_ptr<const ImageTextMatcher::Impl> load_matcher(
     const auto store = open_weights(checkpoint_dir, options, config);
     check_plausible(config, *store);
     auto tokenizer = load_tokenizer(checkpoint_dir, TokenizerKind::bert);
-    check_rows(*tokenizer, config.qformer.vocabulary, "the tokenizer");
+    const WordTable words{"Q-Former", "qformer_config.vocab_size", config.qformer.vocabulary};
+    check_table(*tokenizer, words, /*warns=*/true, kImageMarker);
 
     ImageProcessor image_processor(image_config, options.resize);
     ModelInfo info = describe(config, image_processor);
@@ -60,7 +61,7 @@ std::unique_ptr<const ImageTextMatcher::Impl> load_matcher(
              " for retrieval, weights held as " + info.precision + " on " + info.device +
              ", threads: " + std::to_string(info.threads));
     info.load_ms = watch.lap_ms();
-    return make_matcher({std::move(info), std::move(image_processor), std::move(tokenizer),
+    return make_matcher({std::move(info), std::move(image_processor), std::move(tokenizer), words,
                          config.text_limit, config.qformer.max_positions, std::move(compute),
                          std::move(stages)});
   } catch (const std::bad_alloc&) {

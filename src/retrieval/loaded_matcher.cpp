@@ -15,9 +15,6 @@
 namespace instructblip {
 namespace {
 
-// The reference's processor makes it a token that stands for a row of the picture.
-constexpr std::string_view kImageMarker = "<image>";
-
 std::span<const float> values_of(const at::Tensor& tensor) {
   return {tensor.const_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
 }
@@ -107,6 +104,7 @@ std::vector<std::int32_t> LoadedMatcher::read(std::string_view text) const {
   const TextReader reader{"text", "Q-Former"};
   if (parts_.text_limit) cut_to(*parts_.text_limit, tokens, reader);
   check_length(tokens.size(), parts_.max_tokens, reader);
+  check_ids(*parts_.tokenizer, tokens, parts_.words);
   if (tokens.empty()) {
     throw Error(ErrorCode::invalid_argument,
                 "the text becomes no tokens, expected one at least: the tokenizer adds none");

@@ -13,17 +13,22 @@
 #include "api/backend.h"
 #include "checkpoint/model_config.h"
 #include "image/image_processor.h"
+#include "interface/text_checks.h"
 #include "nn/compute_thread.h"
 #include "retrieval/stages.h"
 #include "text/tokenizer.h"
 
 namespace instructblip {
 
+// The reference's processor makes it a token that stands for a row of the picture.
+constexpr std::string_view kImageMarker = "<image>";
+
 // What makes a matcher.
 struct MatcherParts {
   ModelInfo info;
   ImageProcessor image_processor;
   std::unique_ptr<const Tokenizer> tokenizer;
+  WordTable words;
   std::optional<TokenLimit> text_limit;
   std::int64_t max_tokens;
   std::unique_ptr<nn::ComputeThread> compute;

@@ -5,6 +5,7 @@
 
 #include "core/errors.h"
 #include "core/file.h"
+#include "core/foreign_file.h"
 #include "core/json.h"
 #include "core/limits.h"
 #include "core/utf8.h"
@@ -31,6 +32,7 @@ std::vector<std::string> words_of(std::string_view line) {
 std::vector<Merge> read_merges_file(const std::filesystem::path& file) {
   const std::string text = read_file(file, limits::kTokenizerBytes, ErrorCode::bad_model);
   const std::string name = printable(file.string());
+  refuse_foreign(recognise_foreign_or_weights(text), file.string(), "a list of merges");
   if (const auto offset = utf8::find_invalid(text)) {
     throw Error(ErrorCode::bad_model,
                 name + ": expected UTF-8, got another byte at " + std::to_string(*offset));
@@ -61,8 +63,8 @@ std::int32_t slow_bos(const TokenizerSettings& settings, const TokenModel& model
                       const std::string& name) {
   const TokenSpec* bos = settings.find_named("bos_token");
   if (bos == nullptr) {
-    throw Error(ErrorCode::bad_model, name + ": expected a bos_token in tokenizer_config.json, " +
-                                          "which add_bos_token says to add");
+    throw Error(ErrorCode::bad_model,
+                name + ": expected a bos_token, which add_bos_token says to add, got none");
   }
   std::set<std::string_view> listed;
   for (const auto& [id, token] : settings.added_tokens) {
@@ -75,15 +77,18 @@ std::int32_t slow_bos(const TokenizerSettings& settings, const TokenModel& model
 }  // namespace
 
 TokenizerParts convert_gpt2(const std::filesystem::path& file, TokenizerSettings& settings) {
-  const std::string name = printable(file.string());
+  const std::filesystem::path merges = file.parent_path() / "merges.txt";
   const Json vocabulary = Json::read(file, {.bytes = limits::kTokenizerBytes});
   if (!vocabulary.is_object()) vocabulary.fail("an object of tokens and their ids");
   TokenizerParts parts;
-  parts.model = bpe_model(read_vocabulary(vocabulary),
-                          read_merges_file(file.parent_path() / "merges.txt"), {}, name);
+  parts.model = bpe_model(read_vocabulary(vocabulary), read_merges_file(merges), {},
+                          printable(merges.string()));
   parts.pre_tokenizer = byte_level_pre_tokenizer({.add_prefix_space = settings.add_prefix_space});
   parts.decoder = {byte_level_step()};
-  if (settings.add_bos) parts.post_processor = wrap({slow_bos(settings, *parts.model, name)}, {});
+  if (settings.add_bos) {
+    const std::string config = printable((file.parent_path() / "tokenizer_config.json").string());
+    parts.post_processor = wrap({slow_bos(settings, *parts.model, config)}, {});
+  }
   name_as_special(settings, {"bos_token", "eos_token", "unk_token", "pad_token"},
                   /*normalized=*/true);
   return parts;

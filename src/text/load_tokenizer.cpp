@@ -119,9 +119,12 @@ std::int32_t require_id(const TokenizerSettings& settings, const TokenizerParts&
   const TokenSpec* token = settings.find_named(key);
   const auto id = token == nullptr ? std::nullopt : parts.find(token->content);
   if (id) return *id;
-  throw Error(ErrorCode::bad_model, printable((directory / "tokenizer_config.json").string()) +
-                                        ": expected a " + std::string(key) +
-                                        ", which the tokenizer is told to add");
+  throw Error(ErrorCode::bad_model,
+              printable((directory / "tokenizer_config.json").string()) + ": expected a " +
+                  std::string(key) + ", which is put around every text, " +
+                  (token == nullptr
+                       ? "got none"
+                       : "got " + quote(token->content) + ", which the vocabulary does not have"));
 }
 
 // What the constructors of version 4's classes change after all.
@@ -171,8 +174,10 @@ TokenizerParts read_version5(const Json& json, const TokenizerSettings& settings
         sequence_pre_tokenizer({white_space_split_pre_tokenizer(), metaspace_pre_tokenizer({})});
     parts.decoder = metaspace_decoder(PrependScheme::always);
   } else if (settings.tokenizer_class == Class::bert && type == "WordPiece") {
-    parts.model = word_piece_model(read_vocabulary(model.at("vocab")),
-                                   {.unknown = settings.named_or("unk_token", "[UNK]")});
+    parts.model =
+        require_unknown(word_piece_model(read_vocabulary(model.at("vocab")),
+                                         {.unknown = settings.named_or("unk_token", "[UNK]")}),
+                        settings.named_or("unk_token", "[UNK]"), model);
     parts.normalizer = bert_normalizer(settings.bert);
     parts.pre_tokenizer = bert_pre_tokenizer();
     parts.decoder = bert_decoder();
@@ -222,6 +227,7 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& dir
   TokenizerParts parts = !json || from_slow  ? convert(slow_file, slow, settings)
                          : settings.version5 ? read_version5(*json, settings)
                                              : read_tokenizer_json(*json);
+  if (json && kind == TokenizerKind::bert && !settings.version5) check_tokens_around(*json, parts);
   if (settings.split_special_tokens) parts.added.ignore_special();
   add_settings_tokens(settings, parts);
   if (settings.version5) {
@@ -235,6 +241,7 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& dir
   const bool spared =
       settings.version5 && parts.model->is_bpe() && !settings.clean_up_spaces_of_bpe;
   parts.clean_up_spaces = rules.clean_up_spaces.value_or(settings.clean_up_spaces && !spared);
+  parts.file = json && !from_slow ? json_file : slow_file;
   if (const TokenSpec* eos = settings.find_named("eos_token")) parts.eos = parts.find(eos->content);
   return make_tokenizer(std::move(parts));
 }

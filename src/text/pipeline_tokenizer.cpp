@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/errors.h"
 #include "core/utf8.h"
 #include "text/tokenizer_parts.h"
 
@@ -23,7 +24,7 @@ class PipelineTokenizer final : public Tokenizer {
       if (piece.id) {
         ids.push_back(*piece.id);
       } else {
-        parts_.model->tokenize(utf8::from_utf32(piece.text.codes()), ids);
+        tokenize(utf8::from_utf32(piece.text.codes()), ids);
       }
     }
     return post_process(parts_.post_processor, std::move(ids));
@@ -48,6 +49,11 @@ class PipelineTokenizer final : public Tokenizer {
     return std::max(parts_.model->vocabulary().end(), parts_.added.end());
   }
   std::optional<std::int32_t> eos() const override { return parts_.eos; }
+  std::optional<std::string> token_of(std::int32_t id) const override {
+    const std::string* token = text_of(id);
+    return token == nullptr ? std::nullopt : std::optional(*token);
+  }
+  const std::filesystem::path& file() const override { return parts_.file; }
 
  private:
   class Stream final : public TokenStream {
@@ -67,6 +73,15 @@ class PipelineTokenizer final : public Tokenizer {
     bool skip_special_;
     DecodeChain chain_;
   };
+
+  // A word that the model has no token for names the file that lacks it.
+  void tokenize(const std::string& word, std::vector<std::int32_t>& ids) const {
+    try {
+      parts_.model->tokenize(word, ids);
+    } catch (const Error& error) {
+      throw Error(error.code(), printable(parts_.file.string()) + ": " + error.what());
+    }
+  }
 
   // As the files spell it; null for an id without a token.
   const std::string* text_of(std::int32_t id) const {

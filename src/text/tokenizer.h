@@ -49,10 +49,14 @@ class Tokenizer {
   virtual std::unique_ptr<TokenStream> decode_stream(bool skip_special_tokens) const = 0;
 
   virtual std::optional<std::int32_t> id_of(std::string_view token) const = 0;
+  // The token as the files spell it; none for an id without one.
+  virtual std::optional<std::string> token_of(std::int32_t id) const = 0;
 
   // One more than the largest id in use, added tokens included.
   virtual std::int32_t size() const = 0;
   virtual std::optional<std::int32_t> eos() const = 0;
+  // The file that lists the tokens, for messages.
+  virtual const std::filesystem::path& file() const = 0;
 };
 
 // How ids become text where it is not as the tokenizer's files say.

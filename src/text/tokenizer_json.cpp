@@ -1,5 +1,6 @@
 #include "text/tokenizer_json.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/errors.h"
@@ -50,7 +51,8 @@ TokenModelPtr read_word_piece(const Json& model) {
       model.string_or("continuing_subword_prefix", options.continuing_prefix);
   options.longest_word = static_cast<std::size_t>(
       model.integer_or("max_input_chars_per_word", 100, 0, limits::kInstructionBytes));
-  return word_piece_model(read_vocabulary(model.at("vocab")), options);
+  return require_unknown(word_piece_model(read_vocabulary(model.at("vocab")), options),
+                         options.unknown, model);
 }
 
 // Files without "type" are told apart as the reference does: by what they must have.
@@ -99,7 +101,46 @@ void append_processor(const Json& processor, PostProcessor& out) {
   }
 }
 
+void check_token_around(const Json& place, const std::string& token, std::int32_t id,
+                        const TokenizerParts& parts) {
+  const auto known = parts.find(token);
+  if (known == id) return;
+  throw Error(ErrorCode::bad_model,
+              place.where() + ": " + quote(token) + ", which is put around every text, is token " +
+                  std::to_string(id) + " here, but " +
+                  (known ? "token " + std::to_string(*known) : std::string("missing")) +
+                  " in the vocabulary",
+              "is this the whole vocabulary of a BERT model?");
+}
+
+void check_processor(const Json& processor, const TokenizerParts& parts) {
+  const std::string type = processor.at("type").string();
+  if (type == "Sequence") {
+    for (const Json& part : processor.at("processors").elements()) check_processor(part, parts);
+  } else if (type == "BertProcessing" || type == "RobertaProcessing") {
+    for (const char* key : {"cls", "sep"}) {
+      const Json pair = processor.at(key);
+      check_token_around(pair, pair[0].string(), id_of(pair[1]), parts);
+    }
+  } else if (type == "TemplateProcessing") {
+    for (const Json& piece : processor.at("single").elements()) {
+      const auto named = piece.find("SpecialToken");
+      if (!named) continue;
+      const Json token = processor.at("special_tokens").at(named->at("id").string());
+      const auto names = token.find("tokens");
+      const std::vector<Json> ids = token.at("ids").elements();
+      for (std::size_t i = 0; names && i < std::min(names->size(), ids.size()); ++i) {
+        check_token_around(token, (*names)[i].string(), id_of(ids[i]), parts);
+      }
+    }
+  }
+}
+
 }  // namespace
+
+void check_tokens_around(const Json& file, const TokenizerParts& parts) {
+  if (const auto processor = file.find("post_processor")) check_processor(*processor, parts);
+}
 
 void refuse_stage(const Json& stage, const std::string& kind) {
   throw Error(ErrorCode::unsupported, stage.where() + ": the " + kind + " " +
@@ -164,6 +205,14 @@ std::vector<Merge> read_merges(const Json& merges) {
     }
   }
   return pairs;
+}
+
+TokenModelPtr require_unknown(TokenModelPtr words, const std::string& unknown, const Json& model) {
+  if (words->vocabulary().find(unknown)) return words;
+  throw Error(ErrorCode::bad_model,
+              model.where("vocab") + ": expected the unk_token " + quote(unknown) +
+                  ", which stands for every word that the vocabulary lacks",
+              "is this the whole vocabulary of a BERT model?");
 }
 
 TokenModelPtr read_model(const Json& model) {

@@ -18,8 +18,14 @@ TokenizerParts read_tokenizer_json(const Json& file);
 
 // Its parts, for callers that replace some of them.
 TokenModelPtr read_model(const Json& model);
+// `words`, whose vocabulary has what stands for any word that it lacks. Throws Error(bad_model).
+TokenModelPtr require_unknown(TokenModelPtr words, const std::string& unknown, const Json& model);
 std::vector<AddedToken> read_added_tokens(const Json& file);
 PostProcessor read_post_processor(const Json& file);
+
+// Throws Error(bad_model) where `file` puts a token around every text which the vocabulary does not
+// have, or has under another id: [CLS] and [SEP] of a BERT model.
+void check_tokens_around(const Json& file, const TokenizerParts& parts);
 
 // A null or missing stage: null, or no steps but joining with spaces.
 NormalizerPtr read_normalizer(const Json& file, TokenizerParts& parts);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,7 @@ struct TokenizerParts {
   std::vector<DecodeStepMaker> decoder;
   bool clean_up_spaces = false;
   std::optional<std::int32_t> eos;
+  std::filesystem::path file;  // that lists the tokens
 
   // Where options of tokenizer_config.json have to be compared with the file's.
   std::optional<BertNormalizerOptions> bert_options;

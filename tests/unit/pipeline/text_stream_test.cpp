@@ -24,6 +24,8 @@ class PieceTokenizer : public Tokenizer {
   std::optional<std::int32_t> id_of(std::string_view) const override { return {}; }
   std::int32_t size() const override { return static_cast<std::int32_t>(pieces_.size()); }
   std::optional<std::int32_t> eos() const override { return {}; }
+  std::optional<std::string> token_of(std::int32_t id) const override { return token(id); }
+  const std::filesystem::path& file() const override { return file_; }
 
  private:
   class Stream : public TokenStream {
@@ -37,6 +39,7 @@ class PieceTokenizer : public Tokenizer {
   };
 
   std::vector<std::string> pieces_;
+  std::filesystem::path file_;
 };
 
 std::vector<std::string> streamed(const std::vector<std::string>& pieces,

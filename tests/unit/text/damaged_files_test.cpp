@@ -24,6 +24,8 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return text.replace(at, from.size(), to);
 }
 
+const std::string kPointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n";
+
 struct Row {
   std::string name;
   TokenizerKind kind;
@@ -168,7 +170,31 @@ std::vector<Row> other_rows() {
       gpt2_row("MergesNotUtf8", "merges.txt: expected UTF-8", "{\"a\": 0}", "\xFF\n"),
       gpt2_row("MergeOfOne", "merges.txt line 3", "{\"a\": 0}", "#\na a\na\n"),
       gpt2_row("MergeOfAStrangerByte", "got 'aa'", "{\"a\": 0}", "#\na a\n"),
-      gpt2_row("BosToNowhere", "expected a bos_token", "{\"a\": 0}", "#\n"),
+      gpt2_row("MergeNamesItsFile", "merges.txt: merge 0: expected tokens of the vocabulary",
+               "{\"a\": 0}", "#\na a\n"),
+      gpt2_row("BosToNowhere", "tokenizer_config.json: expected a bos_token", "{\"a\": 0}", "#\n"),
+      gpt2_row("VocabularyOfAPointer", "vocab.json: a Git LFS pointer", kPointer, "#\n"),
+      gpt2_row("MergesOfAPointer", "merges.txt: a Git LFS pointer", "{\"a\": 0}", kPointer),
+      file_row("JsonOfAPointer", t5, kBad, "tokenizer.json: a Git LFS pointer, expected JSON",
+               "tokenizer.json", kPointer),
+      file_row("JsonOfWeights", t5, kBad, "tokenizer.json: a safetensors file, expected JSON",
+               "tokenizer.json", "\x02\0\0\0\0\0\0\0{}"s),
+      file_row("ModelOfAPointer", t5, kBad, "spiece.model: a Git LFS pointer, expected a Sentence",
+               "spiece.model", kPointer),
+      file_row("ModelOfAWebPage", t5, kBad, "spiece.model: a web page", "spiece.model",
+               "<!DOCTYPE html><html>"),
+      file_row("ModelOfGguf", t5, kBad, "spiece.model: a GGUF file", "spiece.model",
+               "GGUF\x03\0\0\0"s),
+      file_row("VocabOfAPointer", bert, kBad, "vocab.txt: a Git LFS pointer, expected a list",
+               "vocab.txt", kPointer),
+      file_row("WordsWithoutClassifier", bert, kBad,
+               "tokenizer.json: post_processor.special_tokens.[CLS]: '[CLS]', which is put around "
+               "every text, is token 2 here, but token",
+               "tokenizer.json",
+               replaced(test::content_of(kFiles / "qformer-tokenizer.json"), "\"[CLS]\":2,", "")),
+      file_row("WordsWithoutUnknown", bert, kBad,
+               "tokenizer.json: model.vocab: expected the unk_token '[UNK]'", "tokenizer.json",
+               R"({"model": {"type": "WordPiece", "vocab": {"[CLS]": 0}}})"),
       file_row("VocabularyWithoutMerges", TokenizerKind::gpt2, ErrorCode::not_found, "merges.txt",
                "vocab.json", "{\"a\": 0}"),
       file_row("VocabWithoutCls", bert, kBad, "'[CLS]'", "vocab.txt", "[PAD]\n[UNK]\n[SEP]\n"),
