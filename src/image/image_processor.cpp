@@ -337,9 +337,9 @@ void ImageProcessor::append(const Sides& from, const Cut& cut, std::vector<float
                 "give pictures of that size; the settings are those of preprocessor_config.json, "
                 "which has to be the one that this checkpoint was trained with");
   }
-  const auto place = [this](int from, int to) {
-    return config_.as_torchvision_transforms ? centered_as_torchvision(from, to)
-                                             : centered(from, to, mode_);
+  const auto place = [this](int in, int out) {
+    return config_.as_torchvision_transforms ? centered_as_torchvision(in, out)
+                                             : centered(in, out, mode_);
   };
   const Placement rows = place(size.height, height);
   const Placement columns = place(size.width, width);
