@@ -14,11 +14,20 @@ from safetensors.torch import load_file
 STAGES = ("vision", "qformer", "projection", "logits")
 
 
+def picked_frames(directory):
+    """How many frames a video processor's settings pick out; None where it shows all."""
+    names = ("video_preprocessor_config.json", "preprocessor_config.json", "processor_config.json")
+    found = [path for path in (pathlib.Path(directory) / name for name in names) if path.exists()]
+    settings = json.loads(found[0].read_text()) if found else {}
+    settings = settings.get("video_processor", settings)
+    return settings.get("num_frames") if settings.get("do_sample_frames") else None
+
+
 def visual_rows(directory, request):
     """How many rows of the prompt the pictures of a request take; None where that depends on their size."""
     config = json.loads((pathlib.Path(directory) / "config.json").read_text())
     if "num_query_tokens" in config:
-        return config["num_query_tokens"] * len(pictures(request))
+        return config["num_query_tokens"] * (picked_frames(directory) or len(pictures(request)))
     if "image_grid_pinpoints" in config or config["model_type"] == "llava_next":
         return None
     vision = config["vision_config"]
