@@ -299,7 +299,7 @@ TEST(LavisLoad, WhatLavisDoesNotHaveIsRefused) {
                [&] { Pipeline::load(kCheckpoints / "t5_2024", options); });
   options = as_lavis();
   options.resize = ResizeMode::torchvision;
-  expect_error(ErrorCode::invalid_argument, "expected pillow13 or pillow12 with compat lavis",
+  expect_error(ErrorCode::invalid_argument, "expected auto, pillow13 or pillow12 with compat lavis",
                [&] { Pipeline::load(kCheckpoints / "t5_2024", options); });
   const TempDirectory directory;
   expect_error(ErrorCode::invalid_argument, "compat: convert writes weights as they are",

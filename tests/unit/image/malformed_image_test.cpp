@@ -83,8 +83,8 @@ const std::vector<Row>& rows() {
       {"one byte", [] { return "B"s; }, bad, "not a picture"},
       {"text", [] { return "Dear Sir or Madam"s; }, bad, "'Dear Sir'"},
       {"control bytes are escaped", [] { return "\x1B[2Jhello"s; }, bad, "\\x1b"},
-      {"zeros", [] { return std::string(4096, '\0'); }, bad, "not a picture"},
-      {"html", [] { return "<!DOCTYPE html><html></html>"s; }, bad, "not a picture"},
+      {"zeros", [] { return std::string(4096, '\0'); }, bad, "nothing but zeros"},
+      {"html", [] { return "<!DOCTYPE html><html></html>"s; }, bad, "a web page"},
 
       {"PAM", [] { return "P7\nWIDTH 1\n"s; }, other, "PAM"},
       {"PFM", [] { return "Pf\n1 1\n-1.0\n\0\0\0\0"s; }, other, "PFM"},
