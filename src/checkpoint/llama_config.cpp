@@ -46,6 +46,9 @@ TextConfig read_llama(const ConfigSection& text, Writer writer) {
   config.key_value_heads = text.heads("num_attention_heads", config.heads);
   config.attention_bias = text.flag("attention_bias", config.attention_bias);
   config.mlp_bias = text.flag("mlp_bias", config.mlp_bias);
+  // Not a setting of LLaMA, but the reference's cache forgets what lies before it all the same.
+  if (text.find("sliding_window"))
+    config.window = text.size("sliding_window", config.max_positions);
   return read_common(text, writer, config);
 }
 

@@ -193,6 +193,28 @@ GenerationConfig options_of(const TextGenerationDefaults& model, std::int64_t pr
   return config;
 }
 
+// The model's values for a draw count where one is made and the caller has none of his own; else
+// the reference does not look at them, and whatever they are does no harm.
+void forget_idle(GenerationConfig& model, const GenerationConfig& asked) {
+  constexpr double kAnyNumber = std::numeric_limits<double>::max();
+  const bool draws = asked.do_sample.value_or(model.do_sample.value_or(false));
+  const auto forget = [&](auto& value, bool replaced, const auto& check) {
+    Findings findings;
+    check(findings);
+    if (!findings.empty() && (replaced || !draws)) value.reset();
+  };
+  const auto forget_number = [&](const char* name, auto member, double high) {
+    forget(model.*member, (asked.*member).has_value(),
+           [&](Findings& findings) { check_positive(findings, name, model.*member, high); });
+  };
+  forget_number("temperature", &GenerationConfig::temperature, kAnyNumber);
+  forget_number("top_p", &GenerationConfig::top_p, 1);
+  forget_number("typical_p", &GenerationConfig::typical_p, 1);
+  forget(model.top_k, asked.top_k.has_value(), [&](Findings& findings) {
+    check_integer(findings, "top_k", model.top_k, 0, std::numeric_limits<int>::max());
+  });
+}
+
 // Empty values of `config` become those of `model`, else the default.
 void fill(GenerationConfig& config, const GenerationConfig& model) {
   const auto take = [](auto& value, const auto& from_model, const auto& fallback) {
@@ -267,6 +289,7 @@ GenerationConfig resolve_options(const GenerationConfig& asked, const TextGenera
     }
     if (!model.max_new_tokens) model_options.max_new_tokens.reset();
   }
+  forget_idle(model_options, asked);
   check_ranges(faults, model_options);
   faults.throw_if_any(ErrorCode::bad_model, model.source + ":");
 

@@ -62,6 +62,18 @@ TEST(Rank, SaysWhatTheReferenceSays) {
   }
 }
 
+// An empty answer would often be the likeliest.
+TEST(Rank, PassesOverEmptyLinesOfStandardInput) {
+  Start start = instructblip({"rank", "--json", "--model", kT5, "--image", image("coffee.jpg"),
+                              "--instruction", "What is it?", "--candidate", "-"});
+  start.input = "a cup\r\n\r\na spoon\n\n";
+  const Finished finished = run(start);
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_EQ(objects(finished.out)[0]["candidates"].size(), 2u);
+  start.input = "";
+  EXPECT_EQ(run(start).exit_code, 2);
+}
+
 TEST(Rank, PrintsATableAndReadsCandidatesFromStandardInput) {
   Start start = instructblip({"rank", "--model", kT5, "--image", image("coffee.jpg"), "--image",
                               image("rocket.jpg"), "--instruction", "What is it?", "--candidate",

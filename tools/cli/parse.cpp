@@ -79,6 +79,12 @@ const OptionRow& read_option(std::span<const std::string> arguments, std::size_t
 [[noreturn]] void refuse_stray(const CommandRow& command, const std::string& argument,
                                std::string_view option_before) {
   const bool is_picture = option_before == "image" || option_before == "images-from";
+  if (!option_before.empty() && option_row(option_before).takes == Takes::optional_value) {
+    const std::string option = "--" + std::string(option_before);
+    refuse(std::string(command.name) + ": unexpected argument " + quote(argument),
+           "a value of " + option + " stands behind an equals sign: " + option + "=" +
+               std::string(option_row(option_before).argument));
+  }
   refuse(std::string(command.name) + ": unexpected argument " + quote(argument),
          is_picture ? "several pictures have an --image each, or stand in a folder, which --image "
                       "takes too, or in a list for --images-from"

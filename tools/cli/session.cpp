@@ -1,5 +1,6 @@
 #include "cli/session.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "cli/failure.h"
@@ -102,7 +103,11 @@ void Session::report(const Failure& failure, const Subject& subject) {
   const std::string what = failure.what();
   const std::string& first = subject.pictures.front();
   const std::string name = first == "-" ? "standard input" : first;
-  const std::string message = what.find(name) == std::string::npos ? name + ": " + what : what;
+  // Of several pictures the message names the one that it is about.
+  const bool is_named = std::ranges::any_of(subject.pictures, [&](const std::string& picture) {
+    return what.starts_with(picture + ": ") || what.find(name) != std::string::npos;
+  });
+  const std::string message = is_named ? what : name + ": " + what;
   progress.print("error: " + harmless(flat(message)) + "\n");
   if (settings.json) output.write(to_json(failure, message, subject) + "\n");
 }

@@ -87,7 +87,12 @@ std::vector<std::string> texts_or_lines(const std::vector<std::string>& texts) {
       all.push_back(text);
       continue;
     }
-    for (std::string& line : split(text_from_input())) all.push_back(std::move(line));
+    const std::size_t before = all.size();
+    for (std::string& line : split(text_from_input())) {
+      // An empty one would be an answer like any other, and often the likeliest.
+      if (line.find_first_not_of(" \t") != std::string::npos) all.push_back(std::move(line));
+    }
+    if (all.size() == before) fail(std::string(kStandardInput), "expected a text a line, got none");
   }
   return all;
 }

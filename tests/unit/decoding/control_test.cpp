@@ -69,7 +69,7 @@ TEST_P(Control, BadWordsTheReferenceRefusesAreRefused) {
       std::string(error().what()).find("bad_words_ids[1]: expected ids of at most 49, got 50"),
       std::string::npos);
   request_.options.bad_words_ids = Runs{{7}};  // the end token, which is never banned
-  EXPECT_EQ(error().code(), ErrorCode::invalid_argument);
+  EXPECT_NO_THROW(run());
   request_.options.bad_words_ids = Runs{{7}, {3}};
   request_.options.suppress_tokens = {-1, static_cast<std::int32_t>(model_.vocabulary)};
   EXPECT_NO_THROW(run());

@@ -196,6 +196,7 @@ TEST(Options, AllProblemsAreReportedAtOnce) {
 
 TEST(Options, WhatTextConfigSaysIsCheckedToo) {
   TextGenerationDefaults model;
+  model.do_sample = true;
   model.temperature = 0;
   model.num_beams = 1'000'000'000'000;
   const Error error = error_of([&] { resolve_options({}, model, 1); });
@@ -204,6 +205,20 @@ TEST(Options, WhatTextConfigSaysIsCheckedToo) {
   EXPECT_NE(message.find("config.json: text_config"), std::string::npos) << message;
   EXPECT_NE(message.find("temperature"), std::string::npos) << message;
   EXPECT_NE(message.find("num_beams"), std::string::npos) << message;
+}
+
+TEST(Options, WhatTextConfigSaysOfADrawIsNotLookedAtWithoutOne) {
+  TextGenerationDefaults model;
+  model.temperature = 0;
+  model.top_p = 1.5;
+  model.typical_p = 0;
+  EXPECT_EQ(*resolve_options({}, model, 1).temperature, 1);
+  EXPECT_EQ(*resolve_options({}, model, 1).top_p, 1);
+  GenerationConfig asked;
+  asked.do_sample = true;
+  EXPECT_EQ(error_of([&] { resolve_options(asked, model, 1); }).code(), ErrorCode::bad_model);
+  asked.temperature = asked.top_p = asked.typical_p = 0.5;  // instead of the model's
+  EXPECT_EQ(*resolve_options(asked, model, 1).top_p, 0.5);
 }
 
 TEST(Options, OptionsWithoutEffectAreWarnedAbout) {
