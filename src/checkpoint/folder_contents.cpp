@@ -96,7 +96,9 @@ constexpr std::string_view kFromTensorFlow =
     "load them in transformers with from_tf=True, and save_pretrained()";
 constexpr std::string_view kFromFlax =
     "load them in transformers with from_flax=True, and save_pretrained()";
-constexpr std::string_view kFromPyTorch = "take the model's files for PyTorch";
+constexpr std::string_view kFromPyTorch =
+    "take the model's files for PyTorch: a directory with config.json, tokenizers and "
+    "*.safetensors";
 constexpr std::array<Foreign, 12> kForeign = {{
     {".h5", "weights of TensorFlow", kFromTensorFlow},
     {".ckpt.index", "weights of TensorFlow", kFromTensorFlow},

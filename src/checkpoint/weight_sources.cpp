@@ -112,7 +112,7 @@ void add_checkpoint(WeightLayers& layers, const WeightSources& sources, const Te
   }
   TensorStore store =
       open_unquantised(path, [&] { return TensorStore::open(path, sources.access); });
-  // Of LLaVA's own code, whose language model is not inside another module.
+  // LLaVA's own code keeps the language model at the top, inside no other module.
   const bool own = std::ranges::any_of(store.entries(), [](const TensorEntry& entry) {
     return entry.name.find("model.mm_projector.") != std::string::npos;
   });

@@ -63,7 +63,7 @@ std::string outer_prefix(const std::vector<std::string>& names,
   if (groups.empty()) return {};
   const std::string_view first = groups.begin()->first;  // in the order of text, the shortest
   const auto lies_behind = [&](std::string_view name) { return name.starts_with(first); };
-  // Of a model by its own names, others are no part; they are reported as such.
+  // The model is there by its own names: others are no part of it and are reported as such.
   if (!std::ranges::all_of(bare, lies_behind)) return {};
   for (const auto& [prefix, found] : groups) {
     if (prefix.starts_with(first)) continue;

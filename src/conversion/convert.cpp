@@ -216,7 +216,7 @@ ConvertReport convert_checkpoint(const fs::path& checkpoint_dir, const fs::path&
     Plan plan = checked_plan(checkpoint_dir, options);
     const std::optional<Target> target = target_of(options.precision);
     if (target) set_dtype(checkpoint_dir, *target, plan.edits);
-    // Of weights that others have taken the place of: those that are written are not quantised.
+    // Its weights have been replaced, else they had been refused: what is written is not quantised.
     if (Json::read(checkpoint_dir / "config.json").contains("quantization_config")) {
       plan.edits.push_back({{"quantization_config"}, ""});
     }

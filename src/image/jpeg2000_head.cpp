@@ -109,7 +109,8 @@ void read_codestream(const EncodedImage& image, std::span<const std::uint8_t> by
   }
 }
 
-// Of several colour spaces the first counts. A profile, or none at all, says nothing to Pillow.
+// The first colour space counts where there are several. A profile, or none at all, says nothing to
+// Pillow.
 void read_color(const EncodedImage& image, std::span<const std::uint8_t> content,
                 Jpeg2000Head& head) {
   const ByteReader reader(content, ByteOrder::big);

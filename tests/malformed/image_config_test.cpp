@@ -120,7 +120,7 @@ const MalformedRow kTileRows[] = {
      file(R"({"image_grid_pinpoints":[[28,56],[56,28]]})")},
 };
 
-// Of a video model.
+// Settings of a video model.
 const MalformedRow kVideoRows[] = {
     {"OtherProcessor", ErrorCode::unsupported,
      "video_processor_type: video processor 'LlavaNextVideoVideoProcessor', expected "

@@ -92,7 +92,8 @@ void Session::warn(const std::string& message) {
   progress.print(std::string(prefix(LogLevel::warning)) + message + "\n");
 }
 
-// Of a picture, or of an instruction about it: texts and options alone have been checked before.
+// The failure is about a picture, or an instruction about it: texts and options alone have been
+// checked before.
 bool Session::passes_over(const Failure& failure) const {
   return settings.keep_going &&
          (failure.code() == ExitCode::image || failure.code() == ExitCode::usage);
@@ -103,7 +104,7 @@ void Session::report(const Failure& failure, const Subject& subject) {
   const std::string what = failure.what();
   const std::string& first = subject.pictures.front();
   const std::string name = first == "-" ? "standard input" : first;
-  // Of several pictures the message names the one that it is about.
+  // The message about one of several pictures names it already.
   const bool is_named = std::ranges::any_of(subject.pictures, [&](const std::string& picture) {
     return what.starts_with(picture + ": ") || what.find(name) != std::string::npos;
   });

@@ -19,7 +19,7 @@ constexpr std::string_view kCountsTheAnswer =
 constexpr std::string_view kDirectory = "it takes a directory with config.json and *.safetensors";
 constexpr std::string_view kOffByDefault = "nothing is drawn without it";
 
-// Of llama.cpp, transformers, LAVIS, LLaVA, vLLM and the like. Earlier rows go first.
+// Options of llama.cpp, transformers, LAVIS, LLaVA, vLLM and the like. Earlier rows go first.
 constexpr auto kSpellings = std::to_array<Spelling>({
     {"m", "model", kDirectory},
     {"model-path", "model", kDirectory},
