@@ -47,10 +47,12 @@ VisionEncoder::PixelSize pixel_size(const fs::path& directory, const ImageProces
 template <typename Build>
 std::vector<TensorEntry> needed(const Store& store, const LoadOptions& options,
                                 const TensorNames& names, const Build& build) {
+  nn::Runtime runtime;
   nn::WeightLoader loader(
-      store, {.values = nn::Values::leave,
-              .unread = options.ignore_unexpected ? nn::Unread::leave : nn::Unread::refuse});
-  nn::ComputeThread(1).run([&] { build(loader.root()); });
+      runtime, store,
+      {.values = nn::Values::leave,
+       .unread = options.ignore_unexpected ? nn::Unread::leave : nn::Unread::refuse});
+  runtime.run([&] { build(loader.root()); });
   loader.finish();
   std::vector<TensorEntry> tensors;
   for (const TensorEntry* entry : loader.needed()) {
@@ -223,7 +225,7 @@ ConvertReport convert_checkpoint(const fs::path& checkpoint_dir, const fs::path&
     copy_companions(checkpoint_dir, directory.path(), plan.edits);
     ConvertReport report;
     std::int64_t done = 0;
-    nn::ComputeThread(options.threads > 0 ? options.threads : usable_cores()).run([&] {
+    nn::Runtime(options.threads > 0 ? options.threads : usable_cores()).run([&] {
       report.files = write_shards(directory.path(), to_write(plan, target, options, report, done),
                                   how.max_shard_bytes);
     });

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "instructblip/error.h"
-#include "nn/compute_thread.h"
+#include "nn/runtime.h"
 
 namespace instructblip {
 

@@ -16,23 +16,23 @@ constexpr int kMostThreads = 1024;
 // longer where other programs keep the cores busy.
 constexpr std::int64_t kOneThreadBytes = 64 << 20;
 
-std::string name_of(nn::HeldAs held) {
-  return held == nn::HeldAs::f16 ? "f16" : held == nn::HeldAs::bf16 ? "bf16" : "f32";
+std::string name_of(nn::Format format) {
+  return format == nn::Format::f16 ? "f16" : format == nn::Format::bf16 ? "bf16" : "f32";
 }
 
 // The CPU has no fast path for half precision yet: `automatic` widens, and the answers are those of
 // float32 whatever is stored.
-nn::HeldAs held_as(Precision precision) {
+nn::Format format_of(Precision precision) {
   switch (precision) {
     case Precision::f16:
-      return nn::HeldAs::f16;
+      return nn::Format::f16;
     case Precision::bf16:
-      return nn::HeldAs::bf16;
+      return nn::Format::bf16;
     case Precision::automatic:
     case Precision::f32:
       break;
   }
-  return nn::HeldAs::f32;
+  return nn::Format::f32;
 }
 
 int threads_for(const LoadOptions& options, const TensorStore& store) {
@@ -91,7 +91,7 @@ std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& dir
 }
 
 nn::ReadAs read_as(const LoadOptions& options, RoundedTo rounded_to) {
-  return {.held_as = held_as(options.precision),
+  return {.format = format_of(options.precision),
           .values = options.weights ? nn::Values::read : nn::Values::leave,
           .unread = options.ignore_unexpected ? nn::Unread::leave : nn::Unread::refuse,
           .rounded_to = rounded_to,
@@ -109,7 +109,7 @@ ImageConfig image_config_of(const std::filesystem::path& directory, const LoadOp
 
 void describe_weights(const LoadOptions& options, const TensorStore& store, ModelInfo& info) {
   info.device = "cpu";
-  info.precision = name_of(held_as(options.precision));
+  info.precision = name_of(format_of(options.precision));
   info.compat = options.compat;
   info.threads = threads_for(options, store);
   info.deterministic = options.deterministic;

@@ -11,7 +11,7 @@
 #include "checkpoint/tensor_store.h"
 #include "image/image_processor.h"
 #include "instructblip/pipeline.h"
-#include "nn/compute_thread.h"
+#include "nn/runtime.h"
 #include "nn/weights.h"
 
 namespace instructblip {
@@ -42,13 +42,13 @@ void describe_vision(const VitConfig& config, ModelInfo& info);
 void describe_vision(const ClipVisionConfig& config, ModelInfo& info);
 void describe_qformer(const QFormerConfig& config, ModelInfo& info);
 
-// What `make` builds of the weights at their root, on `compute`. Every tensor is accounted for, and
-// counted in `info`. With LoadOptions::weights unset they are left without data.
+// What `make` builds of the weights at their root, to run on `runtime`. Every tensor is accounted
+// for, and counted in `info`. With LoadOptions::weights unset they are left without data.
 template <typename Make>
-auto build_stages(std::shared_ptr<const TensorStore> store, nn::ReadAs as,
-                  nn::ComputeThread& compute, ModelInfo& info, const Make& make) {
-  nn::WeightLoader loader(std::move(store), std::move(as));
-  auto stages = compute.run([&] { return make(loader.root()); });
+auto build_stages(std::shared_ptr<const TensorStore> store, nn::ReadAs as, nn::Runtime& runtime,
+                  ModelInfo& info, const Make& make) {
+  nn::WeightLoader loader(runtime, std::move(store), std::move(as));
+  auto stages = runtime.run([&] { return make(loader.root()); });
   loader.finish();
   info.parameters = loader.parameters();
   info.weight_bytes = loader.bytes();

@@ -2,93 +2,73 @@
 
 #include <ATen/ops/cat.h>
 
-#include <utility>
+#include <algorithm>
 
 namespace instructblip {
 
-PackedPrompts::PackedPrompts(std::span<LanguageState* const> states) {
-  std::vector<at::Tensor> rows;
-  std::int64_t first = 0;
-  for (LanguageState* state : states) {
-    parts_.push_back({{first, state->prompt.size(1)}, state});
-    first += state->prompt.size(1);
-    rows.push_back(state->prompt);
+void PackedRows::add(LanguageState& state, std::int64_t count, std::int64_t position) {
+  const std::int64_t first = parts_.empty() ? 0 : parts_.back().first + parts_.back().count;
+  const bool follow = kind_ == nn::Rows::Kind::sequence;
+  const std::int64_t length = position + (follow ? count : 1);
+  parts_.push_back({first, count});
+  caches_.push_back(&state.cache);
+  memories_.push_back(&state.memory);
+  lengths_.push_back(length);
+  for (std::int64_t i = 0; i < count; ++i) {
+    places_.positions.push_back(position + (follow ? i : 0));
+    places_.lengths.push_back(length);
   }
-  rows_ = rows.size() == 1 ? rows.front() : at::cat(rows, 1);
+}
+
+PackedPrompts::PackedPrompts(std::span<LanguageState* const> states)
+    : PackedRows(nn::Rows::Kind::sequence), states_(states) {
+  std::vector<at::Tensor> prompts;
+  for (LanguageState* state : states) {
+    add(*state, state->prompt.size(1), 0);
+    prompts.push_back(state->prompt[0]);
+  }
+  embedded_ = prompts.size() == 1 ? prompts.front() : at::cat(prompts);
 }
 
 PackedPrompts::~PackedPrompts() {
   if (kept_) return;
-  for (const PromptPart& part : parts_) {
-    part.state->cache.clear();
-    part.state->memories.clear();
+  for (LanguageState* state : states_) {
+    state->cache.clear();
+    state->memory.clear();
   }
 }
 
 void PackedPrompts::keep() {
-  for (const PromptPart& part : parts_) part.state->prompt = at::Tensor();
+  for (LanguageState* state : states_) state->prompt = at::Tensor();
   kept_ = true;
 }
 
-std::vector<std::int64_t> PackedPrompts::positions() const {
-  std::vector<std::int64_t> positions;
-  for (const PromptPart& part : parts_) {
-    for (std::int64_t i = 0; i < part.count; ++i) positions.push_back(i);
-  }
-  return positions;
-}
-
-std::vector<std::int64_t> PackedPrompts::lengths() const {
-  std::vector<std::int64_t> lengths;
-  for (const PromptPart& part : parts_) {
-    lengths.insert(lengths.end(), static_cast<std::size_t>(part.count), part.count);
-  }
-  return lengths;
-}
-
 at::Tensor PackedPrompts::last_rows(const at::Tensor& x) const {
-  return nn::by_part(parts(), 0, [&](const PromptPart& part, std::size_t) {
-    return x[0].narrow(0, part.first + part.count - 1, 1);
+  return nn::by_part(parts(), 0, [&](const nn::Part& part, std::size_t) {
+    return x.narrow(0, part.first + part.count - 1, 1);
   });
 }
 
-PackedStep::PackedStep(std::span<const LanguageStep> steps) {
-  parts_.reserve(steps.size());
+PackedStep::PackedStep(std::span<const LanguageStep> steps)
+    : PackedRows(nn::Rows::Kind::hypotheses) {
   for (const LanguageStep& step : steps) {
     tokens_.insert(tokens_.end(), step.tokens.begin(), step.tokens.end());
   }
-  std::int64_t first = 0;
+  for (const LanguageStep& step : steps) {
+    add(*step.state, std::ssize(step.tokens), step.state->cache.length());
+  }
+  std::size_t begun = 0;
   try {
-    for (const LanguageStep& step : steps) {
-      step.state->cache.begin_step(step.sources);
-      const auto rows = static_cast<std::int64_t>(step.tokens.size());
-      parts_.push_back({{first, rows}, step.state});
-      first += rows;
-    }
+    for (; begun < steps.size(); ++begun) caches_[begun]->begin_step(steps[begun].sources);
   } catch (...) {  // there is no destructor yet
-    for (const PromptPart& part : parts_) part.state->cache.undo_step();
+    while (begun > 0) caches_[--begun]->undo_step();
     throw;
   }
 }
 
 PackedStep::~PackedStep() {
   if (kept_) return;
-  for (const PromptPart& part : parts_) part.state->cache.undo_step();
-}
-
-std::vector<std::int64_t> PackedStep::positions() const {
-  std::vector<std::int64_t> positions;
-  for (const PromptPart& part : parts_) {
-    positions.insert(positions.end(), static_cast<std::size_t>(part.count),
-                     part.state->cache.length() - 1);
-  }
-  return positions;
-}
-
-std::vector<std::int64_t> PackedStep::lengths() const {
-  std::vector<std::int64_t> lengths = positions();
-  for (std::int64_t& length : lengths) ++length;
-  return lengths;
+  for (nn::KvCache* cache : caches_) cache->undo_step();
 }
 
 }  // namespace instructblip

@@ -1,5 +1,5 @@
-// Prompts, or the hypotheses of several, packed (nn/packing.h): no row is padded and none sees
-// another request's.
+// Prompts, or the hypotheses of several, packed (nn/rows.h): no row is padded and none sees another
+// request's.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -9,41 +9,63 @@
 #include <vector>
 
 #include "language/language_state.h"
-#include "nn/packing.h"
+#include "nn/rotary.h"
+#include "nn/rows.h"
 
 namespace instructblip {
 
-// The rows of one prompt.
-struct PromptPart : nn::Part {
-  LanguageState* state;
+// Where packed rows stand, and what their states remember.
+class PackedRows {
+ public:
+  // The rows as attention takes them: with the decoder's caches, with the encoder's memories, or
+  // with nothing but themselves.
+  nn::Rows rows() const { return {parts_, kind_, caches_}; }
+  nn::Rows memory_rows() const { return {parts_, kind_, memories_}; }
+  nn::Rows alone() const { return {parts_, kind_}; }
+
+  std::span<const nn::Part> parts() const { return parts_; }
+  // Of each row its position, what came before it counted, and how long its text is by now.
+  const nn::RowPlaces& places() const { return places_; }
+  // How long the text of each part is by now.
+  std::span<const std::int64_t> lengths() const { return lengths_; }
+
+ protected:
+  explicit PackedRows(nn::Rows::Kind kind) : kind_(kind) {}
+  // `count` rows more, the first of them at `position`.
+  void add(LanguageState& state, std::int64_t count, std::int64_t position);
+
+  std::vector<nn::KvCache*> caches_, memories_;
+
+ private:
+  nn::Rows::Kind kind_;
+  std::vector<nn::Part> parts_;
+  nn::RowPlaces places_;
+  std::vector<std::int64_t> lengths_;
 };
 
 // Prompts on their way through a model. If they do not arrive, their states are again what they
 // were before.
-class PackedPrompts {
+class PackedPrompts : public PackedRows {
  public:
   explicit PackedPrompts(std::span<LanguageState* const> states);
   ~PackedPrompts();
   PackedPrompts(const PackedPrompts&) = delete;
   PackedPrompts& operator=(const PackedPrompts&) = delete;
 
-  const at::Tensor& rows() const { return rows_; }  // [1, all P, L]
-  std::span<const PromptPart> parts() const { return parts_; }
-  std::vector<std::int64_t> positions() const;  // of each row in its prompt
-  std::vector<std::int64_t> lengths() const;    // how long each row's prompt is
-  // The last row of each prompt: x [1, all P, D] -> [S, D].
+  const at::Tensor& embedded() const { return embedded_; }  // [all P, L]
+  // The last row of each prompt: x [all P, D] -> [S, D].
   at::Tensor last_rows(const at::Tensor& x) const;
   // All have been read: their rows are not needed any more.
   void keep();
 
  private:
-  std::vector<PromptPart> parts_;
-  at::Tensor rows_;
+  std::span<LanguageState* const> states_;
+  at::Tensor embedded_;
   bool kept_ = false;
 };
 
 // One position more for each of several states; taken back unless it is kept.
-class PackedStep {
+class PackedStep : public PackedRows {
  public:
   explicit PackedStep(std::span<const LanguageStep> steps);
   ~PackedStep();
@@ -51,13 +73,9 @@ class PackedStep {
   PackedStep& operator=(const PackedStep&) = delete;
 
   std::span<const std::int32_t> tokens() const { return tokens_; }  // [R of all]
-  std::span<const PromptPart> parts() const { return parts_; }
-  std::vector<std::int64_t> positions() const;  // of each row, what came before it counted
-  std::vector<std::int64_t> lengths() const;    // how long each row's sequence is by now
   void keep() { kept_ = true; }
 
  private:
-  std::vector<PromptPart> parts_;
   std::vector<std::int32_t> tokens_;
   bool kept_ = false;
 };

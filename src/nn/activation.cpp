@@ -12,7 +12,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "nn/fixed_order.h"
+#include "nn/product.h"
 
 namespace instructblip::nn {
 
@@ -40,8 +40,8 @@ at::Tensor apply(Activation activation, const at::Tensor& x) {
 
 }  // namespace
 
-at::Tensor activate(Activation activation, const at::Tensor& x) {
-  return by_row(x, [&](const at::Tensor& rows) { return apply(activation, rows); });
+at::Tensor activate(const Runtime& runtime, Activation activation, const at::Tensor& x) {
+  return elementwise(runtime, x, [&](const at::Tensor& rows) { return apply(activation, rows); });
 }
 
 }  // namespace instructblip::nn

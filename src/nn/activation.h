@@ -3,7 +3,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "checkpoint/model_config.h"
+#include "checkpoint/language_config.h"
+#include "nn/runtime.h"
 
 namespace instructblip::nn {
 
@@ -12,6 +13,6 @@ namespace instructblip::nn {
 // linear      x
 // quick_gelu  x sigmoid(1.702 x)
 // silu        x sigmoid(x)
-at::Tensor activate(Activation activation, const at::Tensor& x);
+at::Tensor activate(const Runtime& runtime, Activation activation, const at::Tensor& x);
 
 }  // namespace instructblip::nn

@@ -3,12 +3,14 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "nn/kv_cache.h"
+#include <cstdint>
+
+#include "nn/heads.h"
+#include "nn/rows.h"
+#include "nn/runtime.h"
 
 namespace instructblip::nn {
 
-// B batch | H heads | G query heads per key head | q, k positions | d width of a head
-//
 // softmax(q k^T / divisor + bias) v, in the order of operations that the reference uses in the
 // stage, so that float32 results agree to the last bits:
 enum class AttentionOrder {
@@ -17,22 +19,23 @@ enum class AttentionOrder {
 };
 
 struct AttentionOptions {
+  const Runtime* runtime;
   AttentionOrder order = AttentionOrder::fused;
-  double divisor = 1.0;  // of the scores: sqrt(d), or 1 in T5
-  bool causal = false;
-  at::Tensor bias = {};  // [1, H, q, k], added to the scores; composed order only
+  double divisor = 1.0;  // what scores are divided by: sqrt(d), or 1 in T5
+  bool causal = false;   // a row of a sequence does not see later ones
 };
 
-// queries [B, H, q, d], keys and values [B, H / G, k, d] -> [B, q, H * d].
-at::Tensor attention(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
-                     const AttentionOptions& options);
+// B sequences of one length: queries [B, n, H, d], keys and values [B, m, G, d] -> [B, n, H * d].
+at::Tensor attend(const Heads& heads, const AttentionOptions& options);
 
-// One new position for each of R hypotheses: queries [R, H, 1, d] -> [R, 1, H * d]. `options.bias`
-// is [1, H, 1, P + T]; causality needs no mask, since a cache holds nothing later.
-at::Tensor cached_attention(const at::Tensor& queries, const KvView& cache,
-                            const AttentionOptions& options);
+// Packed sequences, each to itself and to what its cache holds: queries [N, H, d], keys and values
+// [N, G, d], N rows of all -> [N, H * d]. Keys and values are added to layer `layer` of the caches,
+// whose step has been begun. Without keys and values the rows look at what the caches hold.
+at::Tensor attend(const Heads& heads, const Rows& rows, std::int64_t layer,
+                  const AttentionOptions& options);
 
-// [B, T, H * d] -> [B, H, T, d], a view.
-at::Tensor split_heads(const at::Tensor& x, std::int64_t heads);
+// Puts keys and values [N, G, d] of packed sequences into layer `layer` of the caches, which hold
+// nothing there yet.
+void remember(const Heads& heads, const Rows& rows, std::int64_t layer);
 
 }  // namespace instructblip::nn

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "nn/matrix.h"
 #include "nn/weights.h"
 
 namespace instructblip::nn {
@@ -15,15 +16,21 @@ class Embedding {
   // Reads `weight` [rows, width].
   Embedding(const Weights& weights, std::int64_t rows, std::int64_t width);
 
-  // [T, width] float32. Every id must be in [0, rows).
+  // [T, width] float32. Throws Error(bad_model) where an id is not in [0, rows).
   at::Tensor operator()(std::span<const std::int32_t> ids) const;
+  // The rows first .. first + count - 1, [count, width] float32.
+  at::Tensor slice(std::int64_t first, std::int64_t count) const {
+    return table_.some_rows(first, count).values();
+  }
 
-  std::int64_t rows() const { return table_.size(0); }
-  std::int64_t width() const { return table_.size(1); }
-  const at::Tensor& table() const { return table_; }
+  std::int64_t rows() const { return table_.rows(); }
+  std::int64_t width() const { return table_.columns(); }
+  // What a head that is tied to the embedding multiplies with.
+  const Matrix& matrix() const { return table_; }
 
  private:
-  at::Tensor table_;  // [rows, width]
+  const Runtime* runtime_;
+  Matrix table_;  // [rows, width]
 };
 
 }  // namespace instructblip::nn

@@ -10,8 +10,6 @@
 namespace instructblip::nn {
 namespace {
 
-thread_local bool on_this_thread = false;
-
 // Rows of b that a thread takes at a time: with theirs of a they fit its second level cache.
 constexpr std::int64_t kRowsOfB = 16;
 
@@ -110,9 +108,6 @@ Product choose_product() {
 }
 
 }  // namespace
-
-void set_fixed_order(bool on) { on_this_thread = on; }
-bool fixed_order() { return on_this_thread; }
 
 at::Tensor fixed_order_product(const at::Tensor& a, const at::Tensor& b) {
   static const Product run = choose_product();

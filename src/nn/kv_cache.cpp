@@ -82,13 +82,18 @@ KvView KvCache::append(std::int64_t layer, const at::Tensor& keys, const at::Ten
   } else {
     append_tail(l, keys, values);
   }
+  return view(layer);
+}
+
+KvView KvCache::view(std::int64_t layer) const {
+  const Layer& l = layers_[static_cast<std::size_t>(layer)];
   KvView view;
   if (l.shared_keys.defined()) {
     view.shared_keys = l.shared_keys.narrow(2, 0, now_.shared_length);
     view.shared_values = l.shared_values.narrow(2, 0, now_.shared_length);
   }
   if (!now_.pages.empty()) {
-    const std::int64_t rows = keys.size(0);
+    const auto rows = static_cast<std::int64_t>(now_.pages.front().size());
     const auto gathered = [&](const at::Tensor& tail) {
       return at::index_select(tail, 0, gather_)
           .view({rows, tail_length(), tail.size(1), tail.size(2)})

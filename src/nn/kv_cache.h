@@ -44,6 +44,9 @@ class KvCache {
   // position itself included.
   KvView append(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values);
 
+  // What the layer holds, where nothing is appended to it.
+  KvView view(std::int64_t layer) const;
+
   // Positions that every row can see, the one begun included.
   std::int64_t length() const { return now_.shared_length + tail_length(); }
 

@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
@@ -10,7 +11,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "nn/fixed_order.h"
+#include "nn/product.h"
 
 namespace instructblip::nn {
 namespace {
@@ -49,24 +50,71 @@ at::Tensor linear_half(const at::Tensor& x, const at::Tensor& weight, const at::
 }  // namespace
 
 Linear::Linear(const Weights& weights, std::int64_t in, std::int64_t out, Bias bias)
-    : weight_(weights.matrix("weight", {out, in})) {
+    : runtime_(&weights.runtime()), weight_(weights.matrix("weight", {out, in})) {
   if (bias == Bias::present) bias_ = weights.vector("bias", {out});
 }
 
-Linear::Linear(at::Tensor weight, at::Tensor bias)
-    : weight_(std::move(weight)), bias_(std::move(bias)) {}
+Linear::Linear(const Runtime& runtime, Matrix weight, at::Tensor bias)
+    : runtime_(&runtime), weight_(std::move(weight)), bias_(std::move(bias)) {}
 
-Linear Linear::first_rows(std::int64_t rows) const {
-  return Linear(weight_.narrow(0, 0, rows), bias_.defined() ? bias_.narrow(0, 0, rows) : bias_);
+Linear Linear::rows(std::int64_t first, std::int64_t count) const {
+  return Linear(*runtime_, weight_.some_rows(first, count),
+                bias_.defined() ? bias_.narrow(0, first, count) : bias_);
+}
+
+at::Tensor Linear::times(const at::Tensor& x, const at::Tensor& weight,
+                         const at::Tensor& bias) const {
+  if (runtime_->deterministic()) {
+    const at::Tensor y = product(*runtime_, x, weight);
+    return bias.defined() ? y + bias : y;
+  }
+  if (weight.scalar_type() != at::kFloat) return linear_half(x, weight, bias);
+  return at::linear(x, weight, bias);
+}
+
+std::vector<at::Tensor> Linear::by_block(const at::Tensor& x) const {
+  std::vector<at::Tensor> results;
+  std::int64_t first = 0;
+  for (const at::Tensor& block : weight_.blocks()) {
+    const std::int64_t rows = block.size(0);
+    results.push_back(times(x, block, bias_.defined() ? bias_.narrow(0, first, rows) : bias_));
+    first += rows;
+  }
+  return results;
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
-  if (fixed_order()) {
-    const at::Tensor y = fixed_order_product(x, weight_);
-    return bias_.defined() ? y + bias_ : y;
+  const std::vector<at::Tensor> results = by_block(x);
+  return results.size() == 1 ? results.front() : at::cat(results, -1);
+}
+
+std::vector<at::Tensor> Linear::split(const at::Tensor& x,
+                                      std::span<const std::int64_t> rows) const {
+  std::vector<at::Tensor> results = by_block(x);
+  if (std::ranges::equal(results, rows, {}, [](const at::Tensor& y) { return y.size(-1); })) {
+    return results;
   }
-  if (weight_.scalar_type() != at::kFloat) return linear_half(x, weight_, bias_);
-  return at::linear(x, weight_, bias_);
+  const at::Tensor all = results.size() == 1 ? results.front() : at::cat(results, -1);
+  return all.split_with_sizes(at::IntArrayRef(rows.data(), rows.size()), -1);
+}
+
+at::Tensor Linear::operator()(const at::Tensor& x, const at::Tensor& plus) const {
+  return plus + (*this)(x);
+}
+
+Linear stacked(const Weights& weights, const std::vector<StackedRows>& layers, std::int64_t in,
+               Linear::Bias bias) {
+  std::vector<std::string_view> names;
+  std::vector<std::int64_t> rows;
+  std::vector<at::Tensor> biases;
+  for (const StackedRows& layer : layers) {
+    names.push_back(layer.name);
+    rows.push_back(layer.rows);
+    if (bias == Linear::Bias::none) continue;
+    biases.push_back((weights / layer.name).vector("bias", {layer.rows}));
+  }
+  return Linear(weights.runtime(), weights.stacked(names, rows, in),
+                biases.empty() ? at::Tensor() : at::cat(biases));
 }
 
 }  // namespace instructblip::nn

@@ -3,6 +3,12 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "nn/matrix.h"
 #include "nn/weights.h"
 
 namespace instructblip::nn {
@@ -13,19 +19,43 @@ class Linear {
 
   // Reads `weight` [out, in] and, with Bias::present, `bias` [out].
   Linear(const Weights& weights, std::int64_t in, std::int64_t out, Bias bias = Bias::present);
-  // Of tensors that were put together elsewhere; `bias` may be undefined.
-  Linear(at::Tensor weight, at::Tensor bias);
+  // From a weight that was read elsewhere; `bias` may be undefined.
+  Linear(const Runtime& runtime, Matrix weight, at::Tensor bias = {});
 
-  // The same with the first rows of the weight alone: [..., in] -> [..., rows].
-  Linear first_rows(std::int64_t rows) const;
-  std::int64_t rows() const { return weight_.size(0); }
+  // The same with some rows of the weight alone: [..., in] -> [..., count].
+  Linear rows(std::int64_t first, std::int64_t count) const;
+  std::int64_t rows() const { return weight_.rows(); }
 
   // [..., in] float32 -> [..., out] float32, whatever the weight is held as.
   at::Tensor operator()(const at::Tensor& x) const;
+  // The results of consecutive rows of the weight, [..., rows[i]] each: what several matrices that
+  // were stacked give.
+  std::vector<at::Tensor> split(const at::Tensor& x, std::span<const std::int64_t> rows) const;
+  // The result with a residual [..., out] added.
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& plus) const;
 
  private:
-  at::Tensor weight_;  // [out, in]
-  at::Tensor bias_;    // [out] or undefined
+  // The result of each block of the weight.
+  std::vector<at::Tensor> by_block(const at::Tensor& x) const;
+  at::Tensor times(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const;
+
+  const Runtime* runtime_;
+  Matrix weight_;    // [out, in]
+  at::Tensor bias_;  // [out] or undefined
 };
+
+// Rows of a weight that is stacked, and the layer that has them.
+struct StackedRows {
+  std::string_view name;
+  std::int64_t rows;
+};
+
+// Layers that take the same input [..., in], as one: [..., in] -> [..., all rows].
+Linear stacked(const Weights& weights, const std::vector<StackedRows>& layers, std::int64_t in,
+               Linear::Bias bias);
+
+inline Linear::Bias bias_if(bool present) {
+  return present ? Linear::Bias::present : Linear::Bias::none;
+}
 
 }  // namespace instructblip::nn

@@ -3,6 +3,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
+#include <utility>
+
 #include "nn/weights.h"
 
 namespace instructblip::nn {
@@ -18,6 +21,17 @@ class LayerNorm {
  private:
   at::Tensor weight_, bias_;  // [width] or undefined
   double eps_;
+};
+
+// A norm that a layer may have at this place or not: without one x -> x.
+class OptionalNorm {
+ public:
+  OptionalNorm() = default;
+  explicit OptionalNorm(LayerNorm norm) : norm_(std::move(norm)) {}
+  at::Tensor operator()(const at::Tensor& x) const { return norm_ ? (*norm_)(x) : x; }
+
+ private:
+  std::optional<LayerNorm> norm_;
 };
 
 // x / sqrt(mean(x^2) + eps) * weight: no mean is taken off, no bias added.

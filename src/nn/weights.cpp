@@ -17,13 +17,13 @@
 namespace instructblip::nn {
 namespace {
 
-at::ScalarType scalar_type(HeldAs held_as) {
-  switch (held_as) {
-    case HeldAs::f16:
+at::ScalarType scalar_type(Format format) {
+  switch (format) {
+    case Format::f16:
       return at::kHalf;
-    case HeldAs::bf16:
+    case Format::bf16:
       return at::kBFloat16;
-    case HeldAs::f32:
+    case Format::f32:
       break;
   }
   return at::kFloat;
@@ -37,6 +37,7 @@ bool is_known_buffer(std::string_view name) {
 }  // namespace
 
 struct WeightLoader::Impl {
+  const Runtime* runtime;
   std::shared_ptr<const TensorStore> store;
   ReadAs as;
   std::set<std::string, std::less<>> known;
@@ -54,15 +55,29 @@ struct WeightLoader::Impl {
 };
 
 Weights Weights::operator/(std::string_view name) const {
-  return Weights(*loader_, path_ + std::string(name) + ".");
+  return Weights(*loader_, path_ + std::string(name) + ".", format_);
 }
 
-at::Tensor Weights::matrix(std::string_view name, const Shape& expected) const {
-  return loader_->get(path_ + std::string(name), expected, loader_->impl_->as.held_as);
+Weights Weights::held_as(Format format) const { return Weights(*loader_, path_, format); }
+
+const Runtime& Weights::runtime() const { return *loader_->impl_->runtime; }
+
+Matrix Weights::matrix(std::string_view name, const Shape& expected) const {
+  return Matrix(loader_->get(path_ + std::string(name), expected, format_));
+}
+
+Matrix Weights::stacked(std::span<const std::string_view> names, std::span<const std::int64_t> rows,
+                        std::int64_t columns) const {
+  std::vector<at::Tensor> blocks;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string path = path_ + std::string(names[i]) + ".weight";
+    blocks.push_back(loader_->get(path, {rows[i], columns}, format_));
+  }
+  return Matrix(std::move(blocks));
 }
 
 at::Tensor Weights::vector(std::string_view name, const Shape& expected) const {
-  return loader_->get(path_ + std::string(name), expected, HeldAs::f32);
+  return loader_->get(path_ + std::string(name), expected, Format::f32);
 }
 
 bool Weights::has(std::string_view name) const {
@@ -78,13 +93,17 @@ void Weights::pass_over(std::string_view name) const {
   loader_->impl_->needed.insert(path_ + std::string(name));
 }
 
-WeightLoader::WeightLoader(std::shared_ptr<const TensorStore> store, ReadAs as)
+WeightLoader::WeightLoader(const Runtime& runtime, std::shared_ptr<const TensorStore> store,
+                           ReadAs as)
     : impl_(std::make_unique<Impl>()) {
+  impl_->runtime = &runtime;
   impl_->store = std::move(store);
   impl_->as = std::move(as);
 }
 
 WeightLoader::~WeightLoader() = default;
+
+Weights WeightLoader::root() { return Weights(*this, "", impl_->as.format); }
 
 std::int64_t WeightLoader::parameters() const { return impl_->parameters; }
 std::int64_t WeightLoader::bytes() const { return impl_->bytes; }
@@ -128,9 +147,9 @@ at::Tensor WeightLoader::read(const TensorEntry& entry, at::ScalarType wanted) c
   return fits ? lent(entry, impl.store) : values_of(entry, impl.store, wanted);
 }
 
-at::Tensor WeightLoader::get(const std::string& path, const Shape& expected, HeldAs held_as) {
+at::Tensor WeightLoader::get(const std::string& path, const Shape& expected, Format format) {
   Impl& impl = *impl_;
-  const at::ScalarType wanted = scalar_type(held_as);
+  const at::ScalarType wanted = scalar_type(format);
   const TensorEntry* entry = accounted(path, expected);
   if (entry == nullptr || impl.as.values == Values::leave) {
     const at::Tensor empty =

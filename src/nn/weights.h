@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,11 +14,10 @@
 #include "checkpoint/model_config.h"
 #include "checkpoint/tensor_store.h"
 #include "core/shape.h"
+#include "nn/matrix.h"
+#include "nn/runtime.h"
 
 namespace instructblip::nn {
-
-// How matrices are held in memory; vectors and small tables are always float32.
-enum class HeldAs { f32, f16, bf16 };
 
 // Whether tensors get their values, or are looked at and left where they lie: made without data,
 // all that is checked stays checked.
@@ -30,7 +30,7 @@ using LoadProgress = std::function<void(std::int64_t done, std::int64_t total)>;
 
 // How a checkpoint is read.
 struct ReadAs {
-  HeldAs held_as = HeldAs::f32;
+  Format format = Format::f32;  // how matrices are held
   Values values = Values::read;
   Unread unread = Unread::refuse;
   RoundedTo rounded_to = nullptr;
@@ -48,13 +48,24 @@ class Weights {
     return *this / std::string_view(std::to_string(index));
   }
 
-  // A matrix, held as the loader says. A tensor that is missing or of another shape is remembered
-  // and replaced by one without data, so that building goes on and one run finds every fault.
-  at::Tensor matrix(std::string_view name, const Shape& expected) const;
+  // The same cursor, whose matrices are held in `format`: what a module of the model asks for that
+  // is not held as the others are.
+  Weights held_as(Format format) const;
+
+  // A matrix [rows, columns]. A tensor that is missing or of another shape is remembered and
+  // replaced by one without data, so that building goes on and one run finds every fault.
+  Matrix matrix(std::string_view name, const Shape& expected) const;
+  // Several matrices [rows[i], columns] that take the same input, as one: names[i] + ".weight".
+  // Each stays where it is, so that what lies in the map is not copied.
+  Matrix stacked(std::span<const std::string_view> names, std::span<const std::int64_t> rows,
+                 std::int64_t columns) const;
   // A bias, a norm, a position table: float32.
   at::Tensor vector(std::string_view name, const Shape& expected) const;
 
   bool has(std::string_view name) const;
+  // Where what is built from these weights runs.
+  const Runtime& runtime() const;
+
   // Marks a tensor as known though nobody reads it: a copy of a tied one, a buffer. May be absent.
   void ignore(std::string_view name) const;
   // The same of a weight of the model that no answer needs, which is more than a copy.
@@ -62,21 +73,23 @@ class Weights {
 
  private:
   friend class WeightLoader;
-  Weights(WeightLoader& loader, std::string path) : loader_(&loader), path_(std::move(path)) {}
+  Weights(WeightLoader& loader, std::string path, Format format)
+      : loader_(&loader), path_(std::move(path)), format_(format) {}
 
   WeightLoader* loader_;
   std::string path_;  // with its trailing dot; empty at the root
+  Format format_;     // in which matrices are held
 };
 
 // Reads a checkpoint once, and accounts for every tensor of it.
 class WeightLoader {
  public:
   // float32 tensors are used where they lie in the map, so the tensors share ownership of the
-  // store.
-  explicit WeightLoader(std::shared_ptr<const TensorStore> store, ReadAs as = {});
+  // store. What is built from the weights runs on `runtime`.
+  WeightLoader(const Runtime& runtime, std::shared_ptr<const TensorStore> store, ReadAs as = {});
   ~WeightLoader();
 
-  Weights root() { return Weights(*this, ""); }
+  Weights root();
 
   // Throws one Error(bad_model) that lists what was missing, misshapen, of a type that no weight
   // has, or never read.
@@ -85,14 +98,14 @@ class WeightLoader {
   // The tensors that make up the model: those that were read or passed over, sorted by name.
   std::vector<const TensorEntry*> needed() const;
 
-  // Of what has been asked for: elements, and the bytes that hold them or would.
+  // Elements of what has been asked for, and the bytes that hold them or would.
   std::int64_t parameters() const;
   std::int64_t bytes() const;
 
  private:
   friend class Weights;
   std::vector<std::string> unread() const;
-  at::Tensor get(const std::string& path, const Shape& expected, HeldAs held_as);
+  at::Tensor get(const std::string& path, const Shape& expected, Format format);
   // Its values as a tensor of this type.
   at::Tensor read(const TensorEntry& entry, at::ScalarType wanted) const;
   // The tensor of the checkpoint, if it is one that can be used; else null, and remembered.

@@ -95,7 +95,8 @@ std::shared_ptr<const Pipeline::Impl> load_pipeline(const std::filesystem::path&
     ImageProcessor image_processor(image_config, options.resize);
     describe_pixels(image_processor, info);
 
-    auto compute = std::make_unique<nn::ComputeThread>(info.threads, info.deterministic);
+    auto compute = std::make_unique<nn::Runtime>(
+        info.threads, info.deterministic ? nn::Numerics::deterministic : nn::Numerics::reference);
     const VisionEncoder::PixelSize pixels{image_config.height, image_config.width,
                                           options.interpolate_pos_encoding};
     auto stages = build_stages(store, read_as(options, config.rounded_to), *compute, info,

@@ -15,7 +15,7 @@
 #include "checkpoint/model_config.h"
 #include "image/image_processor.h"
 #include "instructblip/pipeline.h"
-#include "nn/compute_thread.h"
+#include "nn/runtime.h"
 #include "pipeline/image_reader.h"
 #include "pipeline/prompt.h"
 #include "pipeline/stages.h"
@@ -55,7 +55,7 @@ struct Model {
   TextGenerationDefaults generation_defaults;
   ImageProcessor image_processor;
   PromptBuilder prompts;
-  std::unique_ptr<nn::ComputeThread> compute;
+  std::unique_ptr<nn::Runtime> compute;
   std::unique_ptr<const Stages> stages;  // null where load() left the weights alone
   std::unique_ptr<ImageReader> reader;   // null where there are no stages
 

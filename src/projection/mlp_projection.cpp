@@ -5,10 +5,6 @@
 namespace instructblip {
 namespace {
 
-nn::Linear::Bias bias_of(const MlpProjectionConfig& config) {
-  return config.bias ? nn::Linear::Bias::present : nn::Linear::Bias::none;
-}
-
 // A single layer may be stored without a name of its own.
 bool is_bare(const nn::Weights& weights) {
   return weights.has("weight") && !(weights / "linear_1").has("weight");
@@ -26,15 +22,16 @@ bool has_two_layers(const nn::Weights& weights, const MlpProjectionConfig& confi
 MlpProjection::MlpProjection(const nn::Weights& weights, const MlpProjectionConfig& config,
                              const ProjectionWidths& widths)
     : first_(is_bare(weights) ? weights : weights / "linear_1", widths.from, widths.to,
-             bias_of(config)),
+             nn::bias_if(config.bias)),
+      runtime_(&weights.runtime()),
       activation_(config.activation) {
   if (!has_two_layers(weights, config)) return;
-  second_.emplace(weights / "linear_2", widths.to, widths.to, bias_of(config));
+  second_.emplace(weights / "linear_2", widths.to, widths.to, nn::bias_if(config.bias));
 }
 
 at::Tensor MlpProjection::forward(const at::Tensor& rows) const {
   const at::Tensor h = first_(rows);  // [B, Q, L]
-  return second_ ? (*second_)(nn::activate(activation_, h)) : h;
+  return second_ ? (*second_)(nn::activate(*runtime_, activation_, h)) : h;
 }
 
 }  // namespace instructblip

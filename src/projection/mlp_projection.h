@@ -18,6 +18,7 @@ class MlpProjection final : public Projection {
 
  private:
   nn::Linear first_;
+  const nn::Runtime* runtime_;
   Activation activation_;
   std::optional<nn::Linear> second_;  // none: a single layer, and no activation
 };

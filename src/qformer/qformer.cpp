@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "nn/packing.h"
+#include "nn/rows.h"
 
 namespace instructblip {
 namespace {
@@ -35,33 +35,31 @@ QFormer::QFormer(const nn::Weights& weights, const QFormerConfig& config)
 
 // Positions count the text alone; queries have none.
 at::Tensor QFormer::embed_text(Ids text) const {
-  const auto length = static_cast<std::int64_t>(text.size());
-  const at::Tensor positions = text_->positions.table().narrow(0, 0, length).to(at::kFloat);
-  return (text_->words(text) + positions).unsqueeze(0);
+  return text_->words(text) + text_->positions.slice(0, std::ssize(text));
 }
 
 at::Tensor QFormer::embed(std::span<const Ids> instructions) const {
   std::vector<at::Tensor> rows;
   for (const Ids instruction : instructions) {
-    rows.push_back(queries_);
+    rows.push_back(queries_[0]);
     if (!instruction.empty()) rows.push_back(embed_text(instruction));
   }
-  return embedding_norm_(at::cat(rows, 1));
+  return embedding_norm_(at::cat(rows));
 }
 
 at::Tensor QFormer::forward_each(std::span<const Ids> instructions,
                                  const at::Tensor& visual) const {
   std::vector<nn::Part> parts;
-  std::int64_t rows = 0;
+  std::int64_t count = 0;
   for (const Ids instruction : instructions) {
-    const std::int64_t count = queries_.size(1) + static_cast<std::int64_t>(instruction.size());
-    parts.push_back({rows, count});
-    rows += count;
+    parts.push_back({count, queries_.size(1) + std::ssize(instruction)});
+    count += parts.back().count;
   }
-  at::Tensor x = embed(instructions);  // [1, N, D]
-  for (const QFormerLayer& layer : layers_) x = layer.forward(x, parts, visual);
-  return nn::by_part(std::span<const nn::Part>(parts), 0, [&](const nn::Part& part, std::size_t) {
-    return x.narrow(1, part.first, queries_.size(1));
+  const nn::Rows rows{parts};
+  at::Tensor x = embed(instructions);  // [N, D]
+  for (const QFormerLayer& layer : layers_) x = layer.forward(x, rows, visual);
+  return nn::by_part(rows.parts, 0, [&](const nn::Part& part, std::size_t) {
+    return x.narrow(0, part.first, queries_.size(1)).unsqueeze(0);
   });  // [B, Q, D]
 }
 
@@ -71,9 +69,11 @@ at::Tensor QFormer::forward(Ids instruction, const at::Tensor& visual) const {
 }
 
 at::Tensor QFormer::read(Ids text) const {
-  at::Tensor x = embedding_norm_(embed_text(text));  // [1, T, D]
-  for (const QFormerLayer& layer : layers_) x = layer.forward_text(x);
-  return x;
+  const std::vector<nn::Part> parts = {{0, std::ssize(text)}};
+  const nn::Rows rows{parts};
+  at::Tensor x = embedding_norm_(embed_text(text));  // [T, D]
+  for (const QFormerLayer& layer : layers_) x = layer.forward_text(x, rows);
+  return x.unsqueeze(0);
 }
 
 }  // namespace instructblip

@@ -31,7 +31,7 @@ class QFormer {
   // each picture looked at with the same instruction -> the queries [B, Q, D].
   // Without an instruction the queries are alone.
   at::Tensor forward(Ids instruction, const at::Tensor& visual) const;
-  // Each picture with an instruction of its own, which may differ in length too: see nn/packing.h.
+  // Each picture with an instruction of its own, which may differ in length too: see nn/rows.h.
   at::Tensor forward_each(std::span<const Ids> instructions, const at::Tensor& visual) const;
 
   // The text by itself, without queries or picture: [1, T, D], 1 <= T <= max_positions.
@@ -42,8 +42,8 @@ class QFormer {
     nn::Embedding words, positions;
   };
 
-  at::Tensor embed_text(Ids text) const;                      // [1, T, D], not normed
-  at::Tensor embed(std::span<const Ids> instructions) const;  // [1, N, D]
+  at::Tensor embed_text(Ids text) const;                      // [T, D], not normed
+  at::Tensor embed(std::span<const Ids> instructions) const;  // [N, D]
 
   at::Tensor queries_;        // [1, Q, D]
   std::optional<Text> text_;  // none where no instruction is read

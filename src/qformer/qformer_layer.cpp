@@ -1,88 +1,106 @@
 #include "qformer/qformer_layer.h"
 
-#include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 
 #include <cmath>
+#include <string>
 #include <vector>
 
 namespace instructblip {
+namespace {
 
-QFormerAttention::QFormerAttention(const nn::Weights& weights, const QFormerConfig& config,
-                                   std::int64_t memory_width)
-    : heads_(config.heads),
-      options_{.order = nn::AttentionOrder::composed,
-               .divisor = std::sqrt(static_cast<double>(config.hidden / config.heads))},
-      query_(weights / "attention" / "query", config.hidden, config.hidden),
-      key_(weights / "attention" / "key", memory_width, config.hidden),
-      value_(weights / "attention" / "value", memory_width, config.hidden),
-      output_(weights / "output" / "dense", config.hidden, config.hidden),
-      norm_(weights / "output" / "LayerNorm", config.hidden, config.layer_norm_eps) {}
-
-QFormerAttention::Heads QFormerAttention::heads(const at::Tensor& x,
-                                                const at::Tensor& memory) const {
-  return {nn::split_heads(query_(x), heads_), nn::split_heads(key_(memory), heads_),
-          nn::split_heads(value_(memory), heads_)};
+nn::AttentionOptions options_of(const nn::Weights& weights, const QFormerConfig& config) {
+  return {.runtime = &weights.runtime(),
+          .order = nn::AttentionOrder::composed,
+          .divisor = std::sqrt(static_cast<double>(config.hidden / config.heads))};
 }
 
-at::Tensor QFormerAttention::finish(const at::Tensor& x, const at::Tensor& seen) const {
-  return norm_(output_(seen) + x);
+nn::HeadsConfig heads_of(const QFormerConfig& config,
+                         std::optional<std::int64_t> memory_width = {}) {
+  return {.query = "query",
+          .key = "key",
+          .value = "value",
+          .width = config.hidden,
+          .memory_width = memory_width,
+          .heads = config.heads,
+          .key_heads = config.heads,
+          .head_width = config.hidden / config.heads};
 }
 
-at::Tensor QFormerAttention::within(const at::Tensor& x, std::span<const nn::Part> parts) const {
-  const auto [queries, keys, values] = heads(x, x);
-  return finish(x, nn::by_part(parts, 1, [&](const nn::Part& part, std::size_t) {
-                  return nn::attention(part.of(queries, 2), part.of(keys, 2), part.of(values, 2),
-                                       options_);
-                }));
+nn::Linear read_output(const nn::Weights& weights, const QFormerConfig& config) {
+  return nn::Linear(weights / "output" / "dense", config.hidden, config.hidden);
 }
 
-at::Tensor QFormerAttention::to(const at::Tensor& memory, const at::Tensor& x) const {
-  const auto [queries, keys, values] = heads(x, memory);
-  return finish(x, nn::attention(queries, keys, values, options_));
+nn::LayerNorm read_norm(const nn::Weights& output, const QFormerConfig& config) {
+  return nn::LayerNorm(output / "LayerNorm", config.hidden, config.layer_norm_eps);
 }
 
-QFormerFeedForward::QFormerFeedForward(const nn::Weights& intermediate, const nn::Weights& output,
-                                       const QFormerConfig& config)
-    : activation_(config.activation),
-      expand_(intermediate / "dense", config.hidden, config.feed_forward),
-      contract_(output / "dense", config.feed_forward, config.hidden),
-      norm_(output / "LayerNorm", config.hidden, config.layer_norm_eps) {}
+}  // namespace
+
+QFormerSelfAttention::QFormerSelfAttention(const nn::Weights& weights, const QFormerConfig& config)
+    : options_(options_of(weights, config)),
+      heads_(weights / "attention", heads_of(config)),
+      output_(read_output(weights, config)),
+      norm_(read_norm(weights / "output", config)) {}
+
+at::Tensor QFormerSelfAttention::forward(const at::Tensor& x, const nn::Rows& rows) const {
+  return norm_(output_(nn::attend(heads_(x), rows, 0, options_), /*plus=*/x));
+}
+
+QFormerCrossAttention::QFormerCrossAttention(const nn::Weights& weights,
+                                             const QFormerConfig& config)
+    : options_(options_of(weights, config)),
+      heads_(weights / "attention", heads_of(config, config.encoder_hidden)),
+      output_(read_output(weights, config)),
+      norm_(read_norm(weights / "output", config)) {}
+
+at::Tensor QFormerCrossAttention::forward(const at::Tensor& x, const at::Tensor& memory) const {
+  return norm_(output_(nn::attend(heads_(x, memory), options_), /*plus=*/x));
+}
+
+QFormerFeedForward::QFormerFeedForward(const nn::Weights& weights, const QFormerConfig& config,
+                                       std::string_view intermediate, std::string_view output)
+    : feed_forward_(weights, {.expand = std::string(intermediate) + ".dense",
+                              .contract = std::string(output) + ".dense",
+                              .width = config.hidden,
+                              .inner = config.feed_forward,
+                              .activation = config.activation}),
+      norm_(read_norm(weights / output, config)) {}
 
 at::Tensor QFormerFeedForward::forward(const at::Tensor& x) const {
-  return norm_(contract_(nn::activate(activation_, expand_(x))) + x);
+  return norm_(feed_forward_(x, /*plus=*/x));
 }
 
 QFormerLayer::QFormerLayer(const nn::Weights& weights, const QFormerConfig& config,
                            std::int64_t index)
     : num_queries_(config.queries),
-      self_attention_(weights / "attention", config, config.hidden),
-      query_feed_forward_(weights / "intermediate_query", weights / "output_query", config) {
+      self_attention_(weights / "attention", config),
+      query_feed_forward_(weights, config, "intermediate_query", "output_query") {
   if (config.reads_instruction) {
-    text_feed_forward_.emplace(weights / "intermediate", weights / "output", config);
+    text_feed_forward_.emplace(weights, config, "intermediate", "output");
   }
   if (index % config.cross_attention_every == 0) {
-    cross_attention_.emplace(weights / "crossattention", config, config.encoder_hidden);
+    cross_attention_.emplace(weights / "crossattention", config);
   }
 }
 
-at::Tensor QFormerLayer::forward(const at::Tensor& x, std::span<const nn::Part> parts,
+at::Tensor QFormerLayer::forward(const at::Tensor& x, const nn::Rows& rows,
                                  const at::Tensor& visual) const {
   // Queries and instruction tokens attend to each other: the instruction-aware step.
-  const at::Tensor h = self_attention_.within(x, parts);  // [1, N, D]
+  const at::Tensor h = self_attention_.forward(x, rows);  // [N, D]
 
   // Only the queries look at the image.
-  at::Tensor queries = nn::by_part(parts, 0, [&](const nn::Part& part, std::size_t) {
-    return h.narrow(1, part.first, num_queries_);
-  });                                                                     // [B, Q, D]
-  if (cross_attention_) queries = cross_attention_->to(visual, queries);  // [B, Q, D]
+  at::Tensor queries = nn::by_part(rows.parts, 0, [&](const nn::Part& part, std::size_t) {
+    return h.narrow(0, part.first, num_queries_).unsqueeze(0);
+  });                                                                          // [B, Q, D]
+  if (cross_attention_) queries = cross_attention_->forward(queries, visual);  // [B, Q, D]
   queries = query_feed_forward_.forward(queries);
-  if (h.size(1) == queries.size(0) * num_queries_) return queries.view_as(h);
+  if (h.size(0) == queries.size(0) * num_queries_) return queries.view_as(h);
 
-  const at::Tensor text = nn::by_part(parts, 1, [&](const nn::Part& part, std::size_t) {
-    return h.narrow(1, part.first + num_queries_, part.count - num_queries_);
-  });  // [1, N - B Q, D]
-  return joined(queries, text_feed_forward_->forward(text), parts);
+  const at::Tensor text = nn::by_part(rows.parts, 0, [&](const nn::Part& part, std::size_t) {
+    return h.narrow(0, part.first + num_queries_, part.count - num_queries_);
+  });  // [N - B Q, D]
+  return joined(queries, text_feed_forward_->forward(text), rows.parts);
 }
 
 at::Tensor QFormerLayer::joined(const at::Tensor& queries, const at::Tensor& text,
@@ -91,15 +109,15 @@ at::Tensor QFormerLayer::joined(const at::Tensor& queries, const at::Tensor& tex
   std::int64_t read = 0;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const std::int64_t tokens = parts[i].count - num_queries_;
-    rows.push_back(queries.narrow(0, static_cast<std::int64_t>(i), 1));
-    rows.push_back(text.narrow(1, read, tokens));
+    rows.push_back(queries[static_cast<std::int64_t>(i)]);
+    rows.push_back(text.narrow(0, read, tokens));
     read += tokens;
   }
-  return at::cat(rows, 1);
+  return at::cat(rows);
 }
 
-at::Tensor QFormerLayer::forward_text(const at::Tensor& x) const {
-  return text_feed_forward_->forward(self_attention_.to(x, x));
+at::Tensor QFormerLayer::forward_text(const at::Tensor& x, const nn::Rows& rows) const {
+  return text_feed_forward_->forward(self_attention_.forward(x, rows));
 }
 
 }  // namespace instructblip

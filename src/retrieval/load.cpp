@@ -48,7 +48,8 @@ std::unique_ptr<const ImageTextMatcher::Impl> load_matcher(
     ImageProcessor image_processor(image_config, options.resize);
     ModelInfo info = describe(config, image_processor);
     describe_weights(options, *store, info);
-    auto compute = std::make_unique<nn::ComputeThread>(info.threads, info.deterministic);
+    auto compute = std::make_unique<nn::Runtime>(
+        info.threads, info.deterministic ? nn::Numerics::deterministic : nn::Numerics::reference);
     const VisionEncoder::PixelSize pixels{image_config.height, image_config.width,
                                           options.interpolate_pos_encoding};
     auto stages = build_stages(

@@ -14,7 +14,7 @@
 #include "checkpoint/model_config.h"
 #include "image/image_processor.h"
 #include "interface/text_checks.h"
-#include "nn/compute_thread.h"
+#include "nn/runtime.h"
 #include "retrieval/stages.h"
 #include "text/tokenizer.h"
 
@@ -31,7 +31,7 @@ struct MatcherParts {
   WordTable words;
   std::optional<TokenLimit> text_limit;
   std::int64_t max_tokens;
-  std::unique_ptr<nn::ComputeThread> compute;
+  std::unique_ptr<nn::Runtime> compute;
   std::unique_ptr<const RetrievalStages> stages;  // null where load() left the weights alone
 };
 

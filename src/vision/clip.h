@@ -7,32 +7,16 @@
 #include <vector>
 
 #include "checkpoint/model_config.h"
-#include "nn/activation.h"
-#include "nn/attention.h"
-#include "nn/linear.h"
 #include "nn/normalization.h"
 #include "nn/weights.h"
+#include "vision/patches.h"
+#include "vision/pre_norm_layer.h"
 #include "vision/vision_encoder.h"
 
 namespace instructblip {
 
 // B batch | N positions, CLS first (577) | P of them that are handed on (576) | H hidden (1024)
 // V width of the features: H for each layer that they are taken from
-
-// Pre-LN transformer layer. Radford et al., Learning Transferable Visual Models, 2021.
-class ClipLayer {
- public:
-  ClipLayer(const nn::Weights& weights, const ClipVisionConfig& config);
-  at::Tensor forward(const at::Tensor& x) const;  // [B, N, H] -> [B, N, H]
-
- private:
-  std::int64_t heads_;
-  Activation activation_;
-  nn::AttentionOptions attention_;
-  nn::LayerNorm before_attention_, before_feed_forward_;
-  nn::Linear query_, key_, value_, output_;
-  nn::Linear expand_, contract_;
-};
 
 // The hidden states of the layers that the config names, side by side. Layers behind the last of
 // them are neither read nor run, nor is the final norm.
@@ -49,9 +33,9 @@ class ClipVision final : public VisionEncoder {
   ClipVisionConfig config_;
   at::Tensor class_embedding_;  // [H]
   at::Tensor position_table_;   // [1, N, H]
-  at::Tensor patch_weight_;     // [H, 3, patch, patch]
+  PatchEmbedding patches_;
   nn::LayerNorm first_norm_;
-  std::vector<ClipLayer> layers_;
+  std::vector<PreNormLayer> layers_;
 };
 
 }  // namespace instructblip

@@ -6,33 +6,15 @@
 #include <vector>
 
 #include "checkpoint/model_config.h"
-#include "nn/activation.h"
-#include "nn/attention.h"
-#include "nn/linear.h"
 #include "nn/normalization.h"
 #include "nn/weights.h"
+#include "vision/patches.h"
+#include "vision/pre_norm_layer.h"
 #include "vision/vision_encoder.h"
 
 namespace instructblip {
 
-// B batch | P positions, CLS first (257) | V hidden (1408) | F feed-forward (6144)
-
-// Pre-LN transformer layer. Dosovitskiy et al., An Image is Worth 16x16 Words, 2021.
-class VitLayer {
- public:
-  VitLayer(const nn::Weights& weights, const VitConfig& config);
-  at::Tensor forward(const at::Tensor& x) const;  // [B, P, V] -> [B, P, V]
-
- private:
-  at::Tensor self_attention(const at::Tensor& x) const;
-
-  std::int64_t heads_;
-  Activation activation_;
-  nn::AttentionOptions attention_;
-  nn::LayerNorm before_attention_, before_feed_forward_;
-  nn::Linear qkv_, output_;
-  nn::Linear expand_, contract_;
-};
+// B pictures | P positions, CLS first (257) | V hidden (1408)
 
 class Vit final : public VisionEncoder {
  public:
@@ -45,11 +27,10 @@ class Vit final : public VisionEncoder {
   std::int64_t width() const override { return position_table_.size(2); }
 
  private:
-  std::int64_t patch_size_;
-  at::Tensor class_embedding_;            // [1, 1, V]
-  at::Tensor position_table_;             // [1, P, V]
-  at::Tensor patch_weight_, patch_bias_;  // [V, 3, patch, patch], [V]
-  std::vector<VitLayer> layers_;
+  at::Tensor class_embedding_;  // [1, 1, V]
+  at::Tensor position_table_;   // [1, P, V]
+  PatchEmbedding patches_;
+  std::vector<PreNormLayer> layers_;
   nn::LayerNorm final_norm_;
 };
 

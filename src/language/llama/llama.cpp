@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "instructblip/error.h"
-#include "language/packing.h"
 
 namespace instructblip {
 namespace {
@@ -15,7 +14,7 @@ nn::Linear read_whole_head(const nn::Weights& weights, const LlamaConfig& config
                            const nn::Embedding& embedding) {
   if (config.tie_word_embeddings) {
     weights.ignore("lm_head.weight");
-    return nn::Linear(embedding.table(), {});
+    return nn::Linear(weights.runtime(), embedding.matrix());
   }
   return nn::Linear(weights / "lm_head", config.hidden, config.vocabulary, nn::Linear::Bias::none);
 }
@@ -23,14 +22,14 @@ nn::Linear read_whole_head(const nn::Weights& weights, const LlamaConfig& config
 nn::Linear read_head(const nn::Weights& weights, const LlamaConfig& config,
                      const nn::Embedding& embedding) {
   const nn::Linear head = read_whole_head(weights, config, embedding);
-  return config.answer_rows ? head.first_rows(*config.answer_rows) : head;
+  return config.answer_rows ? head.rows(0, *config.answer_rows) : head;
 }
 
 }  // namespace
 
 Llama::Llama(const nn::Weights& weights, const LlamaConfig& config)
     : embedding_(weights / "model" / "embed_tokens", config.vocabulary, config.hidden),
-      rotary_(config.head_dim, config.rope_theta, config.rope_scaling),
+      rotary_(weights.runtime(), config.head_dim, config.rope_theta, config.rope_scaling),
       final_norm_(weights / "model" / "norm", config.hidden, config.rms_norm_eps),
       head_(read_head(weights, config, embedding_)),
       window_(config.window) {
@@ -61,11 +60,15 @@ void Llama::check_window(std::span<const std::int64_t> positions) const {
               "shorten the instruction or lower max_new_tokens");
 }
 
+at::Tensor Llama::forward(at::Tensor x, const PackedRows& packed) const {
+  const nn::Rotation rotation = rotary_.of(packed.places());
+  for (const LlamaLayer& layer : layers_) x = layer.forward(x, rotation, packed.rows());
+  return x;
+}
+
 at::Tensor Llama::prefill(std::span<LanguageState* const> states) const {
   PackedPrompts packed(states);
-  const Rotation rotation = rotary_.along_sequence({packed.positions(), packed.lengths()});
-  at::Tensor x = packed.rows();
-  for (const LlamaLayer& layer : layers_) x = layer.prefill(x, rotation, packed.parts());
+  const at::Tensor x = forward(packed.embedded(), packed);
   const at::Tensor logits = head_(final_norm_(packed.last_rows(x)));  // [S, N]
   packed.keep();
   return logits;
@@ -73,12 +76,9 @@ at::Tensor Llama::prefill(std::span<LanguageState* const> states) const {
 
 at::Tensor Llama::step(std::span<const LanguageStep> steps) const {
   PackedStep packed(steps);
-  const RowPlaces places{packed.positions(), packed.lengths()};
-  check_window(places.positions);
-  const Rotation rotation = rotary_.of_rows(places);
-  at::Tensor x = embedding_(packed.tokens()).unsqueeze(1);  // [R, 1, L]
-  for (const LlamaLayer& layer : layers_) x = layer.step(x, rotation, packed.parts());
-  const at::Tensor logits = head_(final_norm_(x)).squeeze(1);  // [R, N]
+  check_window(packed.places().positions);
+  const at::Tensor x = forward(embedding_(packed.tokens()), packed);
+  const at::Tensor logits = head_(final_norm_(x));  // [R, N]
   packed.keep();
   return logits;
 }

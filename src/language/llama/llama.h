@@ -12,6 +12,7 @@
 #include "checkpoint/model_config.h"
 #include "language/language_model.h"
 #include "language/llama/llama_layer.h"
+#include "language/packing.h"
 #include "nn/embedding.h"
 
 namespace instructblip {
@@ -33,8 +34,11 @@ class Llama final : public LanguageModel {
   // A token behind the window would no longer see all that stand before it.
   void check_window(std::span<const std::int64_t> positions) const;
 
+  // Rows [N, L] through all layers -> [N, L], before the last norm.
+  at::Tensor forward(at::Tensor x, const PackedRows& packed) const;
+
   nn::Embedding embedding_;
-  RotaryEmbedding rotary_;
+  nn::RotaryEmbedding rotary_;
   std::vector<LlamaLayer> layers_;
   nn::RmsNorm final_norm_;
   nn::Linear head_;

@@ -1,15 +1,12 @@
 #include "language/opt/opt.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/index_select.h>
 
 #include <algorithm>
 #include <string>
 #include <utility>
 
 #include "instructblip/error.h"
-#include "language/packing.h"
 
 namespace instructblip {
 namespace {
@@ -22,7 +19,7 @@ nn::Linear read_head(const nn::Weights& weights, const OptConfig& config,
                      const nn::Embedding& embedding) {
   if (config.tie_word_embeddings) {
     weights.ignore("lm_head.weight");
-    return nn::Linear(embedding.table(), {});
+    return nn::Linear(weights.runtime(), embedding.matrix());
   }
   return nn::Linear(weights / "lm_head", config.embedding_width, config.vocabulary,
                     nn::Linear::Bias::none);
@@ -47,7 +44,9 @@ Opt::Opt(const nn::Weights& weights, const OptConfig& config)
   for (std::int64_t i = 0; i < config.layers; ++i) {
     layers_.emplace_back(decoder / "layers" / i, config, i);
   }
-  if (config.final_norm) final_norm_ = opt_norm(decoder / "final_layer_norm", config);
+  if (config.final_norm) {
+    final_norm_ = nn::OptionalNorm(opt_norm(decoder / "final_layer_norm", config));
+  }
 }
 
 at::Tensor Opt::embed(std::span<const std::int32_t> ids) const {
@@ -67,40 +66,44 @@ std::optional<std::int64_t> Opt::max_positions() const {
   return positions_.rows() - kUnusedPositions;
 }
 
-at::Tensor Opt::enter(const at::Tensor& x, std::span<const std::int64_t> positions) const {
-  at::Tensor index = at::empty({x.size(0)}, at::dtype(at::kLong));
-  std::ranges::transform(positions, index.data_ptr<std::int64_t>(), [this](std::int64_t position) {
-    // Long prompts are refused before they come here.
-    if (position < *max_positions()) return position + kUnusedPositions;
-    throw Error(ErrorCode::invalid_argument,
-                "the prompt and its continuation expect more positions than the " +
-                    std::to_string(*max_positions()) + " of the language model",
-                "shorten the instruction or lower max_new_tokens");
-  });
-  const at::Tensor h = project_in_ ? (*project_in_)(x) : x;
-  return h + at::index_select(positions_.table(), 0, index).to(at::kFloat);
+at::Tensor Opt::positions_at(std::span<const std::int64_t> positions) const {
+  std::vector<std::int32_t> rows;
+  rows.reserve(positions.size());
+  for (const std::int64_t position : positions) {
+    if (position >= *max_positions()) {  // long prompts are refused before they come here
+      throw Error(ErrorCode::invalid_argument,
+                  "the prompt and its continuation expect more positions than the " +
+                      std::to_string(*max_positions()) + " of the language model",
+                  "shorten the instruction or lower max_new_tokens");
+    }
+    rows.push_back(static_cast<std::int32_t>(position + kUnusedPositions));
+  }
+  return positions_(rows);
 }
 
-at::Tensor Opt::leave(const at::Tensor& x) const {
-  at::Tensor h = final_norm_ ? (*final_norm_)(x) : x;
-  if (project_out_) h = (*project_out_)(h);
-  return head_(h);
+at::Tensor Opt::forward(const at::Tensor& x, const PackedRows& packed) const {
+  const at::Tensor positions = positions_at(packed.places().positions);
+  at::Tensor h = (project_in_ ? (*project_in_)(x) : x) + positions;  // [N, D]
+  for (const OptLayer& layer : layers_) h = layer.forward(h, packed.rows());
+  return h;
+}
+
+at::Tensor Opt::logits_of(const at::Tensor& x) const {
+  const at::Tensor h = final_norm_(x);
+  return head_(project_out_ ? (*project_out_)(h) : h);
 }
 
 at::Tensor Opt::prefill(std::span<LanguageState* const> states) const {
   PackedPrompts packed(states);
-  at::Tensor x = enter(packed.rows().squeeze(0), packed.positions()).unsqueeze(0);  // [1, P, D]
-  for (const OptLayer& layer : layers_) x = layer.prefill(x, packed.parts());
-  const at::Tensor logits = leave(packed.last_rows(x));  // [S, N]
+  const at::Tensor x = forward(packed.embedded(), packed);
+  const at::Tensor logits = logits_of(packed.last_rows(x));  // [S, N]
   packed.keep();
   return logits;
 }
 
 at::Tensor Opt::step(std::span<const LanguageStep> steps) const {
   PackedStep packed(steps);
-  at::Tensor x = enter(embedding_(packed.tokens()), packed.positions()).unsqueeze(1);  // [R, 1, D]
-  for (const OptLayer& layer : layers_) x = layer.step(x, packed.parts());
-  const at::Tensor logits = leave(x.squeeze(1));  // [R, N]
+  const at::Tensor logits = logits_of(forward(embedding_(packed.tokens()), packed));  // [R, N]
   packed.keep();
   return logits;
 }

@@ -12,6 +12,7 @@
 #include "checkpoint/model_config.h"
 #include "language/language_model.h"
 #include "language/opt/opt_layer.h"
+#include "language/packing.h"
 #include "nn/embedding.h"
 
 namespace instructblip {
@@ -35,16 +36,18 @@ class Opt final : public LanguageModel {
   std::optional<std::int64_t> max_positions() const override;
 
  private:
-  // x [n, E] at these n positions -> [n, D].
-  at::Tensor enter(const at::Tensor& x, std::span<const std::int64_t> positions) const;
+  // Rows [N, E] through all layers -> [N, D], before the last norm.
+  at::Tensor forward(const at::Tensor& x, const PackedRows& packed) const;
+  // What is added to rows at these n positions, [n, D].
+  at::Tensor positions_at(std::span<const std::int64_t> positions) const;
   // x [B, D] -> logits [B, N].
-  at::Tensor leave(const at::Tensor& x) const;
+  at::Tensor logits_of(const at::Tensor& x) const;
 
   nn::Embedding embedding_;
   nn::Embedding positions_;  // max_positions + 2 rows
   std::optional<nn::Linear> project_in_, project_out_;
   std::vector<OptLayer> layers_;
-  std::optional<nn::LayerNorm> final_norm_;
+  nn::OptionalNorm final_norm_;
   nn::Linear head_;
 };
 

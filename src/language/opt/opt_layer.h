@@ -4,43 +4,35 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <span>
 
 #include "checkpoint/model_config.h"
-#include "language/packing.h"
-#include "nn/activation.h"
 #include "nn/attention.h"
+#include "nn/feed_forward.h"
+#include "nn/heads.h"
 #include "nn/linear.h"
 #include "nn/normalization.h"
+#include "nn/rows.h"
 #include "nn/weights.h"
 
 namespace instructblip {
 
-// R hypotheses and P prompt positions, of all parts | D hidden (2560) | F feed-forward (10240)
+// N rows: positions of prompts, or hypotheses | D hidden (2560)
 
+// Each sub-layer has one norm: in front of it, or behind its residual sum.
 class OptLayer {
  public:
   OptLayer(const nn::Weights& weights, const OptConfig& config, std::int64_t index);
 
-  // Whole prompts, each causally: x [1, P, D] -> [1, P, D]; keys and values go to the caches.
-  at::Tensor prefill(const at::Tensor& x, std::span<const PromptPart> parts) const;
-  // The position that the caches have begun: x [R, 1, D] -> [R, 1, D].
-  at::Tensor step(const at::Tensor& x, std::span<const PromptPart> parts) const;
+  // x [N, D] -> [N, D]; keys and values go to the caches of `rows`.
+  at::Tensor forward(const at::Tensor& x, const nn::Rows& rows) const;
 
  private:
-  struct Heads {
-    at::Tensor queries, keys, values;  // [B, H, T, d]
-  };
-  Heads project(const at::Tensor& x) const;
-  at::Tensor finish(const at::Tensor& x, const at::Tensor& attended) const;
-
-  std::int64_t index_, heads_;
-  double query_scale_;
-  bool norm_before_;  // in front of each sub-layer; else behind its residual sum
-  Activation activation_;
-  nn::LayerNorm attention_norm_, feed_forward_norm_;
-  nn::Linear query_, key_, value_, output_;
-  nn::Linear up_, down_;
+  std::int64_t index_;
+  nn::AttentionOptions attention_;
+  nn::OptionalNorm before_attention_, after_attention_, before_feed_forward_, after_feed_forward_;
+  nn::HeadsProjection heads_;
+  nn::Linear output_;
+  nn::FeedForward feed_forward_;
 };
 
 // A norm of OPT; some checkpoints have none with parameters.

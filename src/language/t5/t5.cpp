@@ -25,7 +25,7 @@ nn::Linear read_head(const nn::Weights& weights, const T5Config& config,
                      const nn::Embedding& embedding) {
   if (config.tie_word_embeddings || !weights.has("lm_head.weight")) {
     weights.ignore("lm_head.weight");
-    return nn::Linear(embedding.table(), {});
+    return nn::Linear(weights.runtime(), embedding.matrix());
   }
   return nn::Linear(weights / "lm_head", config.hidden, config.vocabulary, nn::Linear::Bias::none);
 }
@@ -36,9 +36,9 @@ T5::T5(const nn::Weights& weights, const T5Config& config)
     : decoder_start_(config.decoder_start),
       embedding_(read_embedding(weights, config)),
       encoder_bias_(weights / "encoder" / "block" / 0 / "layer" / 0 / "SelfAttention", config,
-                    RelativePositionBias::Direction::both),
+                    nn::RelativeBias::Direction::both),
       decoder_bias_(weights / "decoder" / "block" / 0 / "layer" / 0 / "SelfAttention", config,
-                    RelativePositionBias::Direction::past),
+                    nn::RelativeBias::Direction::past),
       encoder_norm_(weights / "encoder" / "final_layer_norm", config.hidden, config.layer_norm_eps),
       decoder_norm_(weights / "decoder" / "final_layer_norm", config.hidden, config.layer_norm_eps),
       head_(read_head(weights, config, embedding_)),
@@ -68,15 +68,17 @@ std::vector<std::int32_t> T5::history(std::span<const std::int32_t>) const {
   return {decoder_start_};
 }
 
-void T5::encode(const PackedPrompts& prompts) const {
-  std::vector<at::Tensor> biases;  // [1, H, P, P] of each prompt
-  for (const PromptPart& part : prompts.parts()) {
-    biases.push_back(encoder_bias_.between(0, part.count, part.count));
+void T5::encode(const PackedPrompts& packed) const {
+  std::vector<at::Tensor> biases;  // [H, P, P] of each prompt
+  for (const std::int64_t length : packed.lengths()) {
+    biases.push_back(encoder_bias_.between(0, length, length));
   }
-  at::Tensor x = prompts.rows();
-  for (const T5EncoderBlock& block : encoder_) x = block.forward(x, biases, prompts.parts());
-  const at::Tensor encoded = encoder_norm_(x);  // [1, P, L]
-  for (const T5DecoderBlock& block : decoder_) block.remember(encoded, prompts.parts());
+  nn::Rows rows = packed.alone();
+  rows.biases = biases;
+  at::Tensor x = packed.embedded();
+  for (const T5EncoderBlock& block : encoder_) x = block.forward(x, rows);
+  const at::Tensor encoded = encoder_norm_(x);  // [P, L]
+  for (const T5DecoderBlock& block : decoder_) block.remember(encoded, packed.memory_rows());
 }
 
 at::Tensor T5::prefill(std::span<LanguageState* const> states) const {
@@ -93,16 +95,17 @@ at::Tensor T5::prefill(std::span<LanguageState* const> states) const {
 
 at::Tensor T5::step(std::span<const LanguageStep> steps) const {
   PackedStep packed(steps);
-  std::vector<at::Tensor> biases;  // [1, H, 1, T] of each state
-  for (const PromptPart& part : packed.parts()) {
-    const std::int64_t length = part.state->cache.length();
+  std::vector<at::Tensor> biases;  // [H, 1, T] of each state
+  for (const std::int64_t length : packed.lengths()) {
     biases.push_back(decoder_bias_.between(length - 1, 1, length));
   }
-  at::Tensor x = embedding_(packed.tokens()).unsqueeze(1);  // [R, 1, L]
-  for (const T5DecoderBlock& block : decoder_) x = block.step(x, biases, packed.parts());
+  nn::Rows rows = packed.rows();
+  rows.biases = biases;
+  at::Tensor x = embedding_(packed.tokens());  // [R, L]
+  for (const T5DecoderBlock& block : decoder_) x = block.forward(x, rows, packed.memory_rows());
   at::Tensor h = decoder_norm_(x);
   if (head_scale_ != 1.0) h = h * head_scale_;
-  const at::Tensor logits = head_(h).squeeze(1);  // [R, N]
+  const at::Tensor logits = head_(h);  // [R, N]
   packed.keep();
   return logits;
 }

@@ -12,9 +12,9 @@
 #include "checkpoint/model_config.h"
 #include "language/language_model.h"
 #include "language/packing.h"
-#include "language/t5/relative_position_bias.h"
 #include "language/t5/t5_layer.h"
 #include "nn/embedding.h"
+#include "nn/relative_bias.h"
 
 namespace instructblip {
 
@@ -32,11 +32,11 @@ class T5 final : public LanguageModel {
 
  private:
   // Fills the states' memories.
-  void encode(const PackedPrompts& prompts) const;
+  void encode(const PackedPrompts& packed) const;
 
   std::int32_t decoder_start_;
   nn::Embedding embedding_;
-  RelativePositionBias encoder_bias_, decoder_bias_;
+  nn::RelativeBias encoder_bias_, decoder_bias_;
   std::vector<T5EncoderBlock> encoder_;
   std::vector<T5DecoderBlock> decoder_;
   nn::RmsNorm encoder_norm_, decoder_norm_;

@@ -4,83 +4,59 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <optional>
-#include <span>
 
 #include "checkpoint/model_config.h"
-#include "language/packing.h"
-#include "nn/activation.h"
 #include "nn/attention.h"
+#include "nn/feed_forward.h"
+#include "nn/heads.h"
 #include "nn/linear.h"
 #include "nn/normalization.h"
+#include "nn/rows.h"
 #include "nn/weights.h"
 
 namespace instructblip {
 
-// R hypotheses and P encoder positions, image tokens included, of all parts | L hidden (2048)
-// F feed-forward (5120) | H heads | d width of a head; H * d need not equal L
+// P encoder positions, image tokens included, of all prompts | R hypotheses of all prompts
+// L hidden (2048) | H heads | d width of a head; H * d need not equal L
 
-// Scores are not divided by sqrt(d), and no projection has a bias.
-class T5Attention {
- public:
-  T5Attention(const nn::Weights& weights, const T5Config& config);
+// Attention of T5, whose scores are not divided by sqrt(d) and whose projections have no bias.
+struct T5Attention {
+  enum class Over { itself, memory };  // what keys and values are made of
 
-  at::Tensor queries(const at::Tensor& x) const;  // [B, T, L] -> [B, H, T, d]
-  at::Tensor keys(const at::Tensor& x) const;
-  at::Tensor values(const at::Tensor& x) const;
-  at::Tensor output(const at::Tensor& attended) const { return output_(attended); }
+  T5Attention(const nn::Weights& weights, const T5Config& config, Over over);
 
- private:
-  std::int64_t heads_;
-  nn::Linear query_, key_, value_, output_;
-};
-
-// contract(act(gate(x)) * expand(x)), or contract(act(expand(x))) where the config is not gated.
-class T5FeedForward {
- public:
-  T5FeedForward(const nn::Weights& weights, const T5Config& config);
-  at::Tensor forward(const at::Tensor& x) const;
-
- private:
-  Activation activation_;
-  nn::Linear expand_;
-  std::optional<nn::Linear> gated_;
-  nn::Linear contract_;
+  nn::HeadsProjection heads;
+  nn::Linear output;
 };
 
 class T5EncoderBlock {
  public:
   T5EncoderBlock(const nn::Weights& weights, const T5Config& config);
-  // x [1, P, L]; of each part a bias [1, H, its P, its P] -> [1, P, L].
-  at::Tensor forward(const at::Tensor& x, std::span<const at::Tensor> biases,
-                     std::span<const PromptPart> parts) const;
+  // x [P, L] -> [P, L].
+  at::Tensor forward(const at::Tensor& x, const nn::Rows& rows) const;
 
  private:
+  nn::AttentionOptions options_;
   nn::RmsNorm before_attention_, before_feed_forward_;
   T5Attention attention_;
-  T5FeedForward feed_forward_;
+  nn::FeedForward feed_forward_;
 };
 
 class T5DecoderBlock {
  public:
   T5DecoderBlock(const nn::Weights& weights, const T5Config& config, std::int64_t index);
 
-  // Adds this block's memory to each part's state; encoded [1, P, L].
-  void remember(const at::Tensor& encoded, std::span<const PromptPart> parts) const;
-  // The position that the caches have begun: x [R, 1, L]; of each part a bias [1, H, 1, its T] ->
-  // [R, 1, L].
-  at::Tensor step(const at::Tensor& x, std::span<const at::Tensor> biases,
-                  std::span<const PromptPart> parts) const;
+  // Puts keys and values of what the encoder made, [P, L], into the caches of `memory`.
+  void remember(const at::Tensor& encoded, const nn::Rows& memory) const;
+  // x [R, L] -> [R, L]; `rows` with the caches of the decoder, `memory` with those of the encoder.
+  at::Tensor forward(const at::Tensor& x, const nn::Rows& rows, const nn::Rows& memory) const;
 
  private:
-  at::Tensor look_back(const at::Tensor& x, std::span<const at::Tensor> biases,
-                       std::span<const PromptPart> parts) const;
-  at::Tensor look_at_prompt(const at::Tensor& x, std::span<const PromptPart> parts) const;
-
   std::int64_t index_;
+  nn::AttentionOptions options_;
   nn::RmsNorm before_self_, before_cross_, before_feed_forward_;
   T5Attention self_, cross_;
-  T5FeedForward feed_forward_;
+  nn::FeedForward feed_forward_;
 };
 
 }  // namespace instructblip

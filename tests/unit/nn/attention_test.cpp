@@ -1,21 +1,26 @@
 #include "nn/attention.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
+#include "nn/kv_cache.h"
 #include "unit/nn/tensors.h"
 
 namespace instructblip {
 namespace {
 
-// softmax(q k^T / divisor + bias) v by loops in double; q [H, n, d], k and v [H / G, m, d].
-at::Tensor plain_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                           const nn::AttentionOptions& options) {
-  const std::int64_t heads = q.size(0), rows = q.size(1), width = q.size(2), keys = k.size(1);
-  const std::int64_t group = heads / k.size(0);
+// softmax(q k^T / divisor + bias) v by loops in double; q [n, H, d], k and v [m, G, d] -> [n, H *
+// d].
+at::Tensor plain_attention(const nn::Heads& of, const nn::AttentionOptions& options,
+                           const at::Tensor& bias = {}) {
+  const auto& [q, k, v] = of;
+  const std::int64_t rows = q.size(0), heads = q.size(1), width = q.size(2), keys = k.size(0);
+  const std::int64_t group = heads / k.size(1);
   at::Tensor out = q.clone();
   for (std::int64_t h = 0; h < heads; ++h) {
     for (std::int64_t i = 0; i < rows; ++i) {
@@ -25,90 +30,149 @@ at::Tensor plain_attention(const at::Tensor& q, const at::Tensor& k, const at::T
       for (std::int64_t j = 0; j < visible; ++j) {
         double score = 0;
         for (std::int64_t c = 0; c < width; ++c) {
-          score += q[h][i][c].item<double>() * k[h / group][j][c].item<double>();
+          score += q[i][h][c].item<double>() * k[j][h / group][c].item<double>();
         }
         score /= options.divisor;
-        if (options.bias.defined()) score += options.bias[0][h][i][j].item<double>();
+        if (bias.defined()) score += bias[h][i][j].item<double>();
         weights.push_back(std::exp(score));
         sum += weights.back();
       }
       for (std::int64_t c = 0; c < width; ++c) {
         double value = 0;
         for (std::int64_t j = 0; j < visible; ++j) {
-          value += weights[static_cast<std::size_t>(j)] / sum * v[h / group][j][c].item<double>();
+          value += weights[static_cast<std::size_t>(j)] / sum * v[j][h / group][c].item<double>();
         }
-        out[h][i][c] = value;
+        out[i][h][c] = value;
       }
     }
   }
-  return out;
+  return out.view({rows, heads * width});
 }
 
-// [n, H * d] of the function under test as [H, n, d].
-at::Tensor heads_first(const at::Tensor& merged, std::int64_t heads) {
-  return merged.view({merged.size(0), heads, merged.size(1) / heads}).transpose(0, 1);
+nn::Heads waves(std::int64_t rows, std::int64_t heads, std::int64_t keys, std::int64_t key_heads,
+                std::int64_t width, double seed = 0) {
+  return {wave({rows, heads, width}, seed + 0.1), wave({keys, key_heads, width}, seed + 0.2),
+          wave({keys, key_heads, width}, seed + 0.3)};
 }
 
-TEST(Attention, BothOrdersEqualTheFormula) {
+class Attention : public testing::TestWithParam<nn::Numerics> {
+ protected:
+  const nn::Runtime runtime_{1, GetParam()};
+};
+
+TEST_P(Attention, BothOrdersEqualTheFormula) {
   for (const auto order : {nn::AttentionOrder::fused, nn::AttentionOrder::composed}) {
-    const nn::AttentionOptions options{.order = order, .divisor = std::sqrt(22.0)};
-    const at::Tensor q = wave({1, 4, 3, 22}, 0.1), k = wave({1, 4, 7, 22}, 0.2),
-                     v = wave({1, 4, 7, 22}, 0.3);
-    const at::Tensor got = nn::attention(q, k, v, options);
-    EXPECT_LT(
-        largest_difference(heads_first(got[0], 4), plain_attention(q[0], k[0], v[0], options)),
-        2e-6);
+    const nn::AttentionOptions options{&runtime_, order, std::sqrt(22.0)};
+    const nn::Heads heads = waves(3, 4, 7, 4, 22);
+    const nn::Heads batch = {heads.queries.unsqueeze(0), heads.keys.unsqueeze(0),
+                             heads.values.unsqueeze(0)};
+    EXPECT_LT(largest_difference(nn::attend(batch, options)[0], plain_attention(heads, options)),
+              2e-6);
   }
 }
 
-TEST(Attention, CausalAndGroupedHeads) {
-  const nn::AttentionOptions options{.divisor = 2.0, .causal = true};
-  const at::Tensor q = wave({1, 4, 5, 4}, 0.1), k = wave({1, 2, 5, 4}, 0.2),
-                   v = wave({1, 2, 5, 4}, 0.3);
-  const at::Tensor got = nn::attention(q, k, v, options);
-  EXPECT_LT(largest_difference(heads_first(got[0], 4), plain_attention(q[0], k[0], v[0], options)),
-            2e-6);
+// Two sequences side by side, causal, with grouped heads: each to itself.
+TEST_P(Attention, PackedSequencesDoNotSeeEachOther) {
+  for (const auto order : {nn::AttentionOrder::fused, nn::AttentionOrder::composed}) {
+    const nn::AttentionOptions options{&runtime_, order, 2.0, /*causal=*/true};
+    const nn::Heads heads = waves(8, 4, 8, 2, 4);
+    const std::vector<nn::Part> parts = {{0, 5}, {5, 3}};
+    const at::Tensor got = nn::attend(heads, nn::Rows{parts}, 0, options);
+    for (const nn::Part& part : parts) {
+      const nn::Heads own = {part.of(heads.queries), part.of(heads.keys), part.of(heads.values)};
+      EXPECT_LT(largest_difference(part.of(got), plain_attention(own, options)), 2e-6);
+    }
+  }
 }
 
-TEST(Attention, ComposedAddsTheBias) {
-  const nn::AttentionOptions options{.order = nn::AttentionOrder::composed,
-                                     .bias = wave({1, 2, 3, 5}, 0.7)};
-  const at::Tensor q = wave({1, 2, 3, 4}, 0.1), k = wave({1, 2, 5, 4}, 0.2),
-                   v = wave({1, 2, 5, 4}, 0.3);
-  EXPECT_LT(largest_difference(heads_first(nn::attention(q, k, v, options)[0], 2),
-                               plain_attention(q[0], k[0], v[0], options)),
-            2e-6);
+TEST_P(Attention, AddsABiasToEachPart) {
+  const nn::AttentionOptions options{&runtime_, nn::AttentionOrder::composed};
+  const nn::Heads heads = waves(7, 2, 7, 2, 4);
+  const std::vector<nn::Part> parts = {{0, 3}, {3, 4}};
+  const std::vector<at::Tensor> biases = {wave({2, 3, 3}, 0.7), wave({2, 4, 4}, 0.8)};
+  nn::Rows rows{parts};
+  rows.biases = biases;
+  const at::Tensor got = nn::attend(heads, rows, 0, options);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const nn::Part& part = parts[i];
+    const nn::Heads own = {part.of(heads.queries), part.of(heads.keys), part.of(heads.values)};
+    EXPECT_LT(largest_difference(part.of(got), plain_attention(own, options, biases[i])), 2e-6);
+  }
 }
 
 // Every row of a cache, with grouped heads and a bias, against attention over its own keys in one
 // piece.
-TEST(Attention, CachedRowsEqualAttentionOverTheirOwnKeys) {
-  const std::int64_t rows = 3, heads = 4, key_heads = 2, width = 6;
+TEST_P(Attention, HypothesesAttendToTheirOwnHistory) {
+  const std::int64_t heads = 4, key_heads = 2, width = 6;
   for (const std::int64_t prompt : {0, 5}) {
-    nn::KvView view;
+    SCOPED_TRACE("prompt " + std::to_string(prompt));
+    const nn::AttentionOptions options{&runtime_, nn::AttentionOrder::composed, 1.7, true};
+    nn::KvCache cache(1);
+    std::vector<nn::KvCache*> caches = {&cache};
+    std::vector<at::Tensor> keys(3), values(3);  // of each row, [its length, G, d]
     if (prompt > 0) {
-      view.shared_keys = wave({1, key_heads, prompt, width}, 0.1);
-      view.shared_values = wave({1, key_heads, prompt, width}, 0.2);
+      const nn::Heads first = waves(prompt, heads, prompt, key_heads, width);
+      const std::vector<nn::Part> parts = {{0, prompt}};
+      nn::attend(first, {parts, nn::Rows::Kind::sequence, caches}, 0, options);
+      std::ranges::fill(keys, first.keys);
+      std::ranges::fill(values, first.values);
+    } else {
+      std::ranges::fill(keys, at::empty({0, key_heads, width}));
+      std::ranges::fill(values, at::empty({0, key_heads, width}));
     }
-    view.tail_keys = wave({rows, key_heads, 4, width}, 0.3);
-    view.tail_values = wave({rows, key_heads, 4, width}, 0.4);
-    nn::AttentionOptions options{.order = nn::AttentionOrder::composed, .divisor = 1.7};
-    options.bias = wave({1, heads, 1, prompt + 4}, 0.6);
-    const at::Tensor q = wave({rows, heads, 1, width}, 0.5);
-    const at::Tensor got = nn::cached_attention(q, view, options);  // [R, 1, H * d]
-    for (std::int64_t r = 0; r < rows; ++r) {
-      at::Tensor keys = view.tail_keys[r], values = view.tail_values[r];
-      if (prompt > 0) {
-        keys = at::cat({view.shared_keys[0], keys}, 1);
-        values = at::cat({view.shared_values[0], values}, 1);
+    const std::vector<std::vector<std::int32_t>> steps = {
+        {0}, {0, 0, 0}, {2, 0, 1}, {1, 1}, {0, 1, 1}};
+    double seed = 1;
+    for (const std::vector<std::int32_t>& sources : steps) {
+      const std::int64_t rows = std::ssize(sources);
+      const nn::Heads now = waves(rows, heads, rows, key_heads, width, ++seed);
+      const std::vector<nn::Part> parts = {{0, rows}};
+      cache.begin_step(sources);
+      const std::vector<at::Tensor> biases = {wave({heads, 1, cache.length()}, 0.6)};
+      const at::Tensor got =
+          nn::attend(now, {parts, nn::Rows::Kind::hypotheses, caches, biases}, 0, options);
+      std::vector<at::Tensor> next_keys, next_values;
+      for (std::int64_t r = 0; r < rows; ++r) {
+        const auto source = static_cast<std::size_t>(sources[static_cast<std::size_t>(r)]);
+        next_keys.push_back(at::cat({keys[source], now.keys.narrow(0, r, 1)}));
+        next_values.push_back(at::cat({values[source], now.values.narrow(0, r, 1)}));
+        const nn::Heads own = {now.queries.narrow(0, r, 1), next_keys.back(), next_values.back()};
+        nn::AttentionOptions to_all = options;
+        to_all.causal = false;
+        EXPECT_LT(
+            largest_difference(got.narrow(0, r, 1), plain_attention(own, to_all, biases.front())),
+            2e-6)
+            << "row " << r;
       }
-      EXPECT_LT(largest_difference(heads_first(got[r], heads),
-                                   plain_attention(q[r], keys, values, options)),
-                2e-6)
-          << "prompt " << prompt << " row " << r;
+      keys = next_keys;
+      values = next_values;
     }
   }
 }
+
+// As a decoder looks at what an encoder made: nothing is added to the cache.
+TEST_P(Attention, HypothesesLookAtAMemory) {
+  const nn::AttentionOptions options{&runtime_, nn::AttentionOrder::composed};
+  const nn::Heads encoded = waves(0, 2, 6, 2, 4);
+  const std::vector<nn::Part> prompts = {{0, 4}, {4, 2}};
+  nn::KvCache one(1), two(1);
+  const std::vector<nn::KvCache*> memories = {&one, &two};
+  nn::remember(encoded, {prompts, nn::Rows::Kind::sequence, memories}, 0);
+  const at::Tensor queries = wave({5, 2, 4}, 0.9);
+  const std::vector<nn::Part> parts = {{0, 3}, {3, 2}};
+  for (int again = 0; again < 2; ++again) {
+    const at::Tensor got =
+        nn::attend({queries, {}, {}}, {parts, nn::Rows::Kind::hypotheses, memories}, 0, options);
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const nn::Heads own = {parts[i].of(queries), prompts[i].of(encoded.keys),
+                             prompts[i].of(encoded.values)};
+      EXPECT_LT(largest_difference(parts[i].of(got), plain_attention(own, options)), 2e-6);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Numerics, Attention,
+                         testing::Values(nn::Numerics::reference, nn::Numerics::deterministic));
 
 }  // namespace
 }  // namespace instructblip

@@ -14,16 +14,10 @@
 namespace instructblip::nn {
 namespace {
 
-class FixedOrder : public testing::Test {
- protected:
-  FixedOrder() { set_fixed_order(true); }
-  ~FixedOrder() override { set_fixed_order(false); }
-};
-
 // Widths around the lanes of a vector and the rows of a block.
 constexpr std::int64_t kWidths[] = {1, 7, 15, 16, 17, 31, 64, 203};
 
-TEST_F(FixedOrder, AProductIsTheProduct) {
+TEST(FixedOrder, AProductIsTheProduct) {
   for (const std::int64_t k : kWidths) {
     for (const std::int64_t n : kWidths) {
       const at::Tensor a = wave({5, k}, 0.3), b = wave({n, k}, 0.7);
@@ -36,7 +30,7 @@ TEST_F(FixedOrder, AProductIsTheProduct) {
             1e-5);
 }
 
-TEST_F(FixedOrder, ARowDoesNotDependOnTheOthers) {
+TEST(FixedOrder, ARowDoesNotDependOnTheOthers) {
   for (const std::int64_t k : kWidths) {
     const at::Tensor x = wave({11, k}, 0.3), weight = wave({37, k}, 0.7);
     for (const auto type : {at::kFloat, at::kHalf, at::kBFloat16}) {
@@ -55,7 +49,7 @@ TEST_F(FixedOrder, ARowDoesNotDependOnTheOthers) {
   }
 }
 
-TEST_F(FixedOrder, ThreadsDoNotMatter) {
+TEST(FixedOrder, ThreadsDoNotMatter) {
   const at::Tensor x = wave({9, 203}, 0.3), weight = wave({301, 203}, 0.7);
   const int before = at::get_num_threads();
   at::set_num_threads(1);
@@ -67,27 +61,27 @@ TEST_F(FixedOrder, ThreadsDoNotMatter) {
   at::set_num_threads(before);
 }
 
-TEST_F(FixedOrder, AnActivationDoesNotDependOnThePlaceOfTheRow) {
+TEST(FixedOrder, AnActivationDoesNotDependOnThePlaceOfTheRow) {
+  const Runtime runtime(1, Numerics::deterministic);
   const at::Tensor x = wave({6, 13}, 2.1);
   for (const Activation activation :
        {Activation::gelu, Activation::gelu_new, Activation::quick_gelu, Activation::silu}) {
-    const at::Tensor all = activate(activation, x);
+    const at::Tensor all = activate(runtime, activation, x);
     for (std::int64_t row = 0; row < 6; ++row) {
-      EXPECT_TRUE(at::equal(activate(activation, x.narrow(0, row, 1)), all.narrow(0, row, 1)));
+      EXPECT_TRUE(
+          at::equal(activate(runtime, activation, x.narrow(0, row, 1)), all.narrow(0, row, 1)));
     }
   }
 }
 
-TEST_F(FixedOrder, AttentionIsTheFastOneUpToRounding) {
-  const at::Tensor queries = wave({1, 4, 6, 5}, 0.3), keys = wave({1, 2, 6, 5}, 0.5);
-  const at::Tensor values = wave({1, 2, 6, 5}, 0.9);
+TEST(FixedOrder, AttentionIsTheReferencesUpToRounding) {
+  const Heads heads = {wave({1, 6, 4, 5}, 0.3), wave({1, 6, 2, 5}, 0.5), wave({1, 6, 2, 5}, 0.9)};
+  const Runtime reference, deterministic(1, Numerics::deterministic);
   for (const bool causal : {false, true}) {
-    const AttentionOptions options{.divisor = 2.2, .causal = causal};
-    const at::Tensor fixed = attention(queries, keys, values, options);
-    set_fixed_order(false);
-    const at::Tensor fast = attention(queries, keys, values, options);
-    set_fixed_order(true);
-    EXPECT_LT(largest_difference(fixed, fast), 1e-5);
+    AttentionOptions options{&reference, AttentionOrder::fused, 2.2, causal};
+    const at::Tensor expected = attend(heads, options);
+    options.runtime = &deterministic;
+    EXPECT_LT(largest_difference(attend(heads, options), expected), 1e-5);
   }
 }
 

@@ -39,6 +39,7 @@ class WeightsTest : public testing::Test {
     return "";
   }
 
+  const nn::Runtime runtime_;
   std::filesystem::path directory_;
   std::vector<float> values_ = {1, 2, 3, 4, 5, 6};
   std::span<const std::byte> bytes_ = std::as_bytes(std::span(values_));
@@ -48,10 +49,11 @@ class WeightsTest : public testing::Test {
 class AccountingTest : public WeightsTest, public testing::WithParamInterface<nn::Values> {};
 
 TEST_P(AccountingTest, OneErrorNamesEveryTensorThatDoesNotFit) {
-  nn::WeightLoader loader(store({{"a.weight", DType::f32, {2, 3}, bytes_},
+  nn::WeightLoader loader(runtime_,
+                          store({{"a.weight", DType::f32, {2, 3}, bytes_},
                                  {"b.bias", DType::i32, {6}, bytes_},
                                  {"left.over", DType::f32, {6}, bytes_}}),
-                          {nn::HeldAs::f32, GetParam()});
+                          {nn::Format::f32, GetParam()});
   const nn::Weights root = loader.root();
   (root / "a").matrix("weight", {3, 2});
   (root / "b").vector("bias", {6});
@@ -68,19 +70,20 @@ INSTANTIATE_TEST_SUITE_P(Values, AccountingTest,
                          testing::Values(nn::Values::read, nn::Values::leave));
 
 TEST_F(WeightsTest, BuffersAndIgnoredTensorsAreAccountedFor) {
-  nn::WeightLoader loader(store({{"x.position_ids", DType::i64, {3}, bytes_},
+  nn::WeightLoader loader(runtime_,
+                          store({{"x.position_ids", DType::i64, {3}, bytes_},
                                  {"y.rotary_emb.inv_freq", DType::f32, {6}, bytes_},
                                  {"copy.weight", DType::f32, {6}, bytes_}}),
-                          {nn::HeldAs::f32, nn::Values::read});
+                          {nn::Format::f32, nn::Values::read});
   (loader.root() / "copy").ignore("weight");
   EXPECT_EQ(message_of(loader), "");
 }
 
 TEST_F(WeightsTest, HoldsMatricesAsAskedAndVectorsAsFloat) {
   nn::WeightLoader loader(
-      store({{"m", DType::f32, {2, 3}, bytes_}, {"v", DType::f32, {6}, bytes_}}),
-      {nn::HeldAs::f16, nn::Values::read});
-  EXPECT_EQ(loader.root().matrix("m", {2, 3}).scalar_type(), at::kHalf);
+      runtime_, store({{"m", DType::f32, {2, 3}, bytes_}, {"v", DType::f32, {6}, bytes_}}),
+      {nn::Format::f16, nn::Values::read});
+  EXPECT_EQ(loader.root().matrix("m", {2, 3}).format(), nn::Format::f16);
   EXPECT_EQ(loader.root().vector("v", {6}).scalar_type(), at::kFloat);
   EXPECT_EQ(loader.parameters(), 12);
   EXPECT_EQ(loader.bytes(), 6 * 2 + 6 * 4);
@@ -102,10 +105,10 @@ TEST_F(WeightsTest, ValuesAreRoundedWhereTheRuleSaysSo) {
     const at::Tensor flat = tensor.reshape({-1}).to(at::kFloat).contiguous();
     return std::vector<float>(flat.const_data_ptr<float>(), flat.const_data_ptr<float>() + 6);
   };
-  for (const nn::HeldAs held : {nn::HeldAs::f32, nn::HeldAs::f16}) {
-    nn::WeightLoader loader(opened, {.held_as = held, .rounded_to = rule});
+  for (const nn::Format held : {nn::Format::f32, nn::Format::f16}) {
+    nn::WeightLoader loader(runtime_, opened, {.format = held, .rounded_to = rule});
     const nn::Weights root = loader.root();
-    EXPECT_EQ(values((root / "half").matrix("m", {2, 3})), values(exact.to(at::kHalf)));
+    EXPECT_EQ(values((root / "half").matrix("m", {2, 3}).values()), values(exact.to(at::kHalf)));
     EXPECT_EQ(values((root / "brain").vector("v", {6})), values(exact.to(at::kBFloat16)));
     EXPECT_EQ(values(root.vector("plain", {6})), values_);
     loader.finish();
@@ -115,11 +118,11 @@ TEST_F(WeightsTest, ValuesAreRoundedWhereTheRuleSaysSo) {
 TEST_F(WeightsTest, LeftAloneTensorsAreCountedAndHaveNoData) {
   int calls = 0;
   nn::WeightLoader loader(
-      store({{"m", DType::f32, {2, 3}, bytes_}, {"v", DType::f32, {6}, bytes_}}),
-      {.held_as = nn::HeldAs::f16,
+      runtime_, store({{"m", DType::f32, {2, 3}, bytes_}, {"v", DType::f32, {6}, bytes_}}),
+      {.format = nn::Format::f16,
        .values = nn::Values::leave,
        .progress = [&](std::int64_t, std::int64_t) { ++calls; }});
-  EXPECT_TRUE(loader.root().matrix("m", {2, 3}).is_meta());
+  EXPECT_TRUE(loader.root().matrix("m", {2, 3}).blocks().front().is_meta());
   EXPECT_TRUE(loader.root().vector("v", {6}).is_meta());
   EXPECT_EQ(loader.parameters(), 12);
   EXPECT_EQ(loader.bytes(), 6 * 2 + 6 * 4);
@@ -129,15 +132,37 @@ TEST_F(WeightsTest, LeftAloneTensorsAreCountedAndHaveNoData) {
 
 TEST_F(WeightsTest, FloatWeightsAreUsedWhereTheyLie) {
   const auto opened = store({{"m", DType::f32, {2, 3}, bytes_}});
-  nn::WeightLoader loader(opened, {nn::HeldAs::f32, nn::Values::read});
-  const at::Tensor matrix = loader.root().matrix("m", {2, 3});
-  EXPECT_EQ(matrix.data_ptr(), opened->find("m")->bytes.data());
+  nn::WeightLoader loader(runtime_, opened, {nn::Format::f32, nn::Values::read});
+  const nn::Matrix matrix = loader.root().matrix("m", {2, 3});
+  EXPECT_EQ(matrix.blocks().front().data_ptr(), opened->find("m")->bytes.data());
+}
+
+TEST_F(WeightsTest, StackedMatricesStayWhereTheyLie) {
+  const auto opened = store({{"a.weight", DType::f32, {1, 3}, bytes_.first(12)},
+                             {"b.weight", DType::f32, {2, 3}, bytes_}});
+  nn::WeightLoader loader(runtime_, opened, {nn::Format::f32, nn::Values::read});
+  const std::vector<std::string_view> names = {"a", "b"};
+  const std::vector<std::int64_t> rows = {1, 2};
+  const nn::Matrix matrix = loader.root().stacked(names, rows, 3);
+  EXPECT_EQ(message_of(loader), "");
+  EXPECT_EQ(matrix.rows(), 3);
+  ASSERT_EQ(matrix.blocks().size(), 2U);
+  EXPECT_EQ(matrix.blocks()[1].data_ptr(), opened->find("b.weight")->bytes.data());
+}
+
+TEST_F(WeightsTest, AModuleMayBeHeldInAFormatOfItsOwn) {
+  nn::WeightLoader loader(
+      runtime_, store({{"a.m", DType::f32, {2, 3}, bytes_}, {"b.m", DType::f32, {2, 3}, bytes_}}));
+  const nn::Weights root = loader.root();
+  EXPECT_EQ((root.held_as(nn::Format::bf16) / "a").matrix("m", {2, 3}).format(), nn::Format::bf16);
+  EXPECT_EQ((root / "b").matrix("m", {2, 3}).format(), nn::Format::f32);
+  EXPECT_EQ(loader.bytes(), 6 * 2 + 6 * 4);
 }
 
 TEST_F(WeightsTest, RefusesF16ForValuesBeyondItsRange) {
   values_[3] = 70000;
-  nn::WeightLoader loader(store({{"m", DType::f32, {2, 3}, bytes_}}),
-                          {nn::HeldAs::f16, nn::Values::read});
+  nn::WeightLoader loader(runtime_, store({{"m", DType::f32, {2, 3}, bytes_}}),
+                          {nn::Format::f16, nn::Values::read});
   EXPECT_THROW(loader.root().matrix("m", {2, 3}), Error);
 }
 
@@ -180,9 +205,9 @@ class LargeTableTest : public WeightsTest, public testing::WithParamInterface<bo
 
 TEST_P(LargeTableTest, KeepsItsValuesInEveryType) {
   const auto opened = store_of_table(GetParam());
-  for (const nn::HeldAs held : {nn::HeldAs::f32, nn::HeldAs::f16}) {
-    nn::WeightLoader loader(opened, {held, nn::Values::read});
-    const at::Tensor wide = loader.root().matrix("m", {kRows, kColumns}).to(at::kFloat);
+  for (const nn::Format held : {nn::Format::f32, nn::Format::f16}) {
+    nn::WeightLoader loader(runtime_, opened, {held, nn::Values::read});
+    const at::Tensor wide = loader.root().matrix("m", {kRows, kColumns}).values();
     const float* got = wide.const_data_ptr<float>();
     std::int64_t wrong = 0;
     for (std::int64_t i = 0; i < kRows * kColumns; ++i) wrong += got[i] != value(i);
@@ -192,11 +217,11 @@ TEST_P(LargeTableTest, KeepsItsValuesInEveryType) {
 
 TEST_P(LargeTableTest, IsConvertedWithoutBeingInMemoryTwice) {
   const auto opened = store_of_table(GetParam());
-  nn::WeightLoader loader(opened, {nn::HeldAs::f16, nn::Values::read});
+  nn::WeightLoader loader(runtime_, opened, {nn::Format::f16, nn::Values::read});
   loader.root().matrix("m", {kRows, kColumns});  // what the first time alone needs
   if (!forget_peak()) GTEST_SKIP() << "the peak of resident memory cannot be reset";
   const std::int64_t before = kilobytes("VmRSS:"), file_before = kilobytes("RssFile:");
-  const at::Tensor table = loader.root().matrix("m", {kRows, kColumns});
+  const nn::Matrix table = loader.root().matrix("m", {kRows, kColumns});
   const std::int64_t result = 12 << 10;
   // One of the file, where it is not aligned a copy of it, and some air. In one go it would be the
   // file, 24 MiB, and that copy.

@@ -57,7 +57,7 @@ std::unique_ptr<const Model> load(const std::string& name, bool short_of_memory 
   const std::int64_t words =
       std::visit([](const auto& text) -> std::int64_t { return text.vocabulary; }, config.text);
   PromptBuilder prompts(checkpoint(name), config, words);
-  auto compute = std::make_unique<nn::ComputeThread>(1);
+  auto compute = std::make_unique<nn::Runtime>(1);
   ModelInfo info;
   info.stop_tokens = config.generation.eos;
   auto stages =

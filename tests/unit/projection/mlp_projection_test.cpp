@@ -25,8 +25,9 @@ const test::NamedShapes kTwo = {{"linear_1.weight", {2, 3}},
 // What the projection makes of some rows; every tensor of the file must have been read.
 at::Tensor projected(const test::NamedShapes& shapes, const MlpProjectionConfig& config = {}) {
   const test::TempDirectory directory;
-  nn::WeightLoader loader(test::varied_store(directory, shapes),
-                          {nn::HeldAs::f32, nn::Values::read});
+  const nn::Runtime runtime;
+  nn::WeightLoader loader(runtime, test::varied_store(directory, shapes),
+                          {nn::Format::f32, nn::Values::read});
   const MlpProjection projection(loader.root(), config, kWidths);
   loader.finish();
   return projection.forward(at::linspace(-1, 1, 6).view({1, 2, 3})).clone();

@@ -21,10 +21,10 @@ const test::NamedShapes kShapes = {{"multi_modal_projector.linear_1.weight", {kW
                                    {"multi_modal_projector.linear_1.bias", {kWidth}},
                                    {"image_newline", {kWidth}}};
 
-TiledProjection projection_of(const test::TempDirectory& directory) {
+TiledProjection projection_of(const nn::Runtime& runtime, const test::TempDirectory& directory) {
   const TiledProjectionConfig config = {{}, {{{28, 56}, {56, 56}}, 28, kSide}};
-  nn::WeightLoader loader(test::varied_store(directory, kShapes),
-                          {nn::HeldAs::f32, nn::Values::read});
+  nn::WeightLoader loader(runtime, test::varied_store(directory, kShapes),
+                          {nn::Format::f32, nn::Values::read});
   TiledProjection projection(loader.root(), config, {4, kWidth});
   loader.finish();
   return projection;
@@ -39,7 +39,8 @@ at::Tensor views(std::int64_t count) {
 
 TEST(TiledProjection, PutsTilesTogetherLineByLine) {
   const test::TempDirectory directory;
-  const TiledProjection projection = projection_of(directory);
+  const nn::Runtime runtime;
+  const TiledProjection projection = projection_of(runtime, directory);
   const std::vector<float> end = test::varied_values(kWidth, 2);
   // The first keeps 2 x 4 positions of two tiles, the second 4 x 2 of four: a quarter on each side
   // is margin.
@@ -71,7 +72,8 @@ TEST(TiledProjection, PutsTilesTogetherLineByLine) {
 
 TEST(TiledProjection, RefusesFewerViewsThanThePicturesHave) {
   const test::TempDirectory directory;
-  const TiledProjection projection = projection_of(directory);
+  const nn::Runtime runtime;
+  const TiledProjection projection = projection_of(runtime, directory);
   const std::vector<PictureSize> pictures = {{28, 56}, {80, 40}};
   test::expect_error(ErrorCode::internal, "fewer tiles",
                      [&] { projection.arrange(views(7), pictures); });

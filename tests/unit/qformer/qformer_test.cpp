@@ -10,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "nn/fixed_order.h"
 #include "support/weight_files.h"
 #include "unit/nn/tensors.h"
 
@@ -81,19 +80,16 @@ test::NamedShapes shapes_of(const QFormerConfig& config) {
   return shapes.list;
 }
 
-class QFormerTest : public testing::TestWithParam<bool> {  // in fixed order
+class QFormerTest : public testing::TestWithParam<bool> {  // deterministic
  protected:
-  QFormerTest() {
-    at::set_num_threads(1);
-    nn::set_fixed_order(GetParam());
-  }
-  ~QFormerTest() override { nn::set_fixed_order(false); }
+  QFormerTest() { at::set_num_threads(1); }
 
   // Every tensor of the file must have been read.
   QFormer load(bool reads_instruction) {
     const QFormerConfig made = config(reads_instruction);
-    nn::WeightLoader loader(test::varied_store(directory_, shapes_of(made), test::random_values),
-                            {nn::HeldAs::f32, nn::Values::read});
+    nn::WeightLoader loader(runtime_,
+                            test::varied_store(directory_, shapes_of(made), test::random_values),
+                            {nn::Format::f32, nn::Values::read});
     QFormer qformer(loader.root(), made);
     loader.finish();
     return qformer;
@@ -102,10 +98,11 @@ class QFormerTest : public testing::TestWithParam<bool> {  // in fixed order
   static void expect_same(const at::Tensor& got, const at::Tensor& want) {
     ASSERT_EQ(got.sizes(), want.sizes());
     EXPECT_LT(largest_difference(got, want), 1e-5);
-    EXPECT_TRUE(at::equal(got, want) || !GetParam()) << "to the bit in fixed order";
+    EXPECT_TRUE(at::equal(got, want) || !GetParam()) << "to the bit where it is deterministic";
   }
 
  private:
+  const nn::Runtime runtime_{1, GetParam() ? nn::Numerics::deterministic : nn::Numerics::reference};
   const test::TempDirectory directory_;
 };
 
@@ -154,7 +151,7 @@ TEST_P(QFormerTest, QueriesWithoutInstructionsAreReadTogetherAsEachAlone) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Orders, QFormerTest, testing::Bool(), [](const auto& test) {
-  return std::string(test.param ? "fixed" : "fast");
+  return std::string(test.param ? "deterministic" : "reference");
 });
 
 }  // namespace

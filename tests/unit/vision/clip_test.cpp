@@ -64,8 +64,9 @@ struct Seen {
 Seen look(const ClipVisionConfig& config, const VisionEncoder::PixelSize& size = kSquare,
           const test::NamedShapes& shapes = tower(3)) {
   const test::TempDirectory directory;
-  nn::WeightLoader loader(test::varied_store(directory, shapes),
-                          {nn::HeldAs::f32, nn::Values::read});
+  const nn::Runtime runtime;
+  nn::WeightLoader loader(runtime, test::varied_store(directory, shapes),
+                          {nn::Format::f32, nn::Values::read});
   const ClipVision clip(loader.root(), config, size);
   loader.finish();
   const at::Tensor pixels =

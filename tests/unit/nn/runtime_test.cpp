@@ -1,4 +1,4 @@
-#include "nn/compute_thread.h"
+#include "nn/runtime.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/matmul.h>
@@ -14,9 +14,9 @@
 namespace instructblip {
 namespace {
 
-ErrorCode code_of(nn::ComputeThread& compute, const std::function<void()>& work) {
+ErrorCode code_of(nn::Runtime& runtime, const std::function<void()>& work) {
   try {
-    compute.run(work);
+    runtime.run(work);
   } catch (const Error& error) {
     return error.code();
   }
@@ -24,28 +24,28 @@ ErrorCode code_of(nn::ComputeThread& compute, const std::function<void()>& work)
   return ErrorCode::internal;
 }
 
-TEST(ComputeThread, TranslatesWhatItsWorkThrows) {
-  nn::ComputeThread compute(1);
-  EXPECT_EQ(code_of(compute, [] { throw Error(ErrorCode::deadline, "late"); }),
+TEST(Runtime, TranslatesWhatItsWorkThrows) {
+  nn::Runtime runtime;
+  EXPECT_EQ(code_of(runtime, [] { throw Error(ErrorCode::deadline, "late"); }),
             ErrorCode::deadline);
-  EXPECT_EQ(code_of(compute, [] { throw std::bad_alloc(); }), ErrorCode::out_of_memory);
-  EXPECT_EQ(code_of(compute,
+  EXPECT_EQ(code_of(runtime, [] { throw std::bad_alloc(); }), ErrorCode::out_of_memory);
+  EXPECT_EQ(code_of(runtime,
                     [] {
                       at::matmul(at::empty({2, 3}), at::empty({2, 3}));
                     }),
             ErrorCode::internal);
-  EXPECT_EQ(code_of(compute, [] { at::empty({std::int64_t{1} << 60}); }), ErrorCode::out_of_memory);
-  EXPECT_EQ(compute.run([] { return 7; }), 7);  // and goes on
+  EXPECT_EQ(code_of(runtime, [] { at::empty({std::int64_t{1} << 60}); }), ErrorCode::out_of_memory);
+  EXPECT_EQ(runtime.run([] { return 7; }), 7);  // and goes on
 }
 
-TEST(ComputeThread, RunsOneTaskAtATimeForManyCallers) {
-  nn::ComputeThread compute(1);
+TEST(Runtime, RunsOneTaskAtATimeForManyCallers) {
+  nn::Runtime runtime;
   int running = 0, most = 0, done = 0;  // no atomics: only the one thread touches them
   std::vector<std::thread> callers;
   for (int caller = 0; caller < 8; ++caller) {
     callers.emplace_back([&] {
       for (int i = 0; i < 100; ++i) {
-        compute.run([&] {
+        runtime.run([&] {
           most = std::max(most, ++running);
           ++done;
           --running;

@@ -1,14 +1,15 @@
-#include "nn/compute_thread.h"
+#include "nn/runtime.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <new>
 #include <string>
 
 #include "core/errors.h"
-#include "nn/fixed_order.h"
 
 namespace instructblip::nn {
 
@@ -31,10 +32,10 @@ std::exception_ptr translated(const std::exception_ptr& error) {
   }
 }
 
-ComputeThread::ComputeThread(int threads, bool fixed_order)
-    : thread_([this, threads, fixed_order] { loop(threads, fixed_order); }) {}
+Runtime::Runtime(int threads, Numerics numerics)
+    : numerics_(numerics), thread_([this, threads] { loop(threads); }) {}
 
-ComputeThread::~ComputeThread() {
+Runtime::~Runtime() {
   {
     const std::lock_guard lock(mutex_);
     closing_ = true;
@@ -43,7 +44,19 @@ ComputeThread::~ComputeThread() {
   thread_.join();
 }
 
-void ComputeThread::run_task(std::function<void()> work) {
+at::Tensor Runtime::empty(const Shape& shape, at::ScalarType type) const {
+  return at::empty(shape, at::dtype(type));
+}
+
+at::Tensor Runtime::ids(std::span<const std::int32_t> values) const {
+  at::Tensor tensor = at::empty({static_cast<std::int64_t>(values.size())}, at::dtype(at::kInt));
+  std::ranges::copy(values, tensor.data_ptr<std::int32_t>());
+  return tensor;
+}
+
+void Runtime::replay(const StepKey&, const std::function<void()>& step) { step(); }
+
+void Runtime::run_task(std::function<void()> work) {
   Task task{std::move(work), nullptr};
   std::unique_lock lock(mutex_);
   queue_.push_back(&task);
@@ -52,9 +65,8 @@ void ComputeThread::run_task(std::function<void()> work) {
   if (task.error) std::rethrow_exception(task.error);
 }
 
-void ComputeThread::loop(int threads, bool fixed_order) {
+void Runtime::loop(int threads) {
   at::set_num_threads(threads);
-  set_fixed_order(fixed_order);
   const c10::InferenceMode inference;
   std::unique_lock lock(mutex_);
   while (true) {

@@ -4,26 +4,26 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "checkpoint/language_config.h"
+#include "nn/runtime.h"
 
-namespace instructblip {
+namespace instructblip::nn {
 
 // The rotations of rows at their positions, ready to be applied.
 class Rotation {
  public:
   Rotation(at::Tensor cosine, at::Tensor sine)
       : cosine_(std::move(cosine)), sine_(std::move(sine)) {}
-  // x [B, H, T, d] -> [B, H, T, d]. Dimension j is paired with j + d/2, not with its neighbour.
+  // x [N, H, d] -> [N, H, d]. Dimension j is paired with j + d/2, not with its neighbour.
   at::Tensor apply(const at::Tensor& x) const;
 
  private:
-  at::Tensor cosine_, sine_;  // [1, 1, T, d] or [B, 1, 1, d]
+  at::Tensor cosine_, sine_;  // [N, 1, d]
 };
 
 // Where rows stand, and how long what they belong to is by now: frequencies may depend on it.
@@ -35,24 +35,22 @@ struct RowPlaces {
 class RotaryEmbedding {
  public:
   // Frequencies theta^(-2j/d), j = 0 .. d/2 - 1, scaled.
-  RotaryEmbedding(std::int64_t head_dim, double theta, const RopeScaling& scaling);
-  // For rows [1, H, T, d] at these T places.
-  Rotation along_sequence(const RowPlaces& places) const;
-  // For rows [B, H, 1, d] at these B places.
-  Rotation of_rows(const RowPlaces& places) const;
+  RotaryEmbedding(const Runtime& runtime, std::int64_t head_dim, double theta,
+                  const RopeScaling& scaling);
+  // The rotation of N rows at these N places.
+  Rotation of(const RowPlaces& places) const;
 
  private:
-  // For rows whose shape is `shape` but for the last dimension.
-  Rotation rotation(const RowPlaces& places, std::array<std::int64_t, 3> shape) const;
   // [1, d/2] for all rows, or [n, d/2].
   at::Tensor frequencies_at(std::span<const std::int64_t> lengths) const;
   // The frequencies of a request that is `length` long, [1, d/2].
   at::Tensor frequencies_of(std::int64_t length) const;
 
+  const Runtime* runtime_;
   std::int64_t head_dim_;
   double theta_;
   RopeScaling scaling_;
   at::Tensor frequencies_;  // [1, d/2], for requests of ordinary length
 };
 
-}  // namespace instructblip
+}  // namespace instructblip::nn

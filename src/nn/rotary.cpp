@@ -1,4 +1,4 @@
-#include "language/llama/rotary_embedding.h"
+#include "nn/rotary.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
@@ -20,9 +20,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "nn/fixed_order.h"
+#include "nn/product.h"
 
-namespace instructblip {
+namespace instructblip::nn {
 namespace {
 
 constexpr double kPi = 3.141592653589793;
@@ -58,14 +58,15 @@ at::Tensor scale_as_llama3(const at::Tensor& frequencies, const RopeScaling& sca
 at::Tensor Rotation::apply(const at::Tensor& x) const {
   const std::int64_t half = x.size(-1) / 2;
   const at::Tensor rotated =
-      at::cat({-x.narrow(-1, half, half), x.narrow(-1, 0, half)}, -1);  // [B, H, T, d]
+      at::cat({-x.narrow(-1, half, half), x.narrow(-1, 0, half)}, -1);  // [N, H, d]
   return x * cosine_ + rotated * sine_;
 }
 
 // Each step in the order and the types of transformers/modeling_rope_utils.py: a bit more or less
 // in a frequency is a different angle at a far position.
-RotaryEmbedding::RotaryEmbedding(std::int64_t head_dim, double theta, const RopeScaling& scaling)
-    : head_dim_(head_dim), theta_(theta), scaling_(scaling) {
+RotaryEmbedding::RotaryEmbedding(const Runtime& runtime, std::int64_t head_dim, double theta,
+                                 const RopeScaling& scaling)
+    : runtime_(&runtime), head_dim_(head_dim), theta_(theta), scaling_(scaling) {
   if (scaling.type == RopeScaling::Type::dynamic) {  // what grows theta is 1 but for rounding
     const auto trained = static_cast<double>(scaling.original_positions);
     const double growth = scaling.factor * trained / trained - (scaling.factor - 1);
@@ -79,24 +80,14 @@ RotaryEmbedding::RotaryEmbedding(std::int64_t head_dim, double theta, const Rope
   frequencies_ = frequencies_.unsqueeze(0);
 }
 
-Rotation RotaryEmbedding::along_sequence(const RowPlaces& places) const {
-  return rotation(places, {1, 1, static_cast<std::int64_t>(places.positions.size())});
-}
-
-Rotation RotaryEmbedding::of_rows(const RowPlaces& places) const {
-  return rotation(places, {static_cast<std::int64_t>(places.positions.size()), 1, 1});
-}
-
-Rotation RotaryEmbedding::rotation(const RowPlaces& places,
-                                   std::array<std::int64_t, 3> shape) const {
+Rotation RotaryEmbedding::of(const RowPlaces& places) const {
   const auto count = static_cast<std::int64_t>(places.positions.size());
   at::Tensor at_rows = at::empty({count, 1}, at::dtype(at::kFloat));
   std::copy(places.positions.begin(), places.positions.end(), at_rows.data_ptr<float>());
-  const at::Tensor angles = at_rows * frequencies_at(places.lengths);  // [n, d/2]
-  const at::Tensor both =
-      at::cat({angles, angles}, -1).view({shape[0], shape[1], shape[2], 2 * angles.size(1)});
-  return {nn::by_row(both, [](const at::Tensor& x) { return at::cos(x); }),
-          nn::by_row(both, [](const at::Tensor& x) { return at::sin(x); })};
+  const at::Tensor angles = at_rows * frequencies_at(places.lengths);  // [N, d/2]
+  const at::Tensor both = at::cat({angles, angles}, -1).unsqueeze(1);  // [N, 1, d]
+  return {elementwise(*runtime_, both, [](const at::Tensor& x) { return at::cos(x); }),
+          elementwise(*runtime_, both, [](const at::Tensor& x) { return at::sin(x); })};
 }
 
 at::Tensor RotaryEmbedding::frequencies_at(std::span<const std::int64_t> lengths) const {
@@ -124,4 +115,4 @@ at::Tensor RotaryEmbedding::frequencies_of(std::int64_t length) const {
   return at::reciprocal(at::pow(theta, exponents(head_dim_))).unsqueeze(0);
 }
 
-}  // namespace instructblip
+}  // namespace instructblip::nn

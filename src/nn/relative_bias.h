@@ -10,25 +10,25 @@
 #include "nn/embedding.h"
 #include "nn/weights.h"
 
-namespace instructblip {
+namespace instructblip::nn {
 
-class RelativePositionBias {
+class RelativeBias {
  public:
   enum class Direction { both, past };  // encoder; decoder, which sees nothing later
 
   // `weights` at the self-attention of the stack's first block, whose table all blocks share.
-  RelativePositionBias(const nn::Weights& weights, const T5Config& config, Direction direction);
+  RelativeBias(const Weights& weights, const T5Config& config, Direction direction);
 
   // The bias of queries at first .. first + queries - 1 against keys at 0 .. keys - 1,
-  // [1, H, queries, keys].
+  // [H, queries, keys].
   at::Tensor between(std::int64_t first, std::int64_t queries, std::int64_t keys) const;
 
  private:
   at::Tensor bucket(const at::Tensor& relative) const;
 
-  nn::Embedding table_;  // [buckets, H]
+  Embedding table_;  // [buckets, H]
   std::int64_t buckets_, max_distance_;
   Direction direction_;
 };
 
-}  // namespace instructblip
+}  // namespace instructblip::nn

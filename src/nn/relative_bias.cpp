@@ -1,11 +1,10 @@
-#include "language/t5/relative_position_bias.h"
+#include "nn/relative_bias.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/abs.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/clamp_max.h>
 #include <ATen/ops/clamp_min.h>
-#include <ATen/ops/index_select.h>
 #include <ATen/ops/log.h>
 #include <ATen/ops/neg.h>
 #include <ATen/ops/where.h>
@@ -13,10 +12,9 @@
 
 #include <cmath>
 
-namespace instructblip {
+namespace instructblip::nn {
 
-RelativePositionBias::RelativePositionBias(const nn::Weights& weights, const T5Config& config,
-                                           Direction direction)
+RelativeBias::RelativeBias(const Weights& weights, const T5Config& config, Direction direction)
     : table_(weights / "relative_attention_bias", config.relative_buckets, config.heads),
       buckets_(config.relative_buckets),
       max_distance_(config.relative_max_distance),
@@ -25,7 +23,7 @@ RelativePositionBias::RelativePositionBias(const nn::Weights& weights, const T5C
 // Half of the buckets hold one distance each, the other half grow logarithmically up to
 // max_distance. In the reference's order of operations, because distances on a border between
 // buckets depend on it.
-at::Tensor RelativePositionBias::bucket(const at::Tensor& relative) const {
+at::Tensor RelativeBias::bucket(const at::Tensor& relative) const {
   std::int64_t count = buckets_;
   at::Tensor base = at::zeros_like(relative);
   at::Tensor distance;
@@ -43,16 +41,15 @@ at::Tensor RelativePositionBias::bucket(const at::Tensor& relative) const {
   return base + at::where(distance < exact, distance, at::clamp_max(logarithmic, count - 1));
 }
 
-at::Tensor RelativePositionBias::between(std::int64_t first, std::int64_t queries,
-                                         std::int64_t keys) const {
+at::Tensor RelativeBias::between(std::int64_t first, std::int64_t queries,
+                                 std::int64_t keys) const {
   const at::Tensor query = at::arange(first, first + queries, at::dtype(at::kLong)).unsqueeze(1);
   const at::Tensor key = at::arange(keys, at::dtype(at::kLong)).unsqueeze(0);
   const at::Tensor buckets = bucket(key - query);  // [queries, keys]
-  return at::index_select(table_.table(), 0, buckets.reshape({-1}))
-      .to(at::kFloat)
+  const at::Tensor flat = buckets.reshape({-1}).to(at::kInt).contiguous();
+  return table_({flat.const_data_ptr<std::int32_t>(), static_cast<std::size_t>(flat.numel())})
       .view({queries, keys, -1})
-      .permute({2, 0, 1})
-      .unsqueeze(0);  // [1, H, queries, keys]
+      .permute({2, 0, 1});  // [H, queries, keys]
 }
 
-}  // namespace instructblip
+}  // namespace instructblip::nn

@@ -1,0 +1,41 @@
+#include "nn/feed_forward.h"
+
+#include <ATen/TensorOperators.h>
+
+#include <array>
+#include <vector>
+
+#include "nn/activation.h"
+
+namespace instructblip::nn {
+namespace {
+
+Linear read_expand(const Weights& weights, const FeedForwardConfig& config) {
+  std::vector<StackedRows> layers = {{config.expand, config.inner}};
+  if (!config.times.empty()) layers.push_back({config.times, config.inner});
+  return stacked(weights, layers, config.width, config.bias);
+}
+
+}  // namespace
+
+FeedForward::FeedForward(const Weights& weights, const FeedForwardConfig& config)
+    : runtime_(&weights.runtime()),
+      activation_(config.activation),
+      expand_(read_expand(weights, config)),
+      inner_(config.inner),
+      gated_(!config.times.empty()),
+      contract_(weights / config.contract, config.inner, config.width, config.bias) {}
+
+at::Tensor FeedForward::inner(const at::Tensor& x) const {
+  if (!gated_) return activate(*runtime_, activation_, expand_(x));
+  const std::vector<at::Tensor> each = expand_.split(x, std::array{inner_, inner_});
+  return activate(*runtime_, activation_, each[0]) * each[1];
+}
+
+at::Tensor FeedForward::operator()(const at::Tensor& x) const { return contract_(inner(x)); }
+
+at::Tensor FeedForward::operator()(const at::Tensor& x, const at::Tensor& plus) const {
+  return contract_(inner(x), plus);
+}
+
+}  // namespace instructblip::nn

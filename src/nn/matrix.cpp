@@ -1,0 +1,49 @@
+#include "nn/matrix.h"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/index_select.h>
+
+#include <algorithm>
+
+namespace instructblip::nn {
+
+std::int64_t Matrix::rows() const {
+  std::int64_t rows = 0;
+  for (const at::Tensor& block : blocks_) rows += block.size(0);
+  return rows;
+}
+
+Format Matrix::format() const {
+  switch (blocks_.front().scalar_type()) {
+    case at::kHalf:
+      return Format::f16;
+    case at::kBFloat16:
+      return Format::bf16;
+    default:
+      return Format::f32;
+  }
+}
+
+Matrix Matrix::some_rows(std::int64_t first, std::int64_t count) const {
+  std::vector<at::Tensor> blocks;
+  for (const at::Tensor& block : blocks_) {
+    const std::int64_t begin = std::min(first, block.size(0));
+    const std::int64_t taken = std::min(count, block.size(0) - begin);
+    if (taken > 0) blocks.push_back(block.narrow(0, begin, taken));
+    first -= begin;
+    count -= taken;
+  }
+  return Matrix(std::move(blocks));
+}
+
+at::Tensor Matrix::gather(const at::Tensor& rows) const {
+  const at::Tensor all = blocks_.size() == 1 ? blocks_.front() : at::cat(blocks_);
+  return at::index_select(all, 0, rows).to(at::kFloat);
+}
+
+at::Tensor Matrix::values() const {
+  const at::Tensor all = blocks_.size() == 1 ? blocks_.front() : at::cat(blocks_);
+  return all.to(at::kFloat);
+}
+
+}  // namespace instructblip::nn

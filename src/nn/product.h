@@ -1,0 +1,30 @@
+// Matrix products and elementwise functions in the order of operations that a runtime asks for.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/cat.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "nn/runtime.h"
+
+namespace instructblip::nn {
+
+// a [..., M, K] float32, b [..., N, K] float32, or [N, K] float32, f16 or bf16 for all of a ->
+// a b^T [..., M, N].
+at::Tensor product(const Runtime& runtime, const at::Tensor& a, const at::Tensor& b);
+
+// f(x), x [..., n], f elementwise. Where results must be deterministic it is called row by row, so
+// that an element's place in its row decides how it is rounded, not its place in the tensor.
+template <typename Function>
+at::Tensor elementwise(const Runtime& runtime, const at::Tensor& x, Function&& f) {
+  if (!runtime.deterministic()) return f(x);
+  const at::Tensor rows = x.reshape({-1, x.size(-1)});
+  std::vector<at::Tensor> results;
+  results.reserve(static_cast<std::size_t>(rows.size(0)));
+  for (std::int64_t i = 0; i < rows.size(0); ++i) results.push_back(f(rows.narrow(0, i, 1)));
+  return at::cat(results).view(x.sizes());
+}
+
+}  // namespace instructblip::nn

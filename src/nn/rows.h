@@ -1,0 +1,54 @@
+// Several sequences in one tensor: one after the other, nothing between them. Linear layers and
+// norms run over all rows at once; attention runs over each sequence by itself, so that no row is
+// padded and none sees another sequence's.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/cat.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace instructblip::nn {
+
+class KvCache;
+
+// The rows of one sequence.
+struct Part {
+  std::int64_t first, count;
+
+  at::Tensor of(const at::Tensor& x, std::int64_t dim = 0) const {
+    return x.narrow(dim, first, count);
+  }
+};
+
+// Rows of several sequences, and what each of them attends to besides itself.
+struct Rows {
+  enum class Kind {
+    sequence,    // the rows of a part follow one another
+    hypotheses,  // each row of a part stands at the same, newest position of a text of its own
+  };
+
+  std::span<const Part> parts;
+  Kind kind = Kind::sequence;
+  // One for each part: keys and values of earlier rows, to which those of these rows are added.
+  // Empty: nothing is remembered.
+  std::span<KvCache* const> caches = {};
+  // One for each part, [H, its rows, keys] or, of hypotheses, [H, 1, keys], added to the scores.
+  // Empty: none.
+  std::span<const at::Tensor> biases = {};
+};
+
+// f(part, its index) of every part, put together along `dim`.
+template <typename Function>
+at::Tensor by_part(std::span<const Part> parts, std::int64_t dim, Function&& f) {
+  if (parts.size() == 1) return f(parts[0], std::size_t{0});
+  std::vector<at::Tensor> results;
+  results.reserve(parts.size());
+  for (std::size_t i = 0; i < parts.size(); ++i) results.push_back(f(parts[i], i));
+  return at::cat(results, dim);
+}
+
+}  // namespace instructblip::nn

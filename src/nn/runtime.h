@@ -1,0 +1,105 @@
+// Where tensors live and work runs.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <thread>
+#include <type_traits>
+#include <utility>
+
+#include "core/shape.h"
+
+namespace instructblip::nn {
+
+// Which results an operation may give. A library's matrix product may add up in another order when
+// a matrix has other rows, when it lies elsewhere in memory, or when more threads share the work;
+// an elementwise function may round its last elements otherwise than the ones before.
+enum class Numerics {
+  // ATen's operations in the order in which the reference calls them: its results, but for such
+  // differences.
+  reference,
+  // Every element is computed by one rule from its own row and column: the same bits in any batch,
+  // at any number of threads.
+  deterministic,
+};
+
+// `error` with what LibTorch throws, and std::bad_alloc, as instructblip::Error.
+std::exception_ptr translated(const std::exception_ptr& error);
+
+// What a step that was captured is found by: steps with equal keys run the same operations on
+// tensors of the same shapes.
+struct StepKey {
+  std::int64_t rows;       // hypotheses of all requests
+  std::int64_t positions;  // keys that the longest of them attends to
+};
+
+// The CPU: one thread that works for all callers, with a team of threads of its own.
+//
+// OpenMP gives every thread that opens a parallel region a team of its own, so concurrent callers
+// would run several times as many threads as there are cores. Here they queue for one thread with
+// one team: first come, first served, a stage or a decoding step at a time, so that a short request
+// is never stuck behind a long one. Autograd is off on it.
+//
+// A device derives from this: its tensors lie elsewhere, and its steps are captured and replayed.
+// Thread-safe. Operations that were made for a runtime keep a pointer to it: it must outlive them.
+class Runtime {
+ public:
+  explicit Runtime(int threads = 1, Numerics numerics = Numerics::reference);
+  virtual ~Runtime();
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+
+  Numerics numerics() const { return numerics_; }
+  bool deterministic() const { return numerics_ == Numerics::deterministic; }
+
+  // A tensor without values, in this runtime's memory. Its address stays what it is as long as the
+  // tensor lives.
+  virtual at::Tensor empty(const Shape& shape, at::ScalarType type) const;
+  // Token ids or positions there, [n] int32.
+  virtual at::Tensor ids(std::span<const std::int32_t> values) const;
+
+  // Runs a decoding step. A device captures it the first time that a key comes, and replays it
+  // afterwards; the CPU calls it.
+  virtual void replay(const StepKey& key, const std::function<void()>& step);
+
+  // Runs `work` on the thread and waits; what it throws is thrown here, with c10::Error and
+  // std::bad_alloc translated to instructblip::Error. Must not be called from work that runs there.
+  template <typename Work>
+  auto run(Work&& work) {
+    using Result = std::invoke_result_t<Work>;
+    if constexpr (std::is_void_v<Result>) {
+      run_task(std::forward<Work>(work));
+    } else {
+      std::optional<Result> result;
+      run_task([&] { result.emplace(work()); });
+      return std::move(*result);
+    }
+  }
+
+ private:
+  struct Task {
+    std::function<void()> work;
+    std::exception_ptr error;
+    bool done = false;
+  };
+
+  void run_task(std::function<void()> work);
+  void loop(int threads);
+
+  Numerics numerics_;
+  std::mutex mutex_;
+  std::condition_variable arrived_, finished_;
+  std::deque<Task*> queue_;
+  bool closing_ = false;
+  std::thread thread_;
+};
+
+}  // namespace instructblip::nn
