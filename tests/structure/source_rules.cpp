@@ -86,6 +86,7 @@ const std::vector<Door>& doors() {
       {std::regex("^(gif_lib|jpeglib|jerror|openjpeg|png|tiff|tiffio)\\.h$"),
        "an image codec",
        {"src/image"}},
+      {std::regex("^(immintrin|arm_neon|cpuid)\\.h$"), "an instruction set", {"src/kernels/cpu"}},
       {std::regex("^nlohmann/"),
        "nlohmann_json",
        {"src/core/json.h", "src/core/json.cpp", "tools", "examples", "tests"}},

@@ -1,0 +1,44 @@
+#include "kernels/catalogue.h"
+
+#include <span>
+
+#include "kernels/kv_append.h"
+#include "kernels/linear.h"
+#include "kernels/paged_attention.h"
+
+namespace instructblip::kernels {
+namespace {
+
+template <class Kernel, class Problem>
+Operation operation(std::string_view purpose, std::span<const Kernel> kernels,
+                    const Problem& everyday, const Wanted& wanted) {
+  Operation result{
+      Kernel::kOperation, purpose, !wanted.choice->forced(Kernel::kOperation).empty(), {}};
+  const Kernel* used = choose(kernels, everyday, wanted);
+  for (const Kernel& kernel : kernels) {
+    result.entries.push_back(
+        {kernel.name, kernel.traits, kernel.supports(everyday, *wanted.machine), &kernel == used});
+  }
+  return result;
+}
+
+constexpr KvAppendProblem kKvAppend = {
+    .positions = 5, .key_heads = 32, .width = 128, .page_positions = 16};
+constexpr LinearProblem kLinear = {.rows = 1, .inputs = 4096, .outputs = 4096};
+constexpr PagedAttentionProblem kPagedAttention = {
+    .rows = 5, .query_heads = 32, .key_heads = 32, .width = 128, .shared = 64, .tail = 16};
+
+}  // namespace
+
+std::vector<Operation> catalogue(const Choice& choice, const Machine& machine) {
+  const Wanted wanted{.choice = &choice, .machine = &machine};
+  return {
+      operation("copies new keys and values into their slots", kv_append_kernels(), kKvAppend,
+                wanted),
+      operation("y = x w^T + bias, in fixed order", linear_kernels(), kLinear, wanted),
+      operation("attention of new positions over pages of keys and values",
+                paged_attention_kernels(), kPagedAttention, wanted),
+  };
+}
+
+}  // namespace instructblip::kernels

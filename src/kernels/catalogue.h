@@ -1,0 +1,30 @@
+// Every operation with its kernels: what can be listed and forced.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "kernels/choice.h"
+#include "kernels/machine.h"
+#include "kernels/registry.h"
+
+namespace instructblip::kernels {
+
+struct Entry {
+  std::string_view kernel;
+  Traits traits;
+  Support support;  // of an everyday problem on the machine
+  bool used;        // the one that such a problem is given to
+};
+
+struct Operation {
+  std::string_view name;
+  std::string_view purpose;  // "y = x w^T + bias"
+  bool forced;
+  std::vector<Entry> entries;  // best first
+};
+
+// All of them, by name. Throws Error(invalid_argument) where `choice` forces what does not fit.
+std::vector<Operation> catalogue(const Choice& choice, const Machine& machine = this_machine());
+
+}  // namespace instructblip::kernels

@@ -1,0 +1,108 @@
+#include "kernels/choice.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "core/errors.h"
+#include "kernels/catalogue.h"
+
+namespace instructblip::kernels {
+namespace {
+
+template <class Range, class Name>
+std::string list(const Range& range, Name name) {
+  std::string text;
+  for (const auto& item : range) {
+    if (!text.empty()) text += ", ";
+    text += name(item);
+  }
+  return text;
+}
+
+[[noreturn]] void refuse(std::string_view source, const std::string& what,
+                         const std::string& hint) {
+  throw Error(ErrorCode::invalid_argument, std::string(source) + ": " + what, hint);
+}
+
+const Operation& find_operation(const std::vector<Operation>& all, std::string_view name,
+                                std::string_view source) {
+  const auto found = std::ranges::find(all, name, &Operation::name);
+  if (found == all.end()) {
+    refuse(source, "there is no operation " + quote(name),
+           "operations are " + list(all, [](const Operation& o) { return std::string(o.name); }));
+  }
+  return *found;
+}
+
+void check_kernel(const Operation& operation, std::string_view kernel, std::string_view source) {
+  const auto found = std::ranges::find(operation.entries, kernel, &Entry::kernel);
+  if (found == operation.entries.end()) {
+    refuse(source, std::string(operation.name) + " has no kernel " + quote(kernel),
+           "its kernels are " +
+               list(operation.entries, [](const Entry& e) { return std::string(e.kernel); }));
+  }
+  if (!found->support) {
+    refuse(source,
+           "kernel " + std::string(kernel) + " of " + std::string(operation.name) +
+               " does not fit: " + std::string(found->support.reason()),
+           "instructblip doctor --kernels lists those that do");
+  }
+}
+
+}  // namespace
+
+Choice Choice::parse(std::string_view text, std::string_view source) {
+  Choice choice;
+  if (text.empty()) return choice;
+  const std::vector<Operation> all = catalogue(Choice());
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const std::string_view item = text.substr(begin, end - begin);
+    const std::size_t equals = item.find('=');
+    if (equals == std::string_view::npos) {
+      refuse(source, "expected OPERATION=KERNEL, found " + quote(item),
+             "for example linear=reference");
+    }
+    const std::string_view kernel = item.substr(equals + 1);
+    const Operation& operation = find_operation(all, item.substr(0, equals), source);
+    check_kernel(operation, kernel, source);
+    if (!choice.forced(operation.name).empty()) {
+      refuse(source, std::string(operation.name) + " is named twice", "name each operation once");
+    }
+    choice.forced_.emplace_back(operation.name, kernel);
+    begin = end + 1;
+  }
+  return choice;
+}
+
+const Choice& Choice::of_environment() {
+  static const Choice choice = [] {
+    const char* text = std::getenv("INSTRUCTBLIP_KERNELS");
+    return parse(text == nullptr ? "" : text, "INSTRUCTBLIP_KERNELS");
+  }();
+  return choice;
+}
+
+std::string_view Choice::forced(std::string_view operation) const {
+  for (const auto& [name, kernel] : forced_) {
+    if (name == operation) return kernel;
+  }
+  return {};
+}
+
+Choice Choice::or_else(const Choice& other) const {
+  Choice both = *this;
+  for (const auto& item : other.forced_) {
+    if (forced(item.first).empty()) both.forced_.push_back(item);
+  }
+  return both;
+}
+
+void throw_unfit(std::string_view operation, std::string_view kernel, std::string_view reason) {
+  throw Error(ErrorCode::invalid_argument,
+              "kernel " + std::string(kernel) + " of " + std::string(operation) +
+                  ", which was asked for, does not fit: " + std::string(reason),
+              "instructblip doctor --kernels lists those that do");
+}
+
+}  // namespace instructblip::kernels

@@ -1,0 +1,38 @@
+// Kernels that the user forces by name.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace instructblip::kernels {
+
+class Choice {
+ public:
+  // Forces nothing.
+  Choice() = default;
+
+  // "linear=avx2,paged_attention=reference"; empty forces nothing. `source` names the option or
+  // variable in errors. Throws Error(invalid_argument) for an operation or a kernel that does not
+  // exist, for one that this machine lacks, and for an operation named twice.
+  static Choice parse(std::string_view text, std::string_view source);
+
+  // What the variable INSTRUCTBLIP_KERNELS said when it was first asked for; throws as parse().
+  static const Choice& of_environment();
+
+  // The forced kernel of an operation; empty where none is.
+  std::string_view forced(std::string_view operation) const;
+
+  // These, and those of `other` for operations that this one leaves alone.
+  Choice or_else(const Choice& other) const;
+
+ private:
+  std::vector<std::pair<std::string, std::string>> forced_;  // operation, kernel
+};
+
+// Throws the Error(invalid_argument) of a forced kernel that does not fit.
+[[noreturn]] void throw_unfit(std::string_view operation, std::string_view kernel,
+                              std::string_view reason);
+
+}  // namespace instructblip::kernels

@@ -1,0 +1,74 @@
+// Lanes in two registers of AVX2; see lanes.h.
+#pragma once
+
+namespace instructblip::kernels::cpu {
+namespace {
+
+struct Lanes {
+  __m256 low, high;
+};
+
+INSTRUCTBLIP_KERNEL Lanes broadcast(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+INSTRUCTBLIP_KERNEL Lanes load(const float* from) {
+  return {_mm256_loadu_ps(from), _mm256_loadu_ps(from + 8)};
+}
+INSTRUCTBLIP_KERNEL __m256 widen_8(const Half* from) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+}
+INSTRUCTBLIP_KERNEL __m256 widen_8(const BFloat16* from) {
+  const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+}
+INSTRUCTBLIP_KERNEL Lanes load(const Half* from) { return {widen_8(from), widen_8(from + 8)}; }
+INSTRUCTBLIP_KERNEL Lanes load(const BFloat16* from) { return {widen_8(from), widen_8(from + 8)}; }
+INSTRUCTBLIP_KERNEL void store(const Lanes& x, float* to) {
+  _mm256_storeu_ps(to, x.low);
+  _mm256_storeu_ps(to + 8, x.high);
+}
+
+INSTRUCTBLIP_KERNEL Lanes add(const Lanes& a, const Lanes& b) {
+  return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
+}
+INSTRUCTBLIP_KERNEL Lanes subtract(const Lanes& a, const Lanes& b) {
+  return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
+}
+INSTRUCTBLIP_KERNEL Lanes multiply(const Lanes& a, const Lanes& b) {
+  return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
+}
+INSTRUCTBLIP_KERNEL Lanes divide(const Lanes& a, const Lanes& b) {
+  return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
+}
+// The larger one; b where either is NaN.
+INSTRUCTBLIP_KERNEL Lanes larger(const Lanes& a, const Lanes& b) {
+  return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
+}
+// a * b + c, rounded once.
+INSTRUCTBLIP_KERNEL Lanes multiply_add(const Lanes& a, const Lanes& b, const Lanes& c) {
+  return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
+}
+INSTRUCTBLIP_KERNEL Lanes multiply_add_once_rounded(const Lanes& a, const Lanes& b,
+                                                    const Lanes& c) {
+  return multiply_add(a, b, c);
+}
+
+INSTRUCTBLIP_KERNEL __m256 scale_8(__m256 x, __m256 e) {
+  const __m256i exponent = _mm256_cvtps_epi32(e);
+  const __m256i half = _mm256_srai_epi32(exponent, 1);
+  const __m256i bias = _mm256_set1_epi32(127);
+  const __m256i first = _mm256_slli_epi32(_mm256_add_epi32(half, bias), 23);
+  const __m256i second =
+      _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(exponent, half), bias), 23);
+  return _mm256_mul_ps(_mm256_mul_ps(x, _mm256_castsi256_ps(first)), _mm256_castsi256_ps(second));
+}
+// x * 2^e for whole e, whose power of two may be out of a float's range: in two halves.
+INSTRUCTBLIP_KERNEL Lanes scale(const Lanes& x, const Lanes& e) {
+  return {scale_8(x.low, e.low), scale_8(x.high, e.high)};
+}
+
+// Lanes i and i + 8 added.
+INSTRUCTBLIP_KERNEL __m256 halved(const Lanes& x) { return _mm256_add_ps(x.low, x.high); }
+
+}  // namespace
+}  // namespace instructblip::kernels::cpu
+
+#include "kernels/cpu/sums_avx2.h"

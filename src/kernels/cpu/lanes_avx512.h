@@ -1,0 +1,68 @@
+// Lanes in one register of AVX-512; see lanes.h.
+#pragma once
+
+namespace instructblip::kernels::cpu {
+namespace {
+
+struct Lanes {
+  __m512 all;
+};
+
+INSTRUCTBLIP_KERNEL Lanes broadcast(float x) { return {_mm512_set1_ps(x)}; }
+INSTRUCTBLIP_KERNEL Lanes load(const float* from) { return {_mm512_loadu_ps(from)}; }
+INSTRUCTBLIP_KERNEL Lanes load(const Half* from) {
+  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)))};
+}
+INSTRUCTBLIP_KERNEL Lanes load(const BFloat16* from) {
+  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};
+}
+INSTRUCTBLIP_KERNEL void store(const Lanes& x, float* to) { _mm512_storeu_ps(to, x.all); }
+
+INSTRUCTBLIP_KERNEL Lanes add(const Lanes& a, const Lanes& b) {
+  return {_mm512_add_ps(a.all, b.all)};
+}
+INSTRUCTBLIP_KERNEL Lanes subtract(const Lanes& a, const Lanes& b) {
+  return {_mm512_sub_ps(a.all, b.all)};
+}
+INSTRUCTBLIP_KERNEL Lanes multiply(const Lanes& a, const Lanes& b) {
+  return {_mm512_mul_ps(a.all, b.all)};
+}
+INSTRUCTBLIP_KERNEL Lanes divide(const Lanes& a, const Lanes& b) {
+  return {_mm512_div_ps(a.all, b.all)};
+}
+// The larger one; b where either is NaN.
+INSTRUCTBLIP_KERNEL Lanes larger(const Lanes& a, const Lanes& b) {
+  return {_mm512_max_ps(a.all, b.all)};
+}
+// a * b + c, rounded once.
+INSTRUCTBLIP_KERNEL Lanes multiply_add(const Lanes& a, const Lanes& b, const Lanes& c) {
+  return {_mm512_fmadd_ps(a.all, b.all, c.all)};
+}
+INSTRUCTBLIP_KERNEL Lanes multiply_add_once_rounded(const Lanes& a, const Lanes& b,
+                                                    const Lanes& c) {
+  return multiply_add(a, b, c);
+}
+
+// x * 2^e for whole e, whose power of two may be out of a float's range: in two halves.
+INSTRUCTBLIP_KERNEL Lanes scale(const Lanes& x, const Lanes& e) {
+  const __m512i exponent = _mm512_cvtps_epi32(e.all);
+  const __m512i half = _mm512_srai_epi32(exponent, 1);
+  const __m512i bias = _mm512_set1_epi32(127);
+  const __m512i first = _mm512_slli_epi32(_mm512_add_epi32(half, bias), 23);
+  const __m512i second =
+      _mm512_slli_epi32(_mm512_add_epi32(_mm512_sub_epi32(exponent, half), bias), 23);
+  return {
+      _mm512_mul_ps(_mm512_mul_ps(x.all, _mm512_castsi512_ps(first)), _mm512_castsi512_ps(second))};
+}
+
+// Lanes i and i + 8 added.
+INSTRUCTBLIP_KERNEL __m256 halved(const Lanes& x) {
+  const __m256 high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(x.all), 1));
+  return _mm256_add_ps(_mm512_castps512_ps256(x.all), high);
+}
+
+}  // namespace
+}  // namespace instructblip::kernels::cpu
+
+#include "kernels/cpu/sums_avx2.h"

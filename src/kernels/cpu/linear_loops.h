@@ -1,0 +1,104 @@
+// The loops of a linear product, for the instruction set that the including file is compiled for.
+#pragma once
+
+#include "kernels/cpu/lanes.h"
+#include "kernels/cpu/linear_block.h"
+
+namespace instructblip::kernels::cpu {
+namespace {
+
+// Sums that stay in registers at once: tiles of M rows and N outputs.
+#if defined(__AVX512F__)
+constexpr int kTileRows = 4;
+constexpr int kTileOutputs = 4;
+constexpr int kTileOutputsOfFewRows = 8;  // for one or two
+#else
+constexpr int kTileRows = 3;
+constexpr int kTileOutputs = 2;
+constexpr int kTileOutputsOfFewRows = 2;
+#endif
+
+// y[m, n] = x[m] . weights[n] for M x N of them: each is the same sum, whatever M and N are.
+template <int M, int N, class Weight>
+INSTRUCTBLIP_KERNEL void tile(const LinearBlock& block, const float* x, const Weight* weights,
+                              float* y) {
+  const std::int64_t inputs = block.inputs;
+  Lanes sums[M][N];
+  for (int m = 0; m < M; ++m) {
+    for (int n = 0; n < N; ++n) sums[m][n] = broadcast(0.0f);
+  }
+  std::int64_t i = 0;
+  for (; i + kLanes <= inputs; i += kLanes) {
+    Lanes rows[M];
+    for (int m = 0; m < M; ++m) rows[m] = load(x + m * inputs + i);
+    for (int n = 0; n < N; ++n) {
+      const Lanes weight = load(weights + n * inputs + i);
+      for (int m = 0; m < M; ++m) sums[m][n] = multiply_add(rows[m], weight, sums[m][n]);
+    }
+  }
+  if (i < inputs) {
+    for (int n = 0; n < N; ++n) {
+      const Lanes weight = load_first(weights + n * inputs + i, inputs - i);
+      for (int m = 0; m < M; ++m) {
+        const Lanes row = load_first(x + m * inputs + i, inputs - i);
+        sums[m][n] = multiply_add(row, weight, sums[m][n]);
+      }
+    }
+  }
+  for (int m = 0; m < M; ++m) {
+    for (int n = 0; n < N; ++n) y[m * block.stride + n] = sum(sums[m][n]);
+  }
+}
+
+template <int M, int N, class Weight>
+INSTRUCTBLIP_KERNEL void row_of_tiles(const LinearBlock& block, std::int64_t row) {
+  const auto* weights = static_cast<const Weight*>(block.weights);
+  const float* x = block.x + row * block.inputs;
+  float* y = block.y + row * block.stride;
+  std::int64_t j = 0;
+  for (; j + N <= block.outputs; j += N) {
+    tile<M, N>(block, x, weights + j * block.inputs, y + j);
+  }
+  for (; j < block.outputs; ++j) tile<M, 1>(block, x, weights + j * block.inputs, y + j);
+}
+
+template <class Weight>
+INSTRUCTBLIP_KERNEL void linear_block(const LinearBlock& block) {
+  std::int64_t row = 0;
+  for (; row + kTileRows <= block.rows; row += kTileRows) {
+    row_of_tiles<kTileRows, kTileOutputs, Weight>(block, row);
+  }
+  for (; row + 2 <= block.rows; row += 2) {
+    row_of_tiles<2, kTileOutputsOfFewRows, Weight>(block, row);
+  }
+  for (; row < block.rows; ++row) row_of_tiles<1, kTileOutputsOfFewRows, Weight>(block, row);
+}
+
+INSTRUCTBLIP_KERNEL void linear_block_of_any(const LinearBlock& block) {
+  switch (block.storage) {
+    case Storage::f32:
+      return linear_block<float>(block);
+    case Storage::f16:
+      return linear_block<Half>(block);
+    case Storage::bf16:
+      return linear_block<BFloat16>(block);
+  }
+}
+
+template <class Weight>
+INSTRUCTBLIP_KERNEL void widen(const void* weights, std::int64_t count, float* out) {
+  const auto* from = static_cast<const Weight*>(weights);
+  std::int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) store(load(from + i), out + i);
+  if (i < count) store_first(load_first(from + i, count - i), count - i, out + i);
+}
+
+INSTRUCTBLIP_KERNEL void widen_any(const void* weights, Storage storage, std::int64_t count,
+                                   float* out) {
+  if (storage == Storage::f16) return widen<Half>(weights, count, out);
+  if (storage == Storage::bf16) return widen<BFloat16>(weights, count, out);
+  widen<float>(weights, count, out);
+}
+
+}  // namespace
+}  // namespace instructblip::kernels::cpu

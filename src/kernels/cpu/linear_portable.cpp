@@ -1,0 +1,11 @@
+#include "kernels/cpu/linear_loops.h"
+
+namespace instructblip::kernels::cpu {
+
+void linear_block_portable(const LinearBlock& block) { linear_block_of_any(block); }
+
+void widen_portable(const void* weights, Storage storage, std::int64_t count, float* out) {
+  widen_any(weights, storage, count, out);
+}
+
+}  // namespace instructblip::kernels::cpu

@@ -1,0 +1,22 @@
+// Reasons why a processor does not fit.
+#pragma once
+
+#include "kernels/machine.h"
+#include "kernels/registry.h"
+
+namespace instructblip::kernels::cpu {
+
+inline Support has_anything(const Machine&) { return Support::yes(); }
+
+inline Support has_avx2(const Machine& machine) {
+  if (!machine.avx2) return Support::no("this processor has no AVX2");
+  if (!machine.fma) return Support::no("this processor has no FMA");
+  if (!machine.f16c) return Support::no("this processor has no F16C");
+  return Support::yes();
+}
+
+inline Support has_avx512(const Machine& machine) {
+  return machine.avx512f ? has_avx2(machine) : Support::no("this processor has no AVX-512");
+}
+
+}  // namespace instructblip::kernels::cpu

@@ -1,0 +1,23 @@
+// What the processor has that kernels may use.
+#pragma once
+
+namespace instructblip::kernels {
+
+// Instruction sets that the processor has and the system lets programs use.
+struct Machine {
+  bool avx2 = false;
+  bool fma = false;
+  bool f16c = false;  // conversion of IEEE half precision
+  bool avx512f = false;
+  bool avx512bw = false;
+  bool avx512vnni = false;
+  bool avx512bf16 = false;
+  bool amx_tile = false;
+  bool amx_int8 = false;
+  bool amx_bf16 = false;
+};
+
+// The one that this process runs on; looked at once.
+const Machine& this_machine();
+
+}  // namespace instructblip::kernels

@@ -1,0 +1,44 @@
+// Where a kernel's work runs.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+namespace instructblip::kernels {
+
+// The tasks [first, last) of a kernel, as something to call; borrowed, never kept.
+class Tasks {
+ public:
+  template <class Function>
+  requires(!std::is_same_v<Function, Tasks>) Tasks(
+      const Function& function)  // NOLINT(google-explicit-constructor): it stands for the lambda
+      : function_(&function), call_([](const void* f, std::int64_t first, std::int64_t last) {
+          (*static_cast<const Function*>(f))(first, last);
+        }) {}
+
+  void operator()(std::int64_t first, std::int64_t last) const { call_(function_, first, last); }
+
+ private:
+  const void* function_;
+  void (*call_)(const void*, std::int64_t, std::int64_t);
+};
+
+// Threads that share out the tasks of a kernel; a stream of a device is one too, where run() hands
+// over and does not wait.
+class Queue {
+ public:
+  virtual ~Queue() = default;
+
+  // Calls `tasks` with ranges that cover [0, count), each once, on any threads and in any order;
+  // returns when all are done. A range that is shared out holds at least `grain` tasks, unless it
+  // is the last: fewer are not worth a thread.
+  virtual void run(std::int64_t count, std::int64_t grain, Tasks tasks) = 0;
+};
+
+// All of it on the thread that calls.
+class SerialQueue final : public Queue {
+ public:
+  void run(std::int64_t count, std::int64_t grain, Tasks tasks) override;
+};
+
+}  // namespace instructblip::kernels

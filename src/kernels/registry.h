@@ -1,0 +1,59 @@
+// What the tables of kernels have in common: one table for each operation, best entry first.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "kernels/choice.h"
+#include "kernels/machine.h"
+
+namespace instructblip::kernels {
+
+// Whether an entry fits: yes, or the reason why not, "this processor has no AVX-512".
+class [[nodiscard]] Support {
+ public:
+  static constexpr Support yes() { return Support(nullptr); }
+  // `reason` is a literal.
+  static constexpr Support no(const char* reason) { return Support(reason); }
+
+  constexpr explicit operator bool() const { return reason_ == nullptr; }
+  constexpr std::string_view reason() const { return reason_ == nullptr ? "" : reason_; }
+
+ private:
+  constexpr explicit Support(const char* reason) : reason_(reason) {}
+  const char* reason_;
+};
+
+// What an entry promises beyond its contract.
+struct Traits {
+  // The bits of a row are the same whatever is computed beside it, at any number of threads.
+  bool row_invariant = false;
+};
+
+// What a caller asks of an entry.
+struct Wanted {
+  const Choice* choice = &Choice::of_environment();
+  const Machine* machine = &this_machine();
+  bool row_invariant = false;
+};
+
+// The entry that `wanted.choice` forces, else the first that fits `problem`; null where none does,
+// which cannot be while a table ends with "reference". Throws Error(invalid_argument) where the
+// forced one does not fit. Kernel has kOperation, name, traits and supports().
+template <class Kernel, class Problem>
+const Kernel* choose(std::span<const Kernel> kernels, const Problem& problem,
+                     const Wanted& wanted = {}) {
+  const std::string_view forced = wanted.choice->forced(Kernel::kOperation);
+  for (const Kernel& kernel : kernels) {
+    if (!forced.empty() && kernel.name != forced) continue;
+    Support support = kernel.supports(problem, *wanted.machine);
+    if (support && wanted.row_invariant && !kernel.traits.row_invariant) {
+      support = Support::no("its bits depend on what is computed beside a row");
+    }
+    if (support) return &kernel;
+    if (!forced.empty()) throw_unfit(Kernel::kOperation, forced, support.reason());
+  }
+  return nullptr;
+}
+
+}  // namespace instructblip::kernels

@@ -1,0 +1,94 @@
+// Kernels are chosen best first, may be forced, and say why they do not fit.
+#include "kernels/choice.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "kernels/catalogue.h"
+#include "kernels/linear.h"
+#include "support/expect_error.h"
+
+namespace instructblip::kernels {
+namespace {
+
+constexpr LinearProblem kProblem = {.rows = 1, .inputs = 1, .outputs = 1};
+
+std::string_view chosen(const Choice& choice, const Machine& machine) {
+  return choose(linear_kernels(), kProblem, {.choice = &choice, .machine = &machine})->name;
+}
+
+TEST(ChoiceTest, TakesTheFirstThatFitsTheMachine) {
+  EXPECT_EQ(chosen(Choice(), Machine()), "fixed_order_portable");
+#if defined(__x86_64__)
+  Machine machine{.avx2 = true, .fma = true, .f16c = true};
+  EXPECT_EQ(chosen(Choice(), machine), "fixed_order_avx2");
+  machine.avx512f = true;
+  EXPECT_EQ(chosen(Choice(), machine), "fixed_order_avx512");
+#endif
+}
+
+TEST(ChoiceTest, AForcedKernelIsTaken) {
+  const Choice choice = Choice::parse("linear=reference,paged_attention=portable", "--kernels");
+  EXPECT_EQ(chosen(choice, this_machine()), "reference");
+  EXPECT_EQ(choice.forced("paged_attention"), "portable");
+  EXPECT_EQ(choice.forced("kv_append"), "");
+}
+
+TEST(ChoiceTest, TheNarrowerChoiceCounts) {
+  const Choice option = Choice::parse("linear=reference", "--kernels");
+  const Choice variable =
+      Choice::parse("linear=fixed_order_portable,kv_append=reference", "VARIABLE");
+  const Choice both = option.or_else(variable);
+  EXPECT_EQ(both.forced("linear"), "reference");
+  EXPECT_EQ(both.forced("kv_append"), "reference");
+}
+
+TEST(ChoiceTest, MistakesAreNamedWithWhatThereIs) {
+  const auto refused = [](const char* text, const char* expected) {
+    return test::expect_error(ErrorCode::invalid_argument, expected,
+                              [&] { (void)Choice::parse(text, "--kernels"); });
+  };
+  EXPECT_NE(refused("liner=reference", "--kernels: there is no operation 'liner'")
+                .find("kv_append, linear, paged_attention"),
+            std::string::npos);
+  EXPECT_NE(refused("linear=fastest", "linear has no kernel 'fastest'").find("reference"),
+            std::string::npos);
+  refused("linear", "expected OPERATION=KERNEL, found 'linear'");
+  refused("linear=reference,", "found ''");
+  refused("linear=reference,linear=reference", "linear is named twice");
+  for (const LinearKernel& kernel : linear_kernels()) {
+    if (kernel.supports(kProblem, this_machine())) continue;
+    refused(("linear=" + std::string(kernel.name)).c_str(), "does not fit: this processor has no");
+  }
+}
+
+TEST(ChoiceTest, AForcedKernelThatDoesNotFitIsAnError) {
+#if defined(__x86_64__)
+  if (!this_machine().avx2) GTEST_SKIP() << "this processor has no AVX2";
+  const Choice choice = Choice::parse("linear=fixed_order_avx2", "--kernels");
+  test::expect_error(ErrorCode::invalid_argument, "does not fit: this processor has no AVX2",
+                     [&] { (void)chosen(choice, Machine()); });
+#endif
+  const Choice reference = Choice::parse("linear=reference", "--kernels");
+  const LinearProblem problem{.rows = 1, .inputs = 1, .outputs = 1, .weights = DType::i8};
+  test::expect_error(ErrorCode::invalid_argument, "weights are F32, F16 or BF16",
+                     [&] { (void)choose(linear_kernels(), problem, {.choice = &reference}); });
+}
+
+// A machine with nothing: what its processor lacks is said of each entry, and forcing one throws.
+TEST(CatalogueTest, SaysWhyAnEntryDoesNotFit) {
+  for (const Operation& operation : catalogue(Choice(), Machine())) {
+    EXPECT_EQ(operation.entries.back().kernel, "reference") << operation.name;
+    EXPECT_EQ(std::ranges::count(operation.entries, true, &Entry::used), 1) << operation.name;
+    for (const Entry& entry : operation.entries) {
+      const bool of_a_processor = entry.kernel.find("avx") != std::string_view::npos;
+      EXPECT_EQ(bool{entry.support}, !of_a_processor) << entry.kernel;
+      EXPECT_EQ(entry.support.reason().empty(), !of_a_processor) << entry.kernel;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace instructblip::kernels
