@@ -11,11 +11,11 @@
 
 namespace instructblip {
 
-// The state of one prompt. Made by LanguageModel::start(), moved on by the model that made it and
-// by no other. Not shared between threads.
+// The state of one prompt. Made by LanguageModel::start(), moved on by the model that made it,
+// which must outlive it, and by no other. Not shared between threads.
 struct LanguageState {
-  LanguageState(at::Tensor rows, std::int64_t layers)
-      : prompt(std::move(rows)), cache(layers), memory(layers) {}
+  LanguageState(at::Tensor rows, const nn::KvPool& pool)
+      : prompt(std::move(rows)), cache(pool), memory(pool) {}
 
   at::Tensor prompt;   // [1, P, L]; dropped once it has been read
   nn::KvCache cache;   // of the decoder's self-attention

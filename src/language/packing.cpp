@@ -20,7 +20,7 @@ void PackedRows::add(LanguageState& state, std::int64_t count, std::int64_t posi
   }
 }
 
-PackedPrompts::PackedPrompts(std::span<LanguageState* const> states)
+PackedPrompts::PackedPrompts(std::span<LanguageState* const> states, Into into)
     : PackedRows(nn::Rows::Kind::sequence), states_(states) {
   std::vector<at::Tensor> prompts;
   for (LanguageState* state : states) {
@@ -28,10 +28,21 @@ PackedPrompts::PackedPrompts(std::span<LanguageState* const> states)
     prompts.push_back(state->prompt[0]);
   }
   embedded_ = prompts.size() == 1 ? prompts.front() : at::cat(prompts);
+  try {
+    for (LanguageState* state : states) {
+      (into == Into::cache ? state->cache : state->memory).begin_sequence(state->prompt.size(1));
+    }
+  } catch (...) {  // there is no destructor yet
+    forget();
+    throw;
+  }
 }
 
 PackedPrompts::~PackedPrompts() {
-  if (kept_) return;
+  if (!kept_) forget();
+}
+
+void PackedPrompts::forget() noexcept {
   for (LanguageState* state : states_) {
     state->cache.clear();
     state->memory.clear();
@@ -61,14 +72,14 @@ PackedStep::PackedStep(std::span<const LanguageStep> steps)
   try {
     for (; begun < steps.size(); ++begun) caches_[begun]->begin_step(steps[begun].sources);
   } catch (...) {  // there is no destructor yet
-    while (begun > 0) caches_[--begun]->undo_step();
+    while (begun > 0) caches_[--begun]->undo();
     throw;
   }
 }
 
 PackedStep::~PackedStep() {
   if (kept_) return;
-  for (nn::KvCache* cache : caches_) cache->undo_step();
+  for (nn::KvCache* cache : caches_) cache->undo();
 }
 
 }  // namespace instructblip

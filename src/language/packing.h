@@ -47,7 +47,10 @@ class PackedRows {
 // were before.
 class PackedPrompts : public PackedRows {
  public:
-  explicit PackedPrompts(std::span<LanguageState* const> states);
+  // Where keys and values of the prompts go.
+  enum class Into { cache, memory };
+
+  PackedPrompts(std::span<LanguageState* const> states, Into into);
   ~PackedPrompts();
   PackedPrompts(const PackedPrompts&) = delete;
   PackedPrompts& operator=(const PackedPrompts&) = delete;
@@ -59,6 +62,8 @@ class PackedPrompts : public PackedRows {
   void keep();
 
  private:
+  void forget() noexcept;
+
   std::span<LanguageState* const> states_;
   at::Tensor embedded_;
   bool kept_ = false;

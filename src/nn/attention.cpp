@@ -1,7 +1,6 @@
 #include "nn/attention.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/masked_fill.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/repeat_interleave.h>
@@ -11,7 +10,10 @@
 
 #include <cstddef>
 #include <limits>
+#include <numeric>
+#include <vector>
 
+#include "kernels/paged_attention.h"
 #include "nn/kv_cache.h"
 #include "nn/product.h"
 
@@ -54,67 +56,60 @@ at::Tensor attention(const at::Tensor& queries, const at::Tensor& keys, const at
                                                       1.0 / options.divisor, group > 1));
 }
 
-// Attention over a shared segment and a tail of its own for each row. Every key of the segment is
-// read once for all rows: the rows become queries of one matrix product.
-at::Tensor two_part(const at::Tensor& queries, const KvView& cache, const at::Tensor& bias,
-                    const AttentionOptions& options) {
-  const std::int64_t rows = queries.size(0);
-  const std::int64_t heads = cache.tail_keys.size(1);  // of the keys
-  const std::int64_t group = queries.size(1) / heads;
-  const std::int64_t width = queries.size(2);
-  const at::Tensor q = queries.view({rows, heads, group, width});  // [R, H/G, G, d]
-
-  at::Tensor scores = product(*options.runtime, q, cache.tail_keys);  // [R, H/G, G, T]
-  std::int64_t shared = 0;
-  if (cache.shared_keys.defined()) {
-    shared = cache.shared_keys.size(2);
-    const at::Tensor together = q.transpose(0, 1).reshape({heads, rows * group, width});
-    const at::Tensor over_shared =
-        product(*options.runtime, together, cache.shared_keys[0])  // [H/G, R * G, P]
-            .view({heads, rows, group, shared})
-            .transpose(0, 1);
-    scores = at::cat({over_shared, scores}, -1);  // [R, H/G, G, P + T]
-  }
-  if (options.divisor != 1.0) scores = scores / options.divisor;
-  if (bias.defined()) {
-    scores += bias.view({1, heads, group, scores.size(-1)});
-  }
-  const at::Tensor weights = at::softmax(scores, -1);
-  at::Tensor out = product(*options.runtime, weights.narrow(-1, shared, weights.size(-1) - shared),
-                           cache.tail_values.transpose(-1, -2));
-  if (shared > 0) {
-    const at::Tensor together =
-        weights.narrow(-1, 0, shared).transpose(0, 1).reshape({heads, rows * group, shared});
-    out += product(*options.runtime, together,
-                   cache.shared_values[0].transpose(-1, -2))  // [H/G, R * G, d]
-               .view({heads, rows, group, width})
-               .transpose(0, 1);
-  }
-  return out.reshape({rows, heads * group * width});
-}
-
 // A sequence's rows, [n, H, d], as a batch of one for matrix products, [1, H, n, d].
 at::Tensor in_front(const at::Tensor& x) { return x.transpose(0, 1).unsqueeze(0); }
 
-// Rows that follow one another: to each other, and to the cache for later.
+// New positions over all that a cache holds of the layer, themselves included: queries [R, H, d],
+// `lengths` [R] how many of the shared positions each row sees, empty: all of them -> [R, H * d].
+at::Tensor attend_to_cache(const at::Tensor& queries, const KvView& view,
+                           std::span<const std::int32_t> lengths, const at::Tensor& bias,
+                           const AttentionOptions& options) {
+  const at::Tensor q = queries.contiguous();
+  const at::Tensor added = bias.defined() ? bias.contiguous() : bias;
+  const kernels::PagedAttentionProblem problem{.rows = q.size(0),
+                                               .query_heads = q.size(1),
+                                               .key_heads = view.key_heads,
+                                               .width = q.size(2),
+                                               .shared = std::ssize(view.shared),
+                                               .tail = view.tail_length,
+                                               .page_positions = KvPool::kPagePositions,
+                                               .divisor = static_cast<float>(options.divisor)};
+  const Runtime& runtime = *options.runtime;
+  const at::Tensor out = runtime.empty({q.size(0), q.size(1) * q.size(2)}, at::kFloat);
+  runtime.kernel(kernels::paged_attention_kernels(), problem)
+      .run(problem,
+           {.queries = q.const_data_ptr<float>(),
+            .pages_of_keys = view.keys.data(),
+            .pages_of_values = view.values.data(),
+            .shared_slots = view.shared.data(),
+            .shared_lengths = lengths.empty() ? nullptr : lengths.data(),
+            .tail_slots = view.tail.data(),
+            .bias = added.defined() ? added.const_data_ptr<float>() : nullptr,
+            .out = out.mutable_data_ptr<float>()},
+           runtime.queue());
+  return out;
+}
+
+// Rows that follow one another. Where nothing came before them, matrix products are best.
 at::Tensor attend_in_sequence(const Heads& heads, KvCache* cache, std::int64_t layer,
                               const at::Tensor& bias, const AttentionOptions& options) {
-  const at::Tensor keys = in_front(heads.keys), values = in_front(heads.values);
-  if (cache != nullptr) cache->store_prompt(layer, keys, values);
-  return attention(in_front(heads.queries), keys, values, bias, options).squeeze(0);
+  if (cache != nullptr) cache->append(layer, heads.keys, heads.values);
+  const std::int64_t rows = heads.queries.size(0);
+  if (cache == nullptr || cache->length() == rows) {
+    return attention(in_front(heads.queries), in_front(heads.keys), in_front(heads.values), bias,
+                     options)
+        .squeeze(0);
+  }
+  std::vector<std::int32_t> lengths(static_cast<std::size_t>(rows));
+  std::iota(lengths.begin(), lengths.end(), static_cast<std::int32_t>(cache->length() - rows + 1));
+  return attend_to_cache(heads.queries, cache->view(layer), lengths, bias, options);
 }
 
 // The newest position of several hypotheses, which sees all that its cache holds.
-at::Tensor attend_to_cache(const Heads& heads, KvCache& cache, std::int64_t layer,
-                           const at::Tensor& bias, const AttentionOptions& options) {
-  const KvView view = heads.keys.defined()
-                          ? cache.append(layer, heads.keys.unsqueeze(2), heads.values.unsqueeze(2))
-                          : cache.view(layer);
-  if (view.tail_keys.defined()) return two_part(heads.queries, view, bias, options);
-  AttentionOptions to_all = options;
-  to_all.causal = false;
-  return attention(in_front(heads.queries), view.shared_keys, view.shared_values, bias, to_all)
-      .squeeze(0);
+at::Tensor attend_as_hypotheses(const Heads& heads, KvCache& cache, std::int64_t layer,
+                                const at::Tensor& bias, const AttentionOptions& options) {
+  if (heads.keys.defined()) cache.append(layer, heads.keys, heads.values);
+  return attend_to_cache(heads.queries, cache.view(layer), {}, bias, options);
 }
 
 Heads of(const Part& part, const Heads& heads) {
@@ -135,16 +130,16 @@ at::Tensor attend(const Heads& heads, const Rows& rows, std::int64_t layer,
     KvCache* const cache = rows.caches.empty() ? nullptr : rows.caches[i];
     const at::Tensor bias = rows.biases.empty() ? at::Tensor() : rows.biases[i];
     const Heads own = of(part, heads);
-    return rows.kind == Rows::Kind::sequence ? attend_in_sequence(own, cache, layer, bias, options)
-                                             : attend_to_cache(own, *cache, layer, bias, options);
+    return rows.kind == Rows::Kind::sequence
+               ? attend_in_sequence(own, cache, layer, bias, options)
+               : attend_as_hypotheses(own, *cache, layer, bias, options);
   });
 }
 
 void remember(const Heads& heads, const Rows& rows, std::int64_t layer) {
   for (std::size_t i = 0; i < rows.parts.size(); ++i) {
     const Part& part = rows.parts[i];
-    rows.caches[i]->store_prompt(layer, in_front(part.of(heads.keys)),
-                                 in_front(part.of(heads.values)));
+    rows.caches[i]->append(layer, part.of(heads.keys), part.of(heads.values));
   }
 }
 

@@ -34,8 +34,8 @@ at::Tensor attend(const Heads& heads, const AttentionOptions& options);
 at::Tensor attend(const Heads& heads, const Rows& rows, std::int64_t layer,
                   const AttentionOptions& options);
 
-// Puts keys and values [N, G, d] of packed sequences into layer `layer` of the caches, which hold
-// nothing there yet.
+// Adds keys and values [N, G, d] of packed sequences to layer `layer` of the caches, whose step has
+// been begun.
 void remember(const Heads& heads, const Rows& rows, std::int64_t layer);
 
 }  // namespace instructblip::nn

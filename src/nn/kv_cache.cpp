@@ -1,132 +1,99 @@
 #include "nn/kv_cache.h"
 
-#include <ATen/ops/empty.h>
-#include <ATen/ops/index_select.h>
-
-#include <algorithm>
 #include <numeric>
 #include <utility>
+
+#include "kernels/kv_append.h"
 
 namespace instructblip::nn {
 namespace {
 
-constexpr std::int64_t kFirstPositions = 32;
+constexpr std::int64_t kPage = KvPool::kPagePositions;
 
-// A tensor like `old` whose dimension `dim` has room for `needed`; the first `used` are copied.
-at::Tensor grown(const at::Tensor& old, std::int64_t dim, std::int64_t used, std::int64_t needed) {
-  if (needed <= old.size(dim)) return old;
-  std::vector<std::int64_t> shape = old.sizes().vec();
-  shape[static_cast<std::size_t>(dim)] = std::max(needed + kFirstPositions, 2 * old.size(dim));
-  at::Tensor larger = at::empty(shape, old.options());
-  larger.narrow(dim, 0, used).copy_(old.narrow(dim, 0, used));
-  return larger;
+// Where the keys, and where the values of a layer begin in each page.
+std::vector<float*> places(const std::vector<at::Tensor>& pages, std::int64_t layer,
+                           std::int64_t which) {
+  std::vector<float*> places;
+  places.reserve(pages.size());
+  for (const at::Tensor& page : pages) {
+    places.push_back(page.data_ptr<float>() + layer * page.stride(0) + which * page.stride(1));
+  }
+  return places;
 }
 
 }  // namespace
 
-void KvCache::clear() noexcept {
-  for (Layer& layer : layers_) layer = {};
-  now_ = {};
-  before_ = {};
-  gather_ = at::Tensor();
+at::Tensor KvPool::page() const {
+  return runtime_->empty({layers_, 2, key_heads_, kPagePositions, head_width_}, at::kFloat);
 }
 
-void KvCache::store_prompt(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values) {
-  Layer& l = layers_[static_cast<std::size_t>(layer)];
-  now_.shared_length = keys.size(2);
-  l.shared_keys = keys.contiguous();
-  l.shared_values = values.contiguous();
+void KvCache::clear() noexcept {
+  pages_.clear();
+  table_ = {};
+  before_ = {};
+}
+
+void KvCache::take_slots(Table& table, std::int64_t rows) {
+  table.newest.resize(static_cast<std::size_t>(rows));
+  std::iota(table.newest.begin(), table.newest.end(), static_cast<std::int32_t>(table.slots));
+  table.slots += rows;
+  while (std::ssize(pages_) * kPage < table.slots) pages_.push_back(pool_->page());
+}
+
+void KvCache::begin_sequence(std::int64_t rows) {
+  Table next = table_;
+  take_slots(next, rows);
+  next.shared.insert(next.shared.end(), next.newest.begin(), next.newest.end());
+  before_ = std::exchange(table_, std::move(next));
 }
 
 void KvCache::begin_step(std::span<const std::int32_t> sources) {
-  const std::size_t rows = sources.size();
-  Table next{now_.shared_length, now_.slots, {}};
-  if (rows == 1 && now_.pages.empty()) {
-    ++next.shared_length;
-    before_ = std::exchange(now_, std::move(next));
-    return;
+  if (sources.size() == 1 && table_.tail.empty()) return begin_sequence(1);
+  Table next{.shared = table_.shared, .slots = table_.slots};
+  take_slots(next, std::ssize(sources));
+  next.tail.reserve(table_.tail.size() + 1);
+  for (const std::vector<std::int32_t>& position : table_.tail) {
+    std::vector<std::int32_t>& reordered = next.tail.emplace_back();
+    for (const std::int32_t source : sources) {
+      reordered.push_back(position[static_cast<std::size_t>(source)]);
+    }
   }
-  next.slots += static_cast<std::int64_t>(rows);
-  next.pages.reserve(now_.pages.size() + 1);
-  for (const std::vector<std::int32_t>& page : now_.pages) {
-    std::vector<std::int32_t>& reordered = next.pages.emplace_back(rows);
-    for (std::size_t r = 0; r < rows; ++r)
-      reordered[r] = page[static_cast<std::size_t>(sources[r])];
+  next.tail.push_back(next.newest);
+  next.rows.reserve(sources.size() * next.tail.size());
+  for (std::size_t r = 0; r < sources.size(); ++r) {
+    for (const std::vector<std::int32_t>& position : next.tail) next.rows.push_back(position[r]);
   }
-  std::vector<std::int32_t>& newest = next.pages.emplace_back(rows);
-  std::iota(newest.begin(), newest.end(), static_cast<std::int32_t>(now_.slots));
-  at::Tensor gather = make_gather(next, rows);
-  before_ = std::exchange(now_, std::move(next));
-  gather_ = std::move(gather);
+  before_ = std::exchange(table_, std::move(next));
 }
 
-void KvCache::undo_step() {
-  now_ = std::move(before_);
+void KvCache::undo() noexcept {
+  table_ = std::move(before_);
   before_ = {};
 }
 
-at::Tensor KvCache::make_gather(const Table& table, std::size_t rows) {
-  const auto positions = static_cast<std::int64_t>(table.pages.size());
-  at::Tensor gather = at::empty({static_cast<std::int64_t>(rows) * positions}, at::dtype(at::kInt));
-  auto* index = gather.data_ptr<std::int32_t>();
-  for (std::size_t r = 0; r < rows; ++r) {
-    for (const std::vector<std::int32_t>& page : table.pages) *index++ = page[r];
-  }
-  return gather;
-}
-
-KvView KvCache::append(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values) {
-  Layer& l = layers_[static_cast<std::size_t>(layer)];
-  if (now_.pages.empty()) {
-    append_shared(l, keys, values);
-  } else {
-    append_tail(l, keys, values);
-  }
-  return view(layer);
+void KvCache::append(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values) {
+  const Runtime& runtime = pool_->runtime();
+  const kernels::KvAppendProblem problem{.positions = std::ssize(table_.newest),
+                                         .key_heads = pool_->key_heads(),
+                                         .width = pool_->head_width(),
+                                         .page_positions = kPage};
+  const KvView to = view(layer);
+  const at::Tensor k = keys.contiguous(), v = values.contiguous();
+  runtime.kernel(kernels::kv_append_kernels(), problem)
+      .run(problem,
+           {k.const_data_ptr<float>(), v.const_data_ptr<float>(), to.newest.data(), to.keys.data(),
+            to.values.data()},
+           runtime.queue());
 }
 
 KvView KvCache::view(std::int64_t layer) const {
-  const Layer& l = layers_[static_cast<std::size_t>(layer)];
-  KvView view;
-  if (l.shared_keys.defined()) {
-    view.shared_keys = l.shared_keys.narrow(2, 0, now_.shared_length);
-    view.shared_values = l.shared_values.narrow(2, 0, now_.shared_length);
-  }
-  if (!now_.pages.empty()) {
-    const auto rows = static_cast<std::int64_t>(now_.pages.front().size());
-    const auto gathered = [&](const at::Tensor& tail) {
-      return at::index_select(tail, 0, gather_)
-          .view({rows, tail_length(), tail.size(1), tail.size(2)})
-          .transpose(1, 2);  // [R, H, T, d]
-    };
-    view.tail_keys = gathered(l.tail_keys);
-    view.tail_values = gathered(l.tail_values);
-  }
-  return view;
-}
-
-void KvCache::append_shared(Layer& layer, const at::Tensor& keys, const at::Tensor& values) const {
-  const std::int64_t position = now_.shared_length - 1;
-  const auto put = [&](at::Tensor& shared, const at::Tensor& added) {
-    if (!shared.defined())
-      shared = at::empty({1, added.size(1), 0, added.size(3)}, added.options());
-    shared = grown(shared, 2, position, now_.shared_length);
-    shared.narrow(2, position, 1).copy_(added);
-  };
-  put(layer.shared_keys, keys);
-  put(layer.shared_values, values);
-}
-
-void KvCache::append_tail(Layer& layer, const at::Tensor& keys, const at::Tensor& values) const {
-  const std::int64_t rows = keys.size(0);
-  const std::int64_t used = now_.slots - rows;
-  const auto put = [&](at::Tensor& tail, const at::Tensor& added) {
-    if (!tail.defined()) tail = at::empty({0, added.size(1), added.size(3)}, added.options());
-    tail = grown(tail, 0, used, now_.slots);
-    tail.narrow(0, used, rows).copy_(added.squeeze(2));
-  };
-  put(layer.tail_keys, keys);
-  put(layer.tail_values, values);
+  return {.keys = places(pages_, layer, 0),
+          .values = places(pages_, layer, 1),
+          .key_heads = pool_->key_heads(),
+          .shared = table_.shared,
+          .tail = table_.rows,
+          .tail_length = std::ssize(table_.tail),
+          .newest = table_.newest};
 }
 
 }  // namespace instructblip::nn

@@ -1,78 +1,97 @@
-// Keys and values of a decoder's self-attention, shared between hypotheses.
+// Keys and values of a decoder's attention, shared between hypotheses, in pages that never move.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "nn/runtime.h"
+
 namespace instructblip::nn {
 
-// H heads | d width of a head | P positions of the shared segment | T positions of the tail | R
-// rows
-//
-// What one layer attends to. The keys of row r are the P shared ones, then the T tail ones of row
-// r.
-struct KvView {
-  at::Tensor shared_keys, shared_values;  // [1, H, P, d]
-  at::Tensor tail_keys, tail_values;      // [R, H, T, d]; undefined where T = 0
+// G key heads | d width of a head | P shared positions | T positions of the tail | R rows
+
+// What the caches of one model have in common. Immutable; must outlive them.
+class KvPool {
+ public:
+  // Positions of a page. The keys of one head lie one after the other in it.
+  static constexpr std::int64_t kPagePositions = 16;
+
+  KvPool(const Runtime& runtime, std::int64_t layers, std::int64_t key_heads,
+         std::int64_t head_width)
+      : runtime_(&runtime), layers_(layers), key_heads_(key_heads), head_width_(head_width) {}
+
+  // [layers, keys and values, G, kPagePositions, d], without values; its address stays.
+  at::Tensor page() const;
+
+  const Runtime& runtime() const { return *runtime_; }
+  std::int64_t key_heads() const { return key_heads_; }
+  std::int64_t head_width() const { return head_width_; }
+
+ private:
+  const Runtime* runtime_;
+  std::int64_t layers_, key_heads_, head_width_;
 };
 
-// The prompt is stored once, whatever the number of hypotheses. What hypotheses add lies in pages
-// of one position; a page holds a slot for each row of the step that wrote it, and a table says
-// which slot of each page belongs to which row. Reordering beams permutes the table: no key or
-// value is moved; there may be more of them after a step, or fewer. While a single hypothesis runs,
-// its positions extend the shared segment instead.
+// What the rows of one layer attend to: the P shared positions, then the T tail positions of each
+// row. A slot is page * KvPool::kPagePositions + place in the page. Valid until the cache changes.
+struct KvView {
+  std::vector<float*> keys, values;      // page -> [G, kPagePositions, d]
+  std::int64_t key_heads;                // G
+  std::span<const std::int32_t> shared;  // [P] slots
+  std::span<const std::int32_t> tail;    // [R, T] slots
+  std::int64_t tail_length;              // T
+  std::span<const std::int32_t> newest;  // [R] slots of the positions that have been begun
+};
+
+// The prompt is stored once, whatever the number of hypotheses. A position takes a slot for each
+// row of the step that wrote it, and a table says which slots belong to which row. Reordering beams
+// permutes the table: no key or value is moved or gathered; there may be more rows after a step, or
+// fewer. While a single hypothesis runs, its positions extend the shared ones instead.
 class KvCache {
  public:
-  explicit KvCache(std::int64_t layers) : layers_(layers) {}
+  explicit KvCache(const KvPool& pool) : pool_(&pool) {}
 
   // Forgets everything.
   void clear() noexcept;
 
-  // The prompt's keys and values, [1, H, P, d]; once for each layer, before any step.
-  void store_prompt(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values);
-
-  // Begins a position: row r continues the row sources[r] of the position before (0 after the
-  // prompt).
+  // Begins `rows` positions that follow one another: a prompt, or several tokens more of the one
+  // hypothesis that there is. Not where there are several.
+  void begin_sequence(std::int64_t rows);
+  // Begins one position: row r continues the row sources[r] of the position before (0 after a
+  // sequence).
   void begin_step(std::span<const std::int32_t> sources);
-  // As if the last begin_step() had not been: of a step that failed. Once after it.
-  void undo_step();
+  // As if the last begin_sequence() or begin_step() had not been: of one that failed. Once after
+  // it.
+  void undo() noexcept;
 
-  // The position's keys and values of one layer, [R, H, 1, d]; returns what its rows attend to, the
-  // position itself included.
-  KvView append(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values);
+  // Keys and values of one layer at the positions that have been begun, [R, G, d].
+  void append(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values);
 
-  // What the layer holds, where nothing is appended to it.
   KvView view(std::int64_t layer) const;
 
-  // Positions that every row can see, the one begun included.
-  std::int64_t length() const { return now_.shared_length + tail_length(); }
+  // Positions that the last row sees, those begun included.
+  std::int64_t length() const { return std::ssize(table_.shared) + std::ssize(table_.tail); }
 
  private:
-  struct Layer {
-    at::Tensor shared_keys, shared_values;  // [1, H, capacity, d]
-    at::Tensor tail_keys, tail_values;      // [capacity, H, d]: slots, page after page
-  };
-
-  std::int64_t tail_length() const { return static_cast<std::int64_t>(now_.pages.size()); }
-  void append_shared(Layer& layer, const at::Tensor& keys, const at::Tensor& values) const;
-  void append_tail(Layer& layer, const at::Tensor& keys, const at::Tensor& values) const;
-
-  // What a step changes but for keys and values, which only a table reaches.
+  // Which slots belong to which row.
   struct Table {
-    std::int64_t shared_length = 0;
-    std::int64_t slots = 0;                        // of all pages
-    std::vector<std::vector<std::int32_t>> pages;  // [T][R]: the slot in page t that row r reads
+    std::vector<std::int32_t> shared;             // [P]
+    std::vector<std::vector<std::int32_t>> tail;  // [T][R]
+    std::vector<std::int32_t> rows;               // the tail again, [R, T]
+    std::vector<std::int32_t> newest;
+    std::int64_t slots = 0;  // that are taken
   };
 
-  // The rows of tail_keys that a step reads.
-  static at::Tensor make_gather(const Table& table, std::size_t rows);
+  // `table` with slots for `rows` positions more, all of them in `newest`.
+  void take_slots(Table& table, std::int64_t rows);
 
-  std::vector<Layer> layers_;
-  Table now_, before_;  // the last step
-  at::Tensor gather_;   // [R * T] rows of tail_keys, row-major by (r, t)
+  const KvPool* pool_;
+  std::vector<at::Tensor> pages_;
+  Table table_, before_;  // before the last begin
 };
 
 }  // namespace instructblip::nn

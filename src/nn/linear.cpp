@@ -64,7 +64,7 @@ Linear Linear::rows(std::int64_t first, std::int64_t count) const {
 
 at::Tensor Linear::times(const at::Tensor& x, const at::Tensor& weight,
                          const at::Tensor& bias) const {
-  if (runtime_->deterministic()) {
+  if (uses_linear_kernel(*runtime_)) {
     const at::Tensor y = product(*runtime_, x, weight);
     return bias.defined() ? y + bias : y;
   }

@@ -15,6 +15,10 @@ namespace instructblip::nn {
 // a b^T [..., M, N].
 at::Tensor product(const Runtime& runtime, const at::Tensor& a, const at::Tensor& b);
 
+// Whether products are computed by a kernel of src/kernels/, not by an ATen composition: where they
+// must be deterministic, or one is forced by name.
+bool uses_linear_kernel(const Runtime& runtime);
+
 // f(x), x [..., n], f elementwise. Where results must be deterministic it is called row by row, so
 // that an element's place in its row decides how it is rounded, not its place in the tensor.
 template <typename Function>

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "core/errors.h"
+#include "nn/torch_threads.h"
 
 namespace instructblip::nn {
 
@@ -32,8 +33,10 @@ std::exception_ptr translated(const std::exception_ptr& error) {
   }
 }
 
-Runtime::Runtime(int threads, Numerics numerics)
-    : numerics_(numerics), thread_([this, threads] { loop(threads); }) {}
+Runtime::Runtime(int threads, Numerics numerics, kernels::Choice kernels)
+    : numerics_(numerics),
+      kernels_(kernels.or_else(kernels::Choice::of_environment())),
+      thread_([this, threads] { loop(threads); }) {}
 
 Runtime::~Runtime() {
   {
@@ -42,6 +45,11 @@ Runtime::~Runtime() {
   }
   arrived_.notify_all();
   thread_.join();
+}
+
+kernels::Queue& Runtime::queue() const {
+  static TorchThreads threads;  // of whichever thread calls
+  return threads;
 }
 
 at::Tensor Runtime::empty(const Shape& shape, at::ScalarType type) const {

@@ -11,11 +11,15 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <thread>
 #include <type_traits>
 #include <utility>
 
 #include "core/shape.h"
+#include "kernels/choice.h"
+#include "kernels/queue.h"
+#include "kernels/registry.h"
 
 namespace instructblip::nn {
 
@@ -52,13 +56,27 @@ struct StepKey {
 // Thread-safe. Operations that were made for a runtime keep a pointer to it: it must outlive them.
 class Runtime {
  public:
-  explicit Runtime(int threads = 1, Numerics numerics = Numerics::reference);
+  // Number of threads of the team, shared by all calls; kernels that are forced by name.
+  explicit Runtime(int threads = 1, Numerics numerics = Numerics::reference,
+                   kernels::Choice kernels = {});
   virtual ~Runtime();
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
   Numerics numerics() const { return numerics_; }
   bool deterministic() const { return numerics_ == Numerics::deterministic; }
+
+  // What shares out the work of kernels: the team.
+  virtual kernels::Queue& queue() const;
+  // The kernel for a problem: the one that is forced, else the first that fits it, this machine and
+  // the numerics. Throws Error(invalid_argument) where the forced one does not fit.
+  template <typename Kernel, typename Problem>
+  const Kernel& kernel(std::span<const Kernel> kernels, const Problem& problem) const {
+    return *kernels::choose(kernels, problem,
+                            {.choice = &kernels_, .row_invariant = deterministic()});
+  }
+  // Whether a kernel of this operation is forced, where a composition would be taken otherwise.
+  bool forces(std::string_view operation) const { return !kernels_.forced(operation).empty(); }
 
   // A tensor without values, in this runtime's memory. Its address stays what it is as long as the
   // tensor lives.
@@ -95,6 +113,7 @@ class Runtime {
   void loop(int threads);
 
   Numerics numerics_;
+  kernels::Choice kernels_;
   std::mutex mutex_;
   std::condition_variable arrived_, finished_;
   std::deque<Task*> queue_;

@@ -16,7 +16,7 @@ PatchEmbedding::PatchEmbedding(const nn::Weights& weights, std::int64_t width, s
 }
 
 at::Tensor PatchEmbedding::operator()(const at::Tensor& pixels) const {
-  if (!runtime_->deterministic()) {
+  if (!nn::uses_linear_kernel(*runtime_)) {
     return at::conv2d(pixels, weight_, bias_, {size_, size_})  // [B, V, h, w]
         .flatten(2)
         .transpose(1, 2);

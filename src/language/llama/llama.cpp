@@ -28,7 +28,8 @@ nn::Linear read_head(const nn::Weights& weights, const LlamaConfig& config,
 }  // namespace
 
 Llama::Llama(const nn::Weights& weights, const LlamaConfig& config)
-    : embedding_(weights / "model" / "embed_tokens", config.vocabulary, config.hidden),
+    : pool_(weights.runtime(), config.layers, config.key_value_heads, config.head_dim),
+      embedding_(weights / "model" / "embed_tokens", config.vocabulary, config.hidden),
       rotary_(weights.runtime(), config.head_dim, config.rope_theta, config.rope_scaling),
       final_norm_(weights / "model" / "norm", config.hidden, config.rms_norm_eps),
       head_(read_head(weights, config, embedding_)),
@@ -44,8 +45,7 @@ at::Tensor Llama::embed(std::span<const std::int32_t> ids) const {
 }
 
 std::unique_ptr<LanguageState> Llama::start(at::Tensor prompt) const {
-  return std::make_unique<LanguageState>(std::move(prompt),
-                                         static_cast<std::int64_t>(layers_.size()));
+  return std::make_unique<LanguageState>(std::move(prompt), pool_);
 }
 
 std::vector<std::int32_t> Llama::history(std::span<const std::int32_t> prompt) const {
@@ -67,7 +67,7 @@ at::Tensor Llama::forward(at::Tensor x, const PackedRows& packed) const {
 }
 
 at::Tensor Llama::prefill(std::span<LanguageState* const> states) const {
-  PackedPrompts packed(states);
+  PackedPrompts packed(states, PackedPrompts::Into::cache);
   const at::Tensor x = forward(packed.embedded(), packed);
   const at::Tensor logits = head_(final_norm_(packed.last_rows(x)));  // [S, N]
   packed.keep();

@@ -37,6 +37,7 @@ class Llama final : public LanguageModel {
   // Rows [N, L] through all layers -> [N, L], before the last norm.
   at::Tensor forward(at::Tensor x, const PackedRows& packed) const;
 
+  nn::KvPool pool_;
   nn::Embedding embedding_;
   nn::RotaryEmbedding rotary_;
   std::vector<LlamaLayer> layers_;

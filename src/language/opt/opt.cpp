@@ -28,7 +28,8 @@ nn::Linear read_head(const nn::Weights& weights, const OptConfig& config,
 }  // namespace
 
 Opt::Opt(const nn::Weights& weights, const OptConfig& config)
-    : embedding_(weights / "model" / "decoder" / "embed_tokens", config.vocabulary,
+    : pool_(weights.runtime(), config.layers, config.heads, config.hidden / config.heads),
+      embedding_(weights / "model" / "decoder" / "embed_tokens", config.vocabulary,
                  config.embedding_width),
       positions_(weights / "model" / "decoder" / "embed_positions",
                  config.max_positions + kUnusedPositions, config.hidden),
@@ -54,8 +55,7 @@ at::Tensor Opt::embed(std::span<const std::int32_t> ids) const {
 }
 
 std::unique_ptr<LanguageState> Opt::start(at::Tensor prompt) const {
-  return std::make_unique<LanguageState>(std::move(prompt),
-                                         static_cast<std::int64_t>(layers_.size()));
+  return std::make_unique<LanguageState>(std::move(prompt), pool_);
 }
 
 std::vector<std::int32_t> Opt::history(std::span<const std::int32_t> prompt) const {
@@ -94,7 +94,7 @@ at::Tensor Opt::logits_of(const at::Tensor& x) const {
 }
 
 at::Tensor Opt::prefill(std::span<LanguageState* const> states) const {
-  PackedPrompts packed(states);
+  PackedPrompts packed(states, PackedPrompts::Into::cache);
   const at::Tensor x = forward(packed.embedded(), packed);
   const at::Tensor logits = logits_of(packed.last_rows(x));  // [S, N]
   packed.keep();

@@ -43,6 +43,7 @@ class Opt final : public LanguageModel {
   // x [B, D] -> logits [B, N].
   at::Tensor logits_of(const at::Tensor& x) const;
 
+  nn::KvPool pool_;
   nn::Embedding embedding_;
   nn::Embedding positions_;  // max_positions + 2 rows
   std::optional<nn::Linear> project_in_, project_out_;

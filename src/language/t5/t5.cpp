@@ -34,6 +34,7 @@ nn::Linear read_head(const nn::Weights& weights, const T5Config& config,
 
 T5::T5(const nn::Weights& weights, const T5Config& config)
     : decoder_start_(config.decoder_start),
+      pool_(weights.runtime(), config.decoder_layers, config.heads, config.key_value),
       embedding_(read_embedding(weights, config)),
       encoder_bias_(weights / "encoder" / "block" / 0 / "layer" / 0 / "SelfAttention", config,
                     nn::RelativeBias::Direction::both),
@@ -60,8 +61,7 @@ at::Tensor T5::embed(std::span<const std::int32_t> ids) const {
 }
 
 std::unique_ptr<LanguageState> T5::start(at::Tensor prompt) const {
-  return std::make_unique<LanguageState>(std::move(prompt),
-                                         static_cast<std::int64_t>(decoder_.size()));
+  return std::make_unique<LanguageState>(std::move(prompt), pool_);
 }
 
 std::vector<std::int32_t> T5::history(std::span<const std::int32_t>) const {
@@ -82,7 +82,7 @@ void T5::encode(const PackedPrompts& packed) const {
 }
 
 at::Tensor T5::prefill(std::span<LanguageState* const> states) const {
-  PackedPrompts packed(states);
+  PackedPrompts packed(states, PackedPrompts::Into::memory);
   encode(packed);
   constexpr std::array<std::int32_t, 1> kFromNothing = {0};
   const std::array<std::int32_t, 1> start = {decoder_start_};

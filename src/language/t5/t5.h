@@ -35,6 +35,7 @@ class T5 final : public LanguageModel {
   void encode(const PackedPrompts& packed) const;
 
   std::int32_t decoder_start_;
+  nn::KvPool pool_;
   nn::Embedding embedding_;
   nn::RelativeBias encoder_bias_, decoder_bias_;
   std::vector<T5EncoderBlock> encoder_;

@@ -107,12 +107,14 @@ TEST_P(Attention, HypothesesAttendToTheirOwnHistory) {
   for (const std::int64_t prompt : {0, 5}) {
     SCOPED_TRACE("prompt " + std::to_string(prompt));
     const nn::AttentionOptions options{&runtime_, nn::AttentionOrder::composed, 1.7, true};
-    nn::KvCache cache(1);
+    const nn::KvPool pool(runtime_, 1, key_heads, width);
+    nn::KvCache cache(pool);
     std::vector<nn::KvCache*> caches = {&cache};
     std::vector<at::Tensor> keys(3), values(3);  // of each row, [its length, G, d]
     if (prompt > 0) {
       const nn::Heads first = waves(prompt, heads, prompt, key_heads, width);
       const std::vector<nn::Part> parts = {{0, prompt}};
+      cache.begin_sequence(prompt);
       nn::attend(first, {parts, nn::Rows::Kind::sequence, caches}, 0, options);
       std::ranges::fill(keys, first.keys);
       std::ranges::fill(values, first.values);
@@ -150,12 +152,34 @@ TEST_P(Attention, HypothesesAttendToTheirOwnHistory) {
   }
 }
 
+// A text that is read in pieces, each of which sees the pieces before, against one piece.
+TEST_P(Attention, ASequenceMayComeInPieces) {
+  for (const auto order : {nn::AttentionOrder::fused, nn::AttentionOrder::composed}) {
+    const nn::AttentionOptions options{&runtime_, order, 1.7, /*causal=*/true};
+    const nn::Heads all = waves(21, 4, 21, 2, 6);
+    const nn::KvPool pool(runtime_, 1, 2, 6);
+    nn::KvCache cache(pool);
+    const std::vector<nn::KvCache*> caches = {&cache};
+    std::vector<at::Tensor> got;
+    for (const nn::Part& piece : std::vector<nn::Part>{{0, 3}, {3, 15}, {18, 1}, {19, 2}}) {
+      const std::vector<nn::Part> parts = {{0, piece.count}};
+      cache.begin_sequence(piece.count);
+      got.push_back(nn::attend({piece.of(all.queries), piece.of(all.keys), piece.of(all.values)},
+                               {parts, nn::Rows::Kind::sequence, caches}, 0, options));
+    }
+    EXPECT_LT(largest_difference(at::cat(got), plain_attention(all, options)), 2e-6);
+  }
+}
+
 // As a decoder looks at what an encoder made: nothing is added to the cache.
 TEST_P(Attention, HypothesesLookAtAMemory) {
   const nn::AttentionOptions options{&runtime_, nn::AttentionOrder::composed};
   const nn::Heads encoded = waves(0, 2, 6, 2, 4);
   const std::vector<nn::Part> prompts = {{0, 4}, {4, 2}};
-  nn::KvCache one(1), two(1);
+  const nn::KvPool pool(runtime_, 1, 2, 4);
+  nn::KvCache one(pool), two(pool);
+  one.begin_sequence(4);
+  two.begin_sequence(2);
   const std::vector<nn::KvCache*> memories = {&one, &two};
   nn::remember(encoded, {prompts, nn::Rows::Kind::sequence, memories}, 0);
   const at::Tensor queries = wave({5, 2, 4}, 0.9);

@@ -10,6 +10,9 @@
 #include <vector>
 
 #include "instructblip/error.h"
+#include "kernels/paged_attention.h"
+#include "nn/product.h"
+#include "unit/nn/tensors.h"
 
 namespace instructblip {
 namespace {
@@ -56,6 +59,32 @@ TEST(Runtime, RunsOneTaskAtATimeForManyCallers) {
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(most, 1);
   EXPECT_EQ(done, 800);
+}
+
+TEST(Runtime, TakesTheKernelThatIsForced) {
+  const kernels::PagedAttentionProblem problem{
+      .rows = 1, .query_heads = 2, .key_heads = 2, .width = 4, .shared = 3};
+  const auto name_in = [&](const nn::Runtime& runtime) {
+    return runtime.kernel(kernels::paged_attention_kernels(), problem).name;
+  };
+  const nn::Runtime plain, forced(1, nn::Numerics::reference,
+                                  kernels::Choice::parse("paged_attention=reference", "kernels"));
+  EXPECT_FALSE(plain.forces("paged_attention"));
+  EXPECT_NE(name_in(plain), "reference");
+  EXPECT_TRUE(forced.forces("paged_attention"));
+  EXPECT_EQ(name_in(forced), "reference");
+}
+
+// A composition of ATen's gives way to a kernel that is forced.
+TEST(Runtime, AForcedProductIsComputedByTheKernel) {
+  const nn::Runtime plain,
+      forced(1, nn::Numerics::reference, kernels::Choice::parse("linear=reference", "kernels"));
+  const nn::Runtime deterministic(1, nn::Numerics::deterministic);
+  EXPECT_FALSE(nn::uses_linear_kernel(plain));
+  EXPECT_TRUE(nn::uses_linear_kernel(forced));
+  EXPECT_TRUE(nn::uses_linear_kernel(deterministic));
+  const at::Tensor a = wave({3, 17}, 0.3), b = wave({5, 17}, 0.7);
+  EXPECT_LT(largest_difference(nn::product(forced, a, b), nn::product(plain, a, b)), 1e-5);
 }
 
 }  // namespace
