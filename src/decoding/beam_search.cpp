@@ -23,8 +23,7 @@ struct Slot {
 class BeamSearch final : public Search {
  public:
   BeamSearch(DecodeRequest request, std::size_t vocabulary)
-      : Search(vocabulary),
-        request_(std::move(request)),
+      : request_(std::move(request)),
         watch_(request_),
         beams_(request_, watch_, vocabulary),
         slots_(beams_.size()) {}
@@ -47,8 +46,8 @@ class BeamSearch final : public Search {
     return beams_.step();
   }
 
-  void extend(std::span<const float> logits) override {
-    const std::vector<Candidate> candidates = beams_.continuations(logits);
+  void extend(std::span<const RowSummary> rows, Logits& logits) override {
+    const std::vector<Candidate> candidates = beams_.continuations(rows, logits);
     collect_complete(candidates);
     advance(candidates);
     open_ = can_improve(candidates);

@@ -6,7 +6,6 @@
 #include <string>
 #include <utility>
 
-#include "decoding/log_softmax.h"
 #include "decoding/watch.h"
 #include "instructblip/error.h"
 
@@ -15,10 +14,8 @@ namespace {
 
 class CandidateScoring final : public Search {
  public:
-  CandidateScoring(DecodeRequest request, std::vector<std::vector<std::int32_t>> candidates,
-                   std::size_t vocabulary)
-      : Search(vocabulary),
-        request_(std::move(request)),
+  CandidateScoring(DecodeRequest request, std::vector<std::vector<std::int32_t>> candidates)
+      : request_(std::move(request)),
         watch_(request_),
         candidates_(std::move(candidates)),
         logprobs_(candidates_.size()),
@@ -27,6 +24,7 @@ class CandidateScoring final : public Search {
     std::iota(going_on_.begin(), going_on_.end(), std::size_t{0});
     // Those with the same beginning stand together, and so they do after every step.
     std::ranges::stable_sort(going_on_, {}, [this](std::size_t i) { return candidates_[i]; });
+    name();
   }
 
   std::vector<DecodedSequence> result() override {
@@ -45,17 +43,15 @@ class CandidateScoring final : public Search {
     if (watch_.cancelled(static_cast<int>(length_))) {
       throw Error(ErrorCode::cancelled, "rank: stopped before every candidate had its score");
     }
-    return Step{sources_, tokens_};
+    return Step{.sources = sources_, .tokens = tokens_, .named = named_};
   }
 
-  void extend(std::span<const float> logits) override {
-    std::vector<LogNormalizer> normalizers;
-    for (std::size_t row = 0; row * vocabulary() < logits.size(); ++row) {
-      normalizers.push_back(log_normalizer(logits.subspan(row * vocabulary(), vocabulary())));
-    }
+  void extend(std::span<const RowSummary> rows, Logits& /*logits*/) override {
     for (const std::size_t i : going_on_) {
-      const auto token = static_cast<std::size_t>(candidates_[i][length_]);
-      logprobs_[i].push_back(normalizers[rows_[i]](logits[rows_[i] * vocabulary() + token]));
+      const std::vector<std::int32_t>& named = named_[rows_[i]];
+      const auto at = std::ranges::lower_bound(named, candidates_[i][length_]) - named.begin();
+      const RowSummary& row = rows[rows_[i]];
+      logprobs_[i].push_back(row.normalizer(row.named[static_cast<std::size_t>(at)]));
     }
     read_on();
   }
@@ -77,16 +73,29 @@ class CandidateScoring final : public Search {
       }
       rows_[i] = tokens_.size() - 1;
     }
+    name();
+  }
+
+  // The next tokens of all candidates, by row. In a row they come in ascending order, since the
+  // candidates are sorted and have all that stands before in common.
+  void name() {
+    named_.assign(std::max<std::size_t>(1, tokens_.size()), {});
+    for (const std::size_t i : going_on_) {
+      std::vector<std::int32_t>& named = named_[rows_[i]];
+      const std::int32_t token = candidates_[i][length_];
+      if (named.empty() || named.back() != token) named.push_back(token);
+    }
   }
 
   DecodeRequest request_;
   Watch watch_;
   std::vector<std::vector<std::int32_t>> candidates_;
-  std::vector<std::vector<float>> logprobs_;    // of the tokens that have been scored
-  std::vector<std::size_t> rows_;               // of each candidate in the logits of this step
-  std::vector<std::size_t> going_on_;           // candidates with tokens left, sorted by tokens
-  std::vector<std::int32_t> sources_, tokens_;  // of this step
-  std::size_t length_ = 0;                      // tokens of each that have been scored
+  std::vector<std::vector<float>> logprobs_;      // of the tokens that have been scored
+  std::vector<std::size_t> rows_;                 // of each candidate in the logits of this step
+  std::vector<std::size_t> going_on_;             // candidates with tokens left, sorted by tokens
+  std::vector<std::int32_t> sources_, tokens_;    // of this step
+  std::vector<std::vector<std::int32_t>> named_;  // of this step
+  std::size_t length_ = 0;                        // tokens of each that have been scored
 };
 
 }  // namespace
@@ -103,8 +112,7 @@ std::unique_ptr<Search> make_candidate_scoring(DecodeRequest request,
                       ", which the language model can answer with");
     }
   }
-  return std::make_unique<CandidateScoring>(std::move(request), std::move(candidates),
-                                            static_cast<std::size_t>(vocabulary));
+  return std::make_unique<CandidateScoring>(std::move(request), std::move(candidates));
 }
 
 }  // namespace instructblip

@@ -55,8 +55,7 @@ class HypothesisHeap {
 class HeapBeamSearch final : public Search {
  public:
   HeapBeamSearch(DecodeRequest request, std::size_t vocabulary)
-      : Search(vocabulary),
-        request_(std::move(request)),
+      : request_(std::move(request)),
         watch_(request_),
         beams_(request_, watch_, vocabulary),
         complete_(beams_.size()) {}
@@ -80,8 +79,8 @@ class HeapBeamSearch final : public Search {
     return beams_.step();
   }
 
-  void extend(std::span<const float> logits) override {
-    const std::vector<Candidate> candidates = beams_.continuations(logits);
+  void extend(std::span<const RowSummary> rows, Logits& logits) override {
+    const std::vector<Candidate> candidates = beams_.continuations(rows, logits);
     std::vector<Candidate> going_on;
     for (std::size_t i = 0; i < candidates.size() && going_on.size() < beams_.size(); ++i) {
       if (candidates[i].finish != FinishReason::stop) {
@@ -94,7 +93,7 @@ class HeapBeamSearch final : public Search {
     float best = candidates.front().score;
     for (const Candidate& candidate : candidates) best = std::max(best, candidate.score);
     beams_.advance(going_on);
-    if (is_done(best)) {
+    if (going_on.empty() || is_done(best)) {  // none: all completed a stop string
       open_ = false;
     } else if (beams_.length() == *request_.options.max_new_tokens) {
       complete_running(FinishReason::length);

@@ -10,26 +10,45 @@
 
 namespace instructblip {
 
-// Scores are one row [vocabulary]: raw logits in greedy search and sampling, log probabilities in
-// beam search. A sequence is what the reference calls input_ids: prompt ids (image placeholders
-// included for a decoder-only model, the start token for T5), then new tokens. Its ids may lie
-// outside the vocabulary, as a placeholder's may; such ids are passed over.
+// What is done to one token's score. All processors are sparse: they change few scores, each by
+// itself, so that nobody has to hold a row of them.
+struct ScoreEdit {
+  std::int32_t token;
+  bool banned;  // -inf; else it has been seen, and the repetition penalty is due
 
-// Each distinct token of `sequence` once: negative scores times `penalty`, others divided by it.
-// `seen` is scratch space, [vocabulary] zeros before and after.
-void penalize_repetition(std::span<float> scores, std::span<const std::int32_t> sequence,
-                         float penalty, std::vector<std::uint8_t>& seen);
+  friend bool operator==(const ScoreEdit&, const ScoreEdit&) = default;
+};
 
-// -inf for every token that would complete an n-gram which `sequence` already contains.
-void ban_repeated_ngrams(std::span<float> scores, std::span<const std::int32_t> sequence,
+// The edits of one row while they are collected. A token counts once, and a ban above a penalty.
+class ScoreEdits {
+ public:
+  explicit ScoreEdits(std::size_t vocabulary) : marks_(vocabulary, Mark::none) {}
+
+  // Tokens outside the vocabulary, as placeholders of a picture may be, are passed over.
+  void penalize(std::span<const std::int32_t> tokens) { mark(tokens, Mark::penalized); }
+  void ban(std::span<const std::int32_t> tokens) { mark(tokens, Mark::banned); }
+
+  // Ascending by token. Leaves none behind.
+  std::vector<ScoreEdit> take();
+
+ private:
+  enum class Mark : std::uint8_t { none, penalized, banned };
+  void mark(std::span<const std::int32_t> tokens, Mark mark);
+
+  std::vector<Mark> marks_;            // [vocabulary]
+  std::vector<std::int32_t> touched_;  // tokens with a mark
+};
+
+// A sequence is what the reference calls input_ids: prompt ids (image placeholders included for a
+// decoder-only model, the start token for T5), then new tokens.
+
+// Bans every token that would complete an n-gram which `sequence` already contains.
+void ban_repeated_ngrams(ScoreEdits& edits, std::span<const std::int32_t> sequence,
                          std::size_t size);
 
-// -inf for `tokens`.
-void ban_tokens(std::span<float> scores, std::span<const std::int32_t> tokens);
-
-// -inf for the last token of each run of `banned` whose other tokens `sequence` ends with. Only
-// runs of one token and those up to `longest` count.
-void ban_runs(std::span<float> scores, std::span<const std::int32_t> sequence,
+// Bans the last token of each run of `banned` whose other tokens `sequence` ends with. Only runs of
+// one token and those up to `longest` count.
+void ban_runs(ScoreEdits& edits, std::span<const std::int32_t> sequence,
               std::span<const std::vector<std::int32_t>> banned, std::size_t longest);
 
 // The processors that are in force whether or not tokens are drawn, in the reference's order.
@@ -38,9 +57,15 @@ class LogitsProcessors {
   // `options` has every value filled. `stop_ids` outlives this object. Throws
   // Error(invalid_argument) where bad_words_ids holds end tokens alone, as the reference does.
   LogitsProcessors(const GenerationConfig& options, std::span<const std::int32_t> stop_ids,
-                   std::size_t prompt_length, bool bad_words_from_first_id);
+                   std::size_t prompt_length, bool bad_words_from_first_id, std::size_t vocabulary);
 
-  void apply(std::span<float> scores, std::span<const std::int32_t> sequence);
+  // What is due behind `sequence`, ascending by token, each once.
+  std::vector<ScoreEdit> edits(std::span<const std::int32_t> sequence);
+
+  // A token's score after its edit. Scores are raw logits in greedy search and sampling, log
+  // probabilities in beam search.
+  float edited(const ScoreEdit& edit, float score) const;
+  void apply(std::span<const ScoreEdit> edits, std::span<float> scores) const;  // of a whole row
 
  private:
   float repetition_penalty_;
@@ -51,7 +76,10 @@ class LogitsProcessors {
   std::size_t prompt_length_;
   std::size_t min_length_;  // of a sequence, before which it may not stop
   std::span<const std::int32_t> stop_ids_;
-  std::vector<std::uint8_t> seen_;
+  ScoreEdits collected_;
 };
+
+// The tokens of edits, which a step names.
+std::vector<std::int32_t> tokens_of(std::span<const ScoreEdit> edits);
 
 }  // namespace instructblip

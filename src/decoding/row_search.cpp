@@ -1,13 +1,12 @@
 #include "decoding/row_search.h"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
 
-#include "decoding/log_softmax.h"
 #include "decoding/logits_processors.h"
 #include "decoding/random.h"
-#include "decoding/top_k.h"
 #include "decoding/warpers.h"
 #include "decoding/watch.h"
 #include "instructblip/error.h"
@@ -19,7 +18,14 @@ struct Row {
   std::uint32_t number;                // of the draws, whatever other rows do
   std::vector<std::int32_t> sequence;  // prompt, then new tokens
   std::vector<float> logprobs;         // of the new tokens
+  std::vector<ScoreEdit> edits = {};   // due to the scores of the next one
   FinishReason finish_reason = FinishReason::length;
+};
+
+// A token and its raw logit.
+struct Choice {
+  std::int32_t token;
+  float logit;
 };
 
 [[noreturn]] void throw_nothing_left(int step) {
@@ -33,17 +39,16 @@ struct Row {
 class RowSearch final : public Search {
  public:
   RowSearch(DecodeRequest request, std::size_t vocabulary)
-      : Search(vocabulary),
-        request_(std::move(request)),
+      : request_(std::move(request)),
         watch_(request_),
         processors_(request_.options, request_.stop_ids, request_.prompt_ids.size(),
-                    request_.bad_words_from_first_id),
+                    request_.bad_words_from_first_id, vocabulary),
         warpers_(request_.options, request_.stop_ids.size()),
-        random_(*request_.options.seed),
-        scores_(vocabulary) {
+        random_(*request_.options.seed) {
     for (int i = 0; i < *request_.options.num_return_sequences; ++i) {
       running_.push_back({static_cast<std::uint32_t>(i), request_.prompt_ids, {}});
     }
+    plan();
   }
 
   std::vector<DecodedSequence> result() override {
@@ -68,17 +73,29 @@ class RowSearch final : public Search {
   std::optional<Step> propose() override {
     if (!running_.empty() && watch_.cancelled(step_)) end_all(FinishReason::cancelled);
     if (running_.empty()) return std::nullopt;
-    return Step{sources_, tokens_};
+    if (*request_.options.do_sample) {
+      return Step{.sources = sources_, .tokens = tokens_, .whole_rows = true};
+    }
+    return Step{.sources = sources_, .tokens = tokens_, .named = named_, .top = 1};
+  }
+
+  // What the processors will do to the logits of the next step.
+  void plan() {
+    named_.clear();
+    for (Row& row : running_) {
+      row.edits = processors_.edits(row.sequence);
+      named_.push_back(tokens_of(row.edits));
+    }
   }
 
   std::span<const std::int32_t> new_tokens(const Row& row) const {
     return std::span(row.sequence).subspan(request_.prompt_ids.size());
   }
 
-  // One token for every running row. `logits` has a row for each, or one that all share, the
-  // prompt's. Afterwards running_ holds the rows that go on, tokens_ their last tokens and sources_
-  // their rows of `logits`.
-  void extend(std::span<const float> logits) override {
+  // One token for every running row, which has a row of logits or shares one, the prompt's, with
+  // all others. Afterwards running_ holds the rows that go on, tokens_ their last tokens and
+  // sources_ their rows of the logits.
+  void extend(std::span<const RowSummary> rows, Logits& logits) override {
     const bool shared = step_ == 0;
     std::vector<Row> going_on;
     sources_.clear();
@@ -87,11 +104,11 @@ class RowSearch final : public Search {
     for (std::size_t i = 0; i < running_.size(); ++i) {
       Row& row = running_[i];
       const std::size_t source = shared ? 0 : i;
-      const auto row_logits = logits.subspan(source * scores_.size(), scores_.size());
-      const std::size_t token = choose(row, row_logits);
-      row.logprobs.push_back(log_normalizer(row_logits)(row_logits[token]));
-      row.sequence.push_back(static_cast<std::int32_t>(token));
-      last = row.sequence.back();
+      const Choice chosen =
+          *request_.options.do_sample ? drawn(row, logits.row(source)) : best(row, rows[source]);
+      row.logprobs.push_back(rows[source].normalizer(chosen.logit));
+      row.sequence.push_back(chosen.token);
+      last = chosen.token;
       if (const auto reason = watch_.finished(new_tokens(row))) {
         row.finish_reason = *reason;
         ended_.push_back(std::move(row));
@@ -102,20 +119,41 @@ class RowSearch final : public Search {
       }
     }
     running_ = std::move(going_on);
+    plan();
     ++step_;
     const Flow flow = watch_.tell(*request_.options.num_return_sequences == 1 ? last : -1);
     if (flow == Flow::stop) end_all(FinishReason::stop);
     if (flow == Flow::cancel) end_all(FinishReason::cancelled);
   }
 
-  std::size_t choose(const Row& row, std::span<const float> logits) {
-    std::copy(logits.begin(), logits.end(), scores_.begin());
-    processors_.apply(scores_, row.sequence);
-    if (!*request_.options.do_sample) return arg_max(scores_);
+  // The token of the highest score, the lowest one of equals.
+  Choice best(const Row& row, const RowSummary& summary) const {
+    Choice best{std::numeric_limits<std::int32_t>::max(), 0};
+    float highest = -std::numeric_limits<float>::infinity();
+    const auto look = [&](std::int32_t token, float score, float logit) {
+      if (score < highest || (score == highest && token > best.token)) return;
+      best = {token, logit};
+      highest = score;
+    };
+    for (const Ranked& other : summary.best) {
+      look(static_cast<std::int32_t>(other.index), other.value, other.value);
+    }
+    for (std::size_t i = 0; i < row.edits.size(); ++i) {
+      const float logit = summary.named[i];
+      look(row.edits[i].token, processors_.edited(row.edits[i], logit), logit);
+    }
+    return best;
+  }
+
+  Choice drawn(const Row& row, std::span<const float> logits) {
+    scores_.assign(logits.begin(), logits.end());
+    processors_.apply(row.edits, scores_);
     warpers_.apply(scores_);
     const std::vector<double> weights = softmax_weights(scores_);
     if (weights.empty()) throw_nothing_left(step_);
-    return draw(weights, random_.uniform(row.number, static_cast<std::uint32_t>(step_)));
+    const std::size_t token =
+        draw(weights, random_.uniform(row.number, static_cast<std::uint32_t>(step_)));
+    return {static_cast<std::int32_t>(token), logits[token]};
   }
 
   void end_all(FinishReason reason) {
@@ -131,8 +169,9 @@ class RowSearch final : public Search {
   LogitsProcessors processors_;
   Warpers warpers_;
   Random random_;
-  std::vector<float> scores_;  // [vocabulary], scratch
+  std::vector<float> scores_;  // [vocabulary] where tokens are drawn, scratch
   std::vector<Row> running_;
+  std::vector<std::vector<std::int32_t>> named_;  // of running_: tokens of their edits
   std::vector<std::int32_t> sources_, tokens_;  // of running_: rows of the last logits, last tokens
   std::vector<Row> ended_;
   int step_ = 0;

@@ -8,7 +8,6 @@
 #include <span>
 #include <vector>
 
-#include "decoding/log_softmax.h"
 #include "decoding/logits_processors.h"
 #include "decoding/random.h"
 #include "decoding/search.h"
@@ -32,6 +31,7 @@ struct Candidate {
   std::size_t beam;
   std::int32_t token;
   float score;
+  float logprob;                       // of the token, raw
   std::optional<FinishReason> finish;  // set where it may not go on
 };
 
@@ -49,12 +49,12 @@ class RunningBeams {
   RunningBeams(const DecodeRequest& request, const Watch& watch, std::size_t vocabulary);
 
   // The step that reads the last tokens of all.
-  Search::Step step() const { return {sources_, tokens_}; }
+  Step step() const;
 
   // The best continuations by the logits of that step, best first (drawn: in the order of the draws
   // or, as the request's beam scorer has it, best first): more than there are beams, since one end
-  // token per beam may be among them and the rest must go on. `logits` is borrowed until advance().
-  std::vector<Candidate> continuations(std::span<const float> logits);
+  // token per beam may be among them and the rest must go on.
+  std::vector<Candidate> continuations(std::span<const RowSummary> rows, Logits& logits);
 
   // With the candidate's token.
   Beam extended(const Candidate& candidate) const;
@@ -63,7 +63,7 @@ class RunningBeams {
   // The same of a running beam.
   Hypothesis completed(const Beam& beam, double score, FinishReason reason) const;
 
-  // These go on, as many as there are beams.
+  // These go on, at most as many as there are beams.
   void advance(std::span<const Candidate> chosen);
 
   std::size_t size() const { return size_; }
@@ -71,8 +71,12 @@ class RunningBeams {
   int length() const { return length_; }                    // new tokens of each
 
  private:
-  void score(std::span<const float> logits);
-  std::size_t row_of(std::size_t beam) const;
+  void plan();
+  std::vector<Candidate> listed(std::span<const RowSummary> rows) const;
+  std::optional<std::vector<Candidate>> best_listed(std::span<const RowSummary> rows) const;
+  std::vector<Candidate> from_whole_rows(std::span<const RowSummary> rows, Logits& logits);
+  void add_up(std::span<const RowSummary> rows, Logits& logits);
+  std::size_t row_of(std::size_t beam) const { return length_ == 0 ? 0 : beam; }
   std::vector<std::size_t> best_totals() const;
   std::vector<std::size_t> drawn_totals() const;
   std::span<const std::int32_t> new_tokens(const Beam& beam) const;
@@ -84,14 +88,13 @@ class RunningBeams {
   Random random_;
   std::size_t vocabulary_;
   std::size_t size_;
-  std::size_t candidates_;                  // chosen in each step
-  std::span<const float> logits_;           // [beams, vocabulary], of the prompt [1, vocabulary];
-                                            // while they are being looked at
-  std::vector<float> totals_;               // [beams, vocabulary]
-  std::vector<LogNormalizer> normalizers_;  // of the rows of logits
+  std::size_t candidates_;     // chosen in each step
+  std::vector<float> totals_;  // [beams, vocabulary]; scratch, where whole rows are read
   std::vector<Beam> running_;
-  std::vector<std::int32_t> sources_;  // of running_: their rows of the last logits
-  std::vector<std::int32_t> tokens_;   // of running_: their last tokens
+  std::vector<std::vector<ScoreEdit>> edits_;     // due to the rows of the step
+  std::vector<std::vector<std::int32_t>> named_;  // tokens of those
+  std::vector<std::int32_t> sources_;             // of running_: their rows of the last logits
+  std::vector<std::int32_t> tokens_;              // of running_: their last tokens
   int length_ = 0;
 };
 

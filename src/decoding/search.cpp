@@ -1,7 +1,6 @@
 #include "decoding/search.h"
 
 #include <algorithm>
-#include <bit>
 #include <string>
 #include <utility>
 
@@ -14,32 +13,6 @@
 
 namespace instructblip {
 namespace {
-
-bool is_finite(float value) {  // by its bits: a loop over this needs no branch
-  constexpr std::uint32_t kExponent = 0x7F800000;
-  return (std::bit_cast<std::uint32_t>(value) & kExponent) != kExponent;
-}
-
-// Logits are looked at before anybody believes them.
-void check_logits(std::span<const float> logits, std::size_t rows, std::size_t vocabulary,
-                  int at_step) {
-  const std::string step = std::to_string(at_step);
-  if (logits.size() != rows * vocabulary) {
-    throw Error(ErrorCode::internal, "language model: expected logits [" + std::to_string(rows) +
-                                         ", " + std::to_string(vocabulary) + "] at step " + step +
-                                         ", got " + std::to_string(logits.size()) + " values");
-  }
-  bool finite = true;
-  for (const float logit : logits) finite &= is_finite(logit);
-  if (finite) return;
-  const auto bad = std::find_if_not(logits.begin(), logits.end(), is_finite);
-  const auto token = static_cast<std::size_t>(bad - logits.begin()) % vocabulary;
-  throw Error(ErrorCode::bad_model,
-              "language model: non-finite logits at step " + step +
-                  ": expected a finite number for token " + std::to_string(token) + ", got " +
-                  (*bad != *bad ? "NaN" : "an infinity"),
-              "the weights are damaged, or overflow in the precision in which they are held");
-}
 
 // The reference refuses these, and passes over suppress_tokens that have no row.
 void check_bad_words(const std::vector<std::vector<std::int32_t>>& runs, std::size_t vocabulary) {
@@ -55,15 +28,24 @@ void check_bad_words(const std::vector<std::vector<std::int32_t>>& runs, std::si
 
 }  // namespace
 
-std::optional<Search::Step> Search::next() {
-  const std::optional<Step> step = propose();
-  if (step) rows_ = step->rows();
+std::optional<Step> Search::next() {
+  std::optional<Step> step = propose();
+  if (!step) return std::nullopt;
+  step->number = steps_;
+  step_ = *step;
   return step;
 }
 
-void Search::accept(std::span<const float> logits) {
-  check_logits(logits, rows_, vocabulary_, step_++);
-  extend(logits);
+void Search::accept(Logits& logits) {
+  const auto rows = logits.summarize(step_);
+  if (rows.size() != step_.rows()) {
+    throw Error(ErrorCode::internal, "language model: expected summaries of " +
+                                         std::to_string(step_.rows()) + " rows at step " +
+                                         std::to_string(steps_) + ", got " +
+                                         std::to_string(rows.size()));
+  }
+  ++steps_;
+  extend(rows, logits);
 }
 
 std::unique_ptr<Search> make_search(DecodeRequest request, std::int64_t vocabulary) {
@@ -88,9 +70,9 @@ std::vector<double> next_token_distribution(std::span<const float> logits,
   if (*request.options.num_beams > 1) log_softmax(logits, scores);
   std::vector<std::int32_t> sequence = request.prompt_ids;
   sequence.insert(sequence.end(), new_tokens.begin(), new_tokens.end());
-  LogitsProcessors(request.options, request.stop_ids, request.prompt_ids.size(),
-                   request.bad_words_from_first_id)
-      .apply(scores, sequence);
+  LogitsProcessors processors(request.options, request.stop_ids, request.prompt_ids.size(),
+                              request.bad_words_from_first_id, scores.size());
+  processors.apply(processors.edits(sequence), scores);
   Warpers(request.options, request.stop_ids.size()).apply(scores);
   std::vector<double> probabilities = softmax_weights(scores);
   double total = 0;

@@ -1,10 +1,8 @@
-// The decoding loop, turned inside out: it says what the language model is to run next and takes
-// the logits, so that many answers can share one pass of a model. Knows no torch.
+// The decoding loop, turned inside out: it says what the language model is to run next and what of
+// the logits it wants to know, so that many answers can share one pass of a model. Knows no torch.
 #pragma once
 
-#include <algorithm>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -14,6 +12,7 @@
 #include <vector>
 
 #include "checkpoint/generation_defaults.h"
+#include "decoding/logits.h"
 #include "decoding/stops.h"
 #include "instructblip/generation.h"
 
@@ -51,37 +50,28 @@ class Search {
  public:
   virtual ~Search() = default;
 
-  // What the model is to run. Valid until accept().
-  struct Step {
-    // Row r continues row sources[r] of the logits before (0: the prompt's) with tokens[r]. Both
-    // are empty for the prompt itself, which comes first.
-    std::span<const std::int32_t> sources, tokens;
-    std::size_t rows() const { return std::max<std::size_t>(1, tokens.size()); }
-  };
-
-  // None: the answer is complete, or was cancelled. Asking again changes nothing.
+  // What is to be done next. None: the answer is complete, or was cancelled. Asking again changes
+  // nothing.
   // Errors: deadline.
   std::optional<Step> next();
 
-  // The logits [rows, vocabulary] of the step that next() named; borrowed for the call.
+  // The logits of the step that next() named.
   // Errors: bad_model (logits that are not finite, the step is named); internal (of another size
   // than promised); invalid_argument (options that leave nothing to choose from).
-  void accept(std::span<const float> logits);
+  void accept(Logits& logits);
 
   // Best first; never empty. Once, after next() gave none.
   virtual std::vector<DecodedSequence> result() = 0;
 
  protected:
-  explicit Search(std::size_t vocabulary) : vocabulary_(vocabulary) {}
-  std::size_t vocabulary() const { return vocabulary_; }
-  // next() and, for logits that are sound, accept().
+  // next(), but for the step's number.
   virtual std::optional<Step> propose() = 0;
-  virtual void extend(std::span<const float> logits) = 0;
+  // accept(): summaries of the rows of that step, and where the rows are.
+  virtual void extend(std::span<const RowSummary> rows, Logits& logits) = 0;
 
  private:
-  std::size_t vocabulary_;
-  std::size_t rows_ = 0;  // of the step that next() named
-  int step_ = 0;
+  Step step_;  // the last that next() named
+  int steps_ = 0;
 };
 
 // `vocabulary` is the length of a row of logits. Errors: unsupported (a vocabulary too small for

@@ -70,6 +70,38 @@ std::vector<Ranked> top_k(std::span<const float> values, std::size_t count) {
                                               : select_by_partition(values, count);
 }
 
+std::vector<Ranked> best_of(std::span<const float> values, std::size_t count,
+                            std::span<const std::int32_t> passed_over) {
+  count = std::min(count, values.size() - passed_over.size());
+  if (count == 0) return {};
+  // A total order, so that the way of the selection does not matter.
+  const auto before = [](const Ranked& a, const Ranked& b) {
+    return a.value > b.value || (a.value == b.value && a.index < b.index);
+  };
+  const auto wanted = [&](std::size_t i) {
+    return !std::ranges::binary_search(passed_over, static_cast<std::int32_t>(i));
+  };
+  std::vector<Ranked> heap;  // its root is the last of the best so far
+  heap.reserve(count + 1);
+  // Few blocks hold one that is better, and a block's maximum is found many values at a time.
+  constexpr std::size_t kBlock = 1024;
+  for (std::size_t begin = 0; begin < values.size(); begin += kBlock) {
+    const auto block = values.subspan(begin, std::min(kBlock, values.size() - begin));
+    if (heap.size() == count && !(max_value(block) > heap.front().value)) continue;
+    for (std::size_t i = begin; i < begin + block.size(); ++i) {
+      if (heap.size() == count && !(values[i] > heap.front().value)) continue;
+      if (!wanted(i)) continue;
+      heap.push_back({values[i], static_cast<std::int64_t>(i)});
+      std::push_heap(heap.begin(), heap.end(), before);
+      if (heap.size() <= count) continue;
+      std::pop_heap(heap.begin(), heap.end(), before);
+      heap.pop_back();
+    }
+  }
+  std::sort_heap(heap.begin(), heap.end(), before);
+  return heap;
+}
+
 float max_value(std::span<const float> values) {
   // Several maxima at a time, which one chain of comparisons does not allow.
   constexpr std::size_t kLanes = 16;

@@ -1,4 +1,4 @@
-// The largest values of a row, with the tie rule of torch.topk.
+// The largest values of a row, by either of two rules for equal ones.
 #pragma once
 
 #include <cstddef>
@@ -20,6 +20,12 @@ struct Ranked {
 // index order, both as libstdc++ implements them. Neither prefers the lower index. Beam search
 // meets exact ties often: hypotheses that do not exist yet all score -1e9, banned tokens -inf.
 std::vector<Ranked> top_k(std::span<const float> values, std::size_t count);
+
+// The `count` largest of `values` (all, where there are fewer) without those at `passed_over`,
+// largest first, of equal ones the lowest index first. `passed_over` is ascending, each once, below
+// values.size(); no NaN.
+std::vector<Ranked> best_of(std::span<const float> values, std::size_t count,
+                            std::span<const std::int32_t> passed_over);
 
 // The largest value; `values` is not empty and holds no NaN.
 float max_value(std::span<const float> values);

@@ -141,7 +141,7 @@ void Batch::decode(const Jobs& jobs) {
     std::vector<LanguageState*> states;
     std::vector<LanguageStep> steps;
     for (Job* job : sound) {
-      const Search::Step step = job->step();
+      const Step step = job->step();
       states.push_back(job->state.get());
       steps.push_back({job->state.get(), step.sources, step.tokens});
     }

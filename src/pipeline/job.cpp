@@ -90,7 +90,9 @@ void Job::accept() noexcept {
   if (steps_++ == 0) decode_watch_ = {};
   try {
     const at::Tensor taken = std::exchange(logits, at::Tensor());
-    search_->accept({taken.const_data_ptr<float>(), static_cast<std::size_t>(taken.numel())});
+    HostLogits host({taken.const_data_ptr<float>(), static_cast<std::size_t>(taken.numel())},
+                    static_cast<std::size_t>(model_.loaded().language->vocabulary()));
+    search_->accept(host);
   } catch (...) {
     error = std::current_exception();
   }

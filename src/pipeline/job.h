@@ -44,7 +44,7 @@ class Job {
 
   // Whether there is another step(); sets `error` where Search::next() throws.
   bool goes_on() noexcept;
-  const Search::Step& step() const { return *step_; }
+  const Step& step() const { return *step_; }
   // The logits of that step have come. Sets `error` where Search::accept() or the callback throws.
   void accept() noexcept;
 
@@ -63,7 +63,7 @@ class Job {
   TextStream stream_;
   TextStopMatcher stops_;
   std::unique_ptr<Search> search_;
-  std::optional<Search::Step> step_;
+  std::optional<Step> step_;
   int steps_ = 0;
   Stopwatch watch_, decode_watch_;
 };

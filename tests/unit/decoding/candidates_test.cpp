@@ -28,11 +28,13 @@ class Candidates : public ::testing::Test {
     FakeSession session(model_, request_.prompt_ids);
     const auto search = make_candidate_scoring(request_, candidates, model_.vocabulary);
     rows_ = 0;
-    while (const auto step = search->next()) {
-      rows_ += step->rows();
-      search->accept(session.run(*step));
-    }
-    return search->result();
+    return decode(session, *search,
+                  [&](std::span<const float> logits) {
+                    const auto width = static_cast<std::size_t>(model_.vocabulary);
+                    rows_ += logits.size() / width;
+                    return std::make_unique<HostLogits>(logits, width);
+                  })
+        .sequences;
   }
 
   std::vector<float> by_itself(const Tokens& candidate) const {

@@ -199,6 +199,36 @@ TEST(Decode, AWonAnswerSurvivesACancelledBeamSearch) {
   EXPECT_EQ(result.sequences[0].finish_reason, FinishReason::cancelled);
 }
 
+// However many continuations complete one: the old beam scorer has no beams in reserve for them.
+TEST(Decode, AStopStringThatEveryContinuationCompletesEndsTheSearch) {
+  for (const int share : {1, 2, 3}) {  // every token, every other, every third
+    const TextStopMatcher matcher({"!"}, [share](std::span<const std::int32_t> tokens) {
+      std::string text;
+      for (const std::int32_t token : tokens) text += token % share == 0 ? '!' : 'a';
+      return text;
+    });
+    FakeModel model;
+    DecodeRequest request;
+    request.prompt_ids = {3};
+    request.stop_ids = {7};
+    request.stops = &matcher;
+    request.beam_scorer = BeamScorer::transformers_4_33;
+    GenerationConfig options;
+    options.num_beams = 6;
+    options.num_return_sequences = 3;
+    options.max_new_tokens = 12;
+    options.early_stopping = EarlyStopping::never;
+    request.options = filled(options);
+    FakeSession session(model, request.prompt_ids);
+    const DecodeResult result = decode(session, request);
+    ASSERT_EQ(result.sequences.size(), 3u);
+    for (const DecodedSequence& sequence : result.sequences) {
+      const bool ends = sequence.tokens.back() % share == 0 || sequence.tokens.back() == 7;
+      EXPECT_EQ(sequence.finish_reason, ends ? FinishReason::stop : FinishReason::length);
+    }
+  }
+}
+
 TEST(Decode, ATinyVocabularyIsRefusedForBeamsOnly) {
   FakeModel model;
   model.vocabulary = 3;

@@ -104,8 +104,8 @@ std::vector<float> FakeModel::logits(std::span<const std::int32_t> history) cons
 FakeSession::FakeSession(FakeModel model, std::vector<std::int32_t> prompt)
     : model_(std::move(model)), rows_{std::move(prompt)} {}
 
-std::span<const float> FakeSession::run(const Search::Step& step) {
-  const auto& [sources, tokens] = step;
+std::span<const float> FakeSession::run(const Step& step) {
+  const auto sources = step.sources, tokens = step.tokens;
   EXPECT_EQ(sources.size(), tokens.size());
   EXPECT_EQ(tokens.empty(), !prompt_read_) << "the prompt first, and once";
   if (!std::exchange(prompt_read_, true)) return hand_out();
@@ -131,10 +131,18 @@ std::span<const float> FakeSession::hand_out() {
   return logits_;
 }
 
+DecodeResult decode(FakeSession& session, Search& search, const MakeLogits& make_logits) {
+  while (const auto step = search.next()) {
+    const auto logits = make_logits(session.run(*step));
+    search.accept(*logits);
+  }
+  return {search.result()};
+}
+
 DecodeResult decode(FakeSession& session, const DecodeRequest& request) {
-  const auto search = make_search(request, session.vocabulary());
-  while (const auto step = search->next()) search->accept(session.run(*step));
-  return {search->result()};
+  const auto width = static_cast<std::size_t>(session.vocabulary());
+  return decode(session, *make_search(request, session.vocabulary()),
+                [width](auto logits) { return std::make_unique<HostLogits>(logits, width); });
 }
 
 std::vector<GoldenCase> golden_cases(const std::string& name) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,7 +33,7 @@ class FakeSession {
   FakeSession(FakeModel model, std::vector<std::int32_t> prompt);
 
   std::int64_t vocabulary() const { return model_.vocabulary; }
-  std::span<const float> run(const Search::Step& step);
+  std::span<const float> run(const Step& step);
 
   int steps() const { return steps_; }
   // Changes the logits of a step (0: the prompt's) before they are handed out.
@@ -53,6 +54,9 @@ struct DecodeResult {
   std::vector<DecodedSequence> sequences;
 };
 DecodeResult decode(FakeSession& session, const DecodeRequest& request);
+// With logits of a kind of their own, over the session's.
+using MakeLogits = std::function<std::unique_ptr<Logits>(std::span<const float> logits)>;
+DecodeResult decode(FakeSession& session, Search& search, const MakeLogits& make_logits);
 
 // One case of a golden file.
 struct GoldenCase {

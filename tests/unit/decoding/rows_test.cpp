@@ -79,24 +79,33 @@ TEST(Rows, ArgMaxTakesTheFirstOfEquals) {
 }
 
 TEST(Rows, RepetitionIsPenalisedOncePerTokenAndIdsOutsideAreIgnored) {
-  std::vector<float> scores{2, -2, 4, -4};
-  std::vector<std::uint8_t> seen;
+  GenerationConfig options;
+  options.repetition_penalty = 2;
+  LogitsProcessors processors(filled(options), {}, 0, false, 4);
   const std::vector<std::int32_t> sequence{0, 1, 0, 99, -1, 1, 4};
-  penalize_repetition(scores, sequence, 2.0f, seen);
+  const std::vector<ScoreEdit> edits = processors.edits(sequence);
+  EXPECT_EQ(edits, (std::vector<ScoreEdit>{{0, false}, {1, false}}));
+  std::vector<float> scores{2, -2, 4, -4};
+  processors.apply(edits, scores);
   EXPECT_EQ(scores, (std::vector<float>{1, -4, 4, -4}));
-  penalize_repetition(scores, sequence, 2.0f, seen);  // the scratch space is clean again
-  EXPECT_EQ(scores, (std::vector<float>{0.5f, -8, 4, -4}));
+  EXPECT_EQ(processors.edits(sequence), edits);  // nothing is left of the last time
+  EXPECT_EQ(processors.edits({}), std::vector<ScoreEdit>{});
+}
+
+TEST(Rows, BanStandsAboveAPenaltyAndEditsAreInOrder) {
+  ScoreEdits edits(9);
+  edits.ban(std::vector<std::int32_t>{7, 2, -1, 9});
+  edits.penalize(std::vector<std::int32_t>{8, 7, 0});
+  edits.ban(std::vector<std::int32_t>{0, 2});
+  EXPECT_EQ(edits.take(), (std::vector<ScoreEdit>{{0, true}, {2, true}, {7, true}, {8, false}}));
+  EXPECT_TRUE(edits.take().empty());
 }
 
 TEST(Rows, NGramsAreBannedWhereTheyWouldRepeat) {
   const auto banned = [](std::vector<std::int32_t> sequence, std::size_t size) {
-    std::vector<float> scores(6, 0.0f);
-    ban_repeated_ngrams(scores, sequence, size);
-    std::vector<int> tokens;
-    for (int i = 0; i < 6; ++i) {
-      if (scores[static_cast<std::size_t>(i)] == -kInfinity) tokens.push_back(i);
-    }
-    return tokens;
+    ScoreEdits edits(6);
+    ban_repeated_ngrams(edits, sequence, size);
+    return tokens_of(edits.take());
   };
   EXPECT_EQ(banned({1, 2, 3, 1, 2}, 3), (std::vector<int>{3}));
   EXPECT_EQ(banned({1, 2, 1, 4, 1}, 2), (std::vector<int>{2, 4}));

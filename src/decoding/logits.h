@@ -1,0 +1,97 @@
+// What a search reads of the logits: so little that they can stay where they are computed.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "decoding/log_softmax.h"
+#include "decoding/top_k.h"
+
+namespace instructblip {
+
+// What the model is to run, and what of the logits will be read. Borrowed from the search, until it
+// has accepted the logits.
+struct Step {
+  int number = 0;  // from 0, the prompt's
+
+  // Row r continues row sources[r] of the logits before (0: the prompt's) with tokens[r]. Both are
+  // empty for the prompt itself, which comes first and has one row.
+  std::span<const std::int32_t> sources = {}, tokens = {};
+  std::size_t rows() const { return std::max<std::size_t>(1, tokens.size()); }
+
+  // Tokens of each row whose logits are read by name: because their scores are edited before they
+  // are ranked, or because they are to be scored. Below the vocabulary, ascending, each once; no
+  // list at all where no row has any.
+  std::span<const std::vector<std::int32_t>> named = {};
+  std::span<const std::int32_t> named_in(std::size_t row) const {
+    return named.empty() ? std::span<const std::int32_t>() : std::span(named[row]);
+  }
+
+  std::size_t top = 0;      // how many of the best among all other tokens are read
+  bool whole_rows = false;  // row() will be asked for every row
+};
+
+// One row of logits in short. Raw logits everywhere: penalties and bans are the search's.
+struct RowSummary {
+  LogNormalizer normalizer;      // of the whole row
+  std::span<const float> named;  // of the step's named tokens, in their order
+  // The step's `top` largest of all tokens that are not named, largest first, of equal ones (-0
+  // equals 0) the lowest token first; fewer only where no more tokens are left.
+  std::span<const Ranked> best;
+};
+
+// The logits of one step of one request.
+//
+// On a device the head leaves float rows in its memory, those of all requests of a batch. One block
+// of threads per row then finds the maximum, the sum of exp(x - max) and whether all are finite,
+// gathers the named logits, and selects the best of the others; keys of 64 bits, the logit in order
+// above the complement of the token, make that order the one above. Two numbers, the named and the
+// best go to the host; row() copies a row. A head on the CPU can answer tile by tile over the
+// vocabulary, keeping a running maximum, sum and heap, and computes a row anew for row(). Rows
+// rounded to 16 bits would do, but are full of equal logits, for which beam search reads whole
+// rows.
+class Logits {
+ public:
+  virtual ~Logits() = default;
+
+  // A summary for each row of the step. Once, before row().
+  // Errors: throw_not_finite(), whatever of the row is read.
+  virtual std::span<const RowSummary> summarize(const Step& step) = 0;
+
+  // The logits [vocabulary] of a row: for draws (Step::whole_rows), and where scores that decide
+  // are equal, since the reference's order among equals depends on all of them.
+  virtual std::span<const float> row(std::size_t row) = 0;
+
+  // What these return is valid as long as the object is.
+};
+
+// A logit that is no finite number. Throws Error(bad_model), naming the step and the token.
+[[noreturn]] void throw_not_finite(int step, std::size_t token, float logit);
+
+// Logits in memory.
+class HostLogits final : public Logits {
+ public:
+  // [rows, vocabulary], borrowed.
+  HostLogits(std::span<const float> logits, std::size_t vocabulary)
+      : logits_(logits), vocabulary_(vocabulary) {}
+
+  // Errors: as above; internal (not as many as the step has rows).
+  std::span<const RowSummary> summarize(const Step& step) override;
+  std::span<const float> row(std::size_t row) override {
+    return logits_.subspan(row * vocabulary_, vocabulary_);
+  }
+
+ private:
+  void check(const Step& step) const;
+
+  std::span<const float> logits_;
+  std::size_t vocabulary_;
+  std::vector<RowSummary> summaries_;
+  std::vector<std::vector<float>> named_;  // of each row, as best_
+  std::vector<std::vector<Ranked>> best_;
+};
+
+}  // namespace instructblip
