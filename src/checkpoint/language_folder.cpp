@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "checkpoint/config_section.h"
+#include "checkpoint/own_llava.h"
 #include "checkpoint/text_config.h"
 #include "core/errors.h"
 #include "core/file.h"
@@ -126,6 +127,10 @@ std::vector<Trait> traits_of(const T5Config& own, const T5Config& described) {
     return (c.gated ? "gated-" : "") + shown(c.activation);
   };
   return Comparison(own, described)
+      .row("num_layers", &T5Config::encoder_layers, kComputation)
+      .row("num_decoder_layers", &T5Config::decoder_layers, kComputation)
+      .row("d_model", &T5Config::hidden, kComputation)
+      .row("d_ff", &T5Config::feed_forward, kComputation)
       .row("num_heads", &T5Config::heads, kComputation)
       .row("d_kv", &T5Config::key_value, kComputation)
       .row(trait("feed_forward_proj", projection(own), projection(described), kComputation))
@@ -140,6 +145,9 @@ std::vector<Trait> traits_of(const T5Config& own, const T5Config& described) {
 // Vicuna v1.1, of InstructBLIP, has an epsilon of 1e-6 and Vicuna v1.5, of LLaVA 1.5, one of 1e-5.
 std::vector<Trait> traits_of(const LlamaConfig& own, const LlamaConfig& described) {
   return Comparison(own, described)
+      .row("num_hidden_layers", &LlamaConfig::layers, kComputation)
+      .row("hidden_size", &LlamaConfig::hidden, kComputation)
+      .row("intermediate_size", &LlamaConfig::feed_forward, kComputation)
       .row("num_attention_heads", &LlamaConfig::heads, kComputation)
       .row("num_key_value_heads", &LlamaConfig::key_value_heads, kComputation)
       .row("head_dim", &LlamaConfig::head_dim, kComputation)
@@ -155,6 +163,9 @@ std::vector<Trait> traits_of(const LlamaConfig& own, const LlamaConfig& describe
 
 std::vector<Trait> traits_of(const OptConfig& own, const OptConfig& described) {
   return Comparison(own, described)
+      .row("num_hidden_layers", &OptConfig::layers, kComputation)
+      .row("hidden_size", &OptConfig::hidden, kComputation)
+      .row("ffn_dim", &OptConfig::feed_forward, kComputation)
       .row("num_attention_heads", &OptConfig::heads, kComputation)
       .row("activation_function", &OptConfig::activation, kComputation)
       .row("do_layer_norm_before", &OptConfig::norm_before, kComputation)
@@ -187,32 +198,45 @@ std::vector<Trait> traits_of(const TextConfig& own, const TextConfig& described)
 constexpr std::array<const char*, std::variant_size_v<LanguageConfig>> kKinds = {"t5", "llama",
                                                                                  "opt"};
 
-// The file of a whole model, or of a language model alone. The token from which T5 decodes is the
-// checkpoint's to say: a folder that names none is no fault. LLaVA's own code has LLaMA's keys
-// under a name of its own.
-TextConfig read_own(const Json& root, const TextConfig& described) {
-  const char* const kind = kKinds[described.model.index()];
-  const ConfigSection top(root);
-  if (root.find("text_config")) {
-    return read_text_config(ConfigSection(root, "text_config"), writer_of(top), kind);
+// A description of a language model: the section, or the whole of a file, and its model_type.
+struct Description {
+  Json root;  // owns what `section` reads
+  ConfigSection section;
+  std::string kind;
+
+  TextConfig read() const {
+    return read_text_config(section, writer_of(ConfigSection(root)), kind);
   }
+};
+
+Description describe(const Json& root, const ConfigSection& section, const char* kind) {
+  return {root, section, section.text("model_type", kind)};
+}
+
+Description described_by(const Json& root) {
+  const bool llava = ConfigSection(root).text("model_type", "").starts_with("llava");
+  return describe(root, ConfigSection(root, "text_config"), llava ? "llama" : "opt");
+}
+
+// The file of a whole model, or of a language model alone. The token from which T5 decodes is the
+// checkpoint's to say: a folder that names none is no fault. LLaVA's own code has the language
+// model's keys under a name of its own.
+Description own_of(const Json& root, const TextConfig& described) {
+  const char* const kind = kKinds[described.model.index()];
+  if (root.find("text_config")) return describe(root, ConfigSection(root, "text_config"), kind);
+  const ConfigSection top(root);
   Json::Edits edits;
   const auto* t5 = std::get_if<T5Config>(&described.model);
   if (t5 != nullptr && !top.find("decoder_start_token_id")) {
     edits.push_back({{"decoder_start_token_id"}, std::to_string(t5->decoder_start)});
   }
-  if (top.text("model_type", "").starts_with("llava")) {
-    edits.push_back({{"model_type"}, "\"llama\""});
+  const std::string type = top.text("model_type", "");
+  if (type.starts_with("llava")) {
+    const std::string language = is_own_llava(root) ? own_llava_language(type) : "llama";
+    edits.push_back({{"model_type"}, json_literal(language)});
   }
   const Json completed = Json::parse(root.with(edits), root.where());
-  return read_text_config(ConfigSection(completed), writer_of(top), kind);
-}
-
-TextConfig read_described(const Json& root) {
-  const ConfigSection top(root);
-  const bool llava = top.text("model_type", "").starts_with("llava");
-  return read_text_config(ConfigSection(root, "text_config"), writer_of(top),
-                          llava ? "llama" : "opt");
+  return describe(completed, ConfigSection(completed), kind);
 }
 
 std::string difference(const Trait& row) {
@@ -224,11 +248,7 @@ std::string difference(const Trait& row) {
 bool describes_language_model(const std::filesystem::path& directory) {
   if (!is_present(directory / "config.json")) return false;
   const Json root = Json::read(directory / "config.json");
-  if (!root.is_object()) return false;
-  if (root.find("text_config")) return true;
-  constexpr std::string_view kAlone[] = {"llama", "mistral", "mt5", "opt", "t5"};
-  const std::string type = ConfigSection(root).text("model_type", "");
-  return type.starts_with("llava") || std::ranges::find(kAlone, type) != std::end(kAlone);
+  return root.is_object() && (root.find("text_config") || root.find("model_type"));
 }
 
 void check_stands_alone(const TensorStore& tensors, const std::filesystem::path& directory) {
@@ -245,7 +265,10 @@ void check_stands_alone(const TensorStore& tensors, const std::filesystem::path&
     throw Error(ErrorCode::bad_model,
                 printable(directory.string()) + ": expected a language model alone, but there is " +
                     quote(entry.name),
-                "this is a whole model: give it as the checkpoint (--model)");
+                is_own_llava(directory)
+                    ? "this is a whole model of LLaVA's own code: lay it over the directory of "
+                      "transformers for the same model (--overlay)"
+                    : "this is a whole model: give it as the checkpoint (--model)");
   }
 }
 
@@ -263,19 +286,19 @@ void check_same_language_model(const std::filesystem::path& directory,
     return;
   }
   const std::string file = printable((directory / "config.json").string());
-  const TextConfig described = read_described(Json::read(checkpoint / "config.json"));
-  const TextConfig own = read_own(Json::read(directory / "config.json"), described);
+  const Description theirs = described_by(Json::read(checkpoint / "config.json"));
+  const TextConfig described = theirs.read();
+  const Description own = own_of(Json::read(directory / "config.json"), described);
   const std::string hint = "give the language model that this checkpoint was trained with";
-  if (own.model.index() != described.model.index()) {
+  if (own.kind != theirs.kind) {
     throw Error(ErrorCode::bad_model,
-                file + ": a language model of kind " + quote(kKinds[own.model.index()]) +
-                    ", but text_config describes one of kind " +
-                    quote(kKinds[described.model.index()]),
+                file + ": a language model of kind " + quote(own.kind) +
+                    ", but text_config describes one of kind " + quote(theirs.kind),
                 hint);
   }
   Findings findings;
   std::string versions;
-  for (const Trait& row : traits_of(own, described)) {
+  for (const Trait& row : traits_of(own.read(), described)) {
     if (row.same) continue;
     if (row.differs == Differs::in_computation) {
       findings.add(difference(row));

@@ -10,8 +10,8 @@ namespace instructblip {
 // Throws Error(bad_model) where `tensors` of `directory` are more than a language model.
 void check_stands_alone(const TensorStore& tensors, const std::filesystem::path& directory);
 
-// Whether there is a config.json in `directory` that describes a language model known here, alone
-// or as a part of another.
+// Whether there is a config.json in `directory` that says which model it is of: whatever language
+// model the directory holds then has to be one that is known here.
 bool describes_language_model(const std::filesystem::path& directory);
 
 // Holds what config.json of `directory`, if it has one, says of a language model against

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "checkpoint/lora_coverage.h"
 #include "checkpoint/tensor_recipe.h"
 #include "checkpoint/wrapped_names.h"
 #include "core/errors.h"
@@ -184,8 +185,19 @@ bool LoraAdapter::sort_in(const TensorEntry& entry, const TensorNames& names) {
   return true;
 }
 
+bool LoraAdapter::is_of_llama_alone() const {
+  return !changes_.empty() && std::ranges::all_of(changes_, [](const auto& change) {
+    const std::string_view module = in_peft(change.first);
+    return module.starts_with("model.layers.") || module == "lm_head" ||
+           module == "model.embed_tokens";
+  });
+}
+
 void LoraAdapter::add_whole(WeightLayers& layers) {
-  for (Whole& whole : whole_) layers.add(std::move(whole.store), std::move(whole.entries), false);
+  for (Whole& whole : whole_) {
+    for (const TensorEntry& entry : whole.entries) laid_.insert(entry.name);
+    layers.add(std::move(whole.store), std::move(whole.entries), false);
+  }
   whole_.clear();
 }
 
@@ -234,6 +246,13 @@ void LoraAdapter::add_changes(WeightLayers& layers) const {
   findings.throw_if_any(ErrorCode::bad_model,
                         printable(directory_.string()) + ": the adapter does not fit the model",
                         "is it an adapter of another model?");
+  std::vector<LoraChange> changes;
+  for (const auto& [module, change] : changes_) {
+    changes.push_back({std::string(in_peft(module)), change.weight});
+  }
+  // Where the adapter is in its model, so is what was trained whole.
+  check_coverage({printable(directory_.string()), changes, needs_peft_ ? &laid_ : nullptr},
+                 config_.targets, layers.tensors());
   for (const auto& [module, change] : changes_) {
     TensorEntry& entry = layers.tensors().find(change.weight)->second.entry;
     auto recipe = std::make_shared<TensorRecipe>();

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,10 +33,14 @@ class LoraAdapter {
   LoraAdapter(const std::filesystem::path& directory, const std::vector<TensorEntry>& entries,
               std::string_view prefix, const TensorNames& names);
 
+  const std::filesystem::path& directory() const { return directory_; }
+  // Whether all changes have the names that a LLaMA has alone, as in what LLaVA's own code trains.
+  bool is_of_llama_alone() const;
+
   // Lays what was trained whole (modules_to_save, biases, embeddings) over the tensors.
   void add_whole(WeightLayers& layers);
   // Adds the changes to the tensors. Throws Error(bad_model) for one that is for no tensor, of
-  // which a part is missing, or whose shapes do not fit.
+  // which a part is missing, or whose shapes do not fit, and as check_coverage().
   void add_changes(WeightLayers& layers) const;
 
  private:
@@ -66,6 +71,7 @@ class LoraAdapter {
     std::vector<TensorEntry> entries;
   };
   std::vector<Whole> whole_;
+  std::set<std::string> laid_;  // what was in `whole_`, by our names
 };
 
 }  // namespace instructblip

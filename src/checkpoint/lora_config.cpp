@@ -101,6 +101,7 @@ LoraConfig read_lora_config(const std::filesystem::path& directory) {
   config.magnitudes = json.boolean_or("use_dora", false);
   config.ranks = read_patterns<std::int64_t>(json, "rank_pattern", rank_in);
   config.alphas = read_patterns<double>(json, "alpha_pattern", alpha_in);
+  config.targets = read_lora_targets(json);
   if (json.boolean_or("fan_in_fan_out", false)) {
     log_warning(json.where("fan_in_fan_out") +
                 ": the layers of this model are no Conv1D; taken as false, as peft does");

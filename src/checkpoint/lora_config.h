@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "checkpoint/lora_pattern.h"
+#include "checkpoint/lora_targets.h"
 
 namespace instructblip {
 
@@ -21,6 +22,7 @@ struct LoraConfig {
   bool magnitudes = false;       // use_dora
   Patterns<std::int64_t> ranks;
   Patterns<double> alphas;
+  LoraTargets targets;
 
   std::int64_t rank_of(std::string_view module) const;
   // What B A is multiplied with.

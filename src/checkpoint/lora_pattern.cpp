@@ -257,11 +257,11 @@ void ModulePattern::enter(std::size_t state, bool at_begin, bool at_end,
   }
 }
 
-bool ModulePattern::matches(std::string_view module) const {
+bool ModulePattern::runs(std::string_view module, bool anywhere) const {
   std::vector<bool> in(states_.size()), next;
   for (std::size_t i = 0;; ++i) {
     const bool at_end = i == module.size();
-    if (i == 0 || module[i - 1] == '.') enter(first_, i == 0, at_end, in);
+    if (i == 0 || (anywhere && module[i - 1] == '.')) enter(first_, i == 0, at_end, in);
     if (at_end) return in[last_];
     next.assign(states_.size(), false);
     const auto c = static_cast<unsigned char>(module[i]);

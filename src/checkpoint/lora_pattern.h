@@ -1,4 +1,4 @@
-// Keys of rank_pattern and alpha_pattern in a LoRA adapter's configuration.
+// Expressions in a LoRA adapter's configuration: rank_pattern, alpha_pattern, target_modules.
 #pragma once
 
 #include <bitset>
@@ -17,7 +17,9 @@ class ModulePattern {
   // None for what is not understood.
   static std::optional<ModulePattern> read(std::string_view key);
   // In time linear in the lengths of both.
-  bool matches(std::string_view module) const;
+  bool matches(std::string_view module) const { return runs(module, /*anywhere=*/true); }
+  // Whether it matches the path from its beginning, and not an end of it alone.
+  bool matches_whole(std::string_view module) const { return runs(module, /*anywhere=*/false); }
 
  private:
   friend class PatternReader;
@@ -33,6 +35,8 @@ class ModulePattern {
     std::size_t other = kNowhere;  // of nothing: another way
   };
 
+  // `anywhere`: behind any dot too.
+  bool runs(std::string_view module, bool anywhere) const;
   // Adds `state` and what follows without a character; `at_begin`, `at_end`: where the path is.
   void enter(std::size_t state, bool at_begin, bool at_end, std::vector<bool>& in) const;
 

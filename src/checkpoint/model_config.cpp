@@ -7,6 +7,7 @@
 #include "checkpoint/config_section.h"
 #include "checkpoint/folder_contents.h"
 #include "checkpoint/model_families.h"
+#include "checkpoint/own_llava.h"
 #include "core/errors.h"
 #include "core/file.h"
 #include "core/foreign_file.h"
@@ -31,10 +32,14 @@ constexpr std::array<Family, 5> kFamilies = {{
 // LLaVA's own code has types of its own, and a config.json without sections.
 void refuse_own_llava(const Json& root, const std::string& model_type,
                       const std::filesystem::path& directory) {
-  const bool own = root.find("mm_vision_tower").has_value();
-  const bool shared_type = model_type == "llava" || model_type == "llava_next";
-  const bool own_type = model_type == "llava_llama" || model_type == "llava_mistral";
-  if (!own_type && !(shared_type && own && !root.find("text_config"))) return;
+  if (!model_type.starts_with("llava") || !is_own_llava(root)) return;
+  const std::string language = own_llava_language(model_type);
+  if (language != "llama" && language != "mistral") {
+    throw Error(ErrorCode::unsupported,
+                root.where() + ": model_type: " + quote(model_type) +
+                    " of LLaVA's own code, with a language model that is not run here, expected "
+                    "LLaMA or Mistral");
+  }
   std::string hint =
       "give the directory of transformers for the same model (llava-1.5-7b-hf for llava-v1.5-7b, "
       "llava-v1.6-mistral-7b-hf for llava-v1.6-mistral-7b, ...) and lay the weights of this one "

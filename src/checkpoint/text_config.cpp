@@ -29,7 +29,7 @@ Writer writer_of(const ConfigSection& root) {
   return version.starts_with("5.") ? Writer::transformers_5 : Writer::transformers_4;
 }
 
-TextConfig read_text_config(const ConfigSection& text, Writer writer, const char* fallback) {
+TextConfig read_text_config(const ConfigSection& text, Writer writer, const std::string& fallback) {
   const std::string model_type = text.text("model_type", fallback);
   std::string known;
   for (const LanguageFamily& family : kFamilies) {

@@ -18,7 +18,7 @@ struct TextConfig {
 Writer writer_of(const ConfigSection& root);
 
 // `fallback` is the model_type that a missing key means.
-TextConfig read_text_config(const ConfigSection& text, Writer writer, const char* fallback);
+TextConfig read_text_config(const ConfigSection& text, Writer writer, const std::string& fallback);
 
 // The ids that the reference's config class gives to keys that are missing.
 struct TokenDefaults {

@@ -1,13 +1,17 @@
 #include "checkpoint/weight_sources.h"
 
 #include <algorithm>
+#include <optional>
+#include <set>
 #include <string>
 #include <system_error>
 #include <utility>
+#include <variant>
 
 #include "checkpoint/folder_contents.h"
 #include "checkpoint/language_folder.h"
 #include "checkpoint/lora_adapter.h"
+#include "checkpoint/own_llava.h"
 #include "checkpoint/quantisation.h"
 #include "checkpoint/source_tensors.h"
 #include "checkpoint/vocabulary_rows.h"
@@ -15,6 +19,7 @@
 #include "core/errors.h"
 #include "core/file.h"
 #include "core/foreign_file.h"
+#include "core/json.h"
 #include "core/log.h"
 
 namespace instructblip {
@@ -169,7 +174,7 @@ void add_overlays(WeightLayers& layers, const WeightSources& sources, const Tens
                      .is_known = [&](auto name) { return names.is_known(name); }});
     if (is_folder(path)) check_for_adapter(path, tensors, sources);
     if (std::ranges::any_of(tensors.entries, is_of_language_model) &&
-        describes_language_model(folder)) {
+        describes_language_model(folder) && !is_own_llava(folder)) {
       check_same_language_model(folder, sources.checkpoint);
     }
     add(layers, std::move(store), std::move(tensors), false);
@@ -206,6 +211,59 @@ std::vector<LoraAdapter> open_adapters(const WeightSources& sources, const Tenso
   return adapters;
 }
 
+bool has_projector(const WeightLayers& layers) {
+  return std::ranges::any_of(layers.tensors(), [](const auto& row) {
+    return row.first.starts_with("multi_modal_projector.") && !row.second.from_checkpoint;
+  });
+}
+
+// LLaVA's own code trains the projector whole, beside its adapter, and saves it in a file of its
+// own: one without the other is half of what was trained.
+void check_trained_beside(const WeightLayers& layers, const LoraAdapter& adapter,
+                          const ModelConfig& config) {
+  if (!std::holds_alternative<ClipVisionConfig>(config.vision)) return;
+  const fs::path& folder = adapter.directory();
+  const bool is_own = is_own_llava(folder);
+  if (!is_own && !adapter.is_of_llama_alone()) return;
+  if (is_present(folder / "non_lora_trainables.bin") || has_projector(layers)) return;
+  const std::string shown = printable(folder.string());
+  const std::string base =
+      Json::read(folder / "adapter_config.json").string_or("base_model_name_or_path", "");
+  if (!is_own && base.find("llava") == std::string::npos) {
+    log_warning(shown +
+                ": an adapter of the language model alone, without non_lora_trainables.bin: where "
+                "LLaVA's own code trained it, the projector in that file belongs to it");
+    return;
+  }
+  throw Error(ErrorCode::bad_model,
+              shown +
+                  ": an adapter of LLaVA's own code, expected non_lora_trainables.bin beside it, "
+                  "which has the projector that was trained with it",
+              "download or copy that file too; a projector from elsewhere is an overlay "
+              "(--overlay)");
+}
+
+// Where LLaVA's own code saved what is laid over the checkpoint, its config.json says for which
+// model, whatever part of it is there.
+void check_own_llavas(const WeightLayers& layers, const WeightSources& sources,
+                      const ModelConfig& config) {
+  if (!std::holds_alternative<ClipVisionConfig>(config.vision)) return;
+  std::set<fs::path> folders(sources.adapters.begin(), sources.adapters.end());
+  for (const fs::path& path : sources.overlays) {
+    folders.insert(is_folder(path) ? path : path.parent_path());
+  }
+  const auto has = [&](std::string_view name) { return layers.tensors().contains(name); };
+  std::optional<bool> two_layers;
+  if (has("multi_modal_projector.weight") || has("multi_modal_projector.linear_1.weight")) {
+    two_layers = has("multi_modal_projector.linear_2.weight");
+  }
+  for (const fs::path& folder : folders) {
+    if (!is_own_llava(folder)) continue;
+    check_same_language_model(folder, sources.checkpoint);
+    check_own_llava(folder, sources.checkpoint, config, two_layers);
+  }
+}
+
 }  // namespace
 
 TensorStore gather_weights(const WeightSources& sources, ModelConfig& config) {
@@ -215,7 +273,11 @@ TensorStore gather_weights(const WeightSources& sources, ModelConfig& config) {
   add_language_model(layers, sources, names);
   add_overlays(layers, sources, names);
   std::vector<LoraAdapter> adapters = open_adapters(sources, names);
-  for (LoraAdapter& adapter : adapters) adapter.add_whole(layers);
+  for (LoraAdapter& adapter : adapters) {
+    check_trained_beside(layers, adapter, config);
+    adapter.add_whole(layers);
+  }
+  check_own_llavas(layers, sources, config);
   fit_vocabulary(layers, config);
   if (config.qformer) fit_words(layers, *config.qformer);
   for (const LoraAdapter& adapter : adapters) adapter.add_changes(layers);

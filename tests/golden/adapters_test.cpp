@@ -209,7 +209,17 @@ const Fault kFaults[] = {
     {"WithoutPrefix", ErrorCode::bad_model, "expected base_model.model.<module>.lora_A.weight",
      [](Copy& copy) { copy.tensor(kQuery).name.erase(0, std::strlen("base_model.model.")); }},
     {"WholeModuleOfNoModel", ErrorCode::bad_model, "belongs to no part of this model",
-     [](Copy& copy) { copy.tensor("language_projection.bias").name += "es"; }},
+     [](Copy& copy) {
+       SavedTensor other = copy.tensor("language_projection.bias");
+       other.name += "es";
+       copy.tensors().push_back(std::move(other));
+     }},
+    {"WholeModuleMissing", ErrorCode::bad_model, "does not hold them, 1: language_projection.bias",
+     [](Copy& copy) {
+       std::erase_if(copy.tensors(), [](const SavedTensor& tensor) {
+         return tensor.name.find("language_projection.bias") != std::string::npos;
+       });
+     }},
     {"WholeModuleOfOtherShape", ErrorCode::bad_model, "language_projection.bias has shape [31]",
      [](Copy& copy) {
        copy.tensor("language_projection.bias").shape = {31};
@@ -233,7 +243,7 @@ TEST(AdapterErrors, SayWhatDoesNotFit) {
 // The same modules by other expressions: nothing changes.
 TEST(Adapters, MayHaveRegularExpressionsInTheirPatterns) {
   Copy copy;
-  copy.configure("\"wi_0\"", "\"(encoder|decoder)\\\\.block\\\\..*\\\\.wi_[0]\"");
+  copy.configure("\"wi_0\":", "\"(encoder|decoder)\\\\.block\\\\..*\\\\.wi_[0]\":");
   copy.write();
   LoadOptions options;
   options.adapters = {copy.path()};

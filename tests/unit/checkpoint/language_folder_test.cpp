@@ -7,33 +7,18 @@
 #include <vector>
 
 #include "core/json.h"
-#include "core/log.h"
-#include "instructblip/log.h"
 #include "support/expect_error.h"
 #include "support/temp_directory.h"
+#include "support/warnings.h"
 
 namespace instructblip {
 namespace {
 
 using test::expect_error;
 using test::TempDirectory;
+using test::Warnings;
 
 constexpr ErrorCode kBad = ErrorCode::bad_model;
-
-// What is logged as a warning while it lives.
-class Warnings {
- public:
-  Warnings() {
-    set_log_sink([this](LogLevel level, std::string_view message) {
-      if (level == LogLevel::warning) all_ += std::string(message) + "\n";
-    });
-  }
-  ~Warnings() { set_log_sink({}); }
-  const std::string& all() const { return all_; }
-
- private:
-  std::string all_;
-};
 
 // A checkpoint whose text_config is `described`, and the folder of a language model whose
 // config.json is the same with `changes`.
@@ -80,7 +65,10 @@ TEST(LanguageFolder, IsComparedInWhatNoShapeTellsOfLlama) {
       R"({"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4,
                   "num_key_value_heads": 2, "head_dim": 16, "hidden_act": "silu",
                   "pad_token_id": 3})",
-      {{"num_attention_heads", "8", true, "num_attention_heads is 8, but text_config says 4"},
+      {{"num_hidden_layers", "31", true, "num_hidden_layers is 31, but text_config says 32"},
+       {"hidden_size", "128", true, "hidden_size is 128, but text_config says 64"},
+       {"intermediate_size", "96", true, "intermediate_size is 96, but text_config says 11008"},
+       {"num_attention_heads", "8", true, "num_attention_heads is 8, but text_config says 4"},
        {"num_key_value_heads", "4", true, "num_key_value_heads is 4"},
        {"head_dim", "8", true, "head_dim is 8, but text_config says 16"},
        {"hidden_act", "\"gelu\"", true, "hidden_act is gelu, but text_config says silu"},
@@ -104,7 +92,11 @@ TEST(LanguageFolder, IsComparedInWhatNoShapeTellsOfT5) {
       "instructblip",
       R"({"model_type": "t5", "num_heads": 8, "d_kv": 16, "tie_word_embeddings": false,
                   "feed_forward_proj": "gated-gelu", "decoder_start_token_id": 0})",
-      {{"num_heads", "4", true, "num_heads is 4, but text_config says 8"},
+      {{"num_layers", "3", true, "num_layers is 3, but text_config says 6"},
+       {"num_decoder_layers", "3", true, "num_decoder_layers is 3, but text_config says 6"},
+       {"d_model", "64", true, "d_model is 64"},
+       {"d_ff", "64", true, "d_ff is 64"},
+       {"num_heads", "4", true, "num_heads is 4, but text_config says 8"},
        {"d_kv", "32", true, "d_kv is 32"},
        {"feed_forward_proj", "\"gated-silu\"", true,
         "feed_forward_proj is gated-silu, but text_config says gated-gelu_new"},
@@ -125,7 +117,10 @@ TEST(LanguageFolder, IsComparedInWhatNoShapeTellsOfT5) {
 
 TEST(LanguageFolder, IsComparedInWhatNoShapeTellsOfOpt) {
   expect_rows("blip-2", R"({"model_type": "opt", "num_attention_heads": 12})",
-              {{"num_attention_heads", "8", true, "num_attention_heads is 8"},
+              {{"num_hidden_layers", "6", true, "num_hidden_layers is 6, but text_config says 12"},
+               {"hidden_size", "96", true, "hidden_size is 96"},
+               {"ffn_dim", "96", true, "ffn_dim is 96"},
+               {"num_attention_heads", "8", true, "num_attention_heads is 8"},
                {"activation_function", "\"gelu\"", true, "activation_function is gelu"},
                {"do_layer_norm_before", "false", true, "do_layer_norm_before is false"},
                {"_remove_final_layer_norm", "true", true, "_remove_final_layer_norm is true"},
@@ -142,7 +137,13 @@ TEST(LanguageFolder, OfAnotherKindIsAnError) {
                [&] { folders.check(); });
   const Folders unknown("instructblip", R"({"model_type": "llama"})",
                         {{{"model_type"}, "\"gemma\""}});
-  expect_error(ErrorCode::unsupported, "language model 'gemma'", [&] { unknown.check(); });
+  expect_error(kBad, "of kind 'gemma', but text_config describes one of kind 'llama'",
+               [&] { unknown.check(); });
+  // Of one structure, but trained by others.
+  const Folders mistral("llava_next", R"({"model_type": "llama", "num_key_value_heads": 8})",
+                        {{{"model_type"}, "\"mistral\""}, {{"sliding_window"}, "null"}});
+  expect_error(kBad, "of kind 'mistral', but text_config describes one of kind 'llama'",
+               [&] { mistral.check(); });
 }
 
 // LLaVA's own code has LLaMA's keys at the top, transformers in text_config.
@@ -156,6 +157,12 @@ TEST(LanguageFolder, MayBeThatOfAWholeModel) {
   whole.language_model.write("config.json",
                              R"({"model_type": "llava", "text_config": {"hidden_act": "gelu"}})");
   expect_error(kBad, "hidden_act is gelu", [&] { whole.check(); });
+  for (const char* type : {"llava_qwen", "llava_mpt", "llava_mistral"}) {
+    const Folders other(
+        "llava", llama,
+        {{{"model_type"}, "\"" + std::string(type) + "\""}, {{"mm_hidden_size"}, "8"}});
+    expect_error(kBad, "of kind '" + std::string(type).substr(6) + "'", [&] { other.check(); });
+  }
 }
 
 TEST(LanguageFolder, WithoutAConfigIsSaidToBeUncompared) {
@@ -164,8 +171,11 @@ TEST(LanguageFolder, WithoutAConfigIsSaidToBeUncompared) {
   EXPECT_FALSE(describes_language_model(folder.path()));
   check_same_language_model(folder.path(), checkpoint.path());
   EXPECT_NE(warnings.all().find("no config.json"), std::string::npos);
-  folder.write("config.json", R"({"model_type": "clip_vision_model"})");
+  // One that says nothing of a model; any other is compared.
+  folder.write("config.json", R"({"learning_rate": 1e-05})");
   EXPECT_FALSE(describes_language_model(folder.path()));
+  folder.write("config.json", R"({"model_type": "qwen2"})");
+  EXPECT_TRUE(describes_language_model(folder.path()));
 }
 
 }  // namespace
