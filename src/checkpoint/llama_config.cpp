@@ -1,18 +1,27 @@
+#include <optional>
 #include <string>
 
 #include "checkpoint/language_families.h"
 #include "checkpoint/rope_config.h"
+#include "checkpoint/window_config.h"
 #include "core/errors.h"
 
 namespace instructblip {
 namespace {
 
+struct WindowRule {
+  WindowMask mask;
+  std::optional<std::int64_t> fallback;
+};
+
 // What all of its kind have; `config` holds the defaults.
-TextConfig read_common(const ConfigSection& text, Writer writer, LlamaConfig config) {
+TextConfig read_common(const ConfigSection& text, Writer writer, LlamaConfig config,
+                       const WindowRule& rule) {
   config.vocabulary = text.size("vocab_size", config.vocabulary);
   config.hidden = text.size("hidden_size", config.hidden);
   config.feed_forward = text.size("intermediate_size", config.feed_forward);
   config.layers = text.layers("num_hidden_layers", config.layers);
+  config.window = read_window(text, config.layers, rule.mask, rule.fallback);
   config.heads = text.heads("num_attention_heads", config.heads);
   if (text.is_null("num_key_value_heads")) config.key_value_heads = config.heads;
   config.key_value_heads = text.heads("num_key_value_heads", config.key_value_heads);
@@ -46,10 +55,7 @@ TextConfig read_llama(const ConfigSection& text, Writer writer) {
   config.key_value_heads = text.heads("num_attention_heads", config.heads);
   config.attention_bias = text.flag("attention_bias", config.attention_bias);
   config.mlp_bias = text.flag("mlp_bias", config.mlp_bias);
-  // Not a setting of LLaMA, but the reference's cache forgets what lies before it all the same.
-  if (text.find("sliding_window"))
-    config.window = text.size("sliding_window", config.max_positions);
-  return read_common(text, writer, config);
+  return read_common(text, writer, config, {WindowMask::none, std::nullopt});
 }
 
 // A LLaMA with other defaults, and a window that no published LLaVA has.
@@ -59,8 +65,7 @@ TextConfig read_mistral(const ConfigSection& text, Writer writer) {
   config.feed_forward = 14336;
   config.key_value_heads = 8;
   config.max_positions = 4096 * 32;
-  if (!text.is_null("sliding_window")) config.window = text.size("sliding_window", kWindow);
-  return read_common(text, writer, config);
+  return read_common(text, writer, config, {WindowMask::sliding, kWindow});
 }
 
 }  // namespace instructblip

@@ -1,6 +1,7 @@
 #include <string>
 
 #include "checkpoint/language_families.h"
+#include "checkpoint/window_config.h"
 
 namespace instructblip {
 
@@ -10,6 +11,7 @@ TextConfig read_opt(const ConfigSection& text, Writer writer) {
   config.hidden = text.size("hidden_size", config.hidden);
   config.feed_forward = text.size("ffn_dim", config.feed_forward);
   config.layers = text.layers("num_hidden_layers", config.layers);
+  refuse_window(text, config.layers);
   config.heads = text.heads("num_attention_heads", config.heads);
   if (config.hidden % config.heads != 0) {
     text.fail("num_attention_heads", "a divisor of hidden_size " + std::to_string(config.hidden),

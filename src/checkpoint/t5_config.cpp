@@ -3,6 +3,7 @@
 #include <variant>
 
 #include "checkpoint/language_families.h"
+#include "checkpoint/window_config.h"
 #include "core/errors.h"
 
 namespace instructblip {
@@ -67,6 +68,7 @@ void read_common(const ConfigSection& text, T5Config& config) {
   config.encoder_layers = text.layers("num_layers", config.encoder_layers);
   config.decoder_layers = text.layers("num_decoder_layers", config.encoder_layers);
   config.encoder_layers = text.layers("num_hidden_layers", config.encoder_layers);
+  refuse_window(text, config.decoder_layers);
   config.heads = text.heads("num_attention_heads", text.heads("num_heads", config.heads));
   config.relative_buckets = text.size("relative_attention_num_buckets", config.relative_buckets);
   config.relative_max_distance =

@@ -123,14 +123,14 @@ void Model::check_positions(const Question& question) const {
     throw Error(ErrorCode::invalid_argument,
                 "a candidate of " + std::to_string(read + 1) + " tokens behind a prompt of " +
                     std::to_string(taken) + " needs " + std::to_string(taken + read) +
-                    " positions, expected at most " + std::to_string(*most) +
-                    ", as many as the language model has");
+                    " positions, expected at most " + std::to_string(*most) + ", " +
+                    positions_limit);
   }
   if (!most || taken <= *most) return;
   throw Error(ErrorCode::invalid_argument,
               "the prompt has " + std::to_string(prompt.ids.size()) +
                   " positions, pictures included, expected at most " + std::to_string(*most) +
-                  ", as many as the language model has",
+                  ", " + positions_limit,
               "shorten the instruction: no text is cut in silence");
 }
 

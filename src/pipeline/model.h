@@ -58,6 +58,8 @@ struct Model {
   std::unique_ptr<nn::Runtime> compute;
   std::unique_ptr<const Stages> stages;  // null where load() left the weights alone
   std::unique_ptr<ImageReader> reader;   // null where there are no stages
+  // What limits the positions of the language model, for messages.
+  std::string positions_limit = "as many as the language model has";
 
   // Throws Error(invalid_argument) where there are none.
   const Stages& loaded() const;
