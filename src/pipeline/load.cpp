@@ -7,6 +7,7 @@
 #include "checkpoint/image_config.h"
 #include "checkpoint/lavis.h"
 #include "checkpoint/plausibility.h"
+#include "checkpoint/processor_config.h"
 #include "core/errors.h"
 #include "core/log.h"
 #include "interface/loading.h"
@@ -72,6 +73,13 @@ void warn_of_other_stop(const Tokenizer& tokenizer, const TextGenerationDefaults
               "as the reference's do; stop_at_tokenizer_eos stops at both");
 }
 
+std::string positions_limit_of(const ModelConfig& config, const std::filesystem::path& directory) {
+  const auto* const llama = std::get_if<LlamaConfig>(&config.text);
+  if (llama == nullptr || !llama->window) return "as many as the language model has";
+  return "the window of attention of " + printable((directory / "config.json").string()) +
+         " (text_config.sliding_window): texts beyond it are not run here";
+}
+
 }  // namespace
 
 std::shared_ptr<const Pipeline::Impl> load_pipeline(const std::filesystem::path& checkpoint_dir,
@@ -83,6 +91,7 @@ std::shared_ptr<const Pipeline::Impl> load_pipeline(const std::filesystem::path&
     if (options.compat == Compat::lavis) follow_lavis(config);
     const ImageConfig image_config =
         image_config_of(checkpoint_dir, options, config.image_processor);
+    check_processor_config(checkpoint_dir, config, image_config);
     const auto store = open_weights(checkpoint_dir, options, config);
     check_plausible(config, *store);
     PromptBuilder prompts(checkpoint_dir, config, vocabulary_of(config));
@@ -112,7 +121,8 @@ std::shared_ptr<const Pipeline::Impl> load_pipeline(const std::filesystem::path&
     info.load_ms = watch.lap_ms();
     return make_pipeline(std::make_shared<const Model>(
         Model{std::move(info), config.generation, std::move(image_processor), std::move(prompts),
-              std::move(compute), std::move(stages), std::move(reader)}));
+              std::move(compute), std::move(stages), std::move(reader),
+              positions_limit_of(config, checkpoint_dir)}));
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory,
                 printable(checkpoint_dir.string()) + ": out of memory while loading");

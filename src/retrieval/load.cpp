@@ -6,6 +6,7 @@
 #include "checkpoint/image_config.h"
 #include "checkpoint/lavis.h"
 #include "checkpoint/plausibility.h"
+#include "checkpoint/processor_config.h"
 #include "checkpoint/retrieval_config.h"
 #include "core/errors.h"
 #include "core/log.h"
@@ -39,6 +40,7 @@ std::unique_ptr<const ImageTextMatcher::Impl> load_matcher(
     if (options.compat == Compat::lavis) follow_lavis(config);
     const ImageConfig image_config =
         image_config_of(checkpoint_dir, options, config.image_processor);
+    check_processor_config(checkpoint_dir, config);
     const auto store = open_weights(checkpoint_dir, options, config);
     check_plausible(config, *store);
     auto tokenizer = load_tokenizer(checkpoint_dir, TokenizerKind::bert);
