@@ -1,7 +1,9 @@
 #include "interface/loading.h"
 
 #include <string>
+#include <utility>
 
+#include "checkpoint/blank_weights.h"
 #include "checkpoint/lavis.h"
 #include "checkpoint/weight_sources.h"
 #include "core/processors.h"
@@ -49,6 +51,12 @@ WeightSources sources_of(const std::filesystem::path& directory, const LoadOptio
           access_of(options)};
 }
 
+std::shared_ptr<const TensorStore> checked(TensorStore store,
+                                           const std::filesystem::path& directory) {
+  check_not_blank(store, directory);
+  return std::make_shared<const TensorStore>(std::move(store));
+}
+
 }  // namespace
 
 void check_options(const LoadOptions& options) {
@@ -79,15 +87,13 @@ void check_options(const LoadOptions& options) {
 
 std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& directory,
                                                 const LoadOptions& options, ModelConfig& config) {
-  return std::make_shared<const TensorStore>(
-      gather_weights(sources_of(directory, options), config));
+  return checked(gather_weights(sources_of(directory, options), config), directory);
 }
 
 std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& directory,
                                                 const LoadOptions& options,
                                                 RetrievalConfig& config) {
-  return std::make_shared<const TensorStore>(
-      gather_weights(sources_of(directory, options), config));
+  return checked(gather_weights(sources_of(directory, options), config), directory);
 }
 
 nn::ReadAs read_as(const LoadOptions& options, RoundedTo rounded_to) {
