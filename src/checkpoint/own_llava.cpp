@@ -139,6 +139,7 @@ void OwnLlava::compare_tower() {
 }
 
 void OwnLlava::compare_projector(std::optional<bool> two_layers) {
+  if (!own_.find("mm_projector_type")) return;  // as of the first models; its tensors tell
   const std::string type = own_.text("mm_projector_type", "linear");
   const bool is_linear = type == "linear";
   if (!is_linear && type != "mlp2x_gelu") {
@@ -163,6 +164,10 @@ void OwnLlava::compare_pictures(std::optional<bool> pads) {
     warn(
         "mm_use_im_start_end is true: the model knows pictures between <im_start> and <im_end>, "
         "which are in the prompt only where the instruction has them");
+  }
+  if (!own_.find("image_aspect_ratio")) {
+    if (is_tiled_) warn("image_aspect_ratio is missing, taken for 'anyres'");
+    return;
   }
   const std::string ratio = own_.text("image_aspect_ratio", "square");
   if (ratio == "anyres" && is_tiled_) {

@@ -73,6 +73,11 @@ TEST(OwnLlava, OfTheSameSettingsIsTaken) {
       Folders(kLlava, {{{"mm_vision_tower"}, "\"/data/CLIP-ViT-large-patch14-336/\""}}).check());
   EXPECT_NO_THROW(Folders(kLlava, {{{"mm_projector_type"}, "\"linear\""}}).check(false));
   EXPECT_NO_THROW(Folders(kLlavaNext, kOwnNext).check());
+  // A missing key contradicts nothing.
+  for (const char* key : {"mm_projector_type", "mm_vision_tower", "mm_vision_select_layer",
+                          "mm_vision_select_feature"}) {
+    EXPECT_NO_THROW(Folders(kLlava, {{{key}, ""}}).check(/*two_layers=*/true)) << key;
+  }
   EXPECT_EQ(warnings.all(), "");
 }
 
@@ -86,8 +91,6 @@ TEST(OwnLlava, IsComparedInWhatNoTensorTells) {
         "'default'"},
        {"mm_projector_type", "\"linear\"",
         "mm_projector_type is 'linear', but the projector in the weights has two layers"},
-       // A missing key is the default of LLaVA's own code.
-       {"mm_projector_type", "", "mm_projector_type is 'linear'"},
        {"mm_projector_type", "\"mlp3x_gelu\"", "only linear and mlp2x_gelu are run here"},
        {"mm_vision_tower", "\"openai/clip-vit-large-patch14\"",
         "for 224 pixels in patches of 14), but vision_config describes a CLIP of 24 layers"},
@@ -112,6 +115,7 @@ TEST(OwnLlava, WarnsWhereThePictureMayBeAnother) {
   };
   EXPECT_NE(warned(kLlava, {{{"image_aspect_ratio"}, "\"pad\""}}).find("\"do_pad\": true"),
             std::string::npos);
+  EXPECT_NE(warned(kLlavaNext, {}).find("image_aspect_ratio is missing"), std::string::npos);
   EXPECT_NE(warned(kLlava, {{{"mm_use_im_start_end"}, "true"}}).find("<im_start>"),
             std::string::npos);
   EXPECT_NE(warned(kLlava, {{{"mm_vision_tower"}, "\"my/tower\""}}).find("nothing is known"),
