@@ -26,6 +26,13 @@ inline constexpr int kPatternDepth = 16;            // groups of it inside one a
 // Sizes of the file that its tensors may take which are not stored in order: four names for one.
 inline constexpr std::int64_t kReorderedFiles = 4;
 
+// --- a chat template: the longest published ones have some 10,000 bytes
+inline constexpr std::int64_t kTemplateBytes = 1 << 20;   // of its source
+inline constexpr std::int64_t kTemplateOutput = 4 << 20;  // bytes of any text that it makes
+inline constexpr std::int64_t kTemplateSteps = 1 << 17;   // expressions and statements evaluated
+inline constexpr std::int64_t kTemplateItems = 1 << 16;   // of one list
+inline constexpr int kTemplateDepth = 64;                 // of what stands in one another
+
 // --- config.json
 inline constexpr std::int64_t kSize = 1 << 20;  // a width, a vocabulary, a position table
 inline constexpr std::int64_t kLayers = 1024;   // layers of one stack

@@ -6,7 +6,7 @@
 #include "core/errors.h"
 #include "core/file.h"
 #include "core/json.h"
-#include "core/template_limits.h"
+#include "core/limits.h"
 #include "text/jinja/interpreter.h"
 #include "text/tokenizer_settings.h"
 

@@ -5,7 +5,7 @@
 #include <charconv>
 #include <utility>
 
-#include "core/template_limits.h"
+#include "core/limits.h"
 
 namespace instructblip::jinja {
 namespace {

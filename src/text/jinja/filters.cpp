@@ -5,7 +5,7 @@
 #include <functional>
 
 #include "core/json.h"
-#include "core/template_limits.h"
+#include "core/limits.h"
 #include "core/utf8.h"
 #include "text/jinja/interpreter.h"
 #include "text/jinja/lexer.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "core/template_limits.h"
+#include "core/limits.h"
 #include "text/jinja/lexer.h"
 
 namespace instructblip::jinja {

@@ -3,7 +3,7 @@
 #include <array>
 #include <ctime>
 
-#include "core/template_limits.h"
+#include "core/limits.h"
 #include "core/utf8.h"
 #include "text/jinja/interpreter.h"
 #include "text/jinja/lexer.h"

@@ -4,7 +4,7 @@
 #include <limits>
 #include <optional>
 
-#include "core/template_limits.h"
+#include "core/limits.h"
 #include "core/utf8.h"
 #include "text/jinja/interpreter.h"
 #include "text/jinja/lexer.h"

@@ -4,7 +4,7 @@
 #include <initializer_list>
 #include <utility>
 
-#include "core/template_limits.h"
+#include "core/limits.h"
 #include "text/jinja/expression_parser.h"
 
 namespace instructblip::jinja {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/template_limits.h"
+#include "core/limits.h"
 #include "core/utf8.h"
 #include "text/jinja/lexer.h"
 #include "text/unicode.h"

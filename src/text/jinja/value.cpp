@@ -5,7 +5,7 @@
 #include <charconv>
 #include <cmath>
 
-#include "core/template_limits.h"
+#include "core/limits.h"
 #include "instructblip/error.h"
 
 namespace instructblip::jinja {
