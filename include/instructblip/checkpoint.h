@@ -85,7 +85,7 @@ struct TensorInfo {
   std::string name;
   std::string dtype;  ///< as stored: "F32", "F16", "BF16", "F64"
   std::vector<std::int64_t> shape;
-  std::string file;
+  std::string file;  ///< with its directory where weights come from several places
 };
 
 /// What was loaded.

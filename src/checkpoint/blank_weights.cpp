@@ -76,11 +76,6 @@ std::string listed(const std::vector<std::string>& names, const std::string& wha
          (names.size() > 1 ? ", ..." : "") + ")";
 }
 
-std::string shown(const std::string& file, const std::filesystem::path& directory) {
-  const std::filesystem::path path(file);
-  return printable((path.has_parent_path() ? path : directory / path).string());
-}
-
 void report(const File& file, const std::string& name) {
   std::string found;
   for (const std::string& part : {listed(file.blank_matrices, "matrices of zeros alone"),
@@ -104,7 +99,7 @@ struct Changes {
 
 }  // namespace
 
-void check_not_blank(const TensorStore& tensors, const std::filesystem::path& directory) {
+void check_not_blank(const TensorStore& tensors) {
   std::map<std::string, File> files;
   std::map<std::string, Changes> adapters;
   for (const TensorEntry& entry : tensors.entries()) {
@@ -120,10 +115,10 @@ void check_not_blank(const TensorStore& tensors, const std::filesystem::path& di
       if (is_blank(change.a.bytes) || is_blank(change.b.bytes)) ++changes.without_effect;
     }
   }
-  for (const auto& [name, file] : files) report(file, shown(name, directory));
+  for (const auto& [name, file] : files) report(file, printable(name));
   for (const auto& [name, changes] : adapters) {
     if (changes.without_effect == 0) continue;
-    log_warning(shown(name, directory) + ": " + std::to_string(changes.without_effect) + " of " +
+    log_warning(printable(name) + ": " + std::to_string(changes.without_effect) + " of " +
                 std::to_string(changes.count) +
                 " changes are zero, as of an adapter that was not trained or whose download has "
                 "not ended");

@@ -2,16 +2,13 @@
 // ended early.
 #pragma once
 
-#include <filesystem>
-
 #include "checkpoint/tensor_store.h"
 
 namespace instructblip {
 
 // Looks at a few bytes of each matrix and at the weights of norms. Throws Error(bad_model) for a
 // file that no training has written: norms of zeros, or no matrix with a value. Warns of single
-// matrices of zeros, which a model may have, and of adapters that change nothing. `directory`
-// stands before files whose names are without one.
-void check_not_blank(const TensorStore& tensors, const std::filesystem::path& directory);
+// matrices of zeros, which a model may have, and of adapters that change nothing.
+void check_not_blank(const TensorStore& tensors);
 
 }  // namespace instructblip

@@ -99,7 +99,11 @@ constexpr std::string_view kFromFlax =
 constexpr std::string_view kFromPyTorch =
     "take the model's files for PyTorch: a directory with config.json, tokenizers and "
     "*.safetensors";
-constexpr std::array<Foreign, 12> kForeign = {{
+constexpr std::array<Foreign, 13> kForeign = {{
+    {"consolidated.00.pth", "weights of a LLaMA as Meta publishes them",
+     "convert them with convert_llama_weights_to_hf.py of transformers, and give the directory "
+     "that "
+     "it writes"},
     {".h5", "weights of TensorFlow", kFromTensorFlow},
     {".ckpt.index", "weights of TensorFlow", kFromTensorFlow},
     {".msgpack", "weights of Flax", kFromFlax},

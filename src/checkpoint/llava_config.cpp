@@ -17,8 +17,9 @@ namespace {
 
 // The names of three eras: the hub's and those of transformers 4, those that transformers 5 writes,
 // and those it has in memory. The second is what the stages ask for. LLaVA's own code has the
-// vision tower inside a module of the same name.
-constexpr std::array<TensorRename, 7> kRenames = {{
+// vision tower inside a module of the same name; the last ones are XTuner's, whose projector may be
+// a model of its own.
+constexpr std::array<TensorRename, 13> kRenames = {{
     {"model.vision_tower.", "vision_tower."},
     {"vision_tower.vision_tower.", "vision_tower."},
     {"vision_tower.vision_model.", "vision_tower."},
@@ -26,6 +27,12 @@ constexpr std::array<TensorRename, 7> kRenames = {{
     {"model.language_model.", "language_model.model."},
     {"lm_head.", "language_model.lm_head."},
     {"model.image_newline", "image_newline"},
+    {"llm.", "language_model."},
+    {"visual_encoder.vision_model.", "vision_tower."},
+    {"projector.model.0.", "multi_modal_projector.linear_1."},
+    {"projector.model.2.", "multi_modal_projector.linear_2."},
+    {"model.0.", "multi_modal_projector.linear_1."},
+    {"model.2.", "multi_modal_projector.linear_2."},
 }};
 
 // CLIPVisionConfig's for a vision_config that leaves keys out; LlavaConfig's own where there is no

@@ -70,6 +70,7 @@ RopeScaling read_scaling(const ConfigSection& text, Writer writer, const Json& r
   RopeScaling scaling{.type = read_type(text, writer, rope)};
   if (scaling.type == Type::none) return scaling;
   scaling.factor = positive(rope, "factor");
+  if (scaling.type == Type::linear && scaling.factor == 1.0) return {};
   if (scaling.type == Type::dynamic) {
     scaling.original_positions = config.max_positions;
     if (config.head_dim == 2) {

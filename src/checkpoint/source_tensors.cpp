@@ -75,17 +75,29 @@ void check_weights(const std::vector<TensorEntry>& changes,
               "save them with StateDictType.FULL_STATE_DICT");
 }
 
+// Whose queries and keys lie in another order: no renaming makes them those of transformers.
+void refuse_metas(const TensorEntry& entry) {
+  if (!entry.name.ends_with("tok_embeddings.weight")) return;
+  throw Error(ErrorCode::unsupported,
+              printable(entry.file) + ": weights as Meta or Mistral AI publish them, " +
+                  quote(entry.name) + ", expected the names of transformers",
+              "convert them with convert_llama_weights_to_hf.py (or "
+              "convert_mistral_weights_to_hf.py) of transformers, and give the directory that it "
+              "writes");
+}
+
 }  // namespace
 
-SourceTensors read_source(const TensorStore& store, const fs::path& folder, const fs::path& shown,
+SourceTensors read_source(const TensorStore& store, const fs::path& folder,
                           const TensorNames& names, const NameReader& reader) {
   SourceTensors source;
   std::vector<TensorEntry> changes;
   std::vector<std::string> plain;  // as `source.entries`, which keep the stored names until the end
   for (const TensorEntry& entry : store.entries()) {
     TensorEntry copy = entry;
-    copy.file = (shown / entry.file).string();
+    copy.file = (folder / entry.file).string();
     if (entry.name.find("flat_param") != std::string::npos) fail_for_flat(copy);
+    refuse_metas(copy);
     if (is_lora(entry.name)) {
       changes.push_back(std::move(copy));
       continue;
@@ -95,7 +107,7 @@ SourceTensors read_source(const TensorStore& store, const fs::path& folder, cons
     plain.push_back(std::move(*name));
     source.entries.push_back(std::move(copy));
   }
-  const std::string file = source.entries.empty() ? shown.string() : source.entries.front().file;
+  const std::string file = source.entries.empty() ? folder.string() : source.entries.front().file;
   const std::string prefix = outer_prefix(plain, reader.is_known, file);
   if (!prefix.empty() && prefix != kCustomary) {
     log_warning(printable(file) + ": the names of the model stand behind " + quote(prefix) +
@@ -109,13 +121,23 @@ SourceTensors read_source(const TensorStore& store, const fs::path& folder, cons
     source.adapter.emplace(folder, changes, prefix, names);
   }
   std::vector<TensorEntry> translated;
+  std::vector<std::string> idle;
   for (std::size_t i = 0; i < plain.size(); ++i) {
     std::string_view name = plain[i];
     if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
+    if (reader.is_idle(name)) {
+      idle.emplace_back(name);
+      continue;
+    }
     std::optional<std::string> ours = reader.translate(name);
     if (!ours) continue;
     translated.push_back(std::move(source.entries[i]));
     translated.back().name = std::move(*ours);
+  }
+  if (!idle.empty()) {
+    log_warning(printable(file) + ": " + quote(idle.front()) +
+                (idle.size() > 1 ? " and " + std::to_string(idle.size() - 1) + " more" : "") +
+                ", which no answer needs: left aside, as in transformers");
   }
   source.entries = std::move(translated);
   return source;

@@ -18,6 +18,8 @@ namespace instructblip {
 struct NameReader {
   std::function<std::optional<std::string>(std::string_view)> translate;
   std::function<bool(std::string_view)> is_known;
+  // What no answer needs: left aside with a warning.
+  std::function<bool(std::string_view)> is_idle = TensorNames::is_of_another_head;
 };
 
 struct SourceTensors {
@@ -26,11 +28,10 @@ struct SourceTensors {
   std::optional<LoraAdapter> adapter;
 };
 
-// `folder` is where the source's files lie; `shown` stands before their names in messages. Throws
-// Error(bad_model), naming what is missing, where there are changes of an adapter and neither
-// weights that they are for nor an adapter_config.json in `folder`, which has their scale.
+// `folder` is where the source's files lie, and is put before their names. Throws Error(bad_model),
+// naming what is missing, where there are changes of an adapter and neither weights that they are
+// for nor an adapter_config.json in `folder`, which has their scale.
 SourceTensors read_source(const TensorStore& store, const std::filesystem::path& folder,
-                          const std::filesystem::path& shown, const TensorNames& names,
-                          const NameReader& reader);
+                          const TensorNames& names, const NameReader& reader);
 
 }  // namespace instructblip

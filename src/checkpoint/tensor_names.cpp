@@ -60,6 +60,10 @@ bool is_of_training_alone(std::string_view name) {
   return name.starts_with("Qformer.cls.") || name == "temp";
 }
 
+// Heads of rewards, values and classes that trainers put beside a language model.
+constexpr std::string_view kHeads[] = {"v_head.", "value_head.", "reward_head.",
+                                       "score.",  "classifier.", "qa_outputs."};
+
 // The bare model of a language model, which some directories hold without its head. Applied in this
 // order; T5 has no such layer around it.
 constexpr std::array<TensorRename, 3> kBareLlama = {{
@@ -161,7 +165,8 @@ TensorNames::TensorNames(const ModelConfig& config)
     : hub_(config.renames),
       language_(std::visit([](const auto& text) { return bare_names(text); }, config.text)),
       norm_beside_words_(!config.qformer || config.qformer->reads_instruction),
-      vision_layers_(layers_of(config.vision)) {
+      vision_layers_(layers_of(config.vision)),
+      has_tiles_(std::holds_alternative<TiledProjectionConfig>(config.projection)) {
   if (std::holds_alternative<ClipVisionConfig>(config.vision)) written_ = kWrittenLlava;
 }
 
@@ -192,6 +197,15 @@ std::optional<std::string> TensorNames::of_part(std::string_view stored) const {
   std::optional<std::string> name = of_model(stored);
   if (!name || rename_first(*name, kLlavaProjector)) return name;
   return begins_with_any(*name, kAlone) ? of_language_model(*name) : name;
+}
+
+bool TensorNames::is_of_another_head(std::string_view stored) {
+  if (stored.starts_with(kLanguage)) stored.remove_prefix(kLanguage.size());
+  return begins_with_any(stored, kHeads);
+}
+
+bool TensorNames::is_idle_newline(std::string_view stored) const {
+  return !has_tiles_ && (stored == "image_newline" || stored == "model.image_newline");
 }
 
 bool TensorNames::is_known(std::string_view stored) const {

@@ -28,6 +28,12 @@ class TensorNames {
   // Whether that is the name of a tensor that a model of any family here has.
   bool is_known(std::string_view stored) const;
 
+  // Whether it is a head that training puts beside a language model, as of rewards, which no answer
+  // needs.
+  static bool is_of_another_head(std::string_view stored);
+  // Whether it is the row behind each row of tiles, in a model that has none.
+  bool is_idle_newline(std::string_view stored) const;
+
   // A tensor of a language model that stands alone; names that are not of its kind stay.
   std::string of_language_model(std::string_view stored) const;
 
@@ -43,6 +49,7 @@ class TensorNames {
   std::span<const TensorRename> language_;  // of its bare model, without the head
   bool norm_beside_words_ = true;           // the Q-Former's first norm lies among its embeddings
   std::int64_t vision_layers_ = 0;
+  bool has_tiles_ = false;
 };
 
 }  // namespace instructblip

@@ -140,6 +140,11 @@ std::string only_weights_file(const fs::path& directory) {
   const std::vector<std::string> names = weights_files(directory);
   if (names.empty()) fail_without_weights(directory);
   if (names.size() > 1) {
+    const FolderKind kind = kind_of_file(directory / names[0]);
+    if (!kind.what.empty()) {
+      throw Error(ErrorCode::unsupported, printable(directory.string()) + ": " + kind.what,
+                  kind.hint);
+    }
     throw Error(ErrorCode::bad_model,
                 printable(directory.string()) + ": " + std::to_string(names.size()) +
                     " weights files without an index, expected one: " + quote(names[0]) + ", " +

@@ -121,11 +121,14 @@ void add_checkpoint(WeightLayers& layers, const WeightSources& sources, const Te
   const bool own = std::ranges::any_of(store.entries(), [](const TensorEntry& entry) {
     return entry.name.find("model.mm_projector.") != std::string::npos;
   });
-  // Where files come from several directories, each is named with its own.
   SourceTensors tensors = read_source(
-      store, path, sources.mixed() ? path : fs::path(), names,
+      store, path, names,
       {.translate = [&](auto name) { return own ? names.of_part(name) : names.of_model(name); },
-       .is_known = [&](auto name) { return names.is_known(name); }});
+       .is_known = [&](auto name) { return names.is_known(name); },
+       .is_idle =
+           [&](auto name) {
+             return names.is_of_another_head(name) || names.is_idle_newline(name);
+           }});
   check_for_adapter(path, tensors, sources);
   add(layers, std::move(store), std::move(tensors), true);
 }
@@ -150,7 +153,7 @@ void add_language_model(WeightLayers& layers, const WeightSources& sources,
   check_stands_alone(store, path);
   check_same_language_model(path, sources.checkpoint);
   SourceTensors tensors =
-      read_source(store, path, path, names,
+      read_source(store, path, names,
                   {.translate = [&](auto name) { return names.of_language_model(name); },
                    .is_known = [&](auto name) { return names.is_of_language_model(name); }});
   check_for_adapter(path, tensors, sources);
@@ -169,7 +172,7 @@ void add_overlays(WeightLayers& layers, const WeightSources& sources, const Tens
     TensorStore store = open(path, "a file of weights, or a directory with some", sources.access);
     const fs::path folder = is_folder(path) ? path : path.parent_path();
     SourceTensors tensors =
-        read_source(store, folder, folder, names,
+        read_source(store, folder, names,
                     {.translate = [&](auto name) { return names.of_part(name); },
                      .is_known = [&](auto name) { return names.is_known(name); }});
     if (is_folder(path)) check_for_adapter(path, tensors, sources);

@@ -51,9 +51,8 @@ WeightSources sources_of(const std::filesystem::path& directory, const LoadOptio
           access_of(options)};
 }
 
-std::shared_ptr<const TensorStore> checked(TensorStore store,
-                                           const std::filesystem::path& directory) {
-  check_not_blank(store, directory);
+std::shared_ptr<const TensorStore> checked(TensorStore store) {
+  check_not_blank(store);
   return std::make_shared<const TensorStore>(std::move(store));
 }
 
@@ -87,13 +86,13 @@ void check_options(const LoadOptions& options) {
 
 std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& directory,
                                                 const LoadOptions& options, ModelConfig& config) {
-  return checked(gather_weights(sources_of(directory, options), config), directory);
+  return checked(gather_weights(sources_of(directory, options), config));
 }
 
 std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& directory,
                                                 const LoadOptions& options,
                                                 RetrievalConfig& config) {
-  return checked(gather_weights(sources_of(directory, options), config), directory);
+  return checked(gather_weights(sources_of(directory, options), config));
 }
 
 nn::ReadAs read_as(const LoadOptions& options, RoundedTo rounded_to) {
@@ -119,9 +118,11 @@ void describe_weights(const LoadOptions& options, const TensorStore& store, Mode
   info.compat = options.compat;
   info.threads = threads_for(options, store);
   info.deterministic = options.deterministic;
+  const bool mixed = sources_of({}, options).mixed();
   for (const TensorEntry& entry : store.entries()) {
     info.tensors.push_back(
-        {entry.name, std::string(instructblip::name_of(entry.dtype)), entry.shape, entry.file});
+        {entry.name, std::string(instructblip::name_of(entry.dtype)), entry.shape,
+         mixed ? entry.file : std::filesystem::path(entry.file).filename().string()});
   }
 }
 

@@ -67,12 +67,7 @@ std::int64_t cut_to(const TokenLimit& limit, std::vector<std::int32_t>& tokens,
 void check_table(const Tokenizer& tokenizer, const WordTable& table, bool warns,
                  std::string_view marker) {
   const std::string file = printable(tokenizer.file().string());
-  if (tokenizer.size() - kTokensWithoutRow > table.rows) {
-    throw Error(ErrorCode::bad_model,
-                file + ": " + std::to_string(tokenizer.size()) + " tokens, expected at most " +
-                    std::to_string(table.rows) + ", " + rows_of(table),
-                kOtherTokenizer);
-  }
+  const bool is_far_beyond = tokenizer.size() - kTokensWithoutRow > table.rows;
   for (const std::int32_t id : tokenizer.encode("")) {
     if (id < table.rows) continue;
     throw Error(ErrorCode::bad_model,
@@ -80,7 +75,12 @@ void check_table(const Tokenizer& tokenizer, const WordTable& table, bool warns,
                     rows_of(table),
                 kOtherTokenizer);
   }
-  if (!warns) return;
+  if (is_far_beyond) {
+    log_warning(file + ": " + std::to_string(tokenizer.size()) + " tokens, but there are " +
+                rows_of(table) + ": texts with those that have none cannot be read. " +
+                kOtherTokenizer);
+  }
+  if (!warns || is_far_beyond) return;
   for (auto id = static_cast<std::int32_t>(table.rows); id < tokenizer.size(); ++id) {
     const auto token = tokenizer.token_of(id);
     if (!token || *token == marker) continue;

@@ -35,10 +35,10 @@ struct WordTable {
   std::int64_t rows = 0;
 };
 
-// Whether a tokenizer fits a table, asked when both are loaded. Throws Error(bad_model) where it
-// has more tokens than the table can be meant for, or where a token that is put around every text
-// has no row. With `warns`, any other token without a row, but for `marker`, is a warning: texts
-// without it can be read.
+// Whether a tokenizer fits a table, asked when both are loaded. Throws Error(bad_model) where a
+// token that is put around every text has no row. Far more tokens than the table has rows are a
+// warning, and with `warns` any token without a row, but for `marker`: texts without it can be
+// read.
 void check_table(const Tokenizer& tokenizer, const WordTable& table, bool warns,
                  std::string_view marker);
 

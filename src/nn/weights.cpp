@@ -204,7 +204,9 @@ void WeightLoader::finish() const {
 
   std::string hint = "the weights and config.json are not of the same model";
   if (impl.misshapen.empty() && impl.missing.empty() && !left.empty()) {
-    hint = "are files of another checkpoint in this directory, or laid over it?";
+    hint =
+        "are files of another checkpoint in this directory, or laid over it? transformers leaves "
+        "such tensors aside with a warning, and so does ignore_unexpected (--ignore-unexpected)";
   } else if (impl.misshapen.empty() && left.empty()) {
     hint = "is a shard missing from the directory?";
   } else if (impl.gathered_nowhere) {

@@ -199,6 +199,7 @@ TEST(SourcesErrors, NameWhatIsUnexpectedUnlessItMayBe) {
   parts.write_with_zeros([](const TensorEntry&) { return false; });
   parts.directory().write("more.pth", torch_file_of(std::vector<SavedTensor>{
                                           {"Qformer.cls.predictions.bias", DType::f32, {1}, "1234"},
+                                          {"v_head.summary.bias", DType::f32, {1}, "1234"},
                                           {"surprise", DType::f32, {1}, "1234"}}));
   LoadOptions options;
   options.overlays = {parts.directory() / "more.pth"};
@@ -206,6 +207,8 @@ TEST(SourcesErrors, NameWhatIsUnexpectedUnlessItMayBe) {
       message_of(parts.checkpoint(), options, "surprise [1] belongs to no part of this model");
   EXPECT_NE(message.find("more.pth"), std::string::npos) << message;
   EXPECT_EQ(message.find("Qformer.cls"), std::string::npos) << message;
+  EXPECT_EQ(message.find("v_head"), std::string::npos) << message;
+  EXPECT_NE(message.find("(--ignore-unexpected)"), std::string::npos) << message;
   options.ignore_unexpected = true;
   expect_golden_answers(Pipeline::load(parts.checkpoint(), options), "t5_2024");
 }

@@ -272,6 +272,13 @@ const MalformedRow kLanguageRows[] = {
     {"WholeModelInAnotherModule", kBad, "this is a whole model",
      language_model({{"model.layers.0.a", {4}}, {"model.vision_model.b", {4}}})},
     {"AnAdapter", kBad, "a LoRA adapter, expected a language model", adapter(kConfig)},
+    {"NamesOfMeta", kUnsupported, "as Meta or Mistral AI publish them, 'tok_embeddings.weight'",
+     language_model({{"tok_embeddings.weight", {4, 4}}, {"layers.0.attention.wq.weight", {4, 4}}})},
+    {"ShardsOfMeta", kUnsupported, "weights of a LLaMA as Meta publishes them",
+     [](const TempDirectory& d) {
+       d.write("consolidated.00.pth", "x");
+       d.write("consolidated.01.pth", "x");
+     }},
     {"ConfigOfWords", kBad, "layer_norm_epsilon: expected a number",
      [](const TempDirectory& d) {
        d.write("config.json", R"({"layer_norm_epsilon": "small"})");

@@ -28,6 +28,8 @@ TEST(LanguageFolderRope, OfTheSameKindIsTaken) {
   EXPECT_NO_THROW(compare(kLinear, kLinear));
   EXPECT_NO_THROW(compare(kLinear, R"(,"rope_scaling":{"rope_type":"linear","factor":4})"));
   EXPECT_NO_THROW(compare(kDynamic, kDynamic));
+  // Which changes nothing.
+  EXPECT_NO_THROW(compare("", R"(,"rope_scaling":{"type":"linear","factor":1.0})"));
 }
 
 TEST(LanguageFolderRope, OfAnotherKindIsRefused) {

@@ -21,6 +21,36 @@ struct Row {
   const char* ours;  // null: left out
 };
 
+TEST(TensorNames, TranslateXtuner) {
+  const TensorNames names = names_of("llava_hub");
+  const Row rows[] = {
+      {"llm.model.layers.0.mlp.up_proj.weight", "language_model.model.layers.0.mlp.up_proj.weight"},
+      {"llm.lm_head.weight", "language_model.lm_head.weight"},
+      {"visual_encoder.vision_model.encoder.layers.0.mlp.fc1.bias",
+       "vision_tower.encoder.layers.0.mlp.fc1.bias"},
+      {"projector.model.0.weight", "multi_modal_projector.linear_1.weight"},
+      {"projector.model.2.bias", "multi_modal_projector.linear_2.bias"},
+      {"model.0.bias", "multi_modal_projector.linear_1.bias"},
+  };
+  for (const Row& row : rows) {
+    EXPECT_EQ(names.of_part(row.stored), row.ours) << row.stored;
+    EXPECT_TRUE(names.is_known(row.stored)) << row.stored;
+  }
+}
+
+TEST(TensorNames, KnowHeadsThatNoAnswerNeeds) {
+  for (const char* name :
+       {"v_head.summary.weight", "score.weight", "language_model.score.weight"}) {
+    EXPECT_TRUE(TensorNames::is_of_another_head(name)) << name;
+  }
+  for (const char* name : {"lm_head.weight", "itm_head.weight", "language_model.lm_head.weight"}) {
+    EXPECT_FALSE(TensorNames::is_of_another_head(name)) << name;
+  }
+  EXPECT_TRUE(names_of("llava_hub").is_idle_newline("image_newline"));
+  EXPECT_TRUE(names_of("llava_hub").is_idle_newline("model.image_newline"));
+  EXPECT_FALSE(names_of("llava_next_hub").is_idle_newline("image_newline"));
+}
+
 TEST(TensorNames, TranslateLavis) {
   const TensorNames names = names_of("vicuna_2024");
   const Row rows[] = {
