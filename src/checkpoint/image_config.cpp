@@ -13,12 +13,15 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/limits.h"
+#include "core/log.h"
 
 namespace instructblip {
 namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kCopy =
+    "copy the preprocessor files of this very checkpoint beside config.json";
 constexpr int kBicubic = 3;  // PIL.Image.Resampling.BICUBIC
 
 // Null switches a step off, as it does in the reference; a key that is missing leaves the default.
@@ -208,24 +211,38 @@ Json settings_of(const Json& document, bool of_video) {
   return inner.value_or(document);
 }
 
+bool says_anything(const Json& settings) {
+  constexpr std::array<std::string_view, 7> kKeys = {
+      "crop_size", "do_normalize", "do_resize", "image_mean", kTypeKey, "resample", "size"};
+  return std::ranges::any_of(kKeys, [&](std::string_view key) { return settings.contains(key); });
+}
+
+struct Settings {
+  Json json;
+  bool is_default;  // a file that has none of them
+};
+
 // Transformers 4 takes the first file that is there, transformers 5 an object of
 // processor_config.json before all files.
-Json read_settings(const fs::path& directory, const ImageProcessorRules& rules) {
+Settings read_settings(const fs::path& directory, const ImageProcessorRules& rules) {
   const bool of_video = rules.of_video;
   constexpr const char* kLast = "processor_config.json";
   std::vector<std::string> names = {"preprocessor_config.json", kLast};
   if (of_video) names.insert(names.begin(), "video_preprocessor_config.json");
   if (rules.transformers_5 && is_present(directory / kLast)) {
     const Json whole = Json::read(directory / kLast);
-    if (whole.find(object_name(of_video))) return settings_of(whole, of_video);
+    if (whole.find(object_name(of_video))) return {settings_of(whole, of_video), false};
   }
   for (const std::string& name : names) {
-    if (is_present(directory / name)) return settings_of(Json::read(directory / name), of_video);
+    if (!is_present(directory / name)) continue;
+    const Json whole = Json::read(directory / name);
+    const Json settings = settings_of(whole, of_video);
+    return {settings, name == kLast && !says_anything(settings)};
   }
   throw Error(ErrorCode::not_found,
               printable(directory.string()) +
                   ": expected preprocessor_config.json or processor_config.json, found neither",
-              "copy the preprocessor files of this very checkpoint beside config.json");
+              kCopy);
 }
 
 // transformers/models/auto/video_processing_auto.py.
@@ -245,6 +262,14 @@ bool read_padding(const Json& settings, const ImageConfig& config) {
     settings.at("image_mean").fail("numbers from 0 to 1, as do_pad makes a colour of them");
   }
   return true;
+}
+
+[[noreturn]] void fail_without_tiles(const fs::path& directory) {
+  throw Error(
+      ErrorCode::not_found,
+      printable((directory / "preprocessor_config.json").string()) +
+          ": no such file, expected the settings of pictures: processor_config.json has none",
+      kCopy);
 }
 
 // LlavaNextImageProcessor's: the tiles have to be those that the model puts together.
@@ -293,9 +318,15 @@ bool computes_with_torchvision(const Json& settings, const ImageProcessorRules& 
 }  // namespace
 
 ImageConfig read_image_config(const fs::path& directory, const ImageProcessorRules& rules) {
-  const Json settings = read_settings(directory, rules);
+  const auto [settings, is_default] = read_settings(directory, rules);
+  if (is_default) {
+    log_warning(printable(directory.string()) +
+                ": no preprocessor_config.json: pictures are made by the defaults of the image "
+                "processor's class, as in transformers");
+  }
   const Kind& kind = kind_of(settings, rules);
   ImageConfig config;
+  config.is_default = is_default;
   config.by_torchvision = computes_with_torchvision(settings, rules);
   config.three_rows_are_channels = rules.of_video || !rules.transformers_5;
   config.one_row_is_a_channel = rules.of_video;
@@ -312,7 +343,10 @@ ImageConfig read_image_config(const fs::path& directory, const ImageProcessorRul
   if (*std::min_element(config.std.begin(), config.std.end()) <= 0.0) {
     settings.at("image_std").fail("numbers above 0");
   }
-  if (kind.tiles) read_tiles(settings, rules, config);
+  if (kind.tiles) {
+    if (is_default) fail_without_tiles(directory);
+    read_tiles(settings, rules, config);
+  }
   config.pad_to_square = kind.pads && read_padding(settings, config);
   return config;
 }

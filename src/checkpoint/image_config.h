@@ -27,6 +27,9 @@ struct ImageProcessorRules {
 // How a picture becomes pixel_values. Defaults are those of the reference's BlipImageProcessor for
 // keys that a file leaves out; the mean and deviation are CLIP's.
 struct ImageConfig {
+  // No file says how: these are the defaults of the reference's class, which it takes where
+  // processor_config.json is there and preprocessor_config.json is not.
+  bool is_default = false;
   bool convert_rgb = true;  // changes nothing here: pictures are RGB once they are decoded
   // Whether that processor computes with torchvision, where no caller says what pixels to make.
   bool by_torchvision = false;

@@ -75,6 +75,19 @@ void check_marker(const Json& file, std::string_view key, const std::string& mar
                                           " stands for a picture, expected " + quote(marker));
 }
 
+// With another size the reference fails as well.
+void check_default_size(const fs::path& directory, const ImageConfig& pixels,
+                        std::int64_t image_size) {
+  if (!pixels.is_default || (pixels.height == image_size && pixels.width == image_size)) return;
+  throw Error(ErrorCode::not_found,
+              printable((directory / "preprocessor_config.json").string()) +
+                  ": no such file, expected the settings of pictures: processor_config.json has " +
+                  "none, and by default they are of " + std::to_string(pixels.height) + " x " +
+                  std::to_string(pixels.width) + " pixels, not " + std::to_string(image_size) +
+                  " x " + std::to_string(image_size) + " (config.json: vision_config.image_size)",
+              "copy the preprocessor files of this very checkpoint beside config.json");
+}
+
 // The order in which AutoProcessor looks for its class.
 void warn_of_other_class(const fs::path& directory, const std::string& model_type) {
   struct Family {
@@ -103,6 +116,9 @@ void warn_of_other_class(const fs::path& directory, const std::string& model_typ
 
 void check_processor_config(const fs::path& directory, const ModelConfig& config,
                             const ImageConfig& pixels) {
+  check_default_size(
+      directory, pixels,
+      std::visit([](const auto& vision) { return vision.image_size; }, config.vision));
   const std::string& marker = config.prompt.image_marker;
   const char* const key = config.prompt.pictures_are_frames ? "video_token" : "image_token";
   if (const auto processor = read_object(directory, kProcessor)) {
@@ -120,7 +136,9 @@ void check_processor_config(const fs::path& directory, const ModelConfig& config
   warn_of_other_class(directory, config.model_type);
 }
 
-void check_processor_config(const fs::path& directory, const RetrievalConfig& config) {
+void check_processor_config(const fs::path& directory, const RetrievalConfig& config,
+                            const ImageConfig& pixels) {
+  check_default_size(directory, pixels, config.vision.image_size);
   const auto processor = read_object(directory, kProcessor);
   if (processor) check_queries(*processor, config.qformer.queries);
 }

@@ -11,12 +11,14 @@
 namespace instructblip {
 
 // Holds processor_config.json and tokenizer_config.json of `directory`, where there are such,
-// against its config.json. Throws Error: bad_model where the reference would answer without a part
-// of the picture or fail, unsupported for another text than the family's that stands for a picture.
-// Keys that are missing, as in directories of older releases, contradict nothing. Warns where
+// against its config.json. Throws Error: not_found where no file has settings of pictures and the
+// defaults are of another size, bad_model where the reference would answer without a part of the
+// picture or fail, unsupported for another text than the family's that stands for a picture. Keys
+// that are missing, as in directories of older releases, contradict nothing. Warns where
 // AutoProcessor would take a processor of another family.
 void check_processor_config(const std::filesystem::path& directory, const ModelConfig& config,
                             const ImageConfig& pixels);
-void check_processor_config(const std::filesystem::path& directory, const RetrievalConfig& config);
+void check_processor_config(const std::filesystem::path& directory, const RetrievalConfig& config,
+                            const ImageConfig& pixels);
 
 }  // namespace instructblip

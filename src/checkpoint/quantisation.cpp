@@ -22,7 +22,7 @@ struct Method {
   std::string_view key, name;
   bool can_be_undone = false;  // model.dequantize() of the reference
 };
-constexpr std::array<Method, 22> kMethods = {{
+constexpr std::array<Method, 24> kMethods = {{
     {"aqlm", "AQLM"},
     {"auto-round", "AutoRound"},
     {"awq", "AWQ"},
@@ -32,12 +32,14 @@ constexpr std::array<Method, 22> kMethods = {{
     {"bitsandbytes_8bit", "bitsandbytes", true},
     {"compressed-tensors", "compressed-tensors"},
     {"eetq", "EETQ"},
+    {"exl2", "ExLlamaV2"},
     {"fbgemm_fp8", "FBGEMM FP8"},
     {"fp8", "fine-grained FP8"},
     {"fp_quant", "FP-Quant"},
     {"gptq", "GPTQ"},
     {"higgs", "HIGGS", true},
     {"hqq", "HQQ"},
+    {"mlx", "MLX"},
     {"mxfp4", "MXFP4"},
     {"quanto", "quanto"},
     {"quark", "Quark"},
@@ -91,7 +93,8 @@ std::string variant_of_bitsandbytes(const Json& section, const std::string& meth
     return "8 bit";
   }
   const std::string type = word(section, "bnb_4bit_quant_type");
-  return type.empty() ? "fp4" : type;  // BitsAndBytesConfig's default
+  const bool says_bits = is_true(section, "load_in_4bit") || method != "bitsandbytes";
+  return type.empty() && says_bits ? "fp4" : type;  // BitsAndBytesConfig's default
 }
 
 // HqqConfig: quant_config.weight_quant_params.nbits
@@ -110,16 +113,24 @@ std::string variant_of(const Json& section, const std::string& method) {
                  word(section, "version")});
 }
 
+// Methods for which the reference would not quantise weights that are not yet: bitsandbytes by that
+// name alone is unknown to it, MXFP4 it undoes without a GPU, and of MLX and ExLlamaV2 it knows
+// nothing.
+bool is_idle(const std::string& key, bool loads) {
+  return (key == "bitsandbytes" && !loads) || key == "mxfp4" || key == "mlx" || key == "exl2";
+}
+
 Quantisation read_section(const Json& section, const std::string& source,
                           const std::string& assumed) {
   Quantisation found{.method = assumed, .variant = {}, .source = source};
   if (!section.is_object()) return found;
   std::string key = word(section, "quant_method");
-  if (is_true(section, "load_in_8bit") || is_true(section, "load_in_4bit")) key = "bitsandbytes";
+  const bool loads = is_true(section, "load_in_8bit") || is_true(section, "load_in_4bit");
+  if (loads) key = "bitsandbytes";
   if (key.empty()) key = assumed;
   const Method* method = method_of(key);
   found.method = method == nullptr ? key : std::string(method->name);
-  found.applied = method != nullptr || key.empty();
+  found.applied = (method != nullptr && !is_idle(key, loads)) || key.empty();
   found.variant = variant_of(section, key);
   return found;
 }
@@ -155,6 +166,7 @@ constexpr std::array kMarks = {
     Mark{".qweight", "AWQ or GPTQ", ""},
     Mark{".Qidxs", "QuIP#", ""},
     Mark{".q_invperm", "ExLlamaV2", ""},
+    Mark{".q_weight", "ExLlamaV2", ""},
     Mark{".trellis", "ExLlamaV3", ""},
     Mark{".codebooks", "AQLM", "", ".codes"},
     Mark{".centroids.weight", "VPTQ", ""},
@@ -170,6 +182,7 @@ constexpr std::array kMarks = {
     Mark{"_blocks", "MXFP4", "", "_scales"},
     Mark{".weight_scale_inv", "fine-grained FP8", ""},
     Mark{".weight_scale_2", "modelopt", ""},
+    Mark{".scales", "MLX", "", ".biases"},
     Mark{".input_scale_ub", "FBGEMM FP8", ""},
     Mark{".scale_weight", "scaled FP8", ""},
     Mark{"._packed_params._packed_params", "torch.ao.quantization", ""},
@@ -182,12 +195,6 @@ std::string_view packed_method(const TensorStore& tensors, const TensorEntry& en
   const TensorEntry* zeros = tensors.find(layer + ".qzeros");
   if (zeros == nullptr || zeros->shape.size() != 2 || entry.shape.size() != 2) return "GPTQ or AWQ";
   return zeros->shape[1] == entry.shape[1] ? "AWQ" : "GPTQ";
-}
-
-// The types in which values are kept that need a scale.
-bool is_type_of_quantised(DType dtype) {
-  return dtype == DType::i8 || dtype == DType::u8 || dtype == DType::f8_e4m3 ||
-         dtype == DType::f8_e5m2;
 }
 
 std::optional<Quantisation> read_mark(const TensorStore& tensors, const TensorEntry& entry,
@@ -239,10 +246,13 @@ std::optional<Quantisation> described_quantisation(const fs::path& directory) {
     const Json config = Json::read(config_file);
     if (!config.is_object()) return std::nullopt;
     const std::string source = printable(config_file.string());
-    for (const char* key : {"quantization_config", "compression_config"}) {
+    // MLX writes its settings under both keys, without a method.
+    const std::string of_mlx = config.find("quantization") ? "mlx" : "";
+    for (const auto& [key, assumed] : {std::pair{"quantization_config", of_mlx},
+                                       {"compression_config", "compressed-tensors"},
+                                       {"quantization", "mlx"}}) {
       if (const auto section = config.find(key)) {
-        return read_section(*section, source + ": " + key,
-                            key[0] == 'c' ? "compressed-tensors" : "");
+        return read_section(*section, source + ": " + key, assumed);
       }
     }
     for (const char* part : {"text_config", "vision_config", "qformer_config"}) {
@@ -282,7 +292,7 @@ std::optional<Quantisation> found_quantisation(const TensorStore& tensors, const
   }
   for (const TensorEntry& entry : tensors.entries()) {
     const bool of_weights = entry.shape.size() >= 2 && entry.name.ends_with("weight");
-    if (!of_weights || !is_type_of_quantised(entry.dtype)) continue;
+    if (!of_weights || is_weight_dtype(entry.dtype)) continue;
     return Quantisation{
         .method = {}, .variant = std::string(name_of(entry.dtype)), .source = source(entry)};
   }
@@ -307,7 +317,11 @@ TensorStore open_unquantised(const fs::path& path, const std::function<TensorSto
   };
   TensorStore store = opened();
   const auto found = found_quantisation(store, folder ? path : path.parent_path());
-  if (found) refuse(described ? *described : *found, described ? described->source : found->source);
+  if (found) {
+    const bool says_more =
+        described && (described->applied || !described->variant.empty() || found->method.empty());
+    refuse(says_more ? *described : *found, says_more ? described->source : found->source);
+  }
   if (!described) return store;
   if (described->applied) refuse_unapplied(*described);
   log_info(described->source + ": speaks of quantised weights, but none of them is");

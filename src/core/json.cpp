@@ -29,6 +29,8 @@ class Builder {
   Builder(Node& root, int max_depth) : root_(root), max_depth_(max_depth) {}
 
   const std::string& fault() const { return fault_; }
+  // The byte of a parse error.
+  std::size_t stopped_at() const { return stopped_at_; }
 
   bool null() { return put(nullptr); }
   bool boolean(bool value) { return put(value); }
@@ -57,6 +59,7 @@ class Builder {
     for (const std::string_view prefix : {"syntax error", "number overflow"}) {
       if (const auto at = text.find(prefix); at != std::string_view::npos) text.remove_prefix(at);
     }
+    stopped_at_ = position;
     return fail("not valid JSON at byte " + std::to_string(position) + ": " + printable(text));
   }
 
@@ -108,7 +111,32 @@ class Builder {
   std::vector<std::set<std::string>> keys_;
   std::string key_;
   std::string fault_;
+  std::size_t stopped_at_ = 0;
 };
+
+// UTF-16 as editors and PowerShell write it: with a byte order mark, or the second byte of the
+// first character or the first one NUL.
+bool is_utf16(std::string_view text) {
+  if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) return true;
+  return text.size() >= 2 && (text[0] == '\0') != (text[1] == '\0');
+}
+
+// What the reference refuses too, whose reader takes UTF-8 alone, and without a mark.
+void refuse_encoding(std::string_view text, const std::string& name, ErrorCode code) {
+  constexpr const char* kSave = "save it as UTF-8 without a byte order mark";
+  if (is_utf16(text)) throw Error(code, name + ": not valid JSON: UTF-16, expected UTF-8", kSave);
+  if (const auto offset = utf8::find_invalid(text)) {
+    throw Error(code, name + ": not valid UTF-8 at byte " + std::to_string(*offset), kSave);
+  }
+  // nlohmann skips a byte order mark and takes NUL for the end of the document.
+  if (text.starts_with("\xEF\xBB\xBF")) {
+    throw Error(code, name + ": not valid JSON: starts with a byte order mark", kSave);
+  }
+  if (const auto nul = text.find('\0'); nul != std::string_view::npos) {
+    throw Error(code, name + ": not valid JSON: NUL at byte " + std::to_string(nul),
+                "the file is damaged: download or save it once more");
+  }
+}
 
 const Node& as_node(const void* node) { return *static_cast<const Node*>(node); }
 
@@ -129,21 +157,16 @@ Json Json::parse(std::string_view text, const std::string& name, const JsonLimit
     throw Error(limits.code, shown + ": " + std::to_string(text.size()) +
                                  " bytes, expected at most " + std::to_string(limits.bytes));
   }
-  if (const auto offset = utf8::find_invalid(text)) {
-    throw Error(limits.code, shown + ": not valid UTF-8 at byte " + std::to_string(*offset));
-  }
-  // nlohmann skips a byte order mark and takes NUL for the end of the document.
-  if (text.starts_with("\xEF\xBB\xBF")) {
-    throw Error(limits.code, shown + ": not valid JSON: starts with a byte order mark");
-  }
-  if (const auto nul = text.find('\0'); nul != std::string_view::npos) {
-    throw Error(limits.code, shown + ": not valid JSON: NUL at byte " + std::to_string(nul));
-  }
+  refuse_encoding(text, shown, limits.code);
   auto document = std::make_shared<Document>();
   document->name = shown;
   document->code = limits.code;
   Builder builder(document->root, limits.depth);
-  if (!Node::sax_parse(text, &builder)) throw Error(limits.code, shown + ": " + builder.fault());
+  if (!Node::sax_parse(text, &builder)) {
+    const bool is_cut = builder.stopped_at() >= text.size();
+    throw Error(limits.code, shown + ": " + builder.fault(),
+                is_cut ? "the file is cut short or empty: download or save it once more" : "");
+  }
   const void* root = &document->root;
   return Json(std::move(document), root, "");
 }

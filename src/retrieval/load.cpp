@@ -40,7 +40,7 @@ std::unique_ptr<const ImageTextMatcher::Impl> load_matcher(
     if (options.compat == Compat::lavis) follow_lavis(config);
     const ImageConfig image_config =
         image_config_of(checkpoint_dir, options, config.image_processor);
-    check_processor_config(checkpoint_dir, config);
+    check_processor_config(checkpoint_dir, config, image_config);
     const auto store = open_weights(checkpoint_dir, options, config);
     check_plausible(config, *store);
     auto tokenizer = load_tokenizer(checkpoint_dir, TokenizerKind::bert);

@@ -91,7 +91,7 @@ const MalformedRow kFileRows[] = {
     {"NaN", kBad, "syntax error", vision("\"layer_norm_eps\":NaN")},
     {"Infinity", kBad, "number overflow", vision("\"layer_norm_eps\":1e400")},
     {"ByteOrderMark", kBad, "byte order mark", file("\xEF\xBB\xBF{}")},
-    {"Utf16", kBad, "not valid UTF-8", file(std::string("\xFF\xFE{\0}\0", 6))},
+    {"Utf16", kBad, "UTF-16, expected UTF-8", file(std::string("\xFF\xFE{\0}\0", 6))},
     {"DuplicateKey", kBad, "duplicate key 'hidden_size'",
      vision("\"hidden_size\":16,\"hidden_size\":32")},
     {"Deep", kBad, "nested deeper than 64 levels", top("\"x\":" + std::string(100'000, '['))},

@@ -100,7 +100,6 @@ TEST(OwnLlava, IsComparedInWhatNoTensorTells) {
   expect_errors(
       kLlavaNext, kOwnNext,
       {{"image_aspect_ratio", "\"pad\"", "the checkpoint is a LLaVA-NeXT"},
-       {"image_aspect_ratio", "", "image_aspect_ratio is 'square'"},
        {"image_aspect_ratio", "\"anyres_max_9\"", "image_aspect_ratio is 'anyres_max_9'"},
        {"mm_patch_merge_type", "", "mm_patch_merge_type is 'flat'"},
        {"image_grid_pinpoints", "[[336, 672]]", "image_grid_pinpoints is another grid"},

@@ -98,6 +98,26 @@ TEST(ProcessorConfig, WithAnotherTextForAPictureIsRefused) {
   unsupported(kInstruct, tokenizer, "extra_special_tokens.image_token: " + pic);
 }
 
+// AutoProcessor takes the defaults of the class then, and the model fails with pixels of their
+// size.
+TEST(ProcessorConfig, WithoutSettingsOfPicturesNeedsTheirDefaultSize) {
+  const auto load = [](const char* config) {
+    const TempDirectory directory;
+    directory.write("config.json", config);
+    directory.write("processor_config.json", R"({"processor_class": "InstructBlipProcessor"})");
+    const ModelConfig model = read_model_config(directory.path());
+    const ImageConfig pixels = read_image_config(directory.path(), model.image_processor);
+    EXPECT_TRUE(pixels.is_default);
+    check_processor_config(directory.path(), model, pixels);
+  };
+  const Warnings warnings;
+  expect_error(ErrorCode::not_found, "preprocessor_config.json: no such file",
+               [&] { load(kInstruct); });
+  load(R"({"model_type": "instructblip", "text_config": {"model_type": "llama"},
+           "vision_config": {"image_size": 384, "patch_size": 14}})");
+  EXPECT_TRUE(warnings.have("no preprocessor_config.json: pictures are made by the defaults"));
+}
+
 TEST(ProcessorConfig, OfAnotherFamilyIsSpokenOf) {
   const Warnings warnings;
   check(kLlava, {R"({"processor_class": "LlavaNextProcessor"})",

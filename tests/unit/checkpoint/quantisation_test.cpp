@@ -76,6 +76,12 @@ TEST(Quantisation, IsReadFromFilesBeside) {
   directory.write("config.json",
                   R"({"text_config": {"quantization_config": {"quant_method": "awq"}}})");
   EXPECT_EQ(shown(described_quantisation(directory.path()).value()), "AWQ ()");
+  for (const char* config : {R"({"quantization": {"group_size": 64, "bits": 4}})",
+                             R"({"quantization": {"group_size": 64, "bits": 4},
+                                 "quantization_config": {"group_size": 64, "bits": 4}})"}) {
+    directory.write("config.json", config);
+    EXPECT_EQ(shown(described_quantisation(directory.path()).value()), "MLX (4 bit)");
+  }
 }
 
 std::vector<TensorOf> plain() { return {{kLayer + ".weight", {8, 8}}}; }
@@ -113,7 +119,14 @@ TEST(Quantisation, IsSeenInTensors) {
       {{{weight, {8, 8}, DType::i8}, {kLayer + ".weight_scales", {8}}}, "EETQ (int8)"},
       {{{kLayer + ".codes", {8, 1, 1}, DType::i16}, {kLayer + ".codebooks", {1, 4, 1, 8}}},
        "AQLM ()"},
+      {{{weight, {8, 1}, DType::u32}, {kLayer + ".scales", {8, 1}}, {kLayer + ".biases", {8, 1}}},
+       "MLX ()"},
+      {{{kLayer + ".q_weight", {8, 1}, DType::i32}, {kLayer + ".q_scale", {1, 1}, DType::i32}},
+       "ExLlamaV2 ()"},
       {{{weight, {8, 8}, DType::u8}}, " (U8)"},
+      {{{weight, {8, 8}, DType::i64}}, " (I64)"},
+      {{{weight, {8, 8}, DType::i32}}, " (I32)"},
+      {{{weight, {8, 8}, DType::boolean}}, " (BOOL)"},
   };
   for (const Row& row : rows) {
     const TempDirectory directory;
@@ -161,10 +174,16 @@ TEST(Quantisation, IsRefusedWithARemedy) {
 TEST(Quantisation, ThatIsOnlySaidIsRefusedWhereTheReferenceWouldApplyIt) {
   const TempDirectory directory;
   directory.write("model.safetensors", test::safetensors_of(plain()));
-  directory.write("config.json", config_of(R"({"quant_method": "bitsandbytes"})"));
+  directory.write("config.json",
+                  config_of(R"({"quant_method": "bitsandbytes", "load_in_8bit": true})"));
   expect_error(kUnsupported, "by bitsandbytes, but none of them is", [&] { open(directory); });
-  directory.write("config.json", config_of(R"({"quant_method": "of another program"})"));
-  EXPECT_NO_THROW(open(directory));
+  for (const char* idle : {"of another program", "bitsandbytes", "mxfp4", "exl2", "mlx"}) {
+    directory.write(
+        "config.json",
+        config_of(R"({"load_in_4bit": false, "load_in_8bit": false, "quant_method": ")" +
+                  std::string(idle) + "\"}"));
+    EXPECT_NO_THROW(open(directory)) << idle;
+  }
   directory.write("config.json",
                   R"({"text_config": {"quantization_config": {"quant_method": "awq"}}})");
   EXPECT_NO_THROW(open(directory));

@@ -35,6 +35,13 @@ TEST(Json, RejectsWhatStrictJsonForbids) {
   expect_bad("[\"\\ud800\"]", "syntax error");
   expect_bad("[\"\xC3\x28\"]", "not valid UTF-8 at byte 2");
   expect_bad("\xEF\xBB\xBF{}", "byte order mark");
+  expect_bad("\xEF\xBB\xBF{}", "save it as UTF-8 without a byte order mark");
+  expect_bad(std::string("\xFF\xFE{\0}\0", 6), "UTF-16, expected UTF-8");
+  expect_bad(std::string("{\0}\0", 4), "UTF-16, expected UTF-8");
+  expect_bad(std::string("\0{\0}", 4), "UTF-16, expected UTF-8");
+  expect_bad("", "the file is cut short or empty");
+  expect_bad("{\"a\": [1, 2", "the file is cut short or empty");
+  expect_bad("{\"a\": \"b", "the file is cut short or empty");
   expect_bad(std::string("{}\0 anything", 12), "NUL at byte 2");
 }
 
