@@ -66,13 +66,7 @@ def parse():
 
 
 def checkpoint(kind, options):
-    path = options.directory / f"{kind}_{options.dtype.lower()}_{options.layers}_{options.seed}"
-    if not (path / "done").exists():
-        print(f"writing {path}", flush=True)
-        full_width.write(kind, path, full_width.toy_module(HERE / "tokenizers.py"), options.seed, options.layers,
-                         options.dtype)  # fmt: skip
-        (path / "done").write_text("")
-    return path
+    return full_width.kept(kind, options.directory, options.seed, options.layers, options.dtype)
 
 
 # ------------------------------------------------------------------------------------------------------------- ids
@@ -197,24 +191,8 @@ def time_reference(job):
 
 
 def time_binary(path, request, options):
-    binary = Binary(options.binary, options.image_directory, options.threads)
-    arguments = binary.images(request) * 2
-    arguments += [f"--instruction={request['instruction']}", "--json", "--quiet", "--cache=0", f"--threads={options.threads}"]
-    line = [binary.path, "run", "--model", str(path), *arguments, *binary.flags(request["options"])]
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    output = process.stdout.read().decode()
-    errors = process.stderr.read().decode()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
-        raise RuntimeError(errors)
-    cold, warm = (json.loads(text) for text in output.splitlines())
-    times = dict(warm["timings_ms"])
-    steps = max(len(warm["tokens"]) - 1, 1)
-    return {
-        "load": cold["timings_ms"]["load"], "image": times["image"], "vision": times["vision"],
-        "qformer": times["qformer"], "prefill": times["prefill"], "per_token": times["decode"] / steps,
-        "total": times["total"], "tokens": len(warm["tokens"]), "peak_rss": usage.ru_maxrss * 1024,
-    }  # fmt: skip
+    _, warm = Binary(options.binary, options.image_directory, options.threads).timed(path, request, times=2)
+    return warm
 
 
 def measure(kind, path, options):

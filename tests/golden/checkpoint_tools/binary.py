@@ -75,6 +75,26 @@ class Binary:
                      f"--threads={self.threads}", *self.flags(request["options"])]  # fmt: skip
         return json.loads(self.call("run", model, arguments))
 
+    def timed(self, model, request, times):
+        """Milliseconds of each stage, and the answer, of the same request `times` times in one process, where nothing is
+        kept from one to the next. The first one warms up."""
+        line = [self.path, "run", "--model", str(model), *self.images(request) * times, "--json", "--quiet", "--cache=0",
+                f"--instruction={request['instruction']}", f"--threads={self.threads}", *self.flags(request["options"])]  # fmt: skip
+        process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        output = process.stdout.read().decode()
+        errors = process.stderr.read().decode()
+        _, status, usage = os.wait4(process.pid, 0)
+        if status != 0:
+            raise RuntimeError(errors)
+        answers = [json.loads(text) for text in output.splitlines()]
+        return [
+            answer["timings_ms"]
+            | {"load": answers[0]["timings_ms"]["load"], "ids": answer["tokens"], "tokens": len(answer["tokens"]),
+               "per_token": answer["timings_ms"]["decode"] / max(len(answer["tokens"]) - 1, 1),
+               "peak_rss": usage.ru_maxrss * 1024}
+            for answer in answers
+        ]  # fmt: skip
+
     def tokenize(self, model, request):
         return json.loads(self.call("tokenize", model, [f"--text={request['instruction']}", "--json", "--quiet"]))
 

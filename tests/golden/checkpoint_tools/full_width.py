@@ -176,6 +176,16 @@ def write(kind, directory, toys, seed, layers, dtype):
     layouts.write_2024(directory, family, model, processor, dtype, "700MB")
 
 
+def kept(kind, directory, seed, layers, dtype):
+    """The checkpoint's folder below `directory`, written unless it is there."""
+    path = pathlib.Path(directory) / f"{kind}_{dtype.lower()}_{layers}_{seed}"
+    if not (path / "done").exists():
+        print(f"writing {path}", flush=True)
+        write(kind, path, toy_module(pathlib.Path(__file__).resolve().parent.parent / "tokenizers.py"), seed, layers, dtype)
+        (path / "done").write_text("")
+    return path
+
+
 def sample(family, model, processor, text):
     """Inputs of generate() for a picture of noise."""
     rng = random.Random(len(text))
