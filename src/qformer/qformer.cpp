@@ -1,11 +1,11 @@
 #include "qformer/qformer.h"
 
-#include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 
 #include <string_view>
 #include <vector>
 
+#include "nn/arithmetic.h"
 #include "nn/rows.h"
 
 namespace instructblip {
@@ -35,7 +35,7 @@ QFormer::QFormer(const nn::Weights& weights, const QFormerConfig& config)
 
 // Positions count the text alone; queries have none.
 at::Tensor QFormer::embed_text(Ids text) const {
-  return text_->words(text) + text_->positions.slice(0, std::ssize(text));
+  return nn::sum(text_->words(text), text_->positions.slice(0, std::ssize(text)));
 }
 
 at::Tensor QFormer::embed(std::span<const Ids> instructions) const {

@@ -1,7 +1,6 @@
 #include "retrieval/loaded_matcher.h"
 
 #include <ATen/ops/cat.h>
-#include <ATen/ops/softmax.h>
 
 #include <algorithm>
 #include <string>
@@ -11,6 +10,7 @@
 #include "interface/guarded.h"
 #include "interface/tensors.h"
 #include "interface/text_checks.h"
+#include "nn/similarity.h"
 
 namespace instructblip {
 namespace {
@@ -121,7 +121,7 @@ at::Tensor LoadedMatcher::see(const Image& image) const {
 Match LoadedMatcher::match(const at::Tensor& visual, std::span<const std::int32_t> text) const {
   return parts_.compute->run([&] {
     const at::Tensor logits = finite(model().judge(model().look(text, visual)), "Q-Former");
-    const at::Tensor probabilities = at::softmax(logits, -1);
+    const at::Tensor probabilities = nn::probabilities(logits);
     Match match;
     std::ranges::copy(values_of(logits.contiguous()), match.logits.begin());
     match.probability = values_of(probabilities.contiguous())[1];
@@ -182,7 +182,7 @@ std::vector<float> LoadedMatcher::similarities(std::span<const ImageEncoding> im
       for (const TextEncoding& text : texts) vectors.push_back(encoded(text).embedded);
       const at::Tensor all = at::cat(vectors);  // [N, S]
       for (const ImageEncoding& image : images) {
-        const at::Tensor row = greatest_cosines(encoded(image).embedded, all).contiguous();
+        const at::Tensor row = nn::greatest_cosines(encoded(image).embedded, all).contiguous();
         const std::span<const float> values = values_of(row);
         matrix.insert(matrix.end(), values.begin(), values.end());
       }
@@ -221,7 +221,7 @@ std::vector<NamedTensor> LoadedMatcher::features(const Image& image, std::string
           to_named("vision", visual),
           to_named("image_embeds", picture),
           to_named("text_embeds", words),
-          to_named("similarity", greatest_cosines(picture, words)),
+          to_named("similarity", nn::greatest_cosines(picture, words)),
           to_named("qformer", queries),
           to_named("match", stages.judge(queries)),
       };

@@ -40,7 +40,4 @@ class RetrievalStages {
   nn::Linear matching_head_;
 };
 
-// The greatest cosine of a text [N, S] with a query of a picture [1, Q, S]: [1, N].
-at::Tensor greatest_cosines(const at::Tensor& image, const at::Tensor& texts);
-
 }  // namespace instructblip

@@ -1,11 +1,11 @@
 #include "vision/clip.h"
 
-#include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 
 #include <algorithm>
 #include <string>
 
+#include "nn/arithmetic.h"
 #include "vision/position_table.h"
 
 namespace instructblip {
@@ -51,7 +51,8 @@ at::Tensor ClipVision::forward(const at::Tensor& pixels) const {
   const at::Tensor class_rows = class_embedding_.expand({batch, 1, -1});
   const std::int64_t dropped = config_.class_row ? 0 : 1;
   std::vector<at::Tensor> features(config_.feature_layers.size());
-  at::Tensor x = first_norm_(at::cat({class_rows, patches}, 1) + position_table_);  // [B, N, H]
+  at::Tensor x =
+      first_norm_(nn::sum(at::cat({class_rows, patches}, 1), position_table_));  // [B, N, H]
   for (std::size_t layer = 0;; ++layer) {
     for (std::size_t i = 0; i < features.size(); ++i) {
       if (config_.feature_layers[i] != static_cast<std::int64_t>(layer)) continue;

@@ -8,8 +8,8 @@
 
 #include "checkpoint/model_config.h"
 #include "nn/normalization.h"
+#include "nn/patches.h"
 #include "nn/weights.h"
-#include "vision/patches.h"
 #include "vision/pre_norm_layer.h"
 #include "vision/vision_encoder.h"
 
@@ -33,7 +33,7 @@ class ClipVision final : public VisionEncoder {
   ClipVisionConfig config_;
   at::Tensor class_embedding_;  // [H]
   at::Tensor position_table_;   // [1, N, H]
-  PatchEmbedding patches_;
+  nn::PatchEmbedding patches_;
   nn::LayerNorm first_norm_;
   std::vector<PreNormLayer> layers_;
 };

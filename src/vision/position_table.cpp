@@ -1,11 +1,9 @@
 #include "vision/position_table.h"
 
-#include <ATen/ops/cat.h>
-#include <ATen/ops/upsample_bicubic2d.h>
-
 #include <string>
 
 #include "instructblip/error.h"
+#include "nn/arithmetic.h"
 
 namespace instructblip {
 
@@ -22,17 +20,8 @@ at::Tensor fitted_positions(const at::Tensor& table, std::int64_t image_size,
                 "another size are wanted, interpolate_pos_encoding stretches the positions, as the "
                 "reference does with the option of this name");
   }
-  const std::int64_t hidden = table.size(2);
-  const std::int64_t side = image_size / patch_size;
-  const std::int64_t height = size.height / patch_size;
-  const std::int64_t width = size.width / patch_size;
-  const at::Tensor grid = table.narrow(1, 1, side * side)
-                              .reshape({1, side, side, hidden})
-                              .permute({0, 3, 1, 2});  // [1, V, side, side]
-  const at::Tensor resized = at::upsample_bicubic2d(grid, {height, width}, /*align_corners=*/false,
-                                                    std::nullopt, std::nullopt);
-  const at::Tensor rows = resized.permute({0, 2, 3, 1}).reshape({1, height * width, hidden});
-  return at::cat({table.narrow(1, 0, 1), rows}, 1);
+  return nn::resized_positions(table, image_size / patch_size, size.height / patch_size,
+                               size.width / patch_size);
 }
 
 }  // namespace instructblip

@@ -7,8 +7,8 @@
 
 #include "checkpoint/model_config.h"
 #include "nn/normalization.h"
+#include "nn/patches.h"
 #include "nn/weights.h"
-#include "vision/patches.h"
 #include "vision/pre_norm_layer.h"
 #include "vision/vision_encoder.h"
 
@@ -29,7 +29,7 @@ class Vit final : public VisionEncoder {
  private:
   at::Tensor class_embedding_;  // [1, 1, V]
   at::Tensor position_table_;   // [1, P, V]
-  PatchEmbedding patches_;
+  nn::PatchEmbedding patches_;
   std::vector<PreNormLayer> layers_;
   nn::LayerNorm final_norm_;
 };

@@ -86,6 +86,11 @@ TEST(ProjectTest, EachDependencyHasOneDoor) {
   EXPECT_TRUE(findings.empty()) << list(findings);
 }
 
+TEST(ProjectTest, StagesLeaveMathToNn) {
+  const Findings findings = apply(check_stage_math);
+  EXPECT_TRUE(findings.empty()) << list(findings);
+}
+
 TEST(ProjectTest, TheLibraryNeitherPrintsNorEndsTheProcess) {
   const Findings findings = apply(check_manners);
   EXPECT_TRUE(findings.empty()) << list(findings);

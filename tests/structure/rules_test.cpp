@@ -67,6 +67,17 @@ TEST(RulesTest, PublicHeadersIncludeTheStandardLibraryOnly) {
   }
 }
 
+TEST(RulesTest, StagesLeaveMathToNn) {
+  for (const Sample& sample : std::vector<Sample>{
+           {"src/vision/a.cpp", "#include <ATen/ops/cat.h>\n", ""},
+           {"src/vision/a.cpp", "#include <ATen/TensorOperators.h>\n", "leave math to nn"},
+           {"src/language/t5/a.cpp", "#include <ATen/ops/matmul.h>\n", "leave math to nn"},
+           {"src/nn/a.cpp", "#include <ATen/ops/matmul.h>\n", ""},
+       }) {
+    expect(check_stage_math({sample.path, sample.text}), sample);
+  }
+}
+
 TEST(RulesTest, EachDependencyHasOneDoor) {
   for (const Sample& sample : std::vector<Sample>{
            {"src/core/a.cpp", "#include <ATen/core/Tensor.h>\n", "LibTorch"},

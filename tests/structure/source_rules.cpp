@@ -290,6 +290,22 @@ Findings check_doors(const SourceFile& file) {
   return findings;
 }
 
+Findings check_stage_math(const SourceFile& file) {
+  static const std::regex laid_out(R"(^(ATen/core/Tensor|ATen/ops/(cat|empty))\.h$)");
+  Findings findings;
+  const auto stages = {"src/vision", "src/qformer", "src/projection", "src/language",
+                       "src/retrieval"};
+  if (std::ranges::none_of(stages, [&](const char* folder) { return under(file.path, folder); })) {
+    return findings;
+  }
+  for (const Include& include : includes_of(file)) {
+    if (under(include.path, "ATen") && !std::regex_search(include.path, laid_out)) {
+      findings.push_back(at(file, include.line, "<" + include.path + ">: stages leave math to nn"));
+    }
+  }
+  return findings;
+}
+
 Findings check_manners(const SourceFile& file) {
   static const std::regex prints(
       R"(\bstd::(cout|cerr|clog|wcout|wcerr)\b|\b(v?f?printf|puts|fputs|putchar|perror)\s*\()");

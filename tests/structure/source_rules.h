@@ -45,6 +45,9 @@ Findings check_public_header(const SourceFile& file);
 // time.
 Findings check_doors(const SourceFile& file);
 
+// Stages call the operations of nn: of ATen they may only lay rows side by side.
+Findings check_stage_math(const SourceFile& file);
+
 // The library does not print and does not end the process.
 Findings check_manners(const SourceFile& file);
 

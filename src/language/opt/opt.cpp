@@ -1,12 +1,11 @@
 #include "language/opt/opt.h"
 
-#include <ATen/TensorOperators.h>
-
 #include <algorithm>
 #include <string>
 #include <utility>
 
 #include "instructblip/error.h"
+#include "nn/arithmetic.h"
 
 namespace instructblip {
 namespace {
@@ -83,7 +82,7 @@ at::Tensor Opt::positions_at(std::span<const std::int64_t> positions) const {
 
 at::Tensor Opt::forward(const at::Tensor& x, const PackedRows& packed) const {
   const at::Tensor positions = positions_at(packed.places().positions);
-  at::Tensor h = (project_in_ ? (*project_in_)(x) : x) + positions;  // [N, D]
+  at::Tensor h = nn::sum(project_in_ ? (*project_in_)(x) : x, positions);  // [N, D]
   for (const OptLayer& layer : layers_) h = layer.forward(h, packed.rows());
   return h;
 }

@@ -1,11 +1,10 @@
 #include "language/t5/t5.h"
 
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/mul.h>
-
 #include <array>
 #include <cmath>
 #include <utility>
+
+#include "nn/arithmetic.h"
 
 namespace instructblip {
 namespace {
@@ -103,9 +102,7 @@ at::Tensor T5::step(std::span<const LanguageStep> steps) const {
   rows.biases = biases;
   at::Tensor x = embedding_(packed.tokens());  // [R, L]
   for (const T5DecoderBlock& block : decoder_) x = block.forward(x, rows, packed.memory_rows());
-  at::Tensor h = decoder_norm_(x);
-  if (head_scale_ != 1.0) h = h * head_scale_;
-  const at::Tensor logits = head_(h);  // [R, N]
+  const at::Tensor logits = head_(nn::scaled(decoder_norm_(x), head_scale_));  // [R, N]
   packed.keep();
   return logits;
 }
