@@ -56,6 +56,10 @@ struct LoadOptions {
   /// processors with the same vector instructions: every sum is made in one order. Slower: see
   /// docs/performance.md.
   bool deterministic = false;
+  /// Kernels to force, by operation: "linear=reference,paged_attention=portable". Empty: the best
+  /// that fit. `instructblip doctor --kernels` lists them; the environment variable
+  /// INSTRUCTBLIP_KERNELS forces those of operations that are not named here.
+  std::string kernels = {};
   /// Of both caches together, see CacheReport: a picture takes about 2 MB behind ViT-g. 0 = none.
   std::int64_t cache_bytes = 256 << 20;
   /// Weights from elsewhere, over those of the checkpoint directory, which then may hold some or

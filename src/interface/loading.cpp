@@ -112,6 +112,12 @@ ImageConfig image_config_of(const std::filesystem::path& directory, const LoadOp
   return config;
 }
 
+std::unique_ptr<nn::Runtime> make_runtime(const LoadOptions& options, const ModelInfo& info) {
+  return std::make_unique<nn::Runtime>(
+      info.threads, options.deterministic ? nn::Numerics::deterministic : nn::Numerics::reference,
+      kernels::Choice::parse(options.kernels, "kernels"));
+}
+
 void describe_weights(const LoadOptions& options, const TensorStore& store, ModelInfo& info) {
   info.device = "cpu";
   info.precision = name_of(format_of(options.precision));

@@ -42,6 +42,10 @@ void describe_vision(const VitConfig& config, ModelInfo& info);
 void describe_vision(const ClipVisionConfig& config, ModelInfo& info);
 void describe_qformer(const QFormerConfig& config, ModelInfo& info);
 
+// What the model will run on, as `options` and the threads of `info` have it. Throws
+// Error(invalid_argument) for kernels that do not exist or do not fit this machine.
+std::unique_ptr<nn::Runtime> make_runtime(const LoadOptions& options, const ModelInfo& info);
+
 // What `make` builds of the weights at their root, to run on `runtime`. Every tensor is accounted
 // for, and counted in `info`. With LoadOptions::weights unset they are left without data.
 template <typename Make>

@@ -13,6 +13,16 @@ namespace {
 
 bool failed(const Job* job) { return job->error != nullptr; }
 
+// The shapes of the pass that moves these by a token.
+nn::StepKey step_key(std::span<const LanguageStep> steps) {
+  nn::StepKey key{};
+  for (const LanguageStep& step : steps) {
+    key.rows += std::ssize(step.tokens);
+    key.positions = std::max(key.positions, step.state->cache.length() + 1);
+  }
+  return key;
+}
+
 }  // namespace
 
 void Batch::admit(std::shared_ptr<Job> job) { jobs_.push_back(std::move(job)); }
@@ -32,7 +42,7 @@ void Batch::together(const Jobs& jobs, const std::function<void(const Jobs&)>& w
   std::ranges::remove_copy_if(jobs, std::back_inserter(sound), failed);
   if (sound.empty()) return;
   try {
-    model_.compute->run([&] { work(sound); });
+    model_.runtime->run([&] { work(sound); });
   } catch (...) {
     if (sound.size() == 1) {
       sound.front()->error = std::current_exception();
@@ -146,8 +156,13 @@ void Batch::decode(const Jobs& jobs) {
       steps.push_back({job->state.get(), step.sources, step.tokens});
     }
     const bool prompts = !sound.front()->has_begun();
-    const at::Tensor logits =
-        (prompts ? language.prefill(states) : language.step(steps)).contiguous();  // [R, N]
+    at::Tensor logits;  // [R, N]
+    if (prompts) {
+      logits = language.prefill(states);
+    } else {
+      model_.runtime->replay(step_key(steps), [&] { logits = language.step(steps); });
+    }
+    logits = logits.contiguous();
     const double ms = watch.lap_ms();
     std::int64_t first = 0;
     for (Job* job : sound) {

@@ -47,7 +47,7 @@ class Batch {
  private:
   using Jobs = std::vector<Job*>;
 
-  // Runs `work` on the compute thread with all jobs that have not failed; see above. Where `work`
+  // Runs `work` on the runtime's thread with all jobs that have not failed; see above. Where `work`
   // throws, every job is either as it was or finished with it, and is then passed over.
   void together(const Jobs& jobs, const std::function<void(const Jobs&)>& work);
   void read_prompts(const Jobs& jobs);

@@ -36,7 +36,7 @@ struct Reading {
 // would get, compared to the last bit, so that no two pictures are ever taken for each other. Of
 // several callers with the same new picture the first encodes it and the others, whose turn comes
 // later, find it in the cache; a pass that throws leaves nothing behind.
-// Threads: called on the pipeline's compute thread only, but for usage().
+// Threads: called on the runtime's thread only, but for usage().
 class ImageReader {
  public:
   // Both caches together hold at most `cache_bytes`.

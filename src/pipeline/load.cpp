@@ -104,11 +104,10 @@ std::shared_ptr<const Pipeline::Impl> load_pipeline(const std::filesystem::path&
     ImageProcessor image_processor(image_config, options.resize);
     describe_pixels(image_processor, info);
 
-    auto compute = std::make_unique<nn::Runtime>(
-        info.threads, info.deterministic ? nn::Numerics::deterministic : nn::Numerics::reference);
+    auto runtime = make_runtime(options, info);
     const VisionEncoder::PixelSize pixels{image_config.height, image_config.width,
                                           options.interpolate_pos_encoding};
-    auto stages = build_stages(store, read_as(options, config.rounded_to), *compute, info,
+    auto stages = build_stages(store, read_as(options, config.rounded_to), *runtime, info,
                                [&](const nn::Weights& root) {
                                  return std::make_unique<const Stages>(root, config, pixels);
                                });
@@ -121,7 +120,7 @@ std::shared_ptr<const Pipeline::Impl> load_pipeline(const std::filesystem::path&
     info.load_ms = watch.lap_ms();
     return make_pipeline(std::make_shared<const Model>(
         Model{std::move(info), config.generation, std::move(image_processor), std::move(prompts),
-              std::move(compute), std::move(stages), std::move(reader),
+              std::move(runtime), std::move(stages), std::move(reader),
               positions_limit_of(config, checkpoint_dir)}));
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory,

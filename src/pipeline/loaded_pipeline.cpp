@@ -54,7 +54,7 @@ std::optional<Model::Question> asked_about(const Model& model, std::vector<Pictu
   return model.question({*instruction}, std::move(pictures));
 }
 
-// Appends what the stages make of `visual` [B, P, V], itself included. On the compute thread.
+// Appends what the stages make of `visual` [B, P, V], itself included. On the runtime's thread.
 void add_stages(const Model& model, const at::Tensor& visual,
                 const std::optional<Model::Question>& asked, std::vector<NamedTensor>& tensors) {
   const Stages& stages = model.loaded();
@@ -85,7 +85,7 @@ std::vector<NamedTensor> features_of(const Model& model, std::span<const Image> 
     tensors.push_back(std::move(*pictures));
   }
   if (auto mode = to_named(model.info.compat)) tensors.push_back(std::move(*mode));
-  model.compute->run(
+  model.runtime->run(
       [&] { add_stages(model, stages.vision->forward(at::cat(pixels)), asked, tensors); });
   return tensors;
 }
@@ -97,7 +97,7 @@ std::vector<NamedTensor> features_of(const Model& model, const EncodedPictures& 
   std::vector<at::Tensor> rows;
   for (const SeenPicture& picture : features.pictures) rows.push_back(picture.rows);
   std::vector<NamedTensor> tensors;
-  model.compute->run([&] { add_stages(model, at::cat(rows), asked, tensors); });
+  model.runtime->run([&] { add_stages(model, at::cat(rows), asked, tensors); });
   return tensors;
 }
 

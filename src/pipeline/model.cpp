@@ -62,7 +62,7 @@ EncodedPictures Model::encode(std::span<const Image> images) const {
   loaded();
   EncodedPictures encoded;
   encoded.compat = info.compat;
-  compute->run([&] {
+  runtime->run([&] {
     for (const ImageReader::Seen& seen : reader->see(all)) {
       encoded.pictures.push_back(seen.picture);
     }

@@ -55,7 +55,7 @@ struct Model {
   TextGenerationDefaults generation_defaults;
   ImageProcessor image_processor;
   PromptBuilder prompts;
-  std::unique_ptr<nn::Runtime> compute;
+  std::unique_ptr<nn::Runtime> runtime;
   std::unique_ptr<const Stages> stages;  // null where load() left the weights alone
   std::unique_ptr<ImageReader> reader;   // null where there are no stages
   // What limits the positions of the language model, for messages.

@@ -50,12 +50,11 @@ std::unique_ptr<const ImageTextMatcher::Impl> load_matcher(
     ImageProcessor image_processor(image_config, options.resize);
     ModelInfo info = describe(config, image_processor);
     describe_weights(options, *store, info);
-    auto compute = std::make_unique<nn::Runtime>(
-        info.threads, info.deterministic ? nn::Numerics::deterministic : nn::Numerics::reference);
+    auto runtime = make_runtime(options, info);
     const VisionEncoder::PixelSize pixels{image_config.height, image_config.width,
                                           options.interpolate_pos_encoding};
     auto stages = build_stages(
-        store, read_as(options, config.rounded_to), *compute, info, [&](const nn::Weights& root) {
+        store, read_as(options, config.rounded_to), *runtime, info, [&](const nn::Weights& root) {
           return std::make_unique<const RetrievalStages>(root, config, pixels);
         });
     info.image_positions = static_cast<int>(stages->vision().positions());
@@ -65,7 +64,7 @@ std::unique_ptr<const ImageTextMatcher::Impl> load_matcher(
              ", threads: " + std::to_string(info.threads));
     info.load_ms = watch.lap_ms();
     return make_matcher({std::move(info), std::move(image_processor), std::move(tokenizer), words,
-                         config.text_limit, config.qformer.max_positions, std::move(compute),
+                         config.text_limit, config.qformer.max_positions, std::move(runtime),
                          std::move(stages)});
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory,

@@ -114,12 +114,12 @@ std::vector<std::int32_t> LoadedMatcher::read(std::string_view text) const {
 
 at::Tensor LoadedMatcher::see(const Image& image) const {
   const at::Tensor pixels = to_pixels(parts_.image_processor, {&image, 1});
-  return parts_.compute->run(
+  return parts_.runtime->run(
       [&] { return finite(model().vision().forward(pixels), "vision encoder"); });
 }
 
 Match LoadedMatcher::match(const at::Tensor& visual, std::span<const std::int32_t> text) const {
-  return parts_.compute->run([&] {
+  return parts_.runtime->run([&] {
     const at::Tensor logits = finite(model().judge(model().look(text, visual)), "Q-Former");
     const at::Tensor probabilities = nn::probabilities(logits);
     Match match;
@@ -152,7 +152,7 @@ void LoadedMatcher::check(const EncodedText& text) const {
 ImageEncoding LoadedMatcher::encode(const Image& image) const {
   return guarded([&] {
     at::Tensor visual = see(image);
-    at::Tensor embedded = parts_.compute->run(
+    at::Tensor embedded = parts_.runtime->run(
         [&] { return finite(model().embed_image(visual), "Q-Former").contiguous(); });
     return ImageEncoding(
         std::make_shared<const EncodedPicture>(std::move(visual), std::move(embedded)));
@@ -162,7 +162,7 @@ ImageEncoding LoadedMatcher::encode(const Image& image) const {
 TextEncoding LoadedMatcher::encode(std::string_view text) const {
   return guarded([&] {
     std::vector<std::int32_t> tokens = read(text);
-    at::Tensor embedded = parts_.compute->run(
+    at::Tensor embedded = parts_.runtime->run(
         [&] { return finite(model().embed_text(tokens), "Q-Former").contiguous(); });
     return TextEncoding(
         std::make_shared<const EncodedText>(std::move(tokens), std::move(embedded)));
@@ -177,7 +177,7 @@ std::vector<float> LoadedMatcher::similarities(std::span<const ImageEncoding> im
     std::vector<float> matrix;
     if (images.empty() || texts.empty()) return matrix;
     matrix.reserve(images.size() * texts.size());
-    parts_.compute->run([&] {
+    parts_.runtime->run([&] {
       std::vector<at::Tensor> vectors;
       for (const TextEncoding& text : texts) vectors.push_back(encoded(text).embedded);
       const at::Tensor all = at::cat(vectors);  // [N, S]
@@ -211,7 +211,7 @@ std::vector<NamedTensor> LoadedMatcher::features(const Image& image, std::string
     const RetrievalStages& stages = model();
     const std::vector<std::int32_t> tokens = read(text);
     const at::Tensor pixels = to_pixels(parts_.image_processor, {&image, 1});
-    return parts_.compute->run([&] {
+    return parts_.runtime->run([&] {
       const at::Tensor visual = stages.vision().forward(pixels);
       const at::Tensor picture = stages.embed_image(visual);
       const at::Tensor words = stages.embed_text(tokens);

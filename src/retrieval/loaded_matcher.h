@@ -31,7 +31,7 @@ struct MatcherParts {
   WordTable words;
   std::optional<TokenLimit> text_limit;
   std::int64_t max_tokens;
-  std::unique_ptr<nn::Runtime> compute;
+  std::unique_ptr<nn::Runtime> runtime;
   std::unique_ptr<const RetrievalStages> stages;  // null where load() left the weights alone
 };
 

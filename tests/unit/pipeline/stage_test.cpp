@@ -57,11 +57,11 @@ std::unique_ptr<const Model> load(const std::string& name, bool short_of_memory 
   const std::int64_t words =
       std::visit([](const auto& text) -> std::int64_t { return text.vocabulary; }, config.text);
   PromptBuilder prompts(checkpoint(name), config, words);
-  auto compute = std::make_unique<nn::Runtime>(1);
+  auto runtime = std::make_unique<nn::Runtime>();
   ModelInfo info;
   info.stop_tokens = config.generation.eos;
   auto stages =
-      build_stages(store, read_as(options, nullptr), *compute, info, [&](const nn::Weights& root) {
+      build_stages(store, read_as(options, nullptr), *runtime, info, [&](const nn::Weights& root) {
         return std::make_unique<Stages>(
             root, config,
             VisionEncoder::PixelSize{image.height, image.width, /*interpolate=*/false});
@@ -72,7 +72,7 @@ std::unique_ptr<const Model> load(const std::string& name, bool short_of_memory 
   auto reader = std::make_unique<ImageReader>(*stages, options.cache_bytes);
   return std::make_unique<const Model>(
       Model{std::move(info), config.generation, ImageProcessor(image, options.resize),
-            std::move(prompts), std::move(compute), std::move(stages), std::move(reader)});
+            std::move(prompts), std::move(runtime), std::move(stages), std::move(reader)});
 }
 
 // The first one has been embedded when the second one fails; all three are then tried alone.
@@ -105,7 +105,7 @@ TEST_P(ImageReaderTest, WhatIsKeptTakesTheBytesThatAreCounted) {
   const Image image = picture();
   const std::vector<at::Tensor> pixels = model->pixels(std::span(&image, 1));
   const std::vector<std::int32_t> words = {3, 4, 5, 6, 7};
-  model->compute->run([&] {
+  model->runtime->run([&] {
     const SeenPicture seen = model->reader->see(pixels).front().picture;
     EXPECT_EQ(seen.rows.storage().nbytes(), seen.rows.nbytes());
     const at::Tensor queries =
