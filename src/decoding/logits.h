@@ -43,29 +43,33 @@ struct RowSummary {
   std::span<const Ranked> best;
 };
 
-// The logits of one step of one request.
+// The logits of one step of one request, wherever they are. What its functions return is valid as
+// long as the object is.
 //
-// On a device the head leaves float rows in its memory, those of all requests of a batch. One block
-// of threads per row then finds the maximum, the sum of exp(x - max) and whether all are finite,
-// gathers the named logits, and selects the best of the others; keys of 64 bits, the logit in order
-// above the complement of the token, make that order the one above. Two numbers, the named and the
-// best go to the host; row() copies a row. A head on the CPU can answer tile by tile over the
-// vocabulary, keeping a running maximum, sum and heap, and computes a row anew for row(). Rows
-// rounded to 16 bits would do, but are full of equal logits, for which beam search reads whole
-// rows.
+// A device: the head's product leaves float rows in its memory, those of all requests of a pass. A
+// block of threads for each row finds the maximum, the sum of exp(x - max) and the first logit that
+// is not finite, gathers the named logits, and selects the best of the others by keys of 64 bits:
+// the logit as an integer in the same order, then the complement of the token. Two numbers, the
+// named and the best go to the host; row() copies a row. The step is known before the model runs,
+// so that all this can be queued, or captured, with the pass.
+//
+// A head on the CPU with running top-k: tile by tile over the vocabulary, with a running maximum,
+// sum and heap, without ever holding a row; row() computes it anew.
+//
+// In either, logits rounded to 16 bits would do, but many of them are equal, for which beam search
+// reads whole rows. Where ids are to be the reference's, the normaliser has log_normalizer()'s
+// bits.
 class Logits {
  public:
   virtual ~Logits() = default;
 
   // A summary for each row of the step. Once, before row().
-  // Errors: throw_not_finite(), whatever of the row is read.
+  // Errors: throw_not_finite(), wherever in the row that logit is.
   virtual std::span<const RowSummary> summarize(const Step& step) = 0;
 
   // The logits [vocabulary] of a row: for draws (Step::whole_rows), and where scores that decide
   // are equal, since the reference's order among equals depends on all of them.
   virtual std::span<const float> row(std::size_t row) = 0;
-
-  // What these return is valid as long as the object is.
 };
 
 // A logit that is no finite number. Throws Error(bad_model), naming the step and the token.
