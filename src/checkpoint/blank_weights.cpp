@@ -65,8 +65,11 @@ struct File {
     }
   }
 
+  // A norm of zeros leaves nothing of what it is given: no training ends there.
   bool is_never_written() const {
-    return blank_norms.size() > 1 || (matrices > 1 && std::ssize(blank_matrices) == matrices);
+    const std::size_t others = blank_matrices.size() + blank_ends.size();
+    return (!blank_norms.empty() && blank_norms.size() + others > 1) ||
+           (matrices > 1 && std::ssize(blank_matrices) == matrices);
   }
 };
 

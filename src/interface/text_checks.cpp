@@ -76,7 +76,7 @@ void check_table(const Tokenizer& tokenizer, const WordTable& table, bool warns,
                 kOtherTokenizer);
   }
   if (is_far_beyond) {
-    log_warning(file + ": " + std::to_string(tokenizer.size()) + " tokens, but there are " +
+    log_warning(file + ": " + std::to_string(tokenizer.size()) + " tokens, more than " +
                 rows_of(table) + ": texts with those that have none cannot be read. " +
                 kOtherTokenizer);
   }

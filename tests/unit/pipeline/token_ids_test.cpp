@@ -14,6 +14,7 @@
 #include "instructblip/log.h"
 #include "support/expect_error.h"
 #include "support/temp_directory.h"
+#include "support/warnings.h"
 #include "unit/pipeline/toys.h"
 
 namespace instructblip {
@@ -99,6 +100,24 @@ TEST(TokenIds, ThatNothingLooksUpMayLieOutside) {
     EXPECT_EQ(answer(copy.path()), row.expected)
         << row.model << ": " << row.edits[0].first.back() << " " << row.edits[0].second;
   }
+}
+
+// transformers answers until one of them comes.
+TEST(TokenIds, FarBeyondTheTableAreSpokenOf) {
+  const Copy copy(model("tiny-vicuna"));
+  const Json tokenizer = Json::read(model("tiny-vicuna") / "tokenizer.json");
+  std::string tokens = tokenizer.at("added_tokens").dump();
+  tokens.pop_back();
+  constexpr int kFirst = 805;  // behind all others
+  for (int id = kFirst; id < kFirst + 100; ++id) {
+    tokens += R"(,{"id":)" + std::to_string(id) + R"(,"content":"<x)" + std::to_string(id) +
+              R"(>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,)" +
+              R"("special":true})";
+  }
+  copy.edit("tokenizer.json", {{{"added_tokens"}, tokens + "]"}});
+  const test::Warnings warnings;
+  EXPECT_EQ(answer(copy.path()), (Ids{446, 2}));
+  EXPECT_TRUE(warnings.have("tokens, more than the")) << warnings.all();
 }
 
 // The reference sees no picture then, and answers all the same.
