@@ -17,13 +17,8 @@ struct LogNormalizer {
 // `logits` is not empty and holds no NaN and no +inf; at least one is finite.
 //
 // Beam search compares sums of log probabilities of different rows, so a last bit decides where two
-// hypotheses are equal. This follows torch's CPU kernel on a machine with AVX-512, bit by bit in
-// about 998 of 1000 rows (elsewhere one unit in the last place of log_sum): exp as in SLEEF's expf
-// (1.0 ULP, fused multiply-add), summed in sixteen lanes, then log as in SLEEF's logf.
+// hypotheses are equal: kernels/cpu/log_sum_exp.h says how torch's are followed.
 LogNormalizer log_normalizer(std::span<const float> logits);
-
-// The same without instructions that only some processors have; what those are compared with.
-LogNormalizer log_normalizer_portable(std::span<const float> logits);
 
 // out = log_softmax(logits); both of one length.
 void log_softmax(std::span<const float> logits, std::span<float> out);

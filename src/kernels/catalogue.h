@@ -17,8 +17,13 @@ struct Entry {
   bool used;        // the one that such a problem is given to
 };
 
+// Who runs an operation: a model, which may have a choice of its own, or whoever reads a picture or
+// searches among logits, on the choice of the environment.
+enum class Scope { model, process };
+
 struct Operation {
   std::string_view name;
+  Scope scope;
   std::string_view purpose;  // "y = x w^T + bias"
   bool forced;
   std::vector<Entry> entries;  // best first

@@ -9,6 +9,8 @@
 namespace instructblip::kernels {
 namespace {
 
+constexpr const char* kVariable = "INSTRUCTBLIP_KERNELS";
+
 template <class Range, class Name>
 std::string list(const Range& range, Name name) {
   std::string text;
@@ -45,7 +47,7 @@ void check_kernel(const Operation& operation, std::string_view kernel, std::stri
     refuse(source,
            "kernel " + std::string(kernel) + " of " + std::string(operation.name) +
                " does not fit: " + std::string(found->support.reason()),
-           "instructblip doctor --kernels lists those that do");
+           "instructblip doctor lists those that do");
   }
 }
 
@@ -66,6 +68,10 @@ Choice Choice::parse(std::string_view text, std::string_view source) {
     const std::string_view kernel = item.substr(equals + 1);
     const Operation& operation = find_operation(all, item.substr(0, equals), source);
     check_kernel(operation, kernel, source);
+    if (source != kVariable && operation.scope == Scope::process) {
+      refuse(source, std::string(operation.name) + " is not run by a model alone",
+             "INSTRUCTBLIP_KERNELS=" + std::string(item) + " forces it for the whole process");
+    }
     if (!choice.forced(operation.name).empty()) {
       refuse(source, std::string(operation.name) + " is named twice", "name each operation once");
     }
@@ -77,8 +83,8 @@ Choice Choice::parse(std::string_view text, std::string_view source) {
 
 const Choice& Choice::of_environment() {
   static const Choice choice = [] {
-    const char* text = std::getenv("INSTRUCTBLIP_KERNELS");
-    return parse(text == nullptr ? "" : text, "INSTRUCTBLIP_KERNELS");
+    const char* text = std::getenv(kVariable);
+    return parse(text == nullptr ? "" : text, kVariable);
   }();
   return choice;
 }
@@ -102,7 +108,7 @@ void throw_unfit(std::string_view operation, std::string_view kernel, std::strin
   throw Error(ErrorCode::invalid_argument,
               "kernel " + std::string(kernel) + " of " + std::string(operation) +
                   ", which was asked for, does not fit: " + std::string(reason),
-              "instructblip doctor --kernels lists those that do");
+              "instructblip doctor lists those that do");
 }
 
 }  // namespace instructblip::kernels

@@ -51,12 +51,13 @@ TEST(ChoiceTest, MistakesAreNamedWithWhatThereIs) {
                               [&] { (void)Choice::parse(text, "--kernels"); });
   };
   EXPECT_NE(refused("liner=reference", "--kernels: there is no operation 'liner'")
-                .find("kv_append, linear, paged_attention"),
+                .find("kv_append, linear, log_sum_exp, paged_attention, resample"),
             std::string::npos);
   EXPECT_NE(refused("linear=fastest", "linear has no kernel 'fastest'").find("reference"),
             std::string::npos);
   refused("linear", "expected OPERATION=KERNEL, found 'linear'");
   refused("linear=reference,", "found ''");
+  refused("resample=reference", "resample is not run by a model alone");
   refused("linear=reference,linear=reference", "linear is named twice");
   for (const LinearKernel& kernel : linear_kernels()) {
     if (kernel.supports(kProblem, this_machine())) continue;

@@ -5,7 +5,9 @@
 #include <limits>
 #include <numeric>
 #include <ostream>
+#include <span>
 
+#include "kernels/attention_bound.h"
 #include "kernels/numbers.h"
 
 namespace instructblip::kernels {
@@ -74,81 +76,43 @@ struct Data {
   }
 };
 
-// One query's exact answer, and how far a kernel's may be off.
-struct Answer {
-  std::vector<double> out, bound;
-};
-
-// A score is off by the roundings of its sum, its division and its bias; a weight by twice that
-// (its score and the largest one), by the rounding of their difference, and by what exp is off: one
-// unit in the last place. Numerator and denominator are each off by that much and by their
-// additions.
-Answer answer(const Data& data, std::int64_t row, std::int64_t head) {
+// What a query sees.
+reference::Seen seen_by(const Data& data, std::int64_t row, std::int64_t head) {
   const PagedAttentionProblem& p = data.problem;
   const std::int64_t key_head = head / (p.query_heads / p.key_heads);
-  const float* query = data.queries.data() + (row * p.query_heads + head) * p.width;
-  std::vector<std::int64_t> slots, indices;
+  reference::Seen seen{
+      .query = std::span(data.queries)
+                   .subspan(static_cast<std::size_t>((row * p.query_heads + head) * p.width),
+                            static_cast<std::size_t>(p.width)),
+      .keys = {},
+      .values = {},
+      .bias = {},
+      .divisor = p.divisor};
+  const auto add = [&](std::int32_t slot, std::int64_t index) {
+    seen.keys.push_back(data.in_slot(data.key_pages, slot, key_head));
+    seen.values.push_back(data.in_slot(data.value_pages, slot, key_head));
+    const auto at = static_cast<std::size_t>(head * (p.shared + p.tail) + index);
+    if (data.has_bias) seen.bias.push_back(data.bias[at]);
+  };
   for (std::int64_t j = 0; j < data.shared_of(row); ++j) {
-    slots.push_back(data.shared_slots[static_cast<std::size_t>(j)]);
-    indices.push_back(j);
+    add(data.shared_slots[static_cast<std::size_t>(j)], j);
   }
   for (std::int64_t t = 0; t < p.tail; ++t) {
-    slots.push_back(data.tail_slots[static_cast<std::size_t>(row * p.tail + t)]);
-    indices.push_back(p.shared + t);
+    add(data.tail_slots[static_cast<std::size_t>(row * p.tail + t)], p.shared + t);
   }
-  std::vector<double> scores;
-  double off = 0.0;
-  for (std::size_t j = 0; j < slots.size(); ++j) {
-    const float* key = data.in_slot(data.key_pages, slots[j], key_head);
-    double sum = 0.0, size = 0.0;
-    for (std::int64_t i = 0; i < p.width; ++i) {
-      sum += static_cast<double>(query[i]) * key[i];
-      size += std::fabs(static_cast<double>(query[i]) * key[i]);
-    }
-    const double bias =
-        data.has_bias ? data.bias[static_cast<std::size_t>(head * (p.shared + p.tail) + indices[j])]
-                      : 0.0;
-    scores.push_back(sum / p.divisor + bias);
-    off = std::max(off, roundings(p.width + 2) * (size / p.divisor + std::fabs(bias)));
-  }
-  const double max = *std::max_element(scores.begin(), scores.end());
-  const auto count = static_cast<std::int64_t>(slots.size());
-  const auto width = static_cast<std::size_t>(p.width);
-  Answer result{std::vector<double>(width), std::vector<double>(width)};
-  std::vector<double> sizes(width), offs(width);
-  double total = 0.0, total_off = 0.0;
-  for (std::size_t j = 0; j < slots.size(); ++j) {
-    const float* value = data.in_slot(data.value_pages, slots[j], key_head);
-    const double weight = std::exp(scores[j] - max);
-    const double weight_off =
-        weight * (std::expm1(2 * off) + kRounding * (max - scores[j]) + 3 * kRounding) + 0x1p-126;
-    total += weight;
-    total_off += weight_off;
-    for (std::size_t i = 0; i < width; ++i) {
-      result.out[i] += weight * value[i];
-      sizes[i] += weight * std::fabs(value[i]);
-      offs[i] += weight_off * std::fabs(value[i]);
-    }
-  }
-  for (std::size_t i = 0; i < width; ++i) {
-    result.out[i] /= total;
-    const double numerator = offs[i] + roundings(count + 1) * (sizes[i] + offs[i]);
-    const double denominator = total_off + roundings(count + 1) * (total + total_off);
-    result.bound[i] = (numerator + sizes[i] / total * denominator) / (total - denominator) +
-                      2 * kRounding * std::fabs(result.out[i]) + underflow(count);
-  }
-  return result;
+  return seen;
 }
 
 void expect_close(const Data& data, const std::vector<float>& got) {
   const PagedAttentionProblem& p = data.problem;
   for (std::int64_t row = 0; row < p.rows; ++row) {
     for (std::int64_t head = 0; head < p.query_heads; ++head) {
-      const Answer want = answer(data, row, head);
+      const reference::Seen seen = seen_by(data, row, head);
+      const std::vector<double> want = reference::attention(seen);
+      const std::vector<double> bound = attention_bound(seen);
       for (std::int64_t i = 0; i < p.width; ++i) {
         const auto at = static_cast<std::size_t>((row * p.query_heads + head) * p.width + i);
-        ASSERT_NEAR(got[at], want.out[static_cast<std::size_t>(i)],
-                    want.bound[static_cast<std::size_t>(i)])
+        ASSERT_NEAR(got[at], want[static_cast<std::size_t>(i)], bound[static_cast<std::size_t>(i)])
             << testing::PrintToString(p) << ": row " << row << ", head " << head << ", " << i;
       }
     }

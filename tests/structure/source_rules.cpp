@@ -86,7 +86,9 @@ const std::vector<Door>& doors() {
       {std::regex("^(gif_lib|jpeglib|jerror|openjpeg|png|tiff|tiffio)\\.h$"),
        "an image codec",
        {"src/image"}},
-      {std::regex("^(immintrin|arm_neon|cpuid)\\.h$"), "an instruction set", {"src/kernels/cpu"}},
+      {std::regex("^(immintrin|arm_neon|cpuid)\\.h$"),
+       "an instruction set",
+       {"src/kernels/cpu", "src/kernels/machine.cpp"}},
       {std::regex("^nlohmann/"),
        "nlohmann_json",
        {"src/core/json.h", "src/core/json.cpp", "tools", "examples", "tests"}},
@@ -223,7 +225,7 @@ Findings check_layers(const Arrows& arrows) {
       {"nn", {"kernels", "checkpoint", "core"}},
       {"kernels", {"core"}},
       {"interface", {"image", "text", "nn", "checkpoint", "core"}},
-      {"api", {"decoding", "checkpoint", "core"}},
+      {"api", {"decoding", "checkpoint", "kernels", "core"}},
       {"module", {"conversion", "retrieval", "pipeline", "api"}},
       {"retrieval",
        {"api", "interface", "image", "vision", "qformer", "text", "nn", "checkpoint", "core"}},
@@ -234,8 +236,8 @@ Findings check_layers(const Arrows& arrows) {
        {"pipeline", "retrieval", "api", "interface", "vision", "qformer", "projection", "language",
         "nn", "checkpoint", "core"}},
       {"text", {"checkpoint", "core"}},
-      {"image", {"checkpoint", "core"}},
-      {"decoding", {"checkpoint", "core"}},
+      {"image", {"checkpoint", "kernels", "core"}},
+      {"decoding", {"checkpoint", "kernels", "core"}},
   };
   static const std::set<std::string> stage = {"nn", "checkpoint", "core"};  // the torch side
   Findings findings;
