@@ -57,7 +57,7 @@ struct LoadOptions {
   /// docs/performance.md.
   bool deterministic = false;
   /// Kernels to force, by operation: "linear=reference,paged_attention=portable". Empty: the best
-  /// that fit. `instructblip doctor --kernels` lists them; the environment variable
+  /// that fit. `instructblip doctor` lists them; the environment variable
   /// INSTRUCTBLIP_KERNELS forces those of operations that are not named here.
   std::string kernels = {};
   /// Of both caches together, see CacheReport: a picture takes about 2 MB behind ViT-g. 0 = none.

@@ -47,6 +47,8 @@ int flags_for(const char* rival) {
 
 }  // namespace
 
+std::string module_place(const char* file) { return place_of(file).string(); }
+
 void* open_module(const ModuleName& name) {
   const fs::path file = place_of(name.file);
   std::error_code none;

@@ -15,6 +15,9 @@ struct ModuleName {
   const char* rival = nullptr;
 };
 
+// Where the module of this name lies, or should.
+std::string module_place(const char* file);
+
 // The address of `name.symbol`. The module stays open for the life of the process.
 // Throws Error(not_found) where the file is missing and Error(unsupported) where it cannot be
 // loaded, with the reason that the system gives. May be called from any thread.

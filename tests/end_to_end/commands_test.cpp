@@ -139,6 +139,35 @@ TEST(Info, ListsEveryTensor) {
   EXPECT_NE(listed.find("query_tokens  "), std::string::npos);
 }
 
+TEST(Doctor, DescribesTheMachineAndItsKernels) {
+  const Finished plain = call({"doctor"});
+  EXPECT_EQ(plain.exit_code, 0) << plain.err;
+  EXPECT_NE(plain.out.find("libinstructblip_stages.so"), std::string::npos) << plain.out;
+  EXPECT_EQ(plain.out.find("MISSING"), std::string::npos) << plain.out;
+
+  const Json report = objects(call({"doctor", "--json"}).out).at(0);
+  EXPECT_FALSE(report["operations"].empty());
+  for (const Json& operation : report["operations"]) {
+    EXPECT_EQ(operation["kernels"].back()["name"], "reference");
+    EXPECT_FALSE(operation["forced"]);
+    int used = 0;
+    for (const Json& kernel : operation["kernels"]) {
+      used += kernel["used"] ? 1 : 0;
+      EXPECT_EQ(kernel["fits"], kernel["reason"] == "");
+    }
+    EXPECT_EQ(used, 1) << operation;
+  }
+}
+
+TEST(Doctor, ShowsForcedKernels) {
+  const Finished forced = call({"doctor", "--kernels", "linear=reference"});
+  EXPECT_NE(forced.out.find("used: forced"), std::string::npos) << forced.out;
+  const Finished wrong = call({"doctor", "--kernels", "linear=fastest"});
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_NE(wrong.err.find("linear has no kernel 'fastest'"), std::string::npos) << wrong.err;
+  EXPECT_NE(wrong.err.find("fixed_order_portable, reference"), std::string::npos) << wrong.err;
+}
+
 TEST(Help, IsPrintedForEachCommand) {
   for (const Arguments& arguments :
        {Arguments{"--help"}, {"-h"}, {"help"}, {"run", "--help"}, {"help", "info"}}) {
@@ -167,7 +196,8 @@ TEST(Documents, RepeatTheTablesOfTheCommand) {
                                    {"features"},
                                    {"convert"},
                                    {"info"},
-                                   {"tokenize"}}) {
+                                   {"tokenize"},
+                                   {"doctor"}}) {
     const std::string table = call(Arguments{"help", "--markdown"} + command).out;
     ASSERT_NE(table, "");
     EXPECT_NE(page.find(table), std::string::npos)

@@ -145,6 +145,35 @@ std::string to_json(const TokenizedText& tokens) {
   return dump({{"lm", tokens.language}, {"qformer", tokens.qformer}});
 }
 
+std::string to_json(const SystemReport& report) {
+  Object modules = Object::array();
+  for (const ModuleReport& module : report.modules) {
+    modules.push_back(
+        {{"file", module.file}, {"purpose", module.purpose}, {"found", module.found}});
+  }
+  Object operations = Object::array();
+  for (const OperationReport& operation : report.operations) {
+    Object kernels = Object::array();
+    for (const KernelReport& kernel : operation.kernels) {
+      kernels.push_back({{"name", kernel.name},
+                         {"used", kernel.used},
+                         {"row_invariant", kernel.row_invariant},
+                         {"fits", kernel.unfit.empty()},
+                         {"reason", kernel.unfit}});
+    }
+    operations.push_back({{"name", operation.name},
+                          {"purpose", operation.purpose},
+                          {"forced", operation.forced},
+                          {"kernels", kernels}});
+  }
+  return dump({{"version", report.version},
+               {"processor", report.processor},
+               {"instruction_sets", report.instruction_sets},
+               {"threads", report.threads},
+               {"modules", modules},
+               {"operations", operations}});
+}
+
 std::string to_json(const Ranking& ranking, const ModelInfo& info) {
   Object candidates = Object::array();
   for (const RankedCandidate& candidate : ranking.ranked) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/options.h"
+#include "instructblip/doctor.h"
 #include "instructblip/generation.h"
 #include "instructblip/pipeline.h"
 #include "instructblip/retrieval.h"
@@ -38,6 +39,7 @@ std::string to_json(const Generation& generation, const Subject& subject, const 
                     const ModelInfo& info);
 std::string to_json(const ModelInfo& info, bool with_tensors);
 std::string to_json(const TokenizedText& tokens);
+std::string to_json(const SystemReport& report);
 std::string to_json(const Comparison& pair);
 std::string to_json(const Ranking& ranking, const ModelInfo& info);
 // In place of an answer.

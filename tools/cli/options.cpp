@@ -211,7 +211,7 @@ constexpr auto kRows = std::to_array<OptionRow>({
     {"deterministic", "", "the same bits in any batch and at any number of threads; slower",
      Takes::nothing, false, "", [](S s, A) { s.load.deterministic = true; }},
     {"kernels", "LIST",
-     "kernels to force, OPERATION=KERNEL with commas between; doctor --kernels lists them",
+     "kernels to force, OPERATION=KERNEL with commas between; `instructblip doctor` lists them",
      Takes::value, false, "", [](S s, A a) { s.load.kernels = a.text(); }},
 
     {"keep-going", "",
@@ -357,6 +357,12 @@ const std::vector<CommandRow> kCommands = {
       "quiet"},
      {"model", "text"},
      tokenize_command},
+    {"doctor",
+     "[--kernels LIST]",
+     "describe this machine and what of the library runs on it",
+     {"kernels", "json"},
+     {},
+     doctor_command},
 };
 
 }  // namespace

@@ -86,5 +86,6 @@ ExitCode features_command(Session& session);
 ExitCode info_command(Session& session);
 ExitCode tokenize_command(Session& session);
 ExitCode convert_command(Session& session);
+ExitCode doctor_command(Session& session);
 
 }  // namespace instructblip::cli

@@ -1,0 +1,52 @@
+/// What the library finds on this machine: the processor, its own parts, and the kernels that it
+/// would run. For bug reports, and to choose kernels by name.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "instructblip/export.h"
+
+namespace instructblip {
+
+/// A kernel that an operation may run.
+struct KernelReport {
+  std::string name;
+  bool used = false;           ///< the one that an everyday problem is given to
+  bool row_invariant = false;  ///< a row has the same bits whatever is computed beside it
+  std::string unfit;           ///< why this machine cannot run it; empty where it can
+};
+
+/// An operation with its kernels, best first; the last one is plain loops that judge the others.
+struct OperationReport {
+  std::string name;     ///< "linear"
+  std::string purpose;  ///< in a few words
+  bool forced = false;  ///< its kernel was named, by the argument or by INSTRUCTBLIP_KERNELS
+  std::vector<KernelReport> kernels;
+};
+
+/// A part of the library that is opened when it is first needed.
+struct ModuleReport {
+  std::string file;     ///< where it is, or should be
+  std::string purpose;  ///< what needs it
+  bool found = false;
+};
+
+struct SystemReport {
+  std::string version;                        ///< the library's
+  std::string processor;                      ///< as the system names it
+  std::vector<std::string> instruction_sets;  ///< of those that kernels are written for
+  int threads = 0;                            ///< what LoadOptions::threads = 0 starts
+  std::vector<ModuleReport> modules;
+  std::vector<OperationReport> operations;
+};
+
+/// Looks at this machine. Opens no module, so that LibTorch is not loaded; may run concurrently.
+///
+/// @param kernels  kernels forced by operation, "linear=reference,paged_attention=portable"; what
+///                 it leaves open, the variable INSTRUCTBLIP_KERNELS may say. Error
+///                 (invalid_argument) for a name that there is not, with those that there are, and
+///                 for a kernel that this machine cannot run, with the reason.
+INSTRUCTBLIP_API SystemReport examine_system(const std::string& kernels = {});
+
+}  // namespace instructblip

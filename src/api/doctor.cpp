@@ -1,0 +1,85 @@
+#include "instructblip/doctor.h"
+
+#include <filesystem>
+#include <fstream>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "api/boundary.h"
+#include "core/module.h"
+#include "core/processors.h"
+#include "instructblip/version.h"
+#include "kernels/catalogue.h"
+
+namespace instructblip {
+namespace {
+
+std::string processor_name() {
+  std::ifstream stream("/proc/cpuinfo");
+  for (std::string line; std::getline(stream, line);) {
+    const std::size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "unknown";
+}
+
+std::vector<std::string> instruction_sets(const kernels::Machine& machine) {
+  const std::pair<std::string_view, bool> all[] = {
+      {"AVX2", machine.avx2},
+      {"FMA", machine.fma},
+      {"F16C", machine.f16c},
+      {"AVX-512", machine.avx512f},
+      {"AVX-512 BW", machine.avx512bw},
+      {"AVX-512 VNNI", machine.avx512vnni},
+      {"AVX-512 BF16", machine.avx512bf16},
+      {"AMX", machine.amx_tile},
+      {"AMX INT8", machine.amx_int8},
+      {"AMX BF16", machine.amx_bf16},
+  };
+  std::vector<std::string> names;
+  for (const auto& [name, present] : all) {
+    if (present) names.emplace_back(name);
+  }
+  return names;
+}
+
+ModuleReport module_report(const char* file, const char* purpose) {
+  const std::string place = module_place(file);
+  std::error_code none;
+  return {place, purpose, std::filesystem::exists(place, none)};
+}
+
+std::vector<OperationReport> operations(const kernels::Choice& choice) {
+  std::vector<OperationReport> reports;
+  for (const kernels::Operation& operation : kernels::catalogue(choice)) {
+    OperationReport report{
+        std::string(operation.name), std::string(operation.purpose), operation.forced, {}};
+    for (const kernels::Entry& entry : operation.entries) {
+      report.kernels.push_back({std::string(entry.kernel), entry.used, entry.traits.row_invariant,
+                                std::string(entry.support.reason())});
+    }
+    reports.push_back(std::move(report));
+  }
+  return reports;
+}
+
+}  // namespace
+
+SystemReport examine_system(const std::string& kernels) {
+  return at_boundary([&] {
+    const kernels::Choice choice =
+        kernels::Choice::parse(kernels, "kernels").or_else(kernels::Choice::of_environment());
+    SystemReport report;
+    report.version = version();
+    report.processor = processor_name();
+    report.instruction_sets = instruction_sets(kernels::this_machine());
+    report.threads = usable_cores();
+    report.modules = {module_report("libinstructblip_stages.so", "models, which run on LibTorch"),
+                      module_report("libinstructblip_codecs.so", "rare picture files")};
+    report.operations = operations(choice);
+    return report;
+  });
+}
+
+}  // namespace instructblip

@@ -1,0 +1,66 @@
+// instructblip doctor: describes this machine and what of the library runs on it.
+#include "cli/json_output.h"
+#include "cli/session.h"
+#include "cli/table.h"
+#include "instructblip/doctor.h"
+
+namespace instructblip::cli {
+namespace {
+
+std::string joined(const std::vector<std::string>& items) {
+  std::string out;
+  for (const std::string& item : items) out += (out.empty() ? "" : ", ") + item;
+  return out;
+}
+
+std::string overview(const SystemReport& report) {
+  std::vector<std::vector<std::string>> rows = {
+      {"instructblip", report.version},
+      {"processor", report.processor},
+      {"instructions", joined(report.instruction_sets)},
+      {"threads", std::to_string(report.threads)},
+  };
+  for (const ModuleReport& module : report.modules) {
+    rows.push_back({module.found ? "found" : "MISSING", module.file + ", for " + module.purpose});
+  }
+  return harmless(table(rows));
+}
+
+std::string state(const KernelReport& kernel, bool forced) {
+  if (kernel.used) return forced ? "used: forced" : "used";
+  return kernel.unfit.empty() ? "fits" : "does not fit: " + kernel.unfit;
+}
+
+// Each operation with its kernels, best first.
+std::string kernel_table(const SystemReport& report) {
+  std::string out;
+  for (const OperationReport& operation : report.operations) {
+    out += "\n" + operation.name + ": " + operation.purpose + "\n";
+    std::vector<std::vector<std::string>> rows;
+    for (const KernelReport& kernel : operation.kernels) {
+      rows.push_back({"  " + kernel.name, kernel.row_invariant ? "row invariant" : "",
+                      state(kernel, operation.forced)});
+    }
+    out += table(rows);
+  }
+  return out;
+}
+
+}  // namespace
+
+ExitCode doctor_command(Session& session) {
+  SystemReport report;
+  try {
+    report = examine_system(session.settings.load.kernels);
+  } catch (const Error& error) {
+    throw Failure(ExitCode::usage, error.what());
+  }
+  if (session.settings.json) {
+    session.output.write(to_json(report) + "\n");
+  } else {
+    session.output.write(overview(report) + kernel_table(report));
+  }
+  return ExitCode::success;
+}
+
+}  // namespace instructblip::cli
