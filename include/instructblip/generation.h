@@ -52,6 +52,17 @@ struct GenerationConfig {
   /// Token ids that no answer may hold; ids without a row in the vocabulary have no effect.
   std::optional<std::vector<std::int32_t>> suppress_tokens = {};
   std::optional<std::vector<std::int32_t>> begin_suppress_tokens = {};  ///< none may come first
+  /// The first new token, where a single id stands before it (T5); -1: any.
+  std::optional<std::int32_t> forced_bos_token_id = {};
+  /// Ids of which one comes where max_new_tokens leaves room for a single token; empty: any.
+  std::optional<std::vector<std::int32_t>> forced_eos_token_id = {};
+  /// Banned tokens get the lowest finite score in the place of minus infinity; default false.
+  std::optional<bool> remove_invalid_values = {};
+  /// Scores become log probabilities once more after everything that changes them; default false.
+  std::optional<bool> renormalize_logits = {};
+  /// Seconds after which the answer ends with the tokens that it has, marked as cancelled; at least
+  /// one token comes. Default: none.
+  std::optional<double> max_time = {};
 
   /// The answer ends before the first of these strings; UTF-8, at most 16 of 256 bytes each.
   std::vector<std::string> stop = {};

@@ -72,6 +72,7 @@ ModelConfig read_blip(const Json& root, const std::string& picture) {
   TextConfig text = read_text_config(ConfigSection(root, "text_config"), writer, "opt");
   config.text = text.model;
   config.generation = std::move(text.generation);
+  refuse_unfit(config.generation);
   config.prompt.image_marker = "<" + picture + ">";
   config.prompt.image_token = read_image_token(top, picture, text.vocabulary);
   config.image_processor.transformers_5 = writer == Writer::transformers_5;

@@ -98,6 +98,10 @@ Activation ConfigSection::activation_named(std::string_view key, const std::stri
   unsupported(key, "activation " + quote(name) + ", expected one of " + known);
 }
 
+std::string ConfigSection::where() const {
+  return where_.substr(0, where_.find_last_not_of(" .:") + 1);
+}
+
 void ConfigSection::fail(std::string_view key, const std::string& expected,
                          const std::string& got) const {
   throw Error(ErrorCode::bad_model,

@@ -36,6 +36,9 @@ class ConfigSection {
   // As activation(), for a name that has been taken out of the value of `key`.
   Activation activation_named(std::string_view key, const std::string& name) const;
 
+  // For messages: "config.json: text_config", and of a member "config.json: text_config.top_k".
+  std::string where() const;
+  std::string where(std::string_view key) const { return where_ + std::string(key); }
   // Throws Error(bad_model): for rules between keys, where there may be no value to point at.
   [[noreturn]] void fail(std::string_view key, const std::string& expected,
                          const std::string& got) const;

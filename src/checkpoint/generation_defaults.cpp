@@ -1,7 +1,7 @@
 #include <algorithm>
-#include <array>
 #include <limits>
 
+#include "checkpoint/generation_refusals.h"
 #include "checkpoint/text_config.h"
 #include "core/errors.h"
 #include "core/limits.h"
@@ -13,68 +13,6 @@ constexpr std::int64_t kLowestId = std::numeric_limits<std::int32_t>::min();
 // Stands for every id that no table has a row for, whatever its value.
 constexpr std::int32_t kWithoutRow = std::numeric_limits<std::int32_t>::max();
 
-// A key that changes which tokens are chosen and that nothing here implements, with the number that
-// switches it off (booleans count as 0 and 1). All are off in every published checkpoint.
-struct InertKey {
-  std::string_view key;
-  double off;
-  bool dropped_by_5;  // transformers 5 does not take the key from a text_config
-};
-
-constexpr double kOnlyNull = std::numeric_limits<double>::quiet_NaN();  // no number switches it off
-
-constexpr std::array<InertKey, 25> kInertKeys = {{
-    {"assistant_early_exit", kOnlyNull, false},
-    {"constraints", kOnlyNull, true},
-    {"diversity_penalty", 0, true},
-    {"dola_layers", kOnlyNull, true},
-    {"encoder_no_repeat_ngram_size", 0, true},
-    {"encoder_repetition_penalty", 1, true},
-    {"epsilon_cutoff", 0, true},
-    {"eta_cutoff", 0, true},
-    {"exponential_decay_length_penalty", kOnlyNull, true},
-    {"force_words_ids", kOnlyNull, true},
-    {"forced_bos_token_id", kOnlyNull, true},
-    {"forced_eos_token_id", kOnlyNull, true},
-    {"guidance_scale", 1, false},
-    {"max_time", kOnlyNull, false},
-    {"num_beam_groups", 1, true},
-    {"penalty_alpha", 0, false},
-    {"prompt_lookup_num_tokens", kOnlyNull, false},
-    {"remove_invalid_values", 0, true},
-    {"renormalize_logits", 0, false},
-    {"sequence_bias", kOnlyNull, false},
-    {"stop_strings", kOnlyNull, false},
-    {"token_healing", 0, false},
-    {"top_h", kOnlyNull, false},
-    {"watermarking_config", kOnlyNull, false},
-}};
-
-bool is_off(const Json& value, double off) {
-  if (value.is_number()) return value.number() == off;
-  if (value.is_boolean()) return (value.boolean() ? 1.0 : 0.0) == off;
-  return false;
-}
-
-// A cache of fewer bits than the weights have changes the answer; the other kinds do not.
-void refuse_quantized_cache(const ConfigSection& text) {
-  const auto value = text.find("cache_implementation");
-  if (!value || !value->is_string() || value->string() != "quantized") return;
-  text.unsupported("cache_implementation",
-                   "a generation setting that is not supported, got 'quantized'");
-}
-
-void refuse_what_is_not_run(const ConfigSection& text, Writer writer) {
-  refuse_quantized_cache(text);
-  for (const InertKey& row : kInertKeys) {
-    if (row.dropped_by_5 && writer == Writer::transformers_5) continue;
-    const auto value = text.find(row.key);
-    if (value && !is_off(*value, row.off)) {
-      text.unsupported(row.key, "a generation setting that is not supported, got " + value->got());
-    }
-  }
-}
-
 std::optional<std::int64_t> integer(const ConfigSection& text, std::string_view key,
                                     std::int64_t low, std::int64_t high) {
   const auto value = text.find(key);
@@ -82,23 +20,64 @@ std::optional<std::int64_t> integer(const ConfigSection& text, std::string_view 
   return value->integer(low, high);
 }
 
-struct Range {
-  double low;
-  double high;
-  bool includes_low;
-};
+// As integer(), of a number that the reference compares alone: what lies outside does as the bound.
+std::optional<std::int64_t> clamped(const ConfigSection& text, std::string_view key,
+                                    std::int64_t low) {
+  const auto value = integer(text, key, INT64_MIN, INT64_MAX);
+  return value ? std::optional(std::clamp(*value, low, limits::kSize)) : std::nullopt;
+}
 
-constexpr double kUnbounded = std::numeric_limits<double>::max();
-
-std::optional<double> number(const ConfigSection& text, std::string_view key, const Range& range) {
+std::optional<double> positive(const ConfigSection& text, std::string_view key) {
   const auto value = text.find(key);
   if (!value) return std::nullopt;
-  const double got = value->number();
-  if (got > range.high || got < range.low || (got == range.low && !range.includes_low)) {
-    const std::string upper = range.high == kUnbounded ? "" : " and at most 1";
-    value->fail(std::string(range.includes_low ? "a number from 0" : "a number above 0") + upper);
+  if (!(value->number() > 0)) value->fail("a number above 0");
+  return value->number();
+}
+
+// What one way of generating reads: where another is taken, the reference does not look at it, of
+// whatever type it is.
+class IdleSettings {
+ public:
+  IdleSettings(const ConfigSection& text, std::vector<UnfitSetting>& unfit)
+      : text_(text), unfit_(unfit) {}
+
+  template <typename Fits>
+  std::optional<double> number(std::string_view key, const char* expected, const Fits& fits,
+                               UnfitSetting::When when = UnfitSetting::When::draws) const {
+    const auto value = text_.find(key);
+    if (!value) return std::nullopt;
+    if (value->is_number() && fits(value->number())) return value->number();
+    add(key, expected, *value, when);
+    return std::nullopt;
   }
-  return got;
+
+  std::optional<std::int64_t> count(std::string_view key) const {
+    const auto value = text_.find(key);
+    if (!value) return std::nullopt;
+    if (value->is_integer() && value->integer() >= 0) {
+      return std::min(value->integer(), limits::kSize);
+    }
+    add(key, "an integer of at least 0", *value, UnfitSetting::When::draws);
+    return std::nullopt;
+  }
+
+ private:
+  void add(std::string_view key, const char* expected, const Json& value,
+           UnfitSetting::When when) const {
+    unfit_.push_back({std::string(key),
+                      text_.where(key) + ": expected " + expected + ", got " + value.got(), when,
+                      "give the option " + std::string(key) + ", or correct the file"});
+  }
+
+  const ConfigSection& text_;
+  std::vector<UnfitSetting>& unfit_;
+};
+
+// Nothing but true itself switches these on.
+std::optional<bool> is_true(const ConfigSection& text, std::string_view key) {
+  const auto value = text.find(key);
+  if (!value) return std::nullopt;
+  return value->is_boolean() && value->boolean();
 }
 
 std::optional<std::string> early_stopping(const ConfigSection& text) {
@@ -152,6 +131,28 @@ std::optional<std::vector<std::int32_t>> token_ids(const ConfigSection& text, st
   return ids;
 }
 
+// Ids of which one alone may come at some step. The last rows may be counted from the back where
+// the reference looks them up in the scores; those past the vocabulary are reported by that step.
+std::optional<std::int32_t> forced_first(const ConfigSection& text, std::int64_t vocabulary) {
+  const auto value = text.find("forced_bos_token_id");
+  if (!value) return std::nullopt;
+  const std::int64_t id = value->integer(-vocabulary);
+  return static_cast<std::int32_t>(
+      std::min<std::int64_t>(id < 0 ? id + vocabulary : id, kWithoutRow));
+}
+
+std::optional<std::vector<std::int32_t>> forced_last(const ConfigSection& text) {
+  const auto value = text.find("forced_eos_token_id");
+  if (!value) return std::nullopt;
+  std::vector<std::int32_t> ids;
+  for (const std::int64_t id :
+       value->is_array() ? value->integers(0) : std::vector{value->integer(0)}) {
+    ids.push_back(static_cast<std::int32_t>(std::min<std::int64_t>(id, kWithoutRow)));
+  }
+  if (ids.empty()) value->fail("an id at least");
+  return ids;
+}
+
 // The reference refuses an empty list, an empty run and an id without a row as well.
 std::optional<std::vector<std::vector<std::int32_t>>> bad_words(const ConfigSection& text,
                                                                 std::int64_t vocabulary) {
@@ -175,23 +176,32 @@ std::optional<std::vector<std::vector<std::int32_t>>> bad_words(const ConfigSect
 // The keys that transformers 4 kept in every config; transformers 5 drops them on reading.
 void read_classic_keys(const ConfigSection& text, std::int64_t vocabulary,
                        TextGenerationDefaults& out) {
-  out.max_length = integer(text, "max_length", 1, limits::kSize);
-  out.min_length = integer(text, "min_length", 0, limits::kSize);
+  const IdleSettings idle(text, out.unfit);
+  const auto is_share = [](double value) { return value > 0; };
+  out.max_length = clamped(text, "max_length", -limits::kSize);
+  out.min_length = clamped(text, "min_length", 0);
   out.num_beams = integer(text, "num_beams", 1, limits::kBeams);
   out.num_return_sequences = integer(text, "num_return_sequences", 1, limits::kBeams);
-  out.top_k = integer(text, "top_k", 0, limits::kSize);
-  out.no_repeat_ngram_size = integer(text, "no_repeat_ngram_size", 0, limits::kSize);
-  out.temperature = number(text, "temperature", {0.0, kUnbounded, true});
-  out.top_p = number(text, "top_p", {0.0, 1.0, true});
-  out.typical_p = number(text, "typical_p", {0.0, 1.0, false});
-  out.repetition_penalty = number(text, "repetition_penalty", {0.0, kUnbounded, false});
-  out.length_penalty = number(text, "length_penalty", {-kUnbounded, kUnbounded, true});
+  out.top_k = idle.count("top_k");
+  out.no_repeat_ngram_size = clamped(text, "no_repeat_ngram_size", 0);
+  out.temperature = idle.number("temperature", "a number above 0", is_share);
+  out.top_p = idle.number("top_p", "a number above 0", is_share);
+  out.typical_p = idle.number("typical_p", "a number above 0", is_share);
+  for (std::optional<double>* share : {&out.top_p, &out.typical_p}) {  // from 1 on they are off
+    if (*share) *share = std::min(**share, 1.0);
+  }
+  out.repetition_penalty = positive(text, "repetition_penalty");
+  out.length_penalty = idle.number(
+      "length_penalty", "a number", [](double) { return true; }, UnfitSetting::When::beams);
   out.do_sample =
       text.find("do_sample") ? std::optional(text.flag("do_sample", false)) : std::nullopt;
   out.early_stopping = early_stopping(text);
   out.bad_words_ids = bad_words(text, vocabulary);
   out.suppress_tokens = token_ids(text, "suppress_tokens", vocabulary);
   out.begin_suppress_tokens = token_ids(text, "begin_suppress_tokens", vocabulary);
+  out.forced_bos = forced_first(text, vocabulary);
+  out.forced_eos = forced_last(text);
+  out.remove_invalid_values = is_true(text, "remove_invalid_values");
 
   const std::int64_t beams = out.num_beams.value_or(1);
   const std::int64_t returned = out.num_return_sequences.value_or(1);
@@ -227,15 +237,22 @@ std::optional<std::int32_t> read_token_id(const ConfigSection& section, std::str
 TextGenerationDefaults read_generation_defaults(const ConfigSection& text,
                                                 const TokenDefaults& defaults,
                                                 std::int64_t vocabulary, Writer writer) {
-  refuse_what_is_not_run(text, writer);
   TextGenerationDefaults out;
+  out.source = text.where();
+  out.unfit = unfit_settings(text, writer);
   out.eos = eos_ids(text, defaults.eos, vocabulary);
   out.bos = id_or(text, "bos_token_id", defaults.bos);
   out.pad = id_or(text, "pad_token_id", defaults.pad);
   out.bad_words_from_first_id = writer == Writer::transformers_5;
-  out.max_new_tokens = integer(text, "max_new_tokens", 1, limits::kSize);
-  out.min_new_tokens = integer(text, "min_new_tokens", 0, limits::kSize);
-  if (const auto min_p = number(text, "min_p", {0.0, 1.0, true})) out.min_p = min_p;
+  out.max_new_tokens = integer(text, "max_new_tokens", 1, INT64_MAX);
+  if (out.max_new_tokens) *out.max_new_tokens = std::min(*out.max_new_tokens, limits::kSize);
+  out.min_new_tokens = clamped(text, "min_new_tokens", 0);
+  out.min_p =
+      IdleSettings(text, out.unfit).number("min_p", "a number from 0 to 1", [](double value) {
+        return value >= 0 && value <= 1;
+      });
+  out.renormalize_logits = is_true(text, "renormalize_logits");
+  if (const auto seconds = text.find("max_time")) out.max_time = seconds->number();
   if (writer == Writer::transformers_4) read_classic_keys(text, vocabulary, out);
   return out;
 }
@@ -243,6 +260,13 @@ TextGenerationDefaults read_generation_defaults(const ConfigSection& text,
 TextGenerationDefaults read_plain_generation(const ConfigSection& section,
                                              std::int64_t vocabulary) {
   return read_generation_defaults(section, {}, vocabulary, Writer::transformers_4);
+}
+
+void refuse_unfit(const TextGenerationDefaults& defaults) {
+  for (const UnfitSetting& setting : defaults.unfit) {
+    if (setting.when != UnfitSetting::When::always) continue;
+    throw Error(ErrorCode::unsupported, setting.message, setting.hint);
+  }
 }
 
 }  // namespace instructblip

@@ -14,6 +14,23 @@ enum class BeamScorer {
   transformers_4_33,  // what LAVIS stands on
 };
 
+// A setting of a model's file that cannot be followed: of a value that the reference would refuse,
+// or of a kind that nothing here implements. It counts where generation takes the way that reads
+// it; elsewhere the reference does not look at it either.
+struct UnfitSetting {
+  enum class When {
+    always,
+    draws,        // do_sample
+    beams,        // num_beams above 1
+    single_beam,  // num_beams 1
+    contrasts,    // greedy, with a top_k above 1
+  };
+  std::string key;
+  std::string message;  // "config.json: text_config.epsilon_cutoff: ..."
+  When when = When::always;
+  std::string hint;
+};
+
 // The generation keys that text_config or generation_config.json may carry: each one that is
 // present changes a default of GenerationConfig, as it does in the reference. Stop ids: an empty
 // list means "never".
@@ -28,7 +45,12 @@ struct TextGenerationDefaults {
   std::optional<std::string> early_stopping;  // "false", "true", "never"
   std::optional<std::vector<std::vector<std::int32_t>>> bad_words_ids;
   std::optional<std::vector<std::int32_t>> suppress_tokens, begin_suppress_tokens;  // with a row
-  std::string source = "config.json: text_config";                                  // for messages
+  std::optional<std::int32_t> forced_bos;  // counted from the front; one without a row stays so
+  std::optional<std::vector<std::int32_t>> forced_eos;
+  std::optional<bool> remove_invalid_values, renormalize_logits;
+  std::optional<double> max_time;                   // seconds
+  std::vector<UnfitSetting> unfit;                  // whatever their way of generating
+  std::string source = "config.json: text_config";  // for messages
 
   BeamScorer beam_scorer = BeamScorer::transformers_4_57;
   // Set: a decoder-only model was handed embeddings, and this id alone stands before the new ones,
@@ -39,5 +61,8 @@ struct TextGenerationDefaults {
   bool bad_words_from_first_id = false;
   bool ranks_with_end = true;  // the end token is a part of a candidate answer
 };
+
+// Throws Error(unsupported) for what no way of generating can follow.
+void refuse_unfit(const TextGenerationDefaults& defaults);
 
 }  // namespace instructblip

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
 
+#include "decoding/log_softmax.h"
+#include "decoding/top_k.h"
 #include "instructblip/error.h"
 
 namespace instructblip {
@@ -62,6 +65,31 @@ void ban_runs(ScoreEdits& edits, std::span<const std::int32_t> sequence,
   }
 }
 
+void force_tokens(std::span<float> scores, std::span<const std::int32_t> tokens, const char* name) {
+  std::ranges::fill(scores, kBanned);
+  for (const std::int32_t id : tokens) {
+    if (id < 0 || static_cast<std::size_t>(id) >= scores.size()) {
+      throw Error(ErrorCode::bad_model,
+                  std::string(name) + ": expected ids of at most " +
+                      std::to_string(scores.size() - 1) + ", got " + std::to_string(id),
+                  std::string("correct ") + name +
+                      " in the model's files, or give the option of this name");
+    }
+    scores[static_cast<std::size_t>(id)] = 0;
+  }
+}
+
+void remove_invalid(std::span<float> scores) {
+  constexpr float kGreatest = std::numeric_limits<float>::max();
+  for (float& score : scores) score = std::clamp(score, -kGreatest, kGreatest);
+}
+
+void renormalize(std::span<float> scores) {
+  if (max_value(scores) == kBanned) return;
+  const LogNormalizer normalizer = log_normalizer(scores);
+  for (float& score : scores) score = normalizer(score);
+}
+
 LogitsProcessors::LogitsProcessors(const GenerationConfig& options,
                                    std::span<const std::int32_t> stop_ids,
                                    std::size_t prompt_length, bool bad_words_from_first_id,
@@ -74,16 +102,35 @@ LogitsProcessors::LogitsProcessors(const GenerationConfig& options,
       suppressed_first_(*options.begin_suppress_tokens),
       prompt_length_(prompt_length),
       min_length_(prompt_length + static_cast<std::size_t>(*options.min_new_tokens)),
+      max_length_(prompt_length + static_cast<std::size_t>(*options.max_new_tokens)),
+      forced_last_(*options.forced_eos_token_id),
+      remove_invalid_(*options.remove_invalid_values),
+      renormalize_(*options.renormalize_logits && !*options.do_sample),
       stop_ids_(stop_ids),
-      collected_(vocabulary) {}
+      collected_(vocabulary) {
+  if (*options.forced_bos_token_id >= 0) forced_first_ = {*options.forced_bos_token_id};
+  needs_whole_rows_ =
+      remove_invalid_ || renormalize_ || !forced_first_.empty() || !forced_last_.empty();
+}
 
-std::vector<ScoreEdit> LogitsProcessors::edits(std::span<const std::int32_t> sequence) {
+void LogitsProcessors::collect_before_forcing(std::span<const std::int32_t> sequence) {
   if (repetition_penalty_ != 1.0f) collected_.penalize(sequence);
   if (ngram_size_ > 0) ban_repeated_ngrams(collected_, sequence, ngram_size_);
   ban_runs(collected_, sequence, bad_words_, sequence.size() + (bad_words_from_first_id_ ? 1 : 0));
   if (sequence.size() < min_length_) collected_.ban(stop_ids_);
+}
+
+void LogitsProcessors::collect_behind_forcing(std::span<const std::int32_t> sequence) {
   collected_.ban(suppressed_);
-  if (sequence.size() == prompt_length_) collected_.ban(suppressed_first_);
+  // Where the first token is forced, the second is the first that is chosen.
+  const std::size_t first =
+      prompt_length_ + (!forced_first_.empty() && prompt_length_ <= 1 ? 1 : 0);
+  if (sequence.size() == first) collected_.ban(suppressed_first_);
+}
+
+std::vector<ScoreEdit> LogitsProcessors::edits(std::span<const std::int32_t> sequence) {
+  collect_before_forcing(sequence);
+  collect_behind_forcing(sequence);
   return collected_.take();
 }
 
@@ -97,6 +144,23 @@ void LogitsProcessors::apply(std::span<const ScoreEdit> edits, std::span<float> 
     float& score = scores[static_cast<std::size_t>(edit.token)];
     score = edited(edit, score);
   }
+}
+
+void LogitsProcessors::process(std::span<float> scores, std::span<const ScoreEdit> edits,
+                               std::span<const std::int32_t> sequence) {
+  if (!needs_whole_rows_) return apply(edits, scores);
+  collect_before_forcing(sequence);
+  apply(collected_.take(), scores);
+  if (!forced_first_.empty() && sequence.size() == 1) {
+    force_tokens(scores, forced_first_, "forced_bos_token_id");
+  }
+  if (!forced_last_.empty() && sequence.size() + 1 == max_length_) {
+    force_tokens(scores, forced_last_, "forced_eos_token_id");
+  }
+  if (remove_invalid_) remove_invalid(scores);
+  collect_behind_forcing(sequence);
+  apply(collected_.take(), scores);
+  if (renormalize_) renormalize(scores);
 }
 
 std::vector<std::int32_t> tokens_of(std::span<const ScoreEdit> edits) {

@@ -10,8 +10,8 @@
 
 namespace instructblip {
 
-// What is done to one token's score. All processors are sparse: they change few scores, each by
-// itself, so that nobody has to hold a row of them.
+// What is done to one token's score. The usual processors are sparse: they change few scores, each
+// by itself, so that nobody has to hold a row of them.
 struct ScoreEdit {
   std::int32_t token;
   bool banned;  // -inf; else it has been seen, and the repetition penalty is due
@@ -51,6 +51,16 @@ void ban_repeated_ngrams(ScoreEdits& edits, std::span<const std::int32_t> sequen
 void ban_runs(ScoreEdits& edits, std::span<const std::int32_t> sequence,
               std::span<const std::vector<std::int32_t>> banned, std::size_t longest);
 
+// -inf for all but `tokens`, which get 0. Throws Error(bad_model) for one without a row, naming the
+// setting `name`.
+void force_tokens(std::span<float> scores, std::span<const std::int32_t> tokens, const char* name);
+
+// The lowest and the greatest finite number in the place of infinities.
+void remove_invalid(std::span<float> scores);
+
+// Log-softmax; nothing where every score is -inf.
+void renormalize(std::span<float> scores);
+
 // The processors that are in force whether or not tokens are drawn, in the reference's order.
 class LogitsProcessors {
  public:
@@ -59,15 +69,26 @@ class LogitsProcessors {
   LogitsProcessors(const GenerationConfig& options, std::span<const std::int32_t> stop_ids,
                    std::size_t prompt_length, bool bad_words_from_first_id, std::size_t vocabulary);
 
+  // Whether there are others than edits can say: forced tokens, scores that are repaired or made
+  // to log probabilities again. Then process() alone tells what becomes of a row.
+  bool need_whole_rows() const { return needs_whole_rows_; }
+
   // What is due behind `sequence`, ascending by token, each once.
   std::vector<ScoreEdit> edits(std::span<const std::int32_t> sequence);
 
   // A token's score after its edit. Scores are raw logits in greedy search and sampling, log
   // probabilities in beam search.
   float edited(const ScoreEdit& edit, float score) const;
-  void apply(std::span<const ScoreEdit> edits, std::span<float> scores) const;  // of a whole row
+
+  // All that is due to a whole row behind `sequence`, of which `edits` are the edits.
+  void process(std::span<float> scores, std::span<const ScoreEdit> edits,
+               std::span<const std::int32_t> sequence);
 
  private:
+  void collect_before_forcing(std::span<const std::int32_t> sequence);
+  void collect_behind_forcing(std::span<const std::int32_t> sequence);
+  void apply(std::span<const ScoreEdit> edits, std::span<float> scores) const;
+
   float repetition_penalty_;
   std::size_t ngram_size_;
   std::vector<std::vector<std::int32_t>> bad_words_;
@@ -75,6 +96,11 @@ class LogitsProcessors {
   std::vector<std::int32_t> suppressed_, suppressed_first_;
   std::size_t prompt_length_;
   std::size_t min_length_;  // of a sequence, before which it may not stop
+  std::size_t max_length_;
+  std::vector<std::int32_t> forced_first_, forced_last_;
+  bool remove_invalid_;
+  bool renormalize_;  // here, since no warper follows
+  bool needs_whole_rows_ = false;
   std::span<const std::int32_t> stop_ids_;
   ScoreEdits collected_;
 };

@@ -100,6 +100,19 @@ void check_banned(Findings& findings, const GenerationConfig& config) {
   check("begin_suppress_tokens", config.begin_suppress_tokens);
 }
 
+void check_forced(Findings& findings, const GenerationConfig& config) {
+  constexpr int kAnyInteger = std::numeric_limits<int>::max();
+  check_integer(findings, "forced_bos_token_id", config.forced_bos_token_id, -1, kAnyInteger);
+  if (config.forced_eos_token_id) {
+    for (const std::int32_t id : *config.forced_eos_token_id) {
+      check_integer(findings, "forced_eos_token_id", id, 0, kAnyInteger);
+    }
+  }
+  if (config.max_time && !(*config.max_time >= 0)) {
+    findings.add("max_time: expected a number of seconds from 0, got " + number(*config.max_time));
+  }
+}
+
 void check_ranges(Findings& findings, const GenerationConfig& config) {
   constexpr int kAnyInteger = std::numeric_limits<int>::max();
   constexpr double kAnyNumber = std::numeric_limits<double>::max();
@@ -123,6 +136,7 @@ void check_ranges(Findings& findings, const GenerationConfig& config) {
     findings.add("min_p: expected a number from 0 to 1, got " + number(min_p));
   }
   check_banned(findings, config);
+  check_forced(findings, config);
   check_stops(findings, config.stop);
 }
 
@@ -190,6 +204,11 @@ GenerationConfig options_of(const TextGenerationDefaults& model, std::int64_t pr
   config.bad_words_ids = model.bad_words_ids;
   config.suppress_tokens = model.suppress_tokens;
   config.begin_suppress_tokens = model.begin_suppress_tokens;
+  config.forced_bos_token_id = model.forced_bos;
+  config.forced_eos_token_id = model.forced_eos;
+  config.remove_invalid_values = model.remove_invalid_values;
+  config.renormalize_logits = model.renormalize_logits;
+  config.max_time = model.max_time;
   return config;
 }
 
@@ -213,6 +232,41 @@ void forget_idle(GenerationConfig& model, const GenerationConfig& asked) {
   forget(model.top_k, asked.top_k.has_value(), [&](Findings& findings) {
     check_integer(findings, "top_k", model.top_k, 0, std::numeric_limits<int>::max());
   });
+  const bool one_beam = asked.num_beams.value_or(model.num_beams.value_or(1)) == 1;
+  const bool unfit = std::abs(model.length_penalty.value_or(1)) > limits::kLengthPenalty;
+  if (unfit && (one_beam || asked.length_penalty)) model.length_penalty.reset();
+}
+
+bool is_given(const GenerationConfig& asked, std::string_view key) {
+  return (key == "temperature" && asked.temperature) || (key == "top_k" && asked.top_k) ||
+         (key == "top_p" && asked.top_p) || (key == "min_p" && asked.min_p) ||
+         (key == "typical_p" && asked.typical_p) ||
+         (key == "length_penalty" && asked.length_penalty);
+}
+
+bool is_taken(UnfitSetting::When way, const GenerationConfig& options) {
+  switch (way) {
+    case UnfitSetting::When::always:
+      return true;
+    case UnfitSetting::When::draws:
+      return *options.do_sample;
+    case UnfitSetting::When::beams:
+      return *options.num_beams > 1;
+    case UnfitSetting::When::single_beam:
+      return *options.num_beams == 1;
+    case UnfitSetting::When::contrasts:
+      return !*options.do_sample && *options.num_beams == 1 && *options.top_k > 1;
+  }
+  return true;
+}
+
+// What the model's files say and cannot be followed on the way that the options take.
+void refuse_unfit(const TextGenerationDefaults& model, const GenerationConfig& asked,
+                  const GenerationConfig& resolved) {
+  for (const UnfitSetting& setting : model.unfit) {
+    if (is_given(asked, setting.key) || !is_taken(setting.when, resolved)) continue;
+    throw Error(ErrorCode::bad_model, setting.message, setting.hint);
+  }
 }
 
 // Empty values of `config` become those of `model`, else the default.
@@ -239,6 +293,11 @@ void fill(GenerationConfig& config, const GenerationConfig& model) {
   take(config.bad_words_ids, model.bad_words_ids, std::vector<std::vector<std::int32_t>>());
   take(config.suppress_tokens, model.suppress_tokens, std::vector<std::int32_t>());
   take(config.begin_suppress_tokens, model.begin_suppress_tokens, std::vector<std::int32_t>());
+  take(config.forced_bos_token_id, model.forced_bos_token_id, std::int32_t{-1});
+  take(config.forced_eos_token_id, model.forced_eos_token_id, std::vector<std::int32_t>());
+  take(config.remove_invalid_values, model.remove_invalid_values, false);
+  take(config.renormalize_logits, model.renormalize_logits, false);
+  if (!config.max_time) config.max_time = model.max_time;
   if (!config.seed) config.seed = random_seed();
 }
 
@@ -299,6 +358,7 @@ GenerationConfig resolve_options(const GenerationConfig& asked, const TextGenera
   check_ranges(findings, asked);
   check_together(findings, resolved);
   findings.throw_if_any(ErrorCode::invalid_argument, "options:");
+  refuse_unfit(model, asked, resolved);
   warn_of_idle_options(asked, resolved);
   return resolved;
 }

@@ -7,6 +7,7 @@
 
 #include "decoding/logits_processors.h"
 #include "decoding/random.h"
+#include "decoding/top_k.h"
 #include "decoding/warpers.h"
 #include "decoding/watch.h"
 #include "instructblip/error.h"
@@ -73,10 +74,14 @@ class RowSearch final : public Search {
   std::optional<Step> propose() override {
     if (!running_.empty() && watch_.cancelled(step_)) end_all(FinishReason::cancelled);
     if (running_.empty()) return std::nullopt;
-    if (*request_.options.do_sample) {
+    if (reads_whole_rows()) {
       return Step{.sources = sources_, .tokens = tokens_, .whole_rows = true};
     }
     return Step{.sources = sources_, .tokens = tokens_, .named = named_, .top = 1};
+  }
+
+  bool reads_whole_rows() const {
+    return *request_.options.do_sample || processors_.need_whole_rows();
   }
 
   // What the processors will do to the logits of the next step.
@@ -105,7 +110,7 @@ class RowSearch final : public Search {
       Row& row = running_[i];
       const std::size_t source = shared ? 0 : i;
       const Choice chosen =
-          *request_.options.do_sample ? drawn(row, logits.row(source)) : best(row, rows[source]);
+          reads_whole_rows() ? chosen_of(row, logits.row(source)) : best(row, rows[source]);
       row.logprobs.push_back(rows[source].normalizer(chosen.logit));
       row.sequence.push_back(chosen.token);
       last = chosen.token;
@@ -145,9 +150,14 @@ class RowSearch final : public Search {
     return best;
   }
 
-  Choice drawn(const Row& row, std::span<const float> logits) {
+  // Of all tokens: drawn, or the best.
+  Choice chosen_of(const Row& row, std::span<const float> logits) {
     scores_.assign(logits.begin(), logits.end());
-    processors_.apply(row.edits, scores_);
+    processors_.process(scores_, row.edits, row.sequence);
+    if (!*request_.options.do_sample) {
+      const std::size_t best = arg_max(scores_);
+      return {static_cast<std::int32_t>(best), logits[best]};
+    }
     warpers_.apply(scores_);
     const std::vector<double> weights = softmax_weights(scores_);
     if (weights.empty()) throw_nothing_left(step_);
@@ -169,7 +179,7 @@ class RowSearch final : public Search {
   LogitsProcessors processors_;
   Warpers warpers_;
   Random random_;
-  std::vector<float> scores_;  // [vocabulary] where tokens are drawn, scratch
+  std::vector<float> scores_;  // [vocabulary] where whole rows are read, scratch
   std::vector<Row> running_;
   std::vector<std::vector<std::int32_t>> named_;  // of running_: tokens of their edits
   std::vector<std::int32_t> sources_, tokens_;  // of running_: rows of the last logits, last tokens

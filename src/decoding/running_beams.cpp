@@ -38,7 +38,7 @@ void RunningBeams::plan() {
 }
 
 Step RunningBeams::step() const {
-  if (*request_.options.do_sample) {
+  if (reads_whole_rows()) {
     return {.sources = sources_, .tokens = tokens_, .whole_rows = true};
   }
   // One more than are chosen, so that it shows where the last of them has an equal.
@@ -48,7 +48,7 @@ Step RunningBeams::step() const {
 std::vector<Candidate> RunningBeams::continuations(std::span<const RowSummary> rows,
                                                    Logits& logits) {
   std::optional<std::vector<Candidate>> best;
-  if (!*request_.options.do_sample) best = best_listed(rows);
+  if (!reads_whole_rows()) best = best_listed(rows);
   std::vector<Candidate> candidates = best ? std::move(*best) : from_whole_rows(rows, logits);
   std::vector<std::int32_t> tokens;
   for (Candidate& candidate : candidates) {
@@ -108,7 +108,7 @@ void RunningBeams::add_up(std::span<const RowSummary> rows, Logits& logits) {
     } else {
       const auto raw = logits.row(beam);
       std::transform(raw.begin(), raw.end(), row.begin(), rows[beam].normalizer);
-      processors_.apply(edits_[beam], row);
+      processors_.process(row, edits_[beam], running_[beam].sequence);
       if (!warps_totals) warpers_.apply(row);
     }
     const float score = running_[beam].score;

@@ -76,6 +76,9 @@ class RunningBeams {
   std::optional<std::vector<Candidate>> best_listed(std::span<const RowSummary> rows) const;
   std::vector<Candidate> from_whole_rows(std::span<const RowSummary> rows, Logits& logits);
   void add_up(std::span<const RowSummary> rows, Logits& logits);
+  bool reads_whole_rows() const {
+    return *request_.options.do_sample || processors_.need_whole_rows();
+  }
   std::size_t row_of(std::size_t beam) const { return length_ == 0 ? 0 : beam; }
   std::vector<std::size_t> best_totals() const;
   std::vector<std::size_t> drawn_totals() const;

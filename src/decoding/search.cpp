@@ -72,7 +72,7 @@ std::vector<double> next_token_distribution(std::span<const float> logits,
   sequence.insert(sequence.end(), new_tokens.begin(), new_tokens.end());
   LogitsProcessors processors(request.options, request.stop_ids, request.prompt_ids.size(),
                               request.bad_words_from_first_id, scores.size());
-  processors.apply(processors.edits(sequence), scores);
+  processors.process(scores, processors.edits(sequence), sequence);
   Warpers(request.options, request.stop_ids.size()).apply(scores);
   std::vector<double> probabilities = softmax_weights(scores);
   double total = 0;

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "decoding/log_softmax.h"
+#include "decoding/logits_processors.h"
 #include "decoding/top_k.h"
 #include "instructblip/error.h"
 
@@ -111,6 +112,7 @@ Warpers::Warpers(const GenerationConfig& options, std::size_t stop_ids)
       top_p_(*options.top_p),
       min_p_(*options.min_p),
       typical_p_(*options.typical_p),
+      renormalize_(*options.renormalize_logits),
       // The reference keeps two where no stop id is known.
       keep_(*options.num_beams > 1 ? std::max<std::size_t>(2, stop_ids + 1) : 1) {}
 
@@ -130,6 +132,7 @@ void Warpers::apply(std::span<float> scores) const {
   if (top_p_ < 1.0) keep_top_p(scores, top_p_, keep_);
   if (min_p_ > 0.0) drop_below(scores, min_p_, keep_);
   if (typical_p_ < 1.0) keep_typical(scores, typical_p_, keep_);
+  if (renormalize_) renormalize(scores);
 }
 
 std::vector<double> softmax_weights(std::span<const float> scores) {

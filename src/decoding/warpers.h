@@ -26,7 +26,7 @@ void drop_below(std::span<float> scores, double share, std::size_t keep);
 void keep_typical(std::span<float> scores, double mass, std::size_t keep);
 
 // The processors that only sampling has, in the reference's order: temperature, top-k, top-p,
-// min-p, typical.
+// min-p, typical; and what renormalize_logits asks for, which comes last of all.
 class Warpers {
  public:
   // `options` has every value filled; without do_sample nothing is done. `stop_ids` is the number
@@ -44,6 +44,7 @@ class Warpers {
   double top_p_;
   double min_p_;
   double typical_p_;
+  bool renormalize_;
   std::size_t keep_;
 };
 

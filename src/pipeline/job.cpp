@@ -67,13 +67,21 @@ DecodeRequest Job::decode_request() {
   if (!request.options.stop.empty()) request.stops = &stops_;
   request.deadline = control_.deadline;
   request.stop = control_.stop;
-  if (control_.on_token) {
-    request.on_step = [this](std::int32_t id) {
-      const std::string piece = one_row_ ? stream_.put(id) : "";
-      return control_.on_token({.id = id, .text = piece, .request = number_});
-    };
+  if (control_.on_token || request.options.max_time) {
+    request.on_step = [this](std::int32_t id) { return tell(id); };
   }
   return request;
+}
+
+Flow Job::tell(std::int32_t id) {
+  Flow flow = Flow::go;
+  if (control_.on_token) {
+    const std::string piece = one_row_ ? stream_.put(id) : "";
+    flow = control_.on_token({.id = id, .text = piece, .request = number_});
+  }
+  const auto& seconds = question_.options.max_time;
+  const bool late = seconds && watch_.elapsed_ms() > *seconds * 1000;
+  return flow == Flow::go && late ? Flow::cancel : flow;
 }
 
 bool Job::goes_on() noexcept {

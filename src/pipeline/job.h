@@ -53,6 +53,7 @@ class Job {
 
  private:
   DecodeRequest decode_request();
+  Flow tell(std::int32_t id);  // of a step, to whoever watches
   std::unique_ptr<Search> search();
 
   const Model& model_;

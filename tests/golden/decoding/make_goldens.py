@@ -3,7 +3,7 @@
 
 Written with Python 3.11, transformers 4.57.3, torch 2.11.0 (CPU with AVX-512, one thread), numpy 2; seed 7:
 
-    python make_goldens.py                      # search, stops, warped, rows .json beside this file
+    python make_goldens.py                      # search, forced, stops, warped, rows .json beside this file
     python make_goldens.py --cases 3000 --seed 1 --output /tmp/more
     INSTRUCTBLIP_DECODING_GOLDENS=/tmp/more decoding_test
 
@@ -256,6 +256,37 @@ def banned_cases(rng, count):
     return cases
 
 
+def forced_cases(rng, count):
+    """The keys that model files alone carry: tokens that are forced, infinities that go, and log-softmax at the end.
+    Answers that are others, or of another score, without them; more is banned beside them than may be."""
+    cases = []
+    while len(cases) < count:
+        case = random_case(rng)
+        if not usable(case) or case["vocabulary"] > 500:
+            continue
+        if rng.random() < 0.5:
+            draw_banned(rng, case)
+        free = {**case, "options": dict(case["options"])}
+        options, vocabulary = case["options"], case["vocabulary"]
+        if rng.random() < 0.4:
+            options["forced_bos_token_id"] = rng.randrange(vocabulary)
+            if rng.random() < 0.5:
+                case["prompt"] = free["prompt"] = case["prompt"][:1]
+        if rng.random() < 0.5:
+            ids = [rng.randrange(vocabulary) for _ in range(rng.randint(1, 3))] + case["stop_ids"][:1]
+            options["forced_eos_token_id"] = rng.choice([ids, ids[-1]])
+        if rng.random() < 0.5:
+            options["remove_invalid_values"] = True
+        if rng.random() < 0.5:
+            options["renormalize_logits"] = True
+        case["answers"] = answers(case, generate(case))
+        if not all(np.isfinite(answer[1]) for answer in case["answers"]):
+            continue
+        if case["answers"] != answers(case, generate(free)):
+            cases.append(case)
+    return cases
+
+
 def first_id_cases(rng, count):
     """Runs whose other ids are the whole prompt: banned by transformers 5 alone."""
     cases = []
@@ -371,6 +402,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=300)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--only-forced", action="store_true", help="leave the other files as they are")
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path(__file__).parent)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -383,6 +415,9 @@ def main():
         return
     if transformers.__version__.startswith("5."):
         write(args.output / "search_5.json", first_id_cases(rng, max(1, args.cases // 10)))
+        return
+    write(args.output / "forced.json", forced_cases(random.Random(args.seed + 4), max(1, args.cases // 5)))
+    if args.only_forced:
         return
     banned = banned_cases(random.Random(args.seed + 2), max(1, args.cases // 6))
     never = never_cases(random.Random(args.seed + 1), max(1, args.cases // 50))

@@ -52,6 +52,13 @@ GenerationConfig read_options(const Json& json) {
   options.min_p = real(json, "min_p");
   options.suppress_tokens = id_list(json, "suppress_tokens");
   options.begin_suppress_tokens = id_list(json, "begin_suppress_tokens");
+  options.forced_bos_token_id = integer(json, "forced_bos_token_id");
+  if (const auto last = json.find("forced_eos_token_id")) {
+    options.forced_eos_token_id =
+        last->is_array() ? ids(*last) : std::vector{static_cast<std::int32_t>(last->integer())};
+  }
+  options.remove_invalid_values = json.boolean_or("remove_invalid_values", false);
+  options.renormalize_logits = json.boolean_or("renormalize_logits", false);
   if (const auto runs = json.find("bad_words_ids")) {
     options.bad_words_ids.emplace();
     for (const Json& run : runs->elements()) options.bad_words_ids->push_back(ids(run));

@@ -57,6 +57,23 @@ TEST(GoldenSearch, IdsAndScoresAreThoseOfTheReference) {
   EXPECT_GE(banned, 30u);
 }
 
+TEST(GoldenSearch, ForcedTokensAndWhatRepairsScoresAreThoseOfTheReference) {
+  std::size_t first = 0, last = 0, repaired = 0, renormalized = 0;
+  for (const GoldenCase& golden : golden_cases("forced.json")) {
+    const DecodeResult result = run(golden, golden.request);
+    EXPECT_TRUE(matches(golden, result)) << golden.json.dump() << "\ngot\n" << got_text(result);
+    const GenerationConfig& options = golden.request.options;
+    first += *options.forced_bos_token_id >= 0 && golden.request.prompt_ids.size() == 1 ? 1 : 0;
+    last += options.forced_eos_token_id->empty() ? 0 : 1;
+    repaired += *options.remove_invalid_values ? 1 : 0;
+    renormalized += *options.renormalize_logits && *options.num_beams > 1 ? 1 : 0;
+  }
+  EXPECT_GE(first, 10u);
+  EXPECT_GE(last, 20u);
+  EXPECT_GE(repaired, 20u);
+  EXPECT_GE(renormalized, 20u);
+}
+
 TEST(GoldenSearch, RunsOfBadWordsBeginWithTheFirstIdForTransformers5Alone) {
   const auto cases = golden_cases("search_5.json");
   for (const GoldenCase& golden : cases) {

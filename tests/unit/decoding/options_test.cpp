@@ -43,6 +43,11 @@ TEST(Options, DefaultsAreThoseOfTheHeader) {
   EXPECT_TRUE(config.bad_words_ids->empty());
   EXPECT_TRUE(config.suppress_tokens->empty());
   EXPECT_TRUE(config.begin_suppress_tokens->empty());
+  EXPECT_EQ(config.forced_bos_token_id, -1);
+  EXPECT_TRUE(config.forced_eos_token_id->empty());
+  EXPECT_EQ(config.remove_invalid_values, false);
+  EXPECT_EQ(config.renormalize_logits, false);
+  EXPECT_FALSE(config.max_time.has_value());
   EXPECT_TRUE(config.seed.has_value());
   EXPECT_NE(config.seed, resolve_options({}, {}, 40).seed);
 }
@@ -155,6 +160,13 @@ TEST(Options, EveryBadValueIsNamed) {
       {"suppress_tokens: expected at most 262144 ids, got 262145",
        [](auto& c) { c.suppress_tokens = std::vector<std::int32_t>(262145, 1); }},
       {"top_k: expected at least 0, got -1", [](auto& c) { c.top_k = -1; }},
+      {"forced_bos_token_id: expected at least -1, got -2",
+       [](auto& c) { c.forced_bos_token_id = -2; }},
+      {"forced_eos_token_id: expected at least 0, got -1",
+       [](auto& c) {
+         c.forced_eos_token_id = std::vector{3, -1};
+       }},
+      {"max_time: expected a number of seconds from 0, got -1", [](auto& c) { c.max_time = -1; }},
       {"no_repeat_ngram_size: expected at least 0, got -2",
        [](auto& c) { c.no_repeat_ngram_size = -2; }},
       {"stop: expected at most 16 strings, got 17",
@@ -219,6 +231,53 @@ TEST(Options, WhatTextConfigSaysOfADrawIsNotLookedAtWithoutOne) {
   EXPECT_EQ(error_of([&] { resolve_options(asked, model, 1); }).code(), ErrorCode::bad_model);
   asked.temperature = asked.top_p = asked.typical_p = 0.5;  // instead of the model's
   EXPECT_EQ(*resolve_options(asked, model, 1).top_p, 0.5);
+}
+
+TEST(Options, AnUnfitSettingCountsOnTheWayThatReadsItAlone) {
+  using When = UnfitSetting::When;
+  struct Row {
+    When when;
+    const char* key;
+    std::function<void(GenerationConfig&)> way;    // on which it counts
+    std::function<void(GenerationConfig&)> other;  // on which it does not
+  };
+  const auto none = [](GenerationConfig&) {};
+  const std::vector<Row> table{
+      {When::draws, "top_k", [](auto& c) { c.do_sample = true; }, none},
+      {When::draws, "top_k", [](auto& c) { c.do_sample = true; },
+       [](auto& c) { c.do_sample = true, c.top_k = 3; }},
+      {When::draws, "epsilon_cutoff", [](auto& c) { c.do_sample = true; }, none},
+      {When::beams, "num_beam_groups", [](auto& c) { c.num_beams = 2; }, none},
+      {When::beams, "length_penalty", [](auto& c) { c.num_beams = 2; },
+       [](auto& c) { c.num_beams = 2, c.length_penalty = 1; }},
+      {When::single_beam, "dola_layers", none, [](auto& c) { c.num_beams = 2; }},
+      {When::contrasts, "penalty_alpha", none, [](auto& c) { c.num_beams = 2; }},
+      {When::contrasts, "penalty_alpha", none, [](auto& c) { c.top_k = 1; }},
+      {When::contrasts, "penalty_alpha", none, [](auto& c) { c.do_sample = true; }},
+  };
+  for (const Row& row : table) {
+    SCOPED_TRACE(row.key);
+    TextGenerationDefaults model;
+    model.unfit = {{row.key, "here: " + std::string(row.key), row.when, "do that"}};
+    GenerationConfig asked;
+    row.way(asked);
+    const Error error = error_of([&] { resolve_options(asked, model, 1); });
+    EXPECT_EQ(error.code(), ErrorCode::bad_model);
+    EXPECT_NE(std::string(error.what()).find(row.key), std::string::npos);
+    EXPECT_EQ(error.hint(), "do that");
+    asked = {};
+    row.other(asked);
+    EXPECT_NO_THROW(resolve_options(asked, model, 1));
+  }
+}
+
+TEST(Options, ALengthPenaltyOutOfRangeCountsWithBeamsAlone) {
+  TextGenerationDefaults model;
+  model.length_penalty = 1000;
+  EXPECT_NO_THROW(resolve_options({}, model, 1));
+  GenerationConfig asked;
+  asked.num_beams = 2;
+  EXPECT_EQ(error_of([&] { resolve_options(asked, model, 1); }).code(), ErrorCode::bad_model);
 }
 
 TEST(Options, OptionsWithoutEffectAreWarnedAbout) {

@@ -105,7 +105,7 @@ TEST(Rows, RepetitionIsPenalisedOncePerTokenAndIdsOutsideAreIgnored) {
   const std::vector<ScoreEdit> edits = processors.edits(sequence);
   EXPECT_EQ(edits, (std::vector<ScoreEdit>{{0, false}, {1, false}}));
   std::vector<float> scores{2, -2, 4, -4};
-  processors.apply(edits, scores);
+  processors.process(scores, edits, sequence);
   EXPECT_EQ(scores, (std::vector<float>{1, -4, 4, -4}));
   EXPECT_EQ(processors.edits(sequence), edits);  // nothing is left of the last time
   EXPECT_EQ(processors.edits({}), std::vector<ScoreEdit>{});
