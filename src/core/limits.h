@@ -32,6 +32,7 @@ inline constexpr std::int64_t kTemplateOutput = 4 << 20;  // bytes of any text t
 inline constexpr std::int64_t kTemplateSteps = 1 << 17;   // expressions and statements evaluated
 inline constexpr std::int64_t kTemplateItems = 1 << 16;   // of one list
 inline constexpr int kTemplateDepth = 64;                 // of what stands in one another
+inline constexpr int kTemplateRunDepth = 500;             // of what runs in one another
 
 // --- config.json
 inline constexpr std::int64_t kSize = 1 << 20;  // a width, a vocabulary, a position table

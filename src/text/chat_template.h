@@ -22,9 +22,10 @@ class ChatTemplate {
   enum class Of { processor, tokenizer };
 
   // The template that the reference's processor or tokenizer takes from `directory`, or none.
-  // Processor: chat_template.json, else chat_template.jinja with chat_templates/, else
-  // chat_template in processor_config.json. Tokenizer: chat_template in tokenizer_config.json.
-  // A template that cannot be taken or is not known is told of when it is asked for a prompt.
+  // Processor: chat_template.json, else chat_template.jinja, else chat_templates/default.jinja,
+  // else chat_template in processor_config.json. Tokenizer: chat_template in tokenizer_config.json.
+  // Of several under names `default` is taken. A template that cannot be taken or is not known is
+  // told of when it is asked for a prompt.
   static std::optional<ChatTemplate> read(const std::filesystem::path& directory, Of of,
                                           TokenizerKind kind);
 
@@ -39,13 +40,16 @@ class ChatTemplate {
 
  private:
   struct Parsed;
-  ChatTemplate(Of of, std::string file) : of_(of), file_(std::move(file)) {}
+  ChatTemplate(Of of, std::string file, std::string path)
+      : of_(of), file_(std::move(file)), path_(std::move(path)) {}
   void parse(std::string_view source);
 
   Of of_;
-  std::string file_;
+  std::string file_;  // in its directory
+  std::string path_;  // with it, for messages
   std::string begin_token_;
   std::vector<std::pair<std::string, std::string>> tokens_;  // "bos_token", ... and what they are
+  std::vector<std::string> more_tokens_;
   std::shared_ptr<const Parsed> parsed_;
   std::optional<Error> fault_;  // why there is no parsed_
 };

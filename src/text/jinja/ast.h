@@ -12,7 +12,8 @@ struct Expression {
   enum class Kind {
     literal,      // value
     name,         // name
-    list,         // operands; a tuple too
+    list,         // operands
+    tuple,        // operands
     dict,         // operands: key, value, key, value
     attribute,    // operands[0].name
     subscript,    // operands[0][operands[1]]
@@ -31,7 +32,8 @@ struct Expression {
   std::string name = {};
   Value value = {};
   std::vector<Expression> operands = {};
-  std::vector<std::string> names = {};  // of arguments: "" where given by place
+  // Of arguments: "" where given by place, "*" for many of those, "**" for a dict of named ones.
+  std::vector<std::string> names = {};
 };
 
 struct Statement {
@@ -43,6 +45,11 @@ struct Statement {
     assign,    // set names = expressions[0], or a member of a namespace: text.names[0]
     capture,   // set names = what branches[0] prints, filtered by expressions[0] where there is one
     together,  // generation: branches[0]
+    define,    // macro text(names): branches[0]; expressions are what the last names are otherwise
+    call,      // call(names) expressions[0]: branches[0] is the caller; the other expressions are
+               // what the last names are otherwise
+    filter,    // expressions[0] of what branches[0] prints, which it calls `text`
+    with,      // names are the expressions inside of branches[0]
     leave,     // break
     next,      // continue
   };
@@ -52,6 +59,7 @@ struct Statement {
   std::vector<std::string> names = {};
   std::vector<Expression> expressions = {};
   std::vector<std::vector<Statement>> branches = {};
+  std::vector<std::string> extras = {};  // of varargs, kwargs and caller: what a macro's body names
 };
 using Body = std::vector<Statement>;
 

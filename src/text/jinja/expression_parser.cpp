@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <string>
+#include <type_traits>
 #include <utility>
 
 #include "core/limits.h"
@@ -27,8 +29,20 @@ Value constant(const std::string& name) {
 template <typename Number>
 Number number_of(const Token& token) {
   Number value{};
-  const char* const last = token.text.data() + token.text.size();
-  const auto [end, fault] = std::from_chars(token.text.data(), last, value);
+  std::string digits = token.text;
+  std::erase(digits, '_');
+  const char* first = digits.data();
+  const char* const last = first + digits.size();
+  std::from_chars_result result{};
+  if constexpr (std::is_integral_v<Number>) {
+    const char letter = digits.size() > 2 ? static_cast<char>(digits[1] | 0x20) : '\0';
+    const int base = letter == 'x' ? 16 : letter == 'o' ? 8 : letter == 'b' ? 2 : 10;
+    if (base != 10) first += 2;
+    result = std::from_chars(first, last, value, base);
+  } else {
+    result = std::from_chars(first, last, value);
+  }
+  const auto [end, fault] = result;
   if (fault != std::errc() || end != last) refuse(token.line, "the number " + token.text);
   return value;
 }
@@ -110,11 +124,21 @@ Expression ExpressionParser::make(Kind kind, std::vector<Expression> operands, s
 Expression ExpressionParser::tuple() {
   Expression first = expression();
   if (!is_sign(",")) return first;
-  Expression all = make(Kind::list, {});
+  Expression all = make(Kind::tuple, {});
   all.operands.push_back(std::move(first));
-  while (take_sign(",")) all.operands.push_back(expression());
+  while (take_sign(",") && !at_end_of_tag()) all.operands.push_back(expression());
   settle(all);
   return all;
+}
+
+bool ExpressionParser::names_since(std::size_t place, std::string_view name) const {
+  return std::ranges::any_of(tokens_.subspan(place, at_ - place), [&](const Token& token) {
+    return token.kind == Token::Kind::name && token.text == name;
+  });
+}
+
+bool ExpressionParser::at_end_of_tag() const {
+  return peek().kind == Token::Kind::block_end || peek().kind == Token::Kind::print_end;
 }
 
 Expression ExpressionParser::expression() {
@@ -235,10 +259,10 @@ Expression ExpressionParser::primary() {
   } else if (token.kind == Token::Kind::real) {
     value.value = Value::of(number_of<double>(take()));
   } else if (take_sign("(")) {
-    if (take_sign(")")) return make(Kind::list, {});
+    if (take_sign(")")) return make(Kind::tuple, {});
     value = expression();
     if (is_sign(",")) {
-      Expression rest = make(Kind::list, {});
+      Expression rest = make(Kind::tuple, {});
       rest.operands.push_back(std::move(value));
       while (take_sign(",") && !is_sign(")")) rest.operands.push_back(expression());
       settle(rest);
@@ -286,6 +310,8 @@ void ExpressionParser::arguments(Expression& call) {
         following.text == "=") {
       name = take().text;
       take();
+    } else if (is_sign("*") || is_sign("**")) {
+      name = take().text;
     }
     call.names.push_back(std::move(name));
     call.operands.push_back(expression());
@@ -297,6 +323,12 @@ void ExpressionParser::arguments(Expression& call) {
 Expression ExpressionParser::postfix(Expression value) {
   while (true) {
     if (take_sign(".")) {
+      if (peek().kind == Token::Kind::integer) {
+        Expression place = make(Kind::literal, {});
+        place.value = Value::of(number_of<std::int64_t>(take()));
+        value = make(Kind::subscript, {std::move(value), std::move(place)});
+        continue;
+      }
       if (peek().kind != Token::Kind::name) refuse(peek().line, "expected a name behind '.'");
       value = make(Kind::attribute, {std::move(value)}, take().text);
     } else if (take_sign("[")) {
@@ -335,11 +367,16 @@ Expression ExpressionParser::subscript(Expression value) {
               {std::move(value), std::move(parts[0]), std::move(parts[1]), std::move(parts[2])});
 }
 
+Expression ExpressionParser::filter(Expression value) {
+  Expression result = make(Kind::filter, {std::move(value)}, expect_name("the name of a filter"));
+  if (take_sign("(")) arguments(result);
+  return result;
+}
+
 Expression ExpressionParser::filters(Expression value) {
   while (true) {
     if (take_sign("|")) {
-      value = make(Kind::filter, {std::move(value)}, expect_name("the name of a filter"));
-      if (take_sign("(")) arguments(value);
+      value = filter(std::move(value));
     } else if (take_name("is")) {
       value = test(std::move(value));
     } else if (take_sign("(")) {  // what a filter gave is called

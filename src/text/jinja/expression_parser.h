@@ -20,15 +20,21 @@ class ExpressionParser {
   const Token& take();
   bool is_sign(std::string_view sign) const;
   bool is_name(std::string_view name) const;
+  bool at_end_of_tag() const;
   bool take_sign(std::string_view sign);  // whether it was there
   bool take_name(std::string_view name);
   void expect_sign(std::string_view sign);
   std::string expect_name(const char* what);  // not a keyword
 
-  Expression expression();   // with `a if b else c`
-  Expression tuple();        // one or, with commas, a list of them
-  Expression disjunction();  // without `if`
-  Expression filters(Expression value);
+  // Where it stands, and whether the name has come since then.
+  std::size_t place() const { return at_; }
+  bool names_since(std::size_t place, std::string_view name) const;
+
+  Expression expression();               // with `a if b else c`
+  Expression tuple();                    // one or, with commas, a tuple of them
+  Expression disjunction();              // without `if`
+  Expression filter(Expression value);   // behind its '|'
+  Expression filters(Expression value);  // any number of them
 
  private:
   static void settle(Expression& expression);  // its depth, once it has all its operands

@@ -4,19 +4,26 @@
 #include <optional>
 
 #include "core/limits.h"
+#include "instructblip/error.h"
+#include "text/jinja/evaluator.h"
 #include "text/jinja/lexer.h"
 
 namespace instructblip::jinja {
-namespace {
 
-using Kind = Expression::Kind;
-using Scope = std::vector<std::pair<std::string, Value>>;
+// What `macro` or `call` has defined, and where. The statement outlives whatever runs it.
+struct Macro {
+  const Statement* definition;
+  std::size_t first_default;  // of the definition's expressions
+  Scopes::Place place;
+};
+
+namespace {
 
 enum class Flow { on, leave, next };
 
-class Interpreter {
+class Interpreter final : public Evaluator {
  public:
-  explicit Interpreter(Scope variables) : scopes_{std::move(variables)} {}
+  using Evaluator::Evaluator;
 
   std::string run(const Body& body) {
     execute(body);
@@ -24,51 +31,40 @@ class Interpreter {
   }
 
  private:
-  void step(int line) {
-    if (++steps_ > limits::kTemplateSteps) refuse(line, "the template takes too many steps");
-  }
-
   void print(std::string_view text, int line) {
     out_ += text;
     if (std::ssize(out_) > limits::kTemplateOutput) refuse(line, "the template prints too much");
   }
 
-  void assign(std::string_view name, Value value) {
-    for (auto& [held, slot] : scopes_.back()) {
-      if (held != name) continue;
-      slot = std::move(value);
-      return;
-    }
-    scopes_.back().emplace_back(name, std::move(value));
-  }
-
-  Value variable(const std::string& name) const {
-    for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope) {
-      for (const auto& [held, value] : *scope) {
-        if (held == name) return value;
-      }
-    }
-    if (is_function(name)) return Value::of(Callable{name, nullptr});
-    return Value::undefined(name);
-  }
-
   void assign_all(const std::vector<std::string>& names, const Value& value, int line) {
-    if (names.size() == 1) return assign(names.front(), value);
+    if (names.size() == 1) return scopes().assign(names.front(), value);
     const List items = items_of(value, line);
     if (items.size() != names.size()) {
       refuse(line, "expected " + std::to_string(names.size()) + " values, got " +
                        std::to_string(items.size()));
     }
-    for (std::size_t i = 0; i < names.size(); ++i) assign(names[i], items[i]);
+    for (std::size_t i = 0; i < names.size(); ++i) scopes().assign(names[i], items[i]);
   }
 
   Flow execute(const Body& body) {
     for (const Statement& statement : body) {
       step(statement.line);
-      const Flow flow = execute(statement);
+      const Deeper deeper(*this, statement.line);
+      const Flow flow = execute_naming_line(statement);
       if (flow != Flow::on) return flow;
     }
     return Flow::on;
+  }
+
+  // What a value by itself refuses, as to grow too long, has no line yet.
+  Flow execute_naming_line(const Statement& statement) {
+    try {
+      return execute(statement);
+    } catch (const Error& error) {
+      const std::string message = error.what();
+      if (message.starts_with("line ")) throw;
+      refuse(statement.line, message);
+    }
   }
 
   Flow execute(const Statement& statement) {
@@ -91,6 +87,17 @@ class Interpreter {
         return Flow::on;
       case Statement::Kind::together:
         return together(statement);
+      case Statement::Kind::define:
+        scopes().assign(statement.text, macro_of(statement, /*first_default=*/0));
+        return Flow::on;
+      case Statement::Kind::call:
+        call_with_block(statement);
+        return Flow::on;
+      case Statement::Kind::filter:
+        filter(statement);
+        return Flow::on;
+      case Statement::Kind::with:
+        return with(statement);
       case Statement::Kind::leave:
         return Flow::leave;
       case Statement::Kind::next:
@@ -99,13 +106,125 @@ class Interpreter {
     return Flow::on;
   }
 
-  // A scope of its own, as what Jinja makes a call of.
-  Flow together(const Statement& statement) {
-    scopes_.emplace_back();
+  // What the block of a statement prints, in a scope of its own, as a function of Jinja's prints
+  // it.
+  std::string printed(const Statement& statement, const char* name) {
+    std::string before = std::exchange(out_, {});
+    scopes().enter();
     const Flow flow = execute(statement.branches[0]);
-    scopes_.pop_back();
-    if (flow != Flow::on) refuse(statement.line, "'break' or 'continue' inside of 'generation'");
+    scopes().leave();
+    if (flow != Flow::on) {
+      refuse(statement.line, "'break' or 'continue' inside of '" + std::string(name) + "'");
+    }
+    return std::exchange(out_, std::move(before));
+  }
+
+  Flow together(const Statement& statement) {
+    print(printed(statement, "generation"), statement.line);
     return Flow::on;
+  }
+
+  void filter(const Statement& statement) {
+    std::string text = printed(statement, "filter");
+    scopes().enter({{statement.text, Value::of(std::move(text))}});
+    const Value result = evaluate(statement.expressions[0]);
+    scopes().leave();
+    print(result.str(), statement.line);
+  }
+
+  // The values are those from outside of the block.
+  Flow with(const Statement& statement) {
+    Variables variables;
+    for (std::size_t i = 0; i < statement.names.size(); ++i) {
+      variables.emplace_back(statement.names[i], evaluate(statement.expressions[i]));
+    }
+    scopes().enter(std::move(variables));
+    const Flow flow = execute(statement.branches[0]);
+    scopes().leave();
+    return flow;
+  }
+
+  Value macro_of(const Statement& statement, std::size_t first_default) {
+    auto macro = std::make_shared<const Macro>(&statement, first_default, scopes().here());
+    return Value::of(Callable{.name = statement.text, .macro = std::move(macro)});
+  }
+
+  void call_with_block(const Statement& statement) {
+    const Expression& called = statement.expressions[0];
+    const Value callee = evaluate(called.operands[0]);
+    Arguments arguments = arguments_of(called);
+    arguments.names.emplace_back("caller");
+    arguments.values.push_back(macro_of(statement, /*first_default=*/1));
+    print(call(callee, arguments).str(), statement.line);
+  }
+
+  // Binds the arguments to the names of the macro, which runs where it was defined.
+  Value run_macro(const Callable& callable, const Arguments& arguments) override {
+    const Macro& macro = *callable.macro;
+    const Statement& definition = *macro.definition;
+    if (!scopes().is_open(macro.place)) {
+      refuse(arguments.line, "the macro '" + callable.name + "' outside of where it was defined");
+    }
+    const Scopes::Hidden hidden(scopes(), macro.place);
+    scopes().enter();
+    bind(callable.name, definition, macro.first_default, arguments);
+    std::string before = std::exchange(out_, {});
+    const Flow flow = execute(definition.branches[0]);
+    if (flow != Flow::on) refuse(definition.line, "'break' or 'continue' inside of a macro");
+    return Value::of(std::exchange(out_, std::move(before)));
+  }
+
+  void bind(const std::string& name, const Statement& definition, std::size_t first_default,
+            const Arguments& arguments) {
+    std::vector<bool> taken(arguments.values.size(), false);
+    const std::size_t required =
+        definition.names.size() - (definition.expressions.size() - first_default);
+    for (std::size_t i = 0; i < definition.names.size(); ++i) {
+      std::optional<Value> value;
+      for (std::size_t j = 0; j < arguments.values.size(); ++j) {
+        const bool fits =
+            arguments.names[j].empty() ? j == i : arguments.names[j] == definition.names[i];
+        if (!fits) continue;
+        if (value) refuse(arguments.line, "'" + definition.names[i] + "' given twice");
+        value = arguments.values[j];
+        taken[j] = true;
+      }
+      if (!value && i >= required) {
+        value = evaluate(definition.expressions[first_default + i - required]);
+      }
+      scopes().assign(definition.names[i], value.value_or(Value::undefined(definition.names[i])));
+    }
+    bind_extras(name, definition, arguments, taken);
+  }
+
+  // varargs, kwargs and caller exist where the body names them; else nothing may be left over.
+  void bind_extras(const std::string& name, const Statement& definition, const Arguments& arguments,
+                   const std::vector<bool>& taken) {
+    const auto uses = [&](std::string_view extra) {
+      return std::ranges::find(definition.extras, extra) != definition.extras.end();
+    };
+    const auto is_bound = [&](std::string_view extra) {
+      return std::ranges::find(definition.names, extra) != definition.names.end();
+    };
+    List placed;
+    Dict named;
+    Value caller = Value::undefined("caller");
+    for (std::size_t i = 0; i < arguments.values.size(); ++i) {
+      if (taken[i]) continue;
+      const std::string& given = arguments.names[i];
+      if (given == "caller" && uses("caller")) {
+        caller = arguments.values[i];
+      } else if (given.empty() && uses("varargs")) {
+        placed.push_back(arguments.values[i]);
+      } else if (!given.empty() && uses("kwargs")) {
+        named.set(given, arguments.values[i]);
+      } else {
+        refuse(arguments.line, "the macro '" + name + "' with an argument that it does not take");
+      }
+    }
+    if (uses("caller") && !is_bound("caller")) scopes().assign("caller", std::move(caller));
+    if (uses("varargs")) scopes().assign("varargs", Value::tuple(std::move(placed)));
+    if (uses("kwargs")) scopes().assign("kwargs", Value::of(std::move(named)));
   }
 
   Flow choose(const Statement& statement) {
@@ -132,18 +251,13 @@ class Interpreter {
   }
 
   void capture(const Statement& statement) {
-    std::string before = std::exchange(out_, {});
-    scopes_.emplace_back();
-    const Flow flow = execute(statement.branches[0]);
-    scopes_.pop_back();
-    if (flow != Flow::on) refuse(statement.line, "'break' or 'continue' inside of 'set'");
-    Value printed = Value::of(std::exchange(out_, std::move(before)));
+    Value text = Value::of(printed(statement, "set"));
     if (!statement.expressions.empty()) {
-      scopes_.push_back({{statement.names[0], std::move(printed)}});
-      printed = evaluate(statement.expressions[0]);
-      scopes_.pop_back();
+      scopes().enter({{statement.names[0], std::move(text)}});
+      text = evaluate(statement.expressions[0]);
+      scopes().leave();
     }
-    assign(statement.names[0], std::move(printed));
+    scopes().assign(statement.names[0], std::move(text));
   }
 
   // The items that a loop goes through: those that its condition lets pass.
@@ -152,17 +266,17 @@ class Interpreter {
     if (statement.expressions.size() == 1) return items;
     List passed;
     for (Value& item : items) {
-      scopes_.emplace_back();
+      scopes().enter();
       assign_all(statement.names, item, statement.line);
       const bool passes = evaluate(statement.expressions[1]).truth();
-      scopes_.pop_back();
+      scopes().leave();
       step(statement.line);
       if (passes) passed.push_back(std::move(item));
     }
     return passed;
   }
 
-  static Value loop_variable(const List& items, std::size_t i) {
+  static Value loop_variable(const List& items, std::size_t i, const Value& memory) {
     const auto at = static_cast<std::int64_t>(i);
     const std::int64_t length = std::ssize(items);
     Dict loop{.kind = Dict::Kind::loop, .members = {}};
@@ -173,6 +287,9 @@ class Interpreter {
     loop.set("first", Value::of(at == 0));
     loop.set("last", Value::of(at + 1 == length));
     loop.set("length", Value::of(length));
+    loop.set("depth", Value::of(std::int64_t{1}));
+    loop.set("depth0", Value::of(std::int64_t{0}));
+    loop.set(kLoopMemory, memory);
     loop.set("previtem", i == 0 ? Value::undefined("loop.previtem") : items[i - 1]);
     loop.set("nextitem", i + 1 == items.size() ? Value::undefined("loop.nextitem") : items[i + 1]);
     return Value::of(std::move(loop));
@@ -181,162 +298,22 @@ class Interpreter {
   Flow loop(const Statement& statement) {
     const List items = passing(statement);
     if (items.empty() && statement.branches.size() > 1) return execute(statement.branches[1]);
+    const Value memory = Value::of(Dict{.kind = Dict::Kind::loop});
     for (std::size_t i = 0; i < items.size(); ++i) {
       step(statement.line);
-      scopes_.emplace_back();
-      assign("loop", loop_variable(items, i));
+      scopes().enter();
+      scopes().assign("loop", loop_variable(items, i, memory));
       assign_all(statement.names, items[i], statement.line);
       const Flow flow = execute(statement.branches[0]);
-      scopes_.pop_back();
+      scopes().leave();
       if (flow == Flow::leave) break;
     }
     return Flow::on;
   }
-
-  Arguments arguments_of(const Expression& expression) {
-    Arguments arguments{.line = expression.line};
-    for (std::size_t i = 1; i < expression.operands.size(); ++i) {
-      arguments.values.push_back(evaluate(expression.operands[i]));
-    }
-    arguments.names = expression.names;
-    return arguments;
-  }
-
-  Value attribute(const Expression& expression) {
-    const Value value = evaluate(expression.operands[0]);
-    if (value.is_undefined()) {
-      refuse(expression.line, "'" + value.undefined_name() + "' is undefined, asked for its '" +
-                                  expression.name + "'");
-    }
-    if (is_method(expression.name, value)) {
-      return Value::of(Callable{expression.name, std::make_shared<const Value>(value)});
-    }
-    const Value* found = value.dict() ? value.dict()->find(expression.name) : nullptr;
-    return found ? *found : Value::undefined(expression.name);
-  }
-
-  Value call(const Expression& expression) {
-    const Value called = evaluate(expression.operands[0]);
-    const Callable* callable = called.callable();
-    if (callable == nullptr) {
-      refuse(expression.line, called.is_undefined()
-                                  ? "the function or method '" + called.undefined_name() + "'"
-                                  : "a call of a " + called.type());
-    }
-    const Arguments arguments = arguments_of(expression);
-    if (callable->self) return call_method(callable->name, *callable->self, arguments);
-    return call_function(callable->name, arguments);
-  }
-
-  Value comparison(const Expression& expression) {
-    Value left = evaluate(expression.operands[0]);
-    for (std::size_t i = 0; i < expression.names.size(); ++i) {
-      Value right = evaluate(expression.operands[i + 1]);
-      if (!compare(expression.names[i], left, right, expression.line)) return Value::of(false);
-      left = std::move(right);
-    }
-    return Value::of(true);
-  }
-
-  Value two_sided(const Expression& expression) {
-    Value left = evaluate(expression.operands[0]);
-    if (expression.name == "or" || expression.name == "and") {
-      return left.truth() == (expression.name == "or") ? left : evaluate(expression.operands[1]);
-    }
-    return binary(expression.name, left, evaluate(expression.operands[1]), expression.line);
-  }
-
-  Value one_sided(const Expression& expression) {
-    const Value value = evaluate(expression.operands[0]);
-    if (expression.name == "not") return Value::of(!value.truth());
-    const Value zero = Value::of(std::int64_t{0});
-    return binary(expression.name, zero, value, expression.line);
-  }
-
-  Value collected(const Expression& expression) {
-    if (expression.kind == Kind::list) {
-      List items;
-      for (const Expression& item : expression.operands) items.push_back(evaluate(item));
-      return Value::of(std::move(items));
-    }
-    Dict dict;
-    for (std::size_t i = 0; i < expression.operands.size(); i += 2) {
-      const Value key = evaluate(expression.operands[i]);
-      if (!key.text()) refuse(expression.line, "a key that is a " + key.type());
-      dict.set(*key.text(), evaluate(expression.operands[i + 1]));
-    }
-    return Value::of(std::move(dict));
-  }
-
-  // A long text or list counts for many steps, since it takes as long to make or to copy.
-  Value evaluate(const Expression& expression) {
-    step(expression.line);
-    Value value = value_of(expression);
-    steps_ += static_cast<std::int64_t>(value.size() / 64);
-    return value;
-  }
-
-  Value value_of(const Expression& expression) {
-    const auto operand = [&](std::size_t i) { return evaluate(expression.operands[i]); };
-    switch (expression.kind) {
-      case Kind::literal:
-        return expression.value;
-      case Kind::name:
-        return variable(expression.name);
-      case Kind::list:
-      case Kind::dict:
-        return collected(expression);
-      case Kind::attribute:
-        return attribute(expression);
-      case Kind::subscript: {
-        const Value value = operand(0);
-        if (value.is_undefined()) {
-          refuse(expression.line, "'" + value.undefined_name() + "' is undefined");
-        }
-        return subscript(value, operand(1));
-      }
-      case Kind::slice: {
-        const Value value = operand(0);
-        const Value begin = operand(1);
-        const Value end = operand(2);
-        return slice(value, begin, end, operand(3), expression.line);
-      }
-      case Kind::call:
-        return call(expression);
-      case Kind::filter: {
-        const Value value = operand(0);
-        return apply_filter(expression.name, value, arguments_of(expression));
-      }
-      case Kind::test: {
-        const Value value = operand(0);
-        return Value::of(apply_test(expression.name, value, arguments_of(expression)));
-      }
-      case Kind::unary:
-        return one_sided(expression);
-      case Kind::binary:
-        return two_sided(expression);
-      case Kind::comparison:
-        return comparison(expression);
-      case Kind::conditional:
-        if (operand(1).truth()) return operand(0);
-        return expression.operands.size() > 2 ? operand(2) : Value();
-    }
-    return {};
-  }
-
-  std::vector<Scope> scopes_;
   std::string out_;
-  std::int64_t steps_ = 0;
 };
 
 }  // namespace
-
-const Value* Arguments::find(std::size_t place, std::string_view name) const {
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (names[i].empty() ? i == place : names[i] == name) return &values[i];
-  }
-  return nullptr;
-}
 
 std::string run(const Body& body, std::vector<std::pair<std::string, Value>> variables) {
   return Interpreter(std::move(variables)).run(body);

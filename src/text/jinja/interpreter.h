@@ -1,6 +1,7 @@
 // Runs a parsed chat template.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -20,6 +21,9 @@ struct Arguments {
   // The one at `place` or of that name, or null.
   const Value* find(std::size_t place, std::string_view name) const;
 };
+
+// Where a loop keeps what its `changed` was given last: no template can name it.
+inline constexpr const char* kLoopMemory = "(changed)";
 
 // Each throws Error(unsupported) where it does not know the name or cannot take the values.
 Value apply_filter(std::string_view name, const Value& value, const Arguments& arguments);

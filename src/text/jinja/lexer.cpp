@@ -211,11 +211,31 @@ class Lexer {
     return c == ')' || c == ']' || c == '}' ? -1 : 0;
   }
 
+  // 0x1F, 0o17 or 0b11: the length of such a number, or 0.
+  std::size_t based_number() const {
+    if (rest_.size() < 3 || rest_[0] != '0') return 0;
+    constexpr std::string_view kBases = "xob";
+    constexpr std::array<std::string_view, 3> kDigits = {"0123456789abcdefABCDEF_", "01234567_",
+                                                         "01_"};
+    const std::size_t base = kBases.find(static_cast<char>(rest_[1] | 0x20));
+    if (base == std::string_view::npos) return 0;
+    const std::size_t end = rest_.find_first_not_of(kDigits.at(base), 2);
+    return std::min(end, rest_.size()) > 2 ? std::min(end, rest_.size()) : 0;
+  }
+
   int number() {
-    std::size_t length = 0;
+    std::size_t length = based_number();
     const auto digits = [&] {
-      while (length < rest_.size() && is_digit(rest_[length])) ++length;
+      while (length < rest_.size() &&
+             (is_digit(rest_[length]) ||
+              (rest_[length] == '_' && length + 1 < rest_.size() && is_digit(rest_[length + 1])))) {
+        ++length;
+      }
     };
+    if (length > 0) {
+      add(Token::Kind::integer, std::string(take(length)));
+      return 0;
+    }
     digits();
     bool whole = true;
     if (length + 1 < rest_.size() && rest_[length] == '.' && is_digit(rest_[length + 1])) {
@@ -272,7 +292,14 @@ class Lexer {
       }
       take(count);
       utf8::append(out, *value);
-    } else if ((c >= '0' && c <= '7') || c == 'N') {
+    } else if (c >= '0' && c <= '7') {
+      unsigned value = static_cast<unsigned>(c - '0');
+      for (int i = 0; i < 2 && !rest_.empty() && rest_.front() >= '0' && rest_.front() <= '7';
+           ++i) {
+        value = value * 8 + static_cast<unsigned>(take(1).front() - '0');
+      }
+      utf8::append(out, value);
+    } else if (c == 'N') {
       refuse(line_, std::string("the escape \\") + c);
     } else if (c != '\n') {
       out += '\\';

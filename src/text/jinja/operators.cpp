@@ -8,6 +8,8 @@
 #include "core/utf8.h"
 #include "text/jinja/interpreter.h"
 #include "text/jinja/lexer.h"
+#include "text/jinja/text_format.h"
+#include "text/jinja/text_functions.h"
 
 namespace instructblip::jinja {
 namespace {
@@ -83,16 +85,45 @@ std::string repeated(const std::string& text, std::int64_t count, int line) {
   return result;
 }
 
+// What stands beside a text that is marked as escaped is escaped too.
+std::string escaped(const Value& text) {
+  return text.is_escaped() ? *text.text() : escaped_html(*text.text());
+}
+
+// The items of `list` so many times.
+List repeated(const List& list, std::int64_t count, int line) {
+  List result;
+  for (std::int64_t i = 0; i < count && !list.empty(); ++i) {
+    if (std::ssize(result) + std::ssize(list) > limits::kTemplateItems) {
+      refuse(line, "a list that is too long");
+    }
+    result.insert(result.end(), list.begin(), list.end());
+  }
+  return result;
+}
+
+// Of a list or a tuple, and of nothing else, makes another of the same kind.
+std::optional<Sequence::Kind> kind_to_join(const Value& value) {
+  if (!value.sequence() || value.sequence()->kind == Sequence::Kind::range) return std::nullopt;
+  if (value.is_tuple()) return Sequence::Kind::tuple;
+  return value.list() ? std::optional(Sequence::Kind::list) : std::nullopt;
+}
+
 bool holds(const Value& container, const Value& item, int line) {
   if (container.text()) {
     if (!item.text()) refuse_types("in", item, container, line);
     return container.text()->find(*item.text()) != std::string::npos;
   }
   if (container.dict()) return item.text() && container.dict()->find(*item.text()) != nullptr;
-  if (!container.list() && !container.is_undefined()) refuse_types("in", item, container, line);
-  return container.list() && std::ranges::any_of(*container.list(), [&](const Value& held) {
-           return held.equals(item);
-         });
+  if (container.is_undefined()) return false;
+  Sequence* const held = container.sequence();
+  if (held == nullptr) refuse_types("in", item, container, line);
+  for (std::size_t i = held->taken; i < held->items.size(); ++i) {
+    const bool iterates = held->kind == Sequence::Kind::iterator;
+    if (iterates) held->taken = i + 1;
+    if (held->items[i].equals(item)) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -100,18 +131,41 @@ bool holds(const Value& container, const Value& item, int line) {
 Value binary(std::string_view sign, const Value& left, const Value& right, int line) {
   if (sign == "~") return Value::of(limited(left.str() + right.str(), line));
   if (left.is_number() && right.is_number()) return of_numbers(sign, left, right, line);
+  if (sign == "+" && left.text() && right.text() && (left.is_escaped() || right.is_escaped())) {
+    return Value::escaped(limited(escaped(left) + escaped(right), line));
+  }
+  if (left.is_escaped() || right.is_escaped()) {
+    refuse(line, "'" + std::string(sign) + "' with a text that is marked as safe");
+  }
+  if (sign == "%" && left.text()) return Value::of(formatted(*left.text(), right, line));
   if (sign == "+" && left.text() && right.text()) {
     return Value::of(limited(*left.text() + *right.text(), line));
   }
-  if (sign == "+" && left.list() && right.list()) {
+  const auto kind = kind_to_join(left);
+  if (sign == "+" && kind && kind == kind_to_join(right)) {
     List both = *left.list();
     both.insert(both.end(), right.list()->begin(), right.list()->end());
-    return Value::of(std::move(both));
+    return Value::of(Sequence{.kind = *kind, .items = std::move(both)});
   }
-  if (sign == "*" && left.text() && right.integer()) {
-    return Value::of(repeated(*left.text(), *right.integer(), line));
+  const Value& times = left.text() || kind ? right : left;
+  const Value& many = left.text() || kind ? left : right;
+  if (sign == "*" && whole(times)) {
+    if (many.text()) return Value::of(repeated(*many.text(), *whole(times), line));
+    if (const auto of_many = kind_to_join(many)) {
+      return Value::of(
+          Sequence{.kind = *of_many, .items = repeated(*many.list(), *whole(times), line)});
+    }
   }
   refuse_types(sign, left, right, line);
+}
+
+// By the first items that are not equal, else by length.
+int order_of(const List& left, const List& right, int line) {
+  for (std::size_t i = 0; i < std::min(left.size(), right.size()); ++i) {
+    if (left[i].equals(right[i])) continue;
+    return compare("<", left[i], right[i], line) ? -1 : 1;
+  }
+  return left.size() < right.size() ? -1 : left.size() > right.size() ? 1 : 0;
 }
 
 bool compare(std::string_view sign, const Value& left, const Value& right, int line) {
@@ -124,6 +178,8 @@ bool compare(std::string_view sign, const Value& left, const Value& right, int l
     order = left.number() < right.number() ? -1 : left.number() > right.number() ? 1 : 0;
   } else if (left.text() && right.text()) {  // bytes of UTF-8 stand in the order of code points
     order = left.text()->compare(*right.text());
+  } else if (kind_to_join(left) && kind_to_join(left) == kind_to_join(right)) {
+    order = order_of(*left.list(), *right.list(), line);
   } else {
     refuse_types(sign, left, right, line);
   }
@@ -138,6 +194,11 @@ Value subscript(const Value& value, const Value& key) {
     return found ? *found : Value::undefined(key.str());
   }
   const auto index = whole(key);
+  const Sequence* sequence = value.sequence();
+  if (sequence && sequence->kind == Sequence::Kind::group && key.text()) {
+    if (*key.text() == "grouper") return sequence->items[0];
+    if (*key.text() == "list") return sequence->items[1];
+  }
   if (!index) return Value::undefined(key.str());
   if (value.list()) {
     const std::int64_t size = std::ssize(*value.list());
@@ -185,9 +246,9 @@ Value slice(const Value& value, const Value& begin, const Value& end, const Valu
   if (stride == 0 || std::abs(stride) > limits::kTemplateOutput)
     refuse(line, "the step of a slice");
   if (value.list()) {
-    List part;
+    Sequence part{.kind = value.is_tuple() ? Sequence::Kind::tuple : value.sequence()->kind};
     for (const std::size_t i : indices(std::ssize(*value.list()), begin, end, stride)) {
-      part.push_back((*value.list())[i]);
+      part.items.push_back((*value.list())[i]);
     }
     return Value::of(std::move(part));
   }
@@ -200,7 +261,12 @@ Value slice(const Value& value, const Value& begin, const Value& end, const Valu
 
 List items_of(const Value& value, int line) {
   if (value.is_undefined()) return {};
-  if (value.list()) return *value.list();
+  if (Sequence* const held = value.sequence()) {
+    if (held->kind != Sequence::Kind::iterator) return held->items;
+    const auto begin = held->items.begin() + static_cast<std::ptrdiff_t>(held->taken);
+    held->taken = held->items.size();
+    return {begin, held->items.end()};
+  }
   List items;
   if (value.dict() && value.dict()->kind == Dict::Kind::mapping) {
     for (const auto& member : value.dict()->members) items.push_back(Value::of(member.first));

@@ -71,6 +71,10 @@ class Parser {
     if (read_.take_name("if")) return choose(line);
     if (read_.take_name("for")) return loop(line);
     if (read_.take_name("set")) return assign(line);
+    if (read_.take_name("macro")) return define(line);
+    if (read_.take_name("call")) return call(line);
+    if (read_.take_name("filter")) return filter(line);
+    if (read_.take_name("with")) return with(line);
     if (read_.take_name("generation")) {
       end_of_tag();
       Statement together{.kind = Kind::together, .line = line};
@@ -117,7 +121,15 @@ class Parser {
     Statement result{.kind = Kind::loop, .line = line, .names = targets()};
     if (!read_.take_name("in")) refuse(line, "expected 'in' in the loop");
     Expression items = read_.disjunction();  // not `if`, which filters them
-    if (read_.is_sign(",")) refuse(line, "a loop over several values");
+    if (read_.is_sign(",")) {
+      Expression all{.kind = Expression::Kind::tuple, .line = line, .depth = items.depth + 1};
+      all.operands.push_back(std::move(items));
+      while (read_.take_sign(",")) {
+        all.operands.push_back(read_.disjunction());
+        all.depth = std::max(all.depth, all.operands.back().depth + 1);
+      }
+      items = std::move(all);
+    }
     result.expressions.push_back(std::move(items));
     if (read_.take_name("if")) result.expressions.push_back(read_.expression());
     if (read_.is_name("recursive")) refuse(line, "a recursive loop");
@@ -155,6 +167,85 @@ class Parser {
     }
     end_of_tag();
     result.branches.push_back(block({"endset"}));
+    close();
+    return result;
+  }
+
+  // What a block prints, by the name that the statement gives it, through its filters.
+  Expression filtered(const std::string& name, int line) {
+    return read_.filters(
+        read_.filter(Expression{.kind = Expression::Kind::name, .line = line, .name = name}));
+  }
+
+  // Into `result`: the parameters behind an open bracket, and what those are that need not be
+  // given.
+  void parameters(Statement& result) {
+    std::size_t others = 0;
+    while (!read_.take_sign(")")) {
+      result.names.push_back(read_.expect_name("the name of a parameter"));
+      if (read_.take_sign("=")) {
+        result.expressions.push_back(read_.expression());
+        ++others;
+      } else if (others > 0) {
+        refuse(result.line, "a parameter without a default behind one that has it");
+      }
+      if (!read_.is_sign(")")) read_.expect_sign(",");
+    }
+  }
+
+  // The body of a macro, which no loop around it can be left from.
+  void body_of(Statement& result, std::string_view end) {
+    end_of_tag();
+    const int loops = std::exchange(loops_, 0);
+    const std::size_t begin = read_.place();
+    result.branches.push_back(block({end}));
+    for (const std::string_view name : {"varargs", "kwargs", "caller"}) {
+      if (read_.names_since(begin, name)) result.extras.emplace_back(name);
+    }
+    loops_ = loops;
+    close();
+  }
+
+  Statement define(int line) {
+    Statement result{.kind = Kind::define, .line = line};
+    result.text = read_.expect_name("the name of a macro");
+    read_.expect_sign("(");
+    parameters(result);
+    body_of(result, "endmacro");
+    return result;
+  }
+
+  Statement call(int line) {
+    Statement result{.kind = Kind::call, .line = line, .text = "caller"};
+    if (read_.take_sign("(")) parameters(result);
+    Expression called = read_.expression();
+    if (called.kind != Expression::Kind::call) refuse(line, "'call' of what is no call");
+    result.expressions.insert(result.expressions.begin(), std::move(called));
+    body_of(result, "endcall");
+    return result;
+  }
+
+  Statement filter(int line) {
+    Statement result{.kind = Kind::filter, .line = line, .text = "what the block prints"};
+    result.expressions.push_back(filtered(result.text, line));
+    end_of_tag();
+    const int loops = std::exchange(loops_, 0);
+    result.branches.push_back(block({"endfilter"}));
+    loops_ = loops;
+    close();
+    return result;
+  }
+
+  Statement with(int line) {
+    Statement result{.kind = Kind::with, .line = line};
+    while (!read_.at_end_of_tag()) {
+      result.names.push_back(read_.expect_name("the name of a variable"));
+      read_.expect_sign("=");
+      result.expressions.push_back(read_.expression());
+      if (!read_.at_end_of_tag()) read_.expect_sign(",");
+    }
+    end_of_tag();
+    result.branches.push_back(block({"endwith"}));
     close();
     return result;
   }

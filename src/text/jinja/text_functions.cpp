@@ -38,7 +38,8 @@ std::string in_case(std::string_view rule, const std::string& text, int line) {
     if (code > 0x7F && unicode::is_letter(code)) {
       refuse(line, "'" + std::string(rule) + "' of letters outside of ASCII");
     }
-    const bool raises = rule == "upper" || (rule == "title" ? !inside : i == 0);
+    const bool raises = rule == "upper" || (rule == "swapcase" && is_small(code)) ||
+                        (rule == "title" && !inside) || (rule == "capitalize" && i == 0);
     if (raises && is_small(code)) {
       code -= U'a' - U'A';
     } else if (!raises && is_capital(code)) {
@@ -86,7 +87,7 @@ std::vector<std::string> split_at_space(std::string_view text, std::int64_t most
   return parts;
 }
 
-std::vector<std::string> lines_of(std::string_view text) {
+std::vector<std::string> lines_of(std::string_view text, bool keep_ends) {
   constexpr std::u32string_view kEnds = U"\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029";
   const std::u32string codes = utf8::to_utf32(text);
   std::vector<std::string> lines;
@@ -95,8 +96,10 @@ std::vector<std::string> lines_of(std::string_view text) {
     if (kEnds.find(codes[i]) == std::u32string_view::npos) {
       line += codes[i];
       if (i + 1 < codes.size()) continue;
-    } else if (codes[i] == U'\r' && i + 1 < codes.size() && codes[i + 1] == U'\n') {
-      ++i;
+    } else {
+      const bool two = codes[i] == U'\r' && i + 1 < codes.size() && codes[i + 1] == U'\n';
+      if (keep_ends) line += codes.substr(i, two ? 2 : 1);
+      if (two) ++i;
     }
     lines.push_back(utf8::from_utf32(line));
     line.clear();
@@ -117,6 +120,59 @@ std::string replaced(const std::string& text, const std::string& old, const std:
     begin = at + old.size();
   }
   return result + text.substr(begin);
+}
+
+bool is_made_of(std::string_view rule, const std::string& text, int line) {
+  const std::u32string codes = utf8::to_utf32(text);
+  const auto wide = [&](char32_t code) {
+    if (rule == "isspace" || rule == "isascii" || rule == "isalpha") return false;
+    const bool is_case = rule == "isupper" || rule == "islower";
+    return code > 0x7F &&
+           (is_case ? unicode::is_letter(code) : unicode::is_numeric(code) || rule == "isnumeric");
+  };
+  if (rule != "isalnum" && std::ranges::any_of(codes, wide)) {
+    refuse(line, "'" + std::string(rule) + "' of characters outside of ASCII");
+  }
+  if (rule == "isupper" || rule == "islower") {  // at least one letter, and none of the other case
+    const bool upper = rule == "isupper";
+    return std::ranges::any_of(codes, upper ? is_capital : is_small) &&
+           std::ranges::none_of(codes, upper ? is_small : is_capital);
+  }
+  const auto fits = [&](char32_t code) {
+    if (rule == "isspace") return unicode::is_python_space(code);
+    if (rule == "isascii") return code <= 0x7F;
+    const bool letter = unicode::is_letter(code);
+    return rule == "isalpha"   ? letter
+           : rule == "isalnum" ? letter || unicode::is_numeric(code)
+                               : code >= U'0' && code <= U'9';
+  };
+  return (rule == "isascii" || !codes.empty()) && std::ranges::all_of(codes, fits);
+}
+
+std::string escaped_html(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      case '"':
+        out += "&#34;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
 }
 
 std::int64_t count_of(std::string_view text, std::string_view part) {

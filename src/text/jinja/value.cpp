@@ -26,6 +26,12 @@ std::string digits_of(double value) {
   return text;
 }
 
+std::string_view name_of(Sequence::Kind kind) {
+  constexpr std::array<std::string_view, 8> kNames = {
+      "list", "tuple", "tuple", "range", "dict_keys", "dict_items", "dict_values", "iterator"};
+  return kNames.at(static_cast<std::size_t>(kind));
+}
+
 int depth_around(const Value& held) {
   if (held.dict() && held.dict()->kind == Dict::Kind::name_space) {
     throw Error(ErrorCode::unsupported, "a namespace inside of another value");
@@ -53,13 +59,27 @@ void Dict::set(std::string_view key, Value value) {
   members.emplace_back(key, std::move(value));
 }
 
-Value Value::of(List value) {
-  if (std::ssize(value) > limits::kTemplateItems) {
+Value Value::escaped(std::string value) {
+  Value result = of(std::move(value));
+  result.is_escaped_ = true;
+  return result;
+}
+
+Value Value::tuple(List value) {
+  return of(Sequence{.kind = Sequence::Kind::tuple, .items = std::move(value)});
+}
+
+Value Value::iterator(List value) {
+  return of(Sequence{.kind = Sequence::Kind::iterator, .items = std::move(value)});
+}
+
+Value Value::of(Sequence value) {
+  if (std::ssize(value.items) > limits::kTemplateItems) {
     throw Error(ErrorCode::unsupported, "a list that is too long");
   }
   int depth = 1;
-  for (const Value& held : value) depth = std::max(depth, depth_around(held));
-  Value result = Data(std::make_shared<const List>(std::move(value)));
+  for (const Value& held : value.items) depth = std::max(depth, depth_around(held));
+  Value result = Data(std::make_shared<Sequence>(std::move(value)));
   result.depth_ = depth;
   return result;
 }
@@ -74,13 +94,23 @@ Value Value::of(Dict value) {
 
 std::size_t Value::size() const {
   if (text()) return text()->size();
-  if (list()) return list()->size();
+  if (sequence()) return sequence()->items.size();
   return dict() ? dict()->members.size() : 1;
 }
 
-const List* Value::list() const {
-  const auto* held = std::get_if<std::shared_ptr<const List>>(&data_);
+Sequence* Value::sequence() const {
+  const auto* held = std::get_if<std::shared_ptr<Sequence>>(&data_);
   return held ? held->get() : nullptr;
+}
+
+const List* Value::list() const {
+  const Sequence* held = sequence();
+  return held && held->kind <= Sequence::Kind::range ? &held->items : nullptr;
+}
+
+bool Value::is_tuple() const {
+  const Sequence* held = sequence();
+  return held && (held->kind == Sequence::Kind::tuple || held->kind == Sequence::Kind::group);
 }
 
 Dict* Value::dict() const {
@@ -98,7 +128,9 @@ bool Value::truth() const {
   if (is_undefined() || is_none()) return false;
   if (is_number()) return number() != 0;
   if (text()) return !text()->empty();
-  if (list()) return !list()->empty();
+  if (const Sequence* held = sequence()) {
+    return held->kind == Sequence::Kind::iterator || !held->items.empty();
+  }
   if (dict()) return dict()->kind != Dict::Kind::mapping || !dict()->members.empty();
   return true;
 }
@@ -114,6 +146,28 @@ std::string Value::repr() const {
   return out;
 }
 
+void Value::append_sequence(const Sequence& sequence, std::string& out) {
+  using Kind = Sequence::Kind;
+  if (sequence.kind == Kind::iterator || (sequence.kind == Kind::range && sequence.shown.empty())) {
+    throw Error(ErrorCode::unsupported, "the printing of an iterator, expected '| list' behind it");
+  }
+  if (sequence.kind == Kind::range) {
+    out += sequence.shown;
+    return;
+  }
+  const bool is_view = sequence.kind > Kind::range;
+  const bool is_tuple = sequence.kind == Kind::tuple || sequence.kind == Kind::group;
+  if (is_view) out += std::string(name_of(sequence.kind)) + "(";
+  out += is_tuple ? '(' : '[';
+  for (std::size_t i = 0; i < sequence.items.size(); ++i) {
+    if (i > 0) out += ", ";
+    sequence.items[i].append_repr(out);
+  }
+  if (is_tuple && sequence.items.size() == 1) out += ',';
+  out += is_tuple ? ')' : ']';
+  if (is_view) out += ')';
+}
+
 void Value::append_repr(std::string& out) const {
   if (std::ssize(out) > limits::kTemplateOutput) {
     throw Error(ErrorCode::unsupported, "a value too long to print");
@@ -122,30 +176,28 @@ void Value::append_repr(std::string& out) const {
     out += "Undefined";
   } else if (is_none()) {
     out += "None";
-  } else if (const bool* held = boolean()) {
-    out += *held ? "True" : "False";
-  } else if (const std::int64_t* held = integer()) {
-    out += std::to_string(*held);
-  } else if (const double* held = real()) {
-    out += digits_of(*held);
+  } else if (boolean()) {
+    out += *boolean() ? "True" : "False";
+  } else if (integer()) {
+    out += std::to_string(*integer());
+  } else if (real()) {
+    out += digits_of(*real());
   } else if (text()) {
     out += quoted(*text());
-  } else if (list()) {
-    out += '[';
-    for (std::size_t i = 0; i < list()->size(); ++i) {
-      if (i > 0) out += ", ";
-      (*list())[i].append_repr(out);
-    }
-    out += ']';
+  } else if (sequence()) {
+    append_sequence(*sequence(), out);
+  } else if (dict() && dict()->kind == Dict::Kind::loop) {
+    throw Error(ErrorCode::unsupported, "the printing of a loop");
   } else if (dict()) {
-    out += '{';
+    out += dict()->kind == Dict::Kind::name_space ? "<Namespace {" : "{";
     for (std::size_t i = 0; i < dict()->members.size(); ++i) {
       out += (i > 0 ? ", " : "") + quoted(dict()->members[i].first) + ": ";
       dict()->members[i].second.append_repr(out);
     }
-    out += '}';
+    out += dict()->kind == Dict::Kind::name_space ? "}>" : "}";
   } else {
-    out += "<function " + callable()->name + ">";
+    // Python shows where in its memory it stands.
+    throw Error(ErrorCode::unsupported, "the printing of the function '" + callable()->name + "'");
   }
 }
 
@@ -156,8 +208,24 @@ std::string Value::type() const {
   if (integer()) return "int";
   if (real()) return "float";
   if (text()) return "str";
-  if (list()) return "list";
-  return dict() ? "dict" : "function";
+  if (sequence()) return std::string(name_of(sequence()->kind));
+  if (dict()) return dict()->kind == Dict::Kind::mapping ? "dict" : "namespace";
+  return callable()->macro ? "macro" : "function";
+}
+
+bool Value::same(const Sequence& a, const Sequence& b, std::int64_t& steps) {
+  using Kind = Sequence::Kind;
+  if (&a == &b) return true;
+  const auto plain = [](Kind kind) { return kind == Kind::group ? Kind::tuple : kind; };
+  if (plain(a.kind) != plain(b.kind) || a.items.size() != b.items.size()) return false;
+  if (a.kind == Kind::iterator || a.kind == Kind::values) return false;  // each its own
+  const auto equal = [&](const Value& x, const Value& y) { return x.equals(y, steps); };
+  if (a.kind != Kind::keys && a.kind != Kind::items) {
+    return std::ranges::equal(a.items, b.items, equal);
+  }
+  return std::ranges::all_of(a.items, [&](const Value& x) {
+    return std::ranges::any_of(b.items, [&](const Value& y) { return equal(x, y); });
+  });
 }
 
 bool Value::equals(const Value& other) const {
@@ -174,12 +242,10 @@ bool Value::equals(const Value& other, std::int64_t& steps) const {
     return number() == other.number();
   }
   if (text() && other.text()) return *text() == *other.text();
-  if (list() && other.list()) {
-    return std::ranges::equal(*list(), *other.list(),
-                              [&](const Value& a, const Value& b) { return a.equals(b, steps); });
-  }
+  if (sequence() && other.sequence()) return same(*sequence(), *other.sequence(), steps);
   if (dict() && other.dict()) {
     if (dict() == other.dict()) return true;
+    if (dict()->kind != Dict::Kind::mapping) return false;
     if (dict()->members.size() != other.dict()->members.size()) return false;
     return std::ranges::all_of(dict()->members, [&](const auto& member) {
       const Value* found = other.dict()->find(member.first);

@@ -3,12 +3,16 @@
 
 Written with Python 3.11, transformers 4.57.3, jinja2 3.1.6:  python make_chat_goldens.py
 
+    python make_chat_goldens.py --templates DIR --output /tmp/more.json   # of *.jinja in a folder, several conversations
+    INSTRUCTBLIP_CHAT_GOLDENS=/tmp/more.json text_test --gtest_filter='ChatTemplate.Whole*'
+
 Each case is a template and what the processor's (or the tokenizer's) apply_chat_template() makes of a picture and a
 question, null where it raises. The templates are written for this purpose, in the manner of those that LLaVA
 directories have (typed parts, Vicuna's, Mistral's, ChatML, LLaMA 3, Gemma), and after them what Jinja can do, a
 construct or two each.
 """
 
+import argparse
 import json
 import pathlib
 
@@ -76,6 +80,48 @@ TOKENIZER = {
     "llama 2": "{% if messages[0]['role'] == 'system' %}{% set rest = messages[1:] %}{% else %}{% set rest = messages %}{% set system_message = false %}{% endif %}{% for message in rest %}{% if loop.index0 == 0 and system_message != false %}{% set content = '<<SYS>>' + message['content'] %}{% else %}{% set content = message['content'] %}{% endif %}{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' + content.strip() + ' [/INST]' }}{% else %}{{ ' ' + content.strip() + ' ' + eos_token }}{% endif %}{% endfor %}",
     "chatml": "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
 }  # fmt: skip
+# What templates for tools do: schemas by macros, arguments as JSON, results, reasoning cut away.
+DIALOGUES = {
+    "tools": """{%- macro kind(spec) -%}
+    {%- if spec.enum is defined -%}{{ spec.enum | map('tojson') | join(' | ') }}
+    {%- elif spec.type == 'object' -%}{ {%- for key, value in spec.properties.items() -%}
+        {{ key }}{{ '' if key in spec.get('required', []) else '?' }}: {{ kind(value) }}{{ ', ' if not loop.last }}
+    {%- endfor -%} }
+    {%- else -%}{{ spec.type | default('any', true) }}{%- endif -%}
+{%- endmacro -%}
+{%- macro text_of(content, mark='<image>') -%}
+    {%- if content is string -%}{{ content | trim }}
+    {%- else -%}{%- for part in content -%}{{ mark if part.type == 'image' else part.text.strip() }}{%- endfor -%}{%- endif -%}
+{%- endmacro -%}
+{%- set ns = namespace(system='', last=-1, names=[]) -%}
+{%- for message in messages -%}{%- if message.role == 'user' -%}{%- set ns.last = loop.index0 -%}{%- endif -%}{%- endfor -%}
+{%- if messages | first is mapping and messages[0].role == 'system' -%}
+    {%- set ns.system = text_of(messages[0].content) -%}{%- set messages = messages[1:] -%}
+{%- endif -%}
+{{ bos_token }}{% if ns.system or tools %}<|system|>{{ ns.system }}
+{% if tools %}
+{% for tool in tools | map(attribute='function') | sort(attribute='name', reverse=true) %}
+{%- set ns.names = ns.names + [tool.name] %}
+- {{ tool.name }}({{ kind(tool.parameters) }}) // {{ tool.description }}
+{% endfor %}
+{{ ns.names | join(', ') }}: {{ tools | tojson(indent=1) }}
+{% endif %}
+{% endif %}
+{% for message in messages %}
+{%- if message.tool_calls is defined and message.tool_calls %}
+<|call|>{% for call in message.tool_calls %}{{ call.function.name }}{{ call.function.arguments | tojson }}{{ call.id[-3:] }}{% endfor %}{{ eos_token }}
+{% elif message.role == 'tool' %}
+<|result|>{{ message.get('name', 'none') }}={{ text_of(message.content) }}
+{% elif message.role in ('user', 'assistant') %}
+<|{{ message.role }}|>{% set text = text_of(message.content, mark='<image>\n') %}
+{%- if '</think>' in text %}{% set text = text.split('</think>')[-1].lstrip('\n') %}{% endif %}{{ text }}{{ eos_token if loop.last }}
+{% else %}{{ raise_exception('the role ' ~ message.role) }}
+{% endif %}
+{% endfor %}
+{%- for title, body in (documents or []) | map('dictsort') | map('map', 'last') | map('list') %}[{{ title }}|{{ body }}]{% endfor %}
+{%- if add_generation_prompt %}<|assistant|>{% if enable_thinking is defined and enable_thinking is false %}<think></think>{% endif %}{% endif %}
+""",
+}
 Q = "messages[0].content[1].text"
 SNIPPETS = [
     # print
@@ -120,6 +166,29 @@ SNIPPETS = [
     "{{ ' a '.strip() }}|{{ ' a '.lstrip() }}|{{ ' a '.rstrip() }}|{{ 'xxaxx'.strip('x') }}|{{ 'a\\u3000'.strip() }}|", "{{ 'a,b,c'.split(',') }} {{ ' a  b '.split() }} {{ 'a,b,c'.split(',', 1) }} {{ 'a,b,c'.rsplit(',', 1) }} {{ 'a b  c '.split(None, 1) }} {{ 'a\nb\r\nc'.splitlines() }} {{ ''.split(',') }}",
     "{{ 'abc'.startswith('a') }} {{ 'abc'.endswith(('b', 'c')) }} {{ 'abcabc'.find('c') }} {{ 'abc'.find('x') }} {{ 'aXbX'.count('X') }} {{ 'é'.lower() }}", "{{ {'a': 1}.get('a') }} {{ {'a': 1}.get('b') }} {{ {'a': 1}.get('b', 2) }} {{ {'a': 1}.keys() | list }} {{ {'a': 1}.values() | list }}",
     "{{ messages[0].content[0].get('text', '').strip() }}{{ 'x'.nothing() }}", "{{ messages[0].content.nothing() }}", "{{ dict(a=1, b='c') }} {{ dict(a=1).b }}|",
+    # macros, call blocks, filter blocks, with
+    "{% macro f(a, b='B') %}[{{ a }}{{ b }}]{% endmacro %}{{ f(1) }}{{ f(1, 2) }}{{ f(b=3, a=4) }}{{ f() }}{{ f(1) | length }}",
+    "{% macro f(a) %}{{ varargs }}{{ kwargs }}{{ a }}{% endmacro %}{{ f(1, 2, 3, x=4) }}", "{% macro f(a) %}{{ a }}{% endmacro %}{{ f(1, 2) }}", "{% macro f(a) %}{{ a }}{% endmacro %}{{ f(1, b=2) }}",
+    "{% macro f(a) %}{{ a }}{{ x }}{{ loop }}{% endmacro %}{% set x = 'X' %}{% for x in [1] %}{{ f(x) }}{% endfor %}", "{% macro f(n) %}{{ n }}{% if n > 0 %}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(5) }}",
+    "{% macro f(a, b=a) %}{{ a }}{{ b }}{% endmacro %}{{ f(1) }}", "{% for i in [1, 2] %}{% macro g() %}{{ i }}{{ loop.index }}{% endmacro %}{{ g() }}{% endfor %}{{ g is defined }}",
+    "{% macro box(t) %}<{{ t }}|{{ caller() }}>{% endmacro %}{% call box('a') %}in {{ 1 }}{% endcall %}", "{% macro each(l) %}{% for x in l %}{{ caller(x, loop.index) }}{% endfor %}{% endmacro %}{% call(a, b=0) each([5, 6]) %}{{ a }}-{{ b }};{% endcall %}",
+    "{% macro f() %}a{% endmacro %}{% call f() %}b{% endcall %}", "{% macro f() %}{{ caller is defined }}{% endmacro %}{{ f() }}", "{% filter upper | replace('A', 'x') %}a{{ 'b' }}{% endfilter %}", "{% filter indent(2) %}a\nb{% endfilter %}",
+    "{% with a = 1, b = 2 %}{{ a }}{{ b }}{% endwith %}{{ a }}", "{% set a = 1 %}{% with a = 2, b = a %}{{ a }}{{ b }}{% endwith %}", "{% with %}{% set q = 1 %}{{ q }}{% endwith %}{{ q }}", "{% for i in [1, 2, 3] %}{% with x = i %}{% if x == 2 %}{% break %}{% endif %}{{ x }}{% endwith %}{% endfor %}",
+    "{% set ns = namespace(f=none) %}{% macro f() %}m{% endmacro %}{% set ns.f = f %}{{ ns.f() }}", "{%- macro f(x) -%}\n  {{ x }}\n{%- endmacro -%}\n{{ f('a') }}",
+    # tuples, views, iterators, ranges
+    "{{ ('a', 1) }} {{ (1,) }} {{ () }} {{ (1, 2) == [1, 2] }} {{ (1, 2) == (1, 2) }} {{ (1, 2)[0] }} {{ (1, 2, 3)[1:] }} {{ (1,) + (2,) }} {{ [1] * 2 }} {{ 2 * (1,) }}", "{{ {'a': 1}.items() }} {{ {'a': 1}.keys() }} {{ {'a': 1}.values() }} {{ {'a': 1}.items() | list }} {{ {'a': 1}.items() | length }}", "{{ (1,) + [2] }}", "{{ range(3) }} {{ range(1, 9, 3) }} {{ range(3) | length }} {{ range(3)[1] }} {{ range(3) == [0, 1, 2] }} {{ range(0) is iterable }} {{ 'y' if range(0) else 'n' }}",
+    "{% set it = [1, 2] | select %}{{ 'yes' if it else 'no' }}{% for x in it %}{{ x }}{% endfor %}|{% for x in it %}{{ x }}{% endfor %}", "{{ 'yes' if [] | map('upper') else 'no' }} {{ 'yes' if [] | reverse else 'no' }}", "{{ [1] | select | length }}", "{{ [1, 2, 3] | map('string') | first }}", "{% set it = [1, 2, 3] | reverse %}{{ it | first }}{{ it | list }}{{ 2 in it }}",
+    "{{ {'a': 1} | items | list }} {{ {'a': 1} | items is iterable }}", "{{ {'b': 1, 'A': 2} | dictsort }} {{ {'b': 1, 'a': 2} | dictsort(by='value') }} {{ {'b': 1, 'A': 2} | dictsort(true) }} {{ {'b': 1, 'a': 2} | dictsort(reverse=true) }}", "{% for k, v in {'b': 1, 'a': 2} | dictsort %}{{ k }}{{ v }}{% endfor %}", "{{ {'b': {'x': 1}} | dictsort | tojson }}",
+    # filters
+    "{{ [3, 1, 2] | sort }} {{ ['b', 'A', 'c'] | sort }} {{ ['b', 'A', 'c'] | sort(case_sensitive=true) }} {{ [3, 1, 2] | sort(reverse=true) }} {{ [{'n': 2}, {'n': 1}] | sort(attribute='n') }} {{ [{'n': 2, 'm': 1}, {'n': 1, 'm': 2}] | sort(attribute='m,n') }}", "{{ [1, 'a'] | sort }}", "{{ [3, 1, 2] | min }} {{ [3, 1, 2] | max }} {{ ['b', 'A'] | min }} {{ [] | max }}| {{ [{'n': 2}, {'n': 1}] | max(attribute='n') }} {{ [1, 2] | sum }} {{ [{'n': 2}, {'n': 1}] | sum(attribute='n') }} {{ [1.5] | sum(start=1) }}",
+    "{{ ['a', 'A', 'b'] | unique | list }} {{ [1, 1, 2] | unique | list }}", "{% for g in [{'r': 'b', 'v': 1}, {'r': 'a', 'v': 2}, {'r': 'b', 'v': 3}] | groupby('r') %}{{ g.grouper }}{{ g.list }}{{ g }};{% endfor %}{% for r, items in [{'r': 'b'}, {'r': 'a'}] | groupby('r') %}{{ r }}{{ items | length }}{% endfor %}", "{{ [1, 2, 3] | batch(2) | list }} {{ [1, 2, 3] | batch(2, 0) | list }} {{ [1, 2, 3, 4, 5] | slice(2) | list }} {{ [1, 2, 3] | slice(2, 'x') | list }}",
+    "{{ '12' | int }} {{ ' 7 ' | int }} {{ '1.9' | int }} {{ 'x' | int }} {{ 'x' | int(5) }} {{ 2.7 | int }} {{ '1.5' | float }} {{ 'x' | float }} {{ 3 | float }} {{ none | int }}", "{{ 2.5 | round }} {{ 3.5 | round }} {{ 2.675 | round(2) }} {{ 1.21 | round(1, 'ceil') }} {{ 1.29 | round(1, 'floor') }} {{ 5 | round }}", "{{ '%s is %d%% of %.2f' | format('a', 5, 1.5) }} {{ '%(x)s' | format(x=3) }} {{ '%5s|%-5s|%05d|%x' % ('a', 'b', 42, 255) }} {{ '%s' % 'x' }} {{ 7 % 4 }}", "{{ '%s %s' % ('a',) }}", "{{ '%d' % 'a' }}",
+    "{{ '<a href=\"x\">\\'&' | e }} {{ '<' | escape }} {{ ('<' | e) | e }} {{ ('<' | e) | forceescape }} {{ '<' | safe }} {{ ('<' | e) ~ '<' }}", "{{ 'hello big world' | title }} {{ 'foo-bar (baz' | title }} {{ 'a b c' | wordcount }} {{ 'abcdefghij klm' | truncate(9) }} {{ 'abcdefghij klm' | truncate(9, true) }} {{ 'ab' | center(6) }}|", "{{ [1, [2, 'é']] | tojson(ensure_ascii=true) }} {{ {'b': 1, 'a': 2} | tojson(sort_keys=true) }} {{ [1, {'a': 2}] | tojson(separators=(',', ':')) }} {{ [1] | tojson(indent=0) }} {{ (1, 2) | tojson }} {{ '😀' | tojson(ensure_ascii=true) }}", "{{ range(2) | tojson }}", "{{ [1] | map('string') | tojson }}",
+    # methods
+    "{{ 'a:b:c'.partition(':') }} {{ 'a:b:c'.rpartition(':') }} {{ 'ab'.partition(':') }} {{ 'prefix-x'.removeprefix('prefix-') }} {{ 'x.txt'.removesuffix('.txt') }} {{ 'abcabc'.rfind('b') }} {{ 'abcabc'.find('b', 2) }} {{ 'abcabc'.index('c') }} {{ 'aXbX'.count('X', 2) }}", "{{ 'abc'.index('x') }}", "{{ '12'.isdigit() }} {{ ''.isdigit() }} {{ 'ab'.isalpha() }} {{ 'a1'.isalnum() }} {{ ' '.isspace() }} {{ 'AB'.isupper() }} {{ 'a1'.islower() }} {{ 'é'.isalpha() }} {{ 'a b'.isalpha() }}", "{{ '7'.zfill(3) }} {{ '-7'.zfill(4) }} {{ 'a'.ljust(3, '.') }} {{ 'a'.rjust(3) }} {{ 'a'.center(4, '*') }} {{ 'ab'.center(5, '*') }} {{ 'Ab'.swapcase() }} {{ 'AB'.casefold() }} {{ 'a\nb\n'.splitlines(true) }}",
+    "{{ '{} {}'.format(1, 'a') }} {{ '{1}{0}'.format('a', 'b') }} {{ '{x}'.format(x=2) }} {{ '{{}}'.format() }} {{ '{:>4}|{:<4}|{:^4}|{:04d}|{:.2f}'.format('a', 'b', 'c', 7, 1.239) }}", "{{ '{}'.format() }}", "{{ [1, 2, 1].count(1) }} {{ [1, 2].index(2) }} {{ (1, 2).index(1) }}", "{{ [1].append(2) }}", "{{ {'a': 1}.update({'b': 2}) }}", "{{ 'abc'.startswith(('x', 'a')) }} {{ 'a,b'.split(sep=',') }} {{ 'abc'.startswith(['a']) }}",
+    # numbers, escapes, loops, subscripts
+    "{{ 1_000 }} {{ 0x1F }} {{ 0b101 }} {{ 0o17 }} {{ 1_0.5 }} {{ 1e-3 }} {{ '\\101\\0' | length }} {{ '\\x41\\n' }}", "{{ messages.0.role }} {{ messages.0.content.1.type }}", "{% for x in 1, 2 %}{{ x }}{% endfor %}", "{% for x in ['a', 'a', 'b'] %}{% if loop.changed(x) %}{{ x }}{% endif %}{{ loop.depth }}{{ loop.depth0 }}{% endfor %}", "{% for a, b in {'x': 1}.items() %}{{ a }}{{ b }}{% endfor %}", "{% set a, b = [1, 2] %}{{ b }}", "{{ (1, 2) < (1, 3) }} {{ [2] > [1, 5] }}", "{{ 'AB' is upper }} {{ 'ab' is lower }} {{ ('<' | e) is escaped }} {{ {}.items() is sequence }} {{ {}.items() is iterable }} {{ [] | select is iterable }} {{ [] | select is sequence }}", "{{ {'a': 1} == {'a': 1.0} }} {{ {'a': 1}.keys() == {'a': 2}.keys() }} {{ {'a': 1} | length }} {{ {} == {} }}", "{{ ('<' | safe) + '<' }} {{ '<' + ('<' | e) }} {{ ('<' | safe) + ('>' | safe) }}", "{% macro f(a, b) %}{{ a }}{{ b }}{% endmacro %}{{ f(*[1, 2]) }}{{ f(**{'b': 1, 'a': 2}) }}{{ f(1, **{'b': 3}) }}",
 ]  # fmt: skip
 
 
@@ -139,15 +208,83 @@ def case(name, template, question, tokenizer=False):
             "prompt": prompt_of(template, content)}  # fmt: skip
 
 
+def tool(name):
+    properties = {"place": {"type": "string", "description": "A city", "enum": ["Rome", "Oslo"]},
+                  "days": {"type": "integer", "description": "How many"}}  # fmt: skip
+    parameters = {"type": "object", "properties": properties, "required": ["place"]}
+    return {"type": "function", "function": {"name": name, "description": "Weather.", "parameters": parameters}}
+
+
+def conversations():
+    """Variables of apply_chat_template(): texts and parts, with and without a system's words, tools, several turns."""
+
+    def turn(role, text, image=False, parts=False, **more):
+        content = ([{"type": "image"}] if image else []) + [{"type": "text", "text": text}] if parts else text
+        return {"role": role, "content": content, **more}
+
+    call = {"type": "function", "id": "call00001", "function": {"name": "f", "arguments": {"place": "Rome", "days": 2}}}
+    for parts in (False, True):
+        user = turn("user", " What is it? ", image=True, parts=parts)
+        answer = turn("assistant", "A cat.<think>x</think> ", parts=parts)
+        system = turn("system", "Be brief.", parts=parts)
+        for messages in (
+            [user], [system, user], [user, answer, turn("user", "Sure?", parts=parts)],
+            [system, user, answer, turn("user", "«Да?»\n\n'\"<&>", parts=parts), turn("assistant", "Yes", parts=parts)],
+        ):  # fmt: skip
+            for prompts in (True, False):
+                yield {"messages": messages, "add_generation_prompt": prompts}
+        yield {"messages": [user], "tools": [tool("f")], "add_generation_prompt": True}
+        calls = turn("assistant", "", parts=parts, tool_calls=[call])
+        result = turn("tool", '{"t": 20}', parts=parts, name="f", tool_call_id="call00001")
+        yield {"messages": [system, user, calls, result], "tools": [tool("f"), tool("g")], "add_generation_prompt": True}
+        yield {"messages": [user], "documents": [{"title": "T", "text": "Words"}], "add_generation_prompt": True}
+        yield {"messages": [user], "add_generation_prompt": True, "enable_thinking": False}
+
+
+def rendered(template, variables):
+    try:
+        variables = {**variables, **TOKENS}
+        conversation = variables.pop("messages")
+        return render_jinja_template([conversation], chat_template=template, **variables)[0][0]
+    except Exception:
+        return None
+
+
+def write_conversations(templates, out):
+    """Each template's prompt of each conversation; null where it raises."""
+    variables = [{"tools": None, "documents": None, **names, **TOKENS} for names in conversations()]
+    with out.open("w", encoding="utf-8") as file:
+        file.write('{"variables": [\n')
+        file.write(",\n".join(json.dumps(names, ensure_ascii=False) for names in variables))
+        file.write('],\n"templates": [\n')
+        file.write(",\n".join(
+            json.dumps({"name": name, "template": template,
+                        "prompts": [rendered(template, names) for names in conversations()]}, ensure_ascii=False)
+            for name, template in templates.items()))  # fmt: skip
+        file.write("]}\n")
+    print(out, len(templates), "templates,", len(variables), "conversations")
+
+
+def write(out, cases):
+    out.write_text("[\n" + ",\n".join(json.dumps(c, ensure_ascii=False) for c in cases) + "\n]\n", encoding="utf-8")
+    print(out, len(cases), "cases,", sum(c["prompt"] is None for c in cases), "refused")
+
+
 def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--templates", type=pathlib.Path)
+    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path(__file__).with_name("chat_goldens.json"))
+    options = parser.parse_args()
+    if options.templates:
+        texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(options.templates.glob("**/*.jinja"))}
+        return write_conversations(texts, options.output)
+    write_conversations({**PROCESSOR, **TOKENIZER, **DIALOGUES}, options.output.with_name("chat_conversations.json"))
     cases = [case(name, template, question) for name, template in PROCESSOR.items() for question in QUESTIONS]
     cases += [case(name, template, question, True) for name, template in TOKENIZER.items() for question in QUESTIONS]
     for i, template in enumerate(SNIPPETS):
         questions = QUESTIONS if Q in template else QUESTIONS[:1]
         cases += [case(f"snippet {i}", template, question) for question in questions]
-    out = pathlib.Path(__file__).with_name("chat_goldens.json")
-    out.write_text("[\n" + ",\n".join(json.dumps(c, ensure_ascii=False) for c in cases) + "\n]\n", encoding="utf-8")
-    print(out, len(cases), "cases,", sum(c["prompt"] is None for c in cases), "refused")
+    write(options.output, cases)
 
 
 if __name__ == "__main__":

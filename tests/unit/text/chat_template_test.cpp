@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <functional>
 
 #include "core/json.h"
 #include "support/temp_directory.h"
+#include "text/jinja/interpreter.h"
 
 namespace instructblip {
 namespace {
@@ -40,6 +42,59 @@ Error error_of(const std::function<void()>& call) {
   }
   ADD_FAILURE() << "expected an Error";
   return {ErrorCode::internal, ""};
+}
+
+jinja::Value value_of(const Json& json) {
+  if (json.is_string()) return jinja::Value::of(json.string());
+  if (json.is_boolean()) return jinja::Value::of(json.boolean());
+  if (json.is_integer()) return jinja::Value::of(json.integer());
+  if (json.is_number()) return jinja::Value::of(json.number());
+  if (json.is_array()) {
+    jinja::List list;
+    for (const Json& item : json.elements()) list.push_back(value_of(item));
+    return jinja::Value::of(std::move(list));
+  }
+  if (json.is_null()) return jinja::Value::none();
+  jinja::Dict dict;
+  for (const auto& [key, member] : json.members()) dict.set(key, value_of(member));
+  return jinja::Value::of(std::move(dict));
+}
+
+std::vector<std::pair<std::string, jinja::Value>> variables_of(const Json& json) {
+  std::vector<std::pair<std::string, jinja::Value>> variables;
+  for (const auto& [name, value] : json.members()) variables.emplace_back(name, value_of(value));
+  return variables;
+}
+
+// What the template makes of them, or nothing.
+std::optional<std::string> rendered(const std::string& source, const Json& variables) {
+  try {
+    return jinja::run(jinja::parse(source), variables_of(variables));
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+// INSTRUCTBLIP_CHAT_GOLDENS: another file of make_chat_goldens.py --templates, of any size.
+TEST(ChatTemplate, WholeConversationsAreThoseOfTheReference) {
+  constexpr std::int64_t kBytes = 1 << 30;
+  const char* const other = std::getenv("INSTRUCTBLIP_CHAT_GOLDENS");
+  const std::filesystem::path stored =
+      std::filesystem::path(INSTRUCTBLIP_SOURCE_DIR) / "tests/golden/text/chat_conversations.json";
+  const Json goldens = Json::read(other != nullptr ? other : stored, {.bytes = kBytes});
+  const std::vector<Json> variables = goldens.at("variables").elements();
+  int compared = 0;
+  for (const Json& golden : goldens.at("templates").elements()) {
+    const std::string source = golden.at("template").string();
+    const Json prompts = golden.at("prompts");
+    for (std::size_t i = 0; i < variables.size(); ++i) {
+      if (prompts[i].is_null()) continue;
+      EXPECT_EQ(rendered(source, variables[i]), prompts[i].string())
+          << golden.at("name").string() << ", conversation " << i;
+      ++compared;
+    }
+  }
+  EXPECT_GT(compared, 200);
 }
 
 TEST(ChatTemplate, PromptsAreThoseOfTheReference) {
@@ -114,8 +169,12 @@ struct Unknown {
 
 TEST(ChatTemplate, WhatIsNotKnownIsNamedWithItsLine) {
   const std::vector<Unknown> table = {
-      {"a\n{% macro f() %}{% endmacro %}", "line 2: the statement 'macro'"},
-      {"{{ [1] | groupby('x') }}", "line 1: the filter 'groupby' of a list"},
+      {"a\n{% import 'x' as y %}", "line 2: the statement 'import'"},
+      {"{{ [1] | random }}", "line 1: the filter 'random' of a list"},
+      {"{% macro f(a) %}{% endmacro %}{{ f(1, 2) }}", "the macro 'f' with an argument"},
+      {"{{ [1] | select }}", "the printing of an iterator"},
+      {"{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "nested too deep"},
+      {"{{ ('a' | safe) * 2 }}", "'*' with a text that is marked as safe"},
       {"{{ 1 is weird }}", "line 1: the test 'weird'"},
       {"{{ cycler('a') }}", "line 1: the function or method 'cycler'"},
       {"\n\n{{ nothing.more }}", "line 3: 'nothing' is undefined, asked for its 'more'"},
@@ -138,7 +197,8 @@ TEST(ChatTemplate, WhatIsNotKnownIsNamedWithItsLine) {
     const Error error = error_of([&] { of_source(row.source).prompt("What is it?"); });
     EXPECT_EQ(error.code(), ErrorCode::unsupported);
     const std::string message = error.what();
-    EXPECT_EQ(message.rfind("chat_template.jinja: the chat template, line ", 0), 0u) << message;
+    EXPECT_NE(message.find("/chat_template.jinja: the chat template, line "), std::string::npos)
+        << message;
     EXPECT_NE(message.find(row.message), std::string::npos) << message;
     EXPECT_NE(error.hint().find("whole prompt"), std::string::npos);
   }
