@@ -64,7 +64,8 @@ struct GenerationConfig {
   /// one token comes. Default: none.
   std::optional<double> max_time = {};
 
-  /// The answer ends before the first of these strings; UTF-8, at most 16 of 256 bytes each.
+  /// The answer ends before the first of these strings, without white space at its end; UTF-8, at
+  /// most 16 of 256 bytes each.
   std::vector<std::string> stop = {};
   /// Stop at the tokenizer's end token as well where text_config names another one.
   bool stop_at_tokenizer_eos = false;
@@ -88,7 +89,7 @@ INSTRUCTBLIP_API std::string_view to_string(FinishReason reason) noexcept;
 
 /// One answer.
 struct Sequence {
-  std::string text;  ///< UTF-8, special tokens skipped, stripped, cut before a stop string
+  std::string text;  ///< UTF-8, special tokens skipped, cut before a stop string, stripped
   std::vector<std::int32_t> tokens;  ///< new ids only, the end token included where it was produced
   FinishReason finish_reason = FinishReason::length;
   /// Beam search: the sum of (processed) log probabilities over length^length_penalty, the

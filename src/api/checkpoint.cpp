@@ -1,7 +1,7 @@
 #include "instructblip/checkpoint.h"
 
 #include "api/backend.h"
-#include "api/boundary.h"
+#include "core/boundary.h"
 
 namespace instructblip {
 

@@ -6,7 +6,7 @@
 #include <system_error>
 #include <utility>
 
-#include "api/boundary.h"
+#include "core/boundary.h"
 #include "core/module.h"
 #include "core/processors.h"
 #include "instructblip/version.h"

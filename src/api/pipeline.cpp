@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "api/backend.h"
-#include "api/boundary.h"
 #include "checkpoint/safetensors_writer.h"
+#include "core/boundary.h"
 
 namespace instructblip {
 

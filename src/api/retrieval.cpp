@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "api/backend.h"
-#include "api/boundary.h"
 #include "checkpoint/retrieval_config.h"
+#include "core/boundary.h"
 
 namespace instructblip {
 

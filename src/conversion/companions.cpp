@@ -16,7 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kQFormerTokenizer = "qformer_tokenizer";
+// Folders of a model's directory that belong to it as its files do.
+constexpr std::array<std::string_view, 2> kFolders = {"qformer_tokenizer", "chat_templates"};
 
 // Settings and vocabularies: *.json, spiece.model, merges.txt, chat_template.jinja. Not an
 // adapter's config: what is written has the adapter merged, and would be taken for what is still
@@ -52,14 +53,16 @@ void copy_companions(const fs::path& from, const fs::path& to, const Json::Edits
   if (!edits.empty()) {
     write_text(to / "config.json", Json::read(from / "config.json").with(edits));
   }
-  if (!is_present(from / kQFormerTokenizer)) return;
-  std::error_code error;
-  fs::create_directory(to / kQFormerTokenizer, error);
-  if (error) {
-    throw Error(ErrorCode::io, printable((to / kQFormerTokenizer).string()) +
-                                   ": cannot be written: " + error.message());
+  for (const std::string_view folder : kFolders) {
+    if (!is_present(from / folder)) continue;
+    std::error_code error;
+    fs::create_directory(to / folder, error);
+    if (error) {
+      throw Error(ErrorCode::io,
+                  printable((to / folder).string()) + ": cannot be written: " + error.message());
+    }
+    copy_folder(from / folder, to / folder);
   }
-  copy_folder(from / kQFormerTokenizer, to / kQFormerTokenizer);
 }
 
 }  // namespace instructblip

@@ -91,6 +91,19 @@ bool is_svg(std::string_view text) {
          text.substr(begin, kProlog).find("<svg") != text.npos;
 }
 
+// TGA has no signature either: a head of 18 bytes that makes sense. An icon has a number of
+// pictures where a picture without a palette has zeros.
+bool is_tga(std::string_view text) {
+  constexpr std::size_t kHead = 18;
+  if (text.size() <= kHead) return false;
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const bool palette = byte(1) == 1;
+  constexpr std::string_view kKinds = "\x01\x02\x03\x09\x0A\x0B", kDepths = "\x08\x0F\x10\x18\x20";
+  return byte(1) <= 1 && kKinds.find(text[2]) != kKinds.npos &&
+         (palette || text.substr(3, 5) == "\0\0\0\0\0"sv) && (byte(12) | byte(13)) != 0 &&
+         (byte(14) | byte(15)) != 0 && kDepths.find(text[16]) != kDepths.npos;
+}
+
 Pixels decode_samples(const EncodedImage& image, ImageFormat format, ImageInfo& info) {
   switch (format) {
     case ImageFormat::jpeg:
@@ -156,7 +169,10 @@ Pixels without_alpha(Pixels pixels, AlphaBackground background) {
 }  // namespace
 
 void EncodedImage::fail_bad(const std::string& what) const {
-  throw Error(ErrorCode::bad_image, name + ": " + what);
+  // On the same line: one line is one picture where many are answered about.
+  const bool is_cut = what.find("cut short") != std::string::npos;
+  throw Error(ErrorCode::bad_image,
+              name + ": " + what + (is_cut ? ", download or copy it again" : ""));
 }
 
 void EncodedImage::fail_limit(const std::string& found, const std::string& limit,
@@ -195,6 +211,9 @@ ImageFormat identify_format(const EncodedImage& image) {
     return ImageFormat::jpeg2000;
   }
   if (is_pnm(text)) return ImageFormat::pnm;
+  if (is_tga(text)) {
+    image.fail_unsupported("TGA", "convert it to PNG first; " + std::string(kReadTypes));
+  }
   for (const Signature& signature : kRefused) {
     if (starts_with(signature.bytes, signature.offset)) {
       image.fail_unsupported(std::string(signature.name),

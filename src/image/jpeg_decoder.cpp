@@ -91,6 +91,10 @@ class JpegReader {
   bool read_rows(Pixels& out, std::uint8_t* row);
 
   bool out_of_memory() const { return failure_.code == JERR_OUT_OF_MEMORY; }
+  bool is_cut() const {
+    return failure_.code == JWRN_JPEG_EOF || failure_.code == JERR_INPUT_EOF ||
+           failure_.code == JERR_INPUT_EMPTY;
+  }
   std::string message() const { return failure_.message; }
 
  private:
@@ -124,7 +128,7 @@ bool JpegReader::read_rows(Pixels& out, std::uint8_t* row) {
 
 [[noreturn]] void fail(const EncodedImage& image, const JpegReader& reader) {
   if (reader.out_of_memory()) throw std::bad_alloc();
-  image.fail_bad("JPEG: " + reader.message());
+  image.fail_bad("JPEG: " + (reader.is_cut() ? "the file is cut short" : reader.message()));
 }
 
 }  // namespace

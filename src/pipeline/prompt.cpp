@@ -65,12 +65,14 @@ void PromptBuilder::check_image_token() const {
   const auto known = tokenizer_->id_of(config_.image_marker);
   const bool taken = !known && !config_.chat && !tokenizer_->token_of(image_token_);
   if (known == image_token_ || taken) return;
+  const auto other = tokenizer_->token_of(image_token_);
   const std::string of_tokenizer =
       known ? "is token " + std::to_string(*known) : std::string("is no token");
   throw Error(ErrorCode::bad_model,
               printable(tokenizer_->file().string()) + ": " + config_.image_marker + " " +
                   of_tokenizer + ", but config.json names " + std::to_string(image_token_) +
-                  " as the token that stands for a picture",
+                  " as the token that stands for a picture" +
+                  (other ? ", which is " + quote(*other) + " here" : ""),
               "is the tokenizer of another model in this directory?");
 }
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <set>
 #include <utility>
 
@@ -6,6 +7,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/limits.h"
+#include "core/log.h"
 #include "text/slow_conversion.h"
 #include "text/tokenizer_json.h"
 #include "text/tokenizer_settings.h"
@@ -112,6 +114,28 @@ void add_settings_tokens(const TokenizerSettings& settings, TokenizerParts& part
     if (!by_name || !known.contains(token.content)) add(token);
   }
   if (!to_add.empty()) parts.add_tokens(to_add);
+}
+
+// A token that texts are built with and that the vocabulary lacks is put behind all others, as the
+// reference does it, where the model has learnt something else or nothing: and what comes behind
+// it, such as an image token, has another id than config.json says.
+void warn_of_missing(const TokenizerSettings& settings, const TokenizerParts& parts,
+                     const std::filesystem::path& file) {
+  constexpr std::array<std::string_view, 5> kKeys = {"bos_token", "eos_token", "unk_token",
+                                                     "cls_token", "sep_token"};
+  for (const auto& [key, token] : settings.named) {
+    const bool comes_behind = std::ranges::any_of(settings.added_tokens, [&](const auto& entry) {
+      return entry.second.content == token.content && entry.first >= parts.model->size();
+    });
+    if (std::ranges::find(kKeys, key) == kKeys.end() || parts.find(token.content) || comes_behind) {
+      continue;
+    }
+    log_warning(
+        printable(file.string()) + ": the vocabulary has no " + quote(token.content) + ", the " +
+        key +
+        " of tokenizer_config.json, which is added behind all its tokens. Is it cut, or the "
+        "vocabulary of another model?");
+  }
 }
 
 std::int32_t require_id(const TokenizerSettings& settings, const TokenizerParts& parts,
@@ -229,6 +253,7 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& dir
                                              : read_tokenizer_json(*json);
   if (json && kind == TokenizerKind::bert && !settings.version5) check_tokens_around(*json, parts);
   if (settings.split_special_tokens) parts.added.ignore_special();
+  warn_of_missing(settings, parts, json && !from_slow ? json_file : slow_file);
   add_settings_tokens(settings, parts);
   if (settings.version5) {
     finish_version5(settings, parts, directory);

@@ -106,6 +106,45 @@ TEST_F(Chat, AWholePromptWithoutItsPictureIsRefused) {
   EXPECT_EQ(tokenize("Was ist das?").exit_code, 0);
 }
 
+TEST_F(Chat, APointerInThePlaceOfATemplateIsNamed) {
+  directory_.write("chat_template.jinja",
+                   "version https://git-lfs.github.com/spec/v1\noid sha256:1\n");
+  const Finished refused = tokenize("What is it?");
+  EXPECT_EQ(refused.exit_code, 5);
+  EXPECT_NE(refused.err.find((directory_ / "chat_template.jinja").string() + ": a Git LFS pointer"),
+            std::string::npos)
+      << refused.err;
+  EXPECT_EQ(tokenize("<image> What is it?").exit_code, 0) << "a whole prompt needs no template";
+}
+
+TEST(GenerationFile, ForcesTokensAndStopsWithTheTime) {
+  const Json want = golden_request(kT5, "greedy");
+  const Json tokens = want["sequences"][0]["tokens"];
+  const TempDirectory directory;
+  fs::copy(kT5, directory.path(), fs::copy_options::recursive);
+  Json config = json_file(directory / "config.json");
+  const auto answer_with = [&](const Json& keys) {
+    Json changed = config;
+    changed["text_config"].update(keys);
+    directory.write("config.json", changed.dump());
+    const Finished finished =
+        call({"run", "--json", "--model", directory.path().string(), "--image",
+              image(want["image"]), "--instruction", want["instruction"], "--max-new-tokens", "4"});
+    EXPECT_EQ(finished.exit_code, 0) << finished.err;
+    return objects(finished.out).at(0);
+  };
+  Json answer = answer_with({{"forced_bos_token_id", 9}, {"forced_eos_token_id", {7}}});
+  EXPECT_EQ(answer["tokens"][0], 9);
+  EXPECT_EQ(answer["tokens"].back(), 7);
+  EXPECT_EQ(answer["options"]["forced_eos_token_id"], Json::array({7}));
+  answer = answer_with({{"max_time", 0}});
+  EXPECT_EQ(answer["tokens"], Json::array({tokens[0]}));
+  EXPECT_EQ(answer["finish_reason"], "cancelled");
+  answer = answer_with({{"max_time", 3600}, {"top_k", -1}, {"temperature", "warm"}});
+  EXPECT_EQ(answer["tokens"][0], tokens[0]);
+  EXPECT_NE(answer["finish_reason"], "cancelled");
+}
+
 TEST(BannedTokens, AreBannedByOptionsAndByTheModelsFiles) {
   const Json want = golden_request(kT5, "greedy");
   const Json tokens = want["sequences"][0]["tokens"];

@@ -101,7 +101,8 @@ TEST_F(FolderTest, KeepGoingAnswersAllOthers) {
   EXPECT_EQ(text.exit_code, 3);
   EXPECT_EQ(text.out, file("a.JPG") + "\t" + text_about(image("coffee.jpg")) + file("c.webp") +
                           "\t" + text_about(image("chelsea.webp")));
-  EXPECT_TRUE(text.err.starts_with("error: " + file("b.jpg") + ": ")) << text.err;
+  EXPECT_EQ(text.err, "error: " + file("b.jpg") +
+                          ": JPEG: the file is cut short, download or copy it again\n");
   EXPECT_EQ(std::ranges::count(text.err, '\n'), 1) << text.err;
 
   const Finished json = call(about({folder_.path()}, quiet + Arguments{"--json"}));
@@ -192,7 +193,7 @@ TEST(ManyPictures, GetAWarningOnce) {
 TEST(Lists, AreReadAsOtherProgramsWriteThem) {
   const TempDirectory folder;
   folder.write("list.txt",
-               "\xEF\xBB\xBF" + image("coffee.jpg") + "\r\n\r\n" + image("chelsea.webp"));
+               "\xEF\xBB\xBF" + image("coffee.jpg") + "\r\n\r\n  \t\n" + image("chelsea.webp"));
   const std::vector<Json> names = {image("coffee.jpg"), image("chelsea.webp")};
   const Finished file = call(about({}, {"--json", "--images-from", folder / "list.txt"}));
   ASSERT_EQ(file.exit_code, 0) << file.err;
@@ -259,6 +260,25 @@ TEST(StandardInput, MayBeAPicture) {
     EXPECT_TRUE(refused.err.starts_with("error: standard input: ")) << refused.err;
     EXPECT_EQ(call_with_input(arguments + Arguments{"--keep-going"}, input).exit_code, 3);
   }
+}
+
+// What <(...) of a shell hands over. A pipe with a name of its own may wait for ever.
+TEST(Pipes, OfTheShellArePictures) {
+  Start start = instructblip(about({}, {"--json"}));
+  const Arguments shell = {"/bin/bash", "-c", "\"$0\" \"$@\" --image <(cat \"$PICTURE\")"};
+  start.command = shell + start.command;
+  start.environment["PICTURE"] = image("coffee.jpg");
+  const Finished finished = run(start);
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_EQ(objects(finished.out).at(0)["tokens"],
+            objects(call(about({image("coffee.jpg")}, {"--json"})).out).at(0)["tokens"]);
+
+  const TempDirectory folder;
+  folder.make_fifo("picture.jpg");
+  const Finished refused = call(about({folder / "picture.jpg"}));
+  EXPECT_EQ(refused.exit_code, 6);
+  EXPECT_NE(refused.err.find("got a pipe"), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("--image - < '"), std::string::npos) << refused.err;
 }
 
 TEST(StandardInput, TextsMayComeFromWindows) {

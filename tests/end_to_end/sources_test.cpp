@@ -94,6 +94,21 @@ TEST(Convert, WritesADirectoryThatAnswersAlike) {
   EXPECT_EQ(again.out, "");
 }
 
+TEST(Convert, TakesChatTemplatesAlong) {
+  const TempDirectory directory;
+  const fs::path model = directory.path() / "model", output = directory.path() / "whole";
+  fs::copy(kSource + "/tests/golden/checkpoints/llava_hub", model, fs::copy_options::recursive);
+  fs::create_directory(model / "chat_templates");
+  directory.write("model/chat_template.jinja", "a");
+  directory.write("model/chat_templates/tool_use.jinja", "b");
+  directory.write("model/chat_templates/notes.md", "c");
+  const Finished converted = call({"convert", "--model", model, "--output", output});
+  ASSERT_EQ(converted.exit_code, 0) << converted.err;
+  EXPECT_EQ(content_of(output / "chat_template.jinja"), "a");
+  EXPECT_EQ(content_of(output / "chat_templates" / "tool_use.jinja"), "b");
+  EXPECT_FALSE(fs::exists(output / "chat_templates" / "notes.md"));
+}
+
 TEST(Convert, TakesSizesWithUnits) {
   const TempDirectory directory;
   for (const char* size : {"0", "-1", "GB", "4gb", "1.5GB", "99999999999GB", ""}) {

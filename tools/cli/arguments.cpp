@@ -48,6 +48,12 @@ int Argument::integer() const {
   fail("an integer");
 }
 
+std::int64_t Argument::count() const {
+  const auto value = parse_whole<std::int64_t>(text_);
+  if (value && *value >= 1) return *value;
+  fail("an integer of at least 1");
+}
+
 std::uint64_t Argument::unsigned_integer() const {
   if (const auto value = parse_whole<std::uint64_t>(text_)) return *value;
   fail("an integer from 0 to " + std::to_string(std::numeric_limits<std::uint64_t>::max()));

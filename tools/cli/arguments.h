@@ -22,6 +22,7 @@ class Argument {
   std::string path() const;  // not empty, no NUL
 
   int integer() const;
+  std::int64_t count() const;  // at least 1
   std::uint64_t unsigned_integer() const;
   double number() const;                        // finite
   bool boolean() const;                         // true, false

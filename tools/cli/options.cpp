@@ -185,7 +185,7 @@ constexpr auto kRows = std::to_array<OptionRow>({
     {"max-pixels", "N",
      "refuse pictures with more, before memory is taken for them; default 178956970, as Pillow",
      Takes::value, false, "",
-     [](S s, A a) { s.decode.max_pixels = static_cast<std::int64_t>(a.unsigned_integer()); }},
+     [](S s, A a) { s.decode.max_pixels = a.count(); }},
     {"max-side", "N", "refuse pictures with a longer side; default 1048576", Takes::value, false,
      "", [](S s, A a) { s.decode.max_side = a.integer(); }},
     {"max-bytes", "SIZE",

@@ -1,7 +1,9 @@
 #include "cli/parse.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
+#include <system_error>
 
 #include "cli/spellings.h"
 
@@ -76,8 +78,31 @@ const OptionRow& read_option(std::span<const std::string> arguments, std::size_t
   return row;
 }
 
+bool has(const CommandRow& command, std::string_view option) {
+  return std::ranges::find(command.options, option) != command.options.end();
+}
+
+// An argument without an option in front of it, which is plainly the value of one.
+std::optional<std::string> hint_of_stray(const CommandRow& command, const std::string& argument,
+                                         const std::set<std::string_view>& given) {
+  namespace fs = std::filesystem;
+  std::error_code unknown;
+  const auto meant_as = [&](std::string_view option) {
+    return "did you mean --" + std::string(option) + " " + argument + "?";
+  };
+  const bool is_model = fs::exists(fs::path(argument) / "config.json", unknown);
+  if (is_model && has(command, "model") && !given.contains("model")) return meant_as("model");
+  const bool is_there = !is_model && fs::exists(argument, unknown);
+  if (is_there && has(command, "image") && !given.contains("image")) return meant_as("image");
+  return std::nullopt;
+}
+
 [[noreturn]] void refuse_stray(const CommandRow& command, const std::string& argument,
-                               std::string_view option_before) {
+                               std::string_view option_before,
+                               const std::set<std::string_view>& given) {
+  if (const auto hint = hint_of_stray(command, argument, given)) {
+    refuse(std::string(command.name) + ": unexpected argument " + quote(argument), *hint);
+  }
   const bool is_picture = option_before == "image" || option_before == "images-from";
   if (!option_before.empty() && option_row(option_before).takes == Takes::optional_value) {
     const std::string option = "--" + std::string(option_before);
@@ -131,7 +156,7 @@ Invocation parse_command(const CommandRow& command, std::span<const std::string>
     const std::string& argument = arguments[at];
     if (argument == "--help" || argument == "-h") return {Action::help, &command, {}};
     if (!argument.starts_with("-") || argument == "-") {
-      refuse_stray(command, argument, last);
+      refuse_stray(command, argument, last, given);
     }
     last = read_option(arguments, at, command, invocation.settings).name;
     given.insert(last);
@@ -150,12 +175,21 @@ Invocation parse_command(const CommandRow& command, std::span<const std::string>
 }
 
 [[noreturn]] void refuse_command(std::string_view typed) {
+  const std::string_view option = take_apart(typed).name;
+  const bool is_ours = std::ranges::any_of(command_rows(), [&](const CommandRow& row) {
+    return option.starts_with("--") && has(row, option.substr(2));
+  });
+  if (is_ours) {
+    refuse("unexpected option " + quote(option) + " before a command",
+           "the command comes first: instructblip run " + std::string(option) + " ...");
+  }
   if (typed.starts_with("-")) {
     refuse("unknown option " + quote(typed),
            meant(nearest(typed, {"--help", "--version"}), nullptr));
   }
   std::vector<std::string_view> known = {"help"};
   for (const CommandRow& row : command_rows()) known.push_back(row.name);
+  if (typed == "version") refuse("unknown command 'version'", "did you mean --version?");
   refuse("unknown command " + quote(typed), meant(nearest(typed, known), nullptr));
 }
 

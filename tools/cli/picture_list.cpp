@@ -139,7 +139,7 @@ void add_list(const std::string& file, PictureList& list,
   std::size_t number = 0;
   for (const std::string& line : lines_of(file)) {
     ++number;
-    if (line.empty()) continue;
+    if (line.find_first_not_of(" \t") == std::string::npos) continue;
     if (line.find('\0') != std::string::npos) {
       throw Failure(ExitCode::usage, file + ", line " + std::to_string(number) +
                                          ": expected the name of a file, got a NUL byte\n  hint: "

@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <span>
+#include <system_error>
 #include <utility>
 
+#include "cli/arguments.h"
 #include "cli/failure.h"
 #include "cli/text_input.h"
 
@@ -27,6 +30,22 @@ std::string read_picture_from_input() {
   return read_standard_input(kInputBytes);
 }
 
+// <(...): open already, so that reading it waits for nothing but what is written into it.
+bool is_shell_pipe(const std::string& name) {
+  std::error_code unknown;
+  return (name.starts_with("/dev/fd/") || name.starts_with("/proc/self/fd/") ||
+          name == "/dev/stdin") &&
+         std::filesystem::is_fifo(name, unknown);
+}
+
+// A pipe with a name of its own may wait for ever.
+void refuse_pipe(const std::string& name) {
+  std::error_code unknown;
+  if (!std::filesystem::is_fifo(name, unknown)) return;
+  throw Failure(ExitCode::image, name + ": expected a file, got a pipe\n  hint: --image - < " +
+                                     quote(name) + " reads a picture from it");
+}
+
 // What other programs download.
 void refuse_address(const std::string& name) {
   if (!name.starts_with("http://") && !name.starts_with("https://")) return;
@@ -44,8 +63,10 @@ PictureList list_pictures(Session& session) {
 
 Pictures::Pictures(PictureList list, Session& session)
     : list_(std::move(list)), options_(session.settings.decode) {
-  if (std::ranges::find(list_.names, kInput) != list_.names.end()) {
-    input_ = read_picture_from_input();
+  for (const std::string& name : list_.names) {
+    if (piped_.contains(name)) continue;
+    if (name == kInput) piped_.emplace(name, read_picture_from_input());
+    if (is_shell_pipe(name)) piped_.emplace(name, read_to_end(name, kInputBytes));
   }
   if (session.settings.keep_going) return;
   if (size() > 1 && session.settings.may_keep_going) {
@@ -97,12 +118,18 @@ Picture Pictures::open(const std::string& name) const {
 
 Image Pictures::decode(const std::string& name) const {
   refuse_address(name);
-  if (name != kInput) return Image::open(name, options_);
-  return Image::decode(std::as_bytes(std::span(input_)), options_, "standard input");
+  const auto piped = piped_.find(name);
+  if (piped == piped_.end()) {
+    refuse_pipe(name);
+    return Image::open(name, options_);
+  }
+  return Image::decode(std::as_bytes(std::span(piped->second)), options_,
+                       name == kInput ? "standard input" : name);
 }
 
 void Pictures::check(const std::string& name) const {
-  if (name == kInput) return;  // decoded when its turn comes, as damage behind a head is found
+  if (piped_.contains(name))
+    return;  // decoded when its turn comes, as damage behind a head is found
   refuse_address(name);
   reading([&] { Image::check(name, options_); });
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -47,8 +48,9 @@ class Pictures {
 
   PictureList list_;
   ImageOptions options_;
-  std::string way_on_;         // a hint
-  std::string input_;          // bytes on standard input where it is one of them
+  std::string way_on_;  // a hint
+  // What came from standard input and from pipes of the shell, <(...), by their names.
+  std::map<std::string, std::string> piped_;
   std::vector<Picture> held_;  // the first ones, until they are taken
 };
 

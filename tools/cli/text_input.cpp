@@ -76,6 +76,16 @@ std::string read_standard_input(std::size_t most) {
   return read_all(STDIN_FILENO, most, std::string(kStandardInput));
 }
 
+std::string read_to_end(const std::string& file, std::size_t most) {
+  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) fail(file, std::string("cannot be opened: ") + std::strerror(errno));
+  struct Closer {
+    int descriptor;
+    ~Closer() { ::close(descriptor); }
+  } const closer{descriptor};
+  return read_all(descriptor, most, file);
+}
+
 std::string text_or_input(const std::string& text) {
   return text == "-" ? text_from_input() : text;
 }
@@ -102,13 +112,7 @@ std::vector<std::string> lines_of(const std::string& file) {
     const std::string where(kStandardInput);
     return split(plain(read_all(STDIN_FILENO, kListBytes, where), where));
   }
-  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) fail(file, std::string("cannot be opened: ") + std::strerror(errno));
-  struct Closer {
-    int descriptor;
-    ~Closer() { ::close(descriptor); }
-  } const closer{descriptor};
-  return split(plain(read_all(descriptor, kListBytes, file), file));
+  return split(plain(read_to_end(file, kListBytes), file));
 }
 
 }  // namespace instructblip::cli

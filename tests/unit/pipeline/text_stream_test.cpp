@@ -61,7 +61,12 @@ TEST(TextStream, HoldsBackWhatMayBecomeAStopString) {
 }
 
 TEST(TextStream, CutsBeforeTheFirstOfSeveralStopStrings) {
-  EXPECT_EQ(streamed({"one two three"}, {"three", "two"}), (Pieces{"one ", ""}));
+  EXPECT_EQ(streamed({"one two three"}, {"three", "two"}), (Pieces{"one", ""}))
+      << "stripped where it is cut";
+  EXPECT_EQ(streamed({"one", " \n", " t", "hree", " END"}, {"END"}),
+            (Pieces{"one", "", " \n t", "hree", "", ""}));
+  EXPECT_EQ(streamed({"one ", "END"}, {"END"}), (Pieces{"one", "", ""}));
+  EXPECT_EQ(streamed({"one "}, {"END"}), (Pieces{"one", " "}));
   EXPECT_EQ(streamed({"aab"}, {"ab"}), (Pieces{"a", ""}));
 }
 

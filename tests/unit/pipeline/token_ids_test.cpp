@@ -1,6 +1,7 @@
 // Token ids that config.json and the tokenizers name, and the tables that may lack a row for them.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <span>
@@ -131,6 +132,30 @@ TEST(TokenIds, OfAPictureAreTheTokenizers) {
     EXPECT_NE(message.find((copy.path() / "tokenizer.json").string()), std::string::npos)
         << message;
   }
+}
+
+// `<s>` is missing: it is added behind all others, and `<image>` has another id than in
+// config.json.
+TEST(TokenIds, OfAVocabularyThatLacksATokenAreToldOf) {
+  const Copy copy(kSource / "tests/golden/checkpoints/llava_hub");
+  std::string tokenizer = test::content_of(copy.path() / "tokenizer.json");
+  for (std::size_t at; (at = tokenizer.find("\"<s>\"")) != std::string::npos;) {
+    tokenizer.replace(at, 5, "\"<r>\"");
+  }
+  copy.write("tokenizer.json", tokenizer);
+  std::vector<std::string> warnings;
+  set_log_sink([&](LogLevel, std::string_view message) { warnings.emplace_back(message); });
+  try {
+    Pipeline::load(copy.path());
+  } catch (const Error&) {  // or loaded: the reference goes on
+  }
+  set_log_sink({});
+  const std::string expected = (copy.path() / "tokenizer.json").string() +
+                               ": the vocabulary has no '<s>', the bos_token of "
+                               "tokenizer_config.json";
+  EXPECT_TRUE(std::ranges::any_of(warnings, [&](const std::string& warning) {
+    return warning.find(expected) != std::string::npos;
+  })) << ::testing::PrintToString(warnings);
 }
 
 // The first token stands for an instruction that is missing: only then is it looked up.

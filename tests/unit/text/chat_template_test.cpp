@@ -146,6 +146,57 @@ TEST(ChatTemplate, NamedTemplatesOfATokenizer) {
                   settings(R"(,"chat_template":[{"name":"tool","template":"t"},)"
                            R"({"name":"default","template":"d"}])"));
   EXPECT_EQ(read(directory, Of::tokenizer)->prompt("?"), "d");
+  directory.write("tokenizer_config.json",
+                  settings(R"(,"chat_template":[{"name":"default","template":"first"},)"
+                           R"({"name":"default","template":"last"}])"));
+  EXPECT_EQ(read(directory, Of::tokenizer)->prompt("?"), "last");
+  directory.write("tokenizer_config.json",
+                  settings(R"(,"chat_template":{"default":"named","rag":"r"})"));
+  EXPECT_EQ(read(directory, Of::tokenizer)->prompt("?"), "named");
+}
+
+// The reference makes a dict of a list for tokenizers alone; null and nothing are no templates.
+TEST(ChatTemplate, NamedTemplatesOfAProcessor) {
+  const TempDirectory directory;
+  directory.write("tokenizer_config.json", settings());
+  directory.write("processor_config.json", R"({"chat_template":"of the settings"})");
+  const auto with = [&](const std::string& value) {
+    directory.write("chat_template.json", R"({"chat_template":)" + value + "}");
+    return read(directory)->prompt("?");
+  };
+  EXPECT_EQ(with(R"({"default":"named","rag":"r"})"), "named");
+  EXPECT_EQ(with("null"), "of the settings");
+  EXPECT_EQ(with("\"\""), "of the settings");
+  for (const char* value : {R"({"rag":"r"})", R"([{"name":"default","template":"d"}])", "5"}) {
+    const Error error = error_of([&] { with(value); });
+    EXPECT_NE(
+        std::string(error.what())
+            .find((directory / "chat_template.json").string() + ": chat_template: expected a text"),
+        std::string::npos)
+        << error.what();
+  }
+  std::filesystem::remove(directory / "chat_template.json");
+  std::filesystem::create_directory(directory / "chat_templates");
+  directory.write("chat_templates/default.jinja", "alone");
+  EXPECT_EQ(read(directory)->prompt("?"), "alone");
+}
+
+TEST(ChatTemplate, WhatIsNoTemplateIsNamed) {
+  for (const auto& [content, what] :
+       {std::pair("version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+                  "a Git LFS pointer"),
+        std::pair("<!DOCTYPE html><html></html>", "a web page")}) {
+    const TempDirectory directory;
+    directory.write("tokenizer_config.json", settings());
+    directory.write("chat_template.jinja", content);
+    const Error error = error_of([&] { read(directory)->prompt("?"); });
+    EXPECT_EQ(error.code(), ErrorCode::bad_model);
+    EXPECT_NE(
+        std::string(error.what()).find((directory / "chat_template.jinja").string() + ": " + what),
+        std::string::npos)
+        << error.what();
+    EXPECT_NE(error.hint().find("whole prompt"), std::string::npos);
+  }
 }
 
 TEST(ChatTemplate, FilesThatTheReferenceCannotTakeAreToldOfWhenAsked) {

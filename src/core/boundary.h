@@ -1,5 +1,5 @@
-// The boundary of the library: nothing but Error leaves it, except what a caller's own callback
-// throws.
+// The boundary of every public call: nothing but Error leaves the library, except what a caller's
+// own callback throws.
 #pragma once
 
 #include <new>
@@ -9,7 +9,7 @@
 
 namespace instructblip {
 
-// Calls `call`. What the stages throw has become an Error on their side already.
+// Calls `call`. What LibTorch throws has become an Error already, see interface/guarded.h.
 template <typename Call>
 auto at_boundary(Call&& call) {
   try {
