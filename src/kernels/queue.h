@@ -10,8 +10,8 @@ namespace instructblip::kernels {
 class Tasks {
  public:
   template <class Function>
-  requires(!std::is_same_v<Function, Tasks>) Tasks(
-      const Function& function)  // NOLINT(google-explicit-constructor): it stands for the lambda
+  requires(!std::is_same_v<Function, Tasks>) Tasks(  // NOLINT(google-explicit-constructor)
+      const Function& function)                      // the lambda that it stands for
       : function_(&function), call_([](const void* f, std::int64_t first, std::int64_t last) {
           (*static_cast<const Function*>(f))(first, last);
         }) {}

@@ -97,11 +97,11 @@ INSTRUCTBLIP_KERNEL void add_values(const PagedRows& r, std::int64_t first,
   }
   std::int64_t at = 0;
   for (; at + kVectors * kLanes <= r.width; at += kVectors * kLanes) {
-    accumulate<M, kVectors>(weights, values, count, out, at, kLanes);
+    accumulate<M, kVectors>(weights, values, count, out, {at, kLanes});
   }
   for (; at < r.width; at += kLanes) {
     const std::int64_t rest = r.width - at < kLanes ? r.width - at : kLanes;
-    accumulate<M, 1>(weights, values, count, out, at, rest);
+    accumulate<M, 1>(weights, values, count, out, {at, rest});
   }
 }
 

@@ -47,26 +47,29 @@ INSTRUCTBLIP_KERNEL void multiply_four(const float* const* queries, const float*
   for (int m = 0; m < M; ++m) sum_four(sums[m], products[m]);
 }
 
-// Vector v of those that begin at `from`; the last of V holds `rest` elements.
+// Vectors of a value that begin at element `at`, the last one of which holds `rest` elements.
+struct Columns {
+  std::int64_t at, rest;
+};
+
+// Vector v of V that begin at `from`.
 template <int V>
-INSTRUCTBLIP_KERNEL Lanes load_vector(const float* from, int v, std::int64_t rest) {
-  return v + 1 < V || rest == kLanes ? load(from + v * kLanes)
-                                     : load_first(from + v * kLanes, rest);
+INSTRUCTBLIP_KERNEL Lanes load_vector(const float* from, int v, const Columns& columns) {
+  from += columns.at + v * kLanes;
+  return v + 1 < V || columns.rest == kLanes ? load(from) : load_first(from, columns.rest);
 }
 
-// Adds weights[m][j] * values[j] to out[m], for V vectors of the width from `at` on, in order of
-// positions.
+// Adds weights[m][j] * values[j] to out[m], for V vectors of the width, in order of positions.
 template <int M, int V>
 INSTRUCTBLIP_KERNEL void accumulate(const float* const* weights, const float* const* values,
-                                    std::int64_t count, float* const* out, std::int64_t at,
-                                    std::int64_t rest) {
+                                    std::int64_t count, float* const* out, const Columns& columns) {
   Lanes sums[M][V];
   for (int m = 0; m < M; ++m) {
-    for (int v = 0; v < V; ++v) sums[m][v] = load_vector<V>(out[m] + at, v, rest);
+    for (int v = 0; v < V; ++v) sums[m][v] = load_vector<V>(out[m], v, columns);
   }
   for (std::int64_t j = 0; j < count; ++j) {
     Lanes value[V];
-    for (int v = 0; v < V; ++v) value[v] = load_vector<V>(values[j] + at, v, rest);
+    for (int v = 0; v < V; ++v) value[v] = load_vector<V>(values[j], v, columns);
     for (int m = 0; m < M; ++m) {
       const Lanes weight = broadcast(weights[m][j]);
       for (int v = 0; v < V; ++v) sums[m][v] = multiply_add(weight, value[v], sums[m][v]);
@@ -74,11 +77,11 @@ INSTRUCTBLIP_KERNEL void accumulate(const float* const* weights, const float* co
   }
   for (int m = 0; m < M; ++m) {
     for (int v = 0; v < V; ++v) {
-      float* to = out[m] + at + v * kLanes;
-      if (v + 1 < V || rest == kLanes) {
+      float* to = out[m] + columns.at + v * kLanes;
+      if (v + 1 < V || columns.rest == kLanes) {
         store(sums[m][v], to);
       } else {
-        store_first(sums[m][v], rest, to);
+        store_first(sums[m][v], columns.rest, to);
       }
     }
   }
