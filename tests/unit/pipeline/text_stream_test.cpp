@@ -66,7 +66,7 @@ TEST(TextStream, CutsBeforeTheFirstOfSeveralStopStrings) {
   EXPECT_EQ(streamed({"one", " \n", " t", "hree", " END"}, {"END"}),
             (Pieces{"one", "", " \n t", "hree", "", ""}));
   EXPECT_EQ(streamed({"one ", "END"}, {"END"}), (Pieces{"one", "", ""}));
-  EXPECT_EQ(streamed({"one "}, {"END"}), (Pieces{"one", " "}));
+  EXPECT_EQ(streamed({"one "}, {"END"}), (Pieces{"one", ""}));
   EXPECT_EQ(streamed({"aab"}, {"ab"}), (Pieces{"a", ""}));
 }
 
