@@ -111,4 +111,9 @@ void throw_unfit(std::string_view operation, std::string_view kernel, std::strin
               "instructblip doctor lists those that do");
 }
 
+void throw_none(std::string_view operation) {
+  throw Error(ErrorCode::internal,
+              "kernels: no kernel of " + std::string(operation) + " takes such a problem");
+}
+
 }  // namespace instructblip::kernels

@@ -13,9 +13,9 @@ class Choice {
   // Forces nothing.
   Choice() = default;
 
-  // "linear=avx2,paged_attention=reference"; empty forces nothing. `source` names the option or
-  // variable in errors. Throws Error(invalid_argument) for an operation or a kernel that does not
-  // exist, for one that this machine lacks, and for an operation named twice.
+  // "linear=fixed_order_avx2,paged_attention=reference"; empty forces nothing. `source` names the
+  // option or variable in errors. Throws Error(invalid_argument) for an operation or a kernel that
+  // does not exist, for one that this machine lacks, and for an operation named twice.
   static Choice parse(std::string_view text, std::string_view source);
 
   // What the variable INSTRUCTBLIP_KERNELS said when it was first asked for; throws as parse().
@@ -34,5 +34,8 @@ class Choice {
 // Throws the Error(invalid_argument) of a forced kernel that does not fit.
 [[noreturn]] void throw_unfit(std::string_view operation, std::string_view kernel,
                               std::string_view reason);
+
+// Throws the Error(internal) of a problem that no kernel of the operation takes.
+[[noreturn]] void throw_none(std::string_view operation);
 
 }  // namespace instructblip::kernels

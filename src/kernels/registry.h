@@ -37,9 +37,9 @@ struct Wanted {
   bool row_invariant = false;
 };
 
-// The entry that `wanted.choice` forces, else the first that fits `problem`; null where none does,
-// which cannot be while a table ends with "reference". Throws Error(invalid_argument) where the
-// forced one does not fit. Kernel has kOperation, name, traits and supports().
+// The entry that `wanted.choice` forces, else the first that fits `problem`; null where none does:
+// a problem that not even "reference" takes. Throws Error(invalid_argument) where the forced one
+// does not fit. Kernel has kOperation, name, traits and supports().
 template <class Kernel, class Problem>
 const Kernel* choose(std::span<const Kernel> kernels, const Problem& problem,
                      const Wanted& wanted = {}) {

@@ -35,8 +35,8 @@ class LanguageModel {
   // The ids that stand before the first new one in the sequence that is being generated: the prompt
   // of a decoder, the start token of an encoder-decoder. Repetition penalties look at them.
   virtual std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const = 0;
-  // Rows of the head, the length of a row of logits. The embedding has as many: prompt ids are
-  // below.
+  // Rows of the head, the length of a row of logits. The embedding has as many at least: prompt ids
+  // may lie beyond.
   virtual std::int64_t vocabulary() const = 0;
   // Of an embedding; the width that start() takes.
   virtual std::int64_t width() const = 0;

@@ -2,8 +2,6 @@
 
 #include <ATen/ops/cat.h>
 
-#include <algorithm>
-
 namespace instructblip {
 
 void PackedRows::add(LanguageState& state, std::int64_t count, std::int64_t position) {

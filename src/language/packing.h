@@ -43,8 +43,8 @@ class PackedRows {
   std::vector<std::int64_t> lengths_;
 };
 
-// Prompts on their way through a model. If they do not arrive, their states are again what they
-// were before.
+// Prompts on their way through a model. If they do not arrive, their states are again
+// without keys and values, as start() made them.
 class PackedPrompts : public PackedRows {
  public:
   // Where keys and values of the prompts go.

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <limits>
 #include <numeric>
+#include <span>
 #include <vector>
 
 #include "kernels/paged_attention.h"
@@ -44,7 +45,8 @@ at::Tensor composed(const at::Tensor& queries, const at::Tensor& keys, const at:
 at::Tensor attention(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
                      const at::Tensor& bias, const AttentionOptions& options) {
   const std::int64_t group = queries.size(1) / keys.size(1);
-  if (options.order == AttentionOrder::composed || options.runtime->deterministic()) {
+  if (options.order == AttentionOrder::composed || options.runtime->deterministic() ||
+      bias.defined()) {
     const auto for_each_query = [&](const at::Tensor& x) {
       return group > 1 ? at::repeat_interleave(x, group, 1) : x;
     };
@@ -76,7 +78,7 @@ at::Tensor attend_to_cache(const at::Tensor& queries, const KvView& view,
                                                .divisor = static_cast<float>(options.divisor)};
   const Runtime& runtime = *options.runtime;
   const at::Tensor out = runtime.empty({q.size(0), q.size(1) * q.size(2)}, at::kFloat);
-  runtime.kernel(kernels::paged_attention_kernels(), problem)
+  runtime.kernel(runtime.tables().paged_attention, problem)
       .run(problem,
            {.queries = q.const_data_ptr<float>(),
             .pages_of_keys = view.keys.data(),

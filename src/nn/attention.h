@@ -30,7 +30,8 @@ at::Tensor attend(const Heads& heads, const AttentionOptions& options);
 
 // Packed sequences, each to itself and to what its cache holds: queries [N, H, d], keys and values
 // [N, G, d], N rows of all -> [N, H * d]. Keys and values are added to layer `layer` of the caches,
-// whose step has been begun. Without keys and values the rows look at what the caches hold.
+// whose step has been begun. Hypotheses without keys and values look at what the caches hold. A
+// sequence that extends a cache is causal.
 at::Tensor attend(const Heads& heads, const Rows& rows, std::int64_t layer,
                   const AttentionOptions& options);
 

@@ -1,11 +1,10 @@
 #include "nn/heads.h"
 
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/mul.h>
-
 #include <span>
 #include <utility>
 #include <vector>
+
+#include "nn/arithmetic.h"
 
 namespace instructblip::nn {
 namespace {
@@ -33,9 +32,9 @@ HeadsProjection::HeadsProjection(const Weights& weights, const HeadsConfig& conf
       query_scale_(config.query_scale),
       rows_(rows_of(config)),
       all_(read_all(weights, config)),
-      query_(all_ ? all_->rows(0, rows_[0])
+      query_(all_ ? all_->some_rows(0, rows_[0])
                   : Linear(weights / config.query, config.width, rows_[0], config.bias)),
-      key_value_(all_ ? all_->rows(rows_[0], rows_[1] + rows_[2])
+      key_value_(all_ ? all_->some_rows(rows_[0], rows_[1] + rows_[2])
                       : stacked(weights, {{config.key, rows_[1]}, {config.value, rows_[2]}},
                                 *config.memory_width, config.bias)) {}
 
@@ -47,11 +46,10 @@ at::Tensor HeadsProjection::in_heads(const at::Tensor& x) const {
 }
 
 at::Tensor HeadsProjection::finished_queries(const at::Tensor& queries) const {
-  return in_heads(query_scale_ == 1.0 ? queries : queries * query_scale_);
+  return in_heads(scaled(queries, query_scale_));
 }
 
 Heads HeadsProjection::operator()(const at::Tensor& x) const {
-  if (!all_) return (*this)(x, x);
   const std::vector<at::Tensor> each = all_->split(x, rows_);
   return {finished_queries(each[0]), in_heads(each[1]), in_heads(each[2])};
 }

@@ -35,7 +35,7 @@ class HeadsProjection {
  public:
   HeadsProjection(const Weights& weights, const HeadsConfig& config);
 
-  // Self-attention: x [..., width].
+  // Self-attention: x [..., width]. Not where the config has a memory width.
   Heads operator()(const at::Tensor& x) const;
   // Cross-attention: x [..., width], memory [..., memory width].
   Heads operator()(const at::Tensor& x, const at::Tensor& memory) const;

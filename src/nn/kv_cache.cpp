@@ -3,7 +3,7 @@
 #include <numeric>
 #include <utility>
 
-#include "kernels/kv_append.h"
+#include "instructblip/error.h"
 
 namespace instructblip::nn {
 namespace {
@@ -41,6 +41,9 @@ void KvCache::take_slots(Table& table, std::int64_t rows) {
 }
 
 void KvCache::begin_sequence(std::int64_t rows) {
+  if (table_.tail_length > 0) {
+    throw Error(ErrorCode::internal, "several hypotheses cannot be continued as one text");
+  }
   Table next = table_;
   take_slots(next, rows);
   next.shared.insert(next.shared.end(), next.newest.begin(), next.newest.end());
@@ -48,20 +51,14 @@ void KvCache::begin_sequence(std::int64_t rows) {
 }
 
 void KvCache::begin_step(std::span<const std::int32_t> sources) {
-  if (sources.size() == 1 && table_.tail.empty()) return begin_sequence(1);
-  Table next{.shared = table_.shared, .slots = table_.slots};
+  if (sources.size() == 1 && table_.tail_length == 0) return begin_sequence(1);
+  Table next{.shared = table_.shared, .tail_length = table_.tail_length + 1, .slots = table_.slots};
   take_slots(next, std::ssize(sources));
-  next.tail.reserve(table_.tail.size() + 1);
-  for (const std::vector<std::int32_t>& position : table_.tail) {
-    std::vector<std::int32_t>& reordered = next.tail.emplace_back();
-    for (const std::int32_t source : sources) {
-      reordered.push_back(position[static_cast<std::size_t>(source)]);
-    }
-  }
-  next.tail.push_back(next.newest);
-  next.rows.reserve(sources.size() * next.tail.size());
+  next.rows.reserve(sources.size() * static_cast<std::size_t>(next.tail_length));
   for (std::size_t r = 0; r < sources.size(); ++r) {
-    for (const std::vector<std::int32_t>& position : next.tail) next.rows.push_back(position[r]);
+    const auto from = table_.rows.begin() + sources[r] * table_.tail_length;
+    next.rows.insert(next.rows.end(), from, from + table_.tail_length);
+    next.rows.push_back(next.newest[r]);
   }
   before_ = std::exchange(table_, std::move(next));
 }
@@ -79,7 +76,7 @@ void KvCache::append(std::int64_t layer, const at::Tensor& keys, const at::Tenso
                                          .page_positions = kPage};
   const KvView to = view(layer);
   const at::Tensor k = keys.contiguous(), v = values.contiguous();
-  runtime.kernel(kernels::kv_append_kernels(), problem)
+  runtime.kernel(runtime.tables().kv_append, problem)
       .run(problem,
            {k.const_data_ptr<float>(), v.const_data_ptr<float>(), to.newest.data(), to.keys.data(),
             to.values.data()},
@@ -92,7 +89,7 @@ KvView KvCache::view(std::int64_t layer) const {
           .key_heads = pool_->key_heads(),
           .shared = table_.shared,
           .tail = table_.rows,
-          .tail_length = std::ssize(table_.tail),
+          .tail_length = table_.tail_length,
           .newest = table_.newest};
 }
 

@@ -14,7 +14,8 @@ namespace instructblip::nn {
 
 // G key heads | d width of a head | P shared positions | T positions of the tail | R rows
 
-// What the caches of one model have in common. Immutable; must outlive them.
+// What the caches of one model have in common: where their pages come from, and how large they are.
+// Immutable; must outlive them.
 class KvPool {
  public:
   // Positions of a page. The keys of one head lie one after the other in it.
@@ -24,7 +25,7 @@ class KvPool {
          std::int64_t head_width)
       : runtime_(&runtime), layers_(layers), key_heads_(key_heads), head_width_(head_width) {}
 
-  // [layers, keys and values, G, kPagePositions, d], without values; its address stays.
+  // [layers, keys and values, G, kPagePositions, d], without values.
   at::Tensor page() const;
 
   const Runtime& runtime() const { return *runtime_; }
@@ -59,7 +60,7 @@ class KvCache {
   void clear() noexcept;
 
   // Begins `rows` positions that follow one another: a prompt, or several tokens more of the one
-  // hypothesis that there is. Not where there are several.
+  // hypothesis that there is. Throws Error(internal) where there are several.
   void begin_sequence(std::int64_t rows);
   // Begins one position: row r continues the row sources[r] of the position before (0 after a
   // sequence).
@@ -74,16 +75,16 @@ class KvCache {
   KvView view(std::int64_t layer) const;
 
   // Positions that the last row sees, those begun included.
-  std::int64_t length() const { return std::ssize(table_.shared) + std::ssize(table_.tail); }
+  std::int64_t length() const { return std::ssize(table_.shared) + table_.tail_length; }
 
  private:
   // Which slots belong to which row.
   struct Table {
-    std::vector<std::int32_t> shared;             // [P]
-    std::vector<std::vector<std::int32_t>> tail;  // [T][R]
-    std::vector<std::int32_t> rows;               // the tail again, [R, T]
-    std::vector<std::int32_t> newest;
-    std::int64_t slots = 0;  // that are taken
+    std::vector<std::int32_t> shared = {};  // [P]
+    std::vector<std::int32_t> rows = {};    // [R, T]
+    std::vector<std::int32_t> newest = {};
+    std::int64_t tail_length = 0;  // T
+    std::int64_t slots = 0;        // that are taken
   };
 
   // `table` with slots for `rows` positions more, all of them in `newest`.

@@ -23,7 +23,7 @@ class Linear {
   Linear(const Runtime& runtime, Matrix weight, at::Tensor bias = {});
 
   // The same with some rows of the weight alone: [..., in] -> [..., count].
-  Linear rows(std::int64_t first, std::int64_t count) const;
+  Linear some_rows(std::int64_t first, std::int64_t count) const;
   std::int64_t rows() const { return weight_.rows(); }
 
   // [..., in] float32 -> [..., out] float32, whatever the weight is held as.

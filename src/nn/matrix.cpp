@@ -4,6 +4,9 @@
 #include <ATen/ops/index_select.h>
 
 #include <algorithm>
+#include <string>
+
+#include "instructblip/error.h"
 
 namespace instructblip::nn {
 
@@ -25,6 +28,11 @@ Format Matrix::format() const {
 }
 
 Matrix Matrix::some_rows(std::int64_t first, std::int64_t count) const {
+  if (first < 0 || count < 1 || first + count > rows()) {
+    throw Error(ErrorCode::internal, "rows " + std::to_string(first) + " to " +
+                                         std::to_string(first + count) + " of a matrix of " +
+                                         std::to_string(rows()));
+  }
   std::vector<at::Tensor> blocks;
   for (const at::Tensor& block : blocks_) {
     const std::int64_t begin = std::min(first, block.size(0));
@@ -36,9 +44,9 @@ Matrix Matrix::some_rows(std::int64_t first, std::int64_t count) const {
   return Matrix(std::move(blocks));
 }
 
-at::Tensor Matrix::gather(const at::Tensor& rows) const {
+at::Tensor Matrix::gather(const at::Tensor& ids) const {
   const at::Tensor all = blocks_.size() == 1 ? blocks_.front() : at::cat(blocks_);
-  return at::index_select(all, 0, rows).to(at::kFloat);
+  return at::index_select(all, 0, ids).to(at::kFloat);
 }
 
 at::Tensor Matrix::values() const {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace instructblip::nn {
@@ -26,11 +27,11 @@ class Matrix {
   std::int64_t columns() const { return blocks_.front().size(1); }
   Format format() const;
 
-  // The rows first .. first + count - 1.
+  // The rows first .. first + count - 1: one at least, all of them rows of the matrix.
   Matrix some_rows(std::int64_t first, std::int64_t count) const;
 
-  // The rows of these ids, [T, columns] float32. `rows` [T] int32, each in [0, rows()).
-  at::Tensor gather(const at::Tensor& rows) const;
+  // The rows of these ids, [T, columns] float32. `ids` [T] int32, each in [0, rows()).
+  at::Tensor gather(const at::Tensor& ids) const;
   // All of it, [rows, columns] float32.
   at::Tensor values() const;
 

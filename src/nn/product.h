@@ -11,8 +11,8 @@
 
 namespace instructblip::nn {
 
-// a [..., M, K] float32, b [..., N, K] float32, or [N, K] float32, f16 or bf16 for all of a ->
-// a b^T [..., M, N].
+// a b^T: a [..., M, K] float32, two dimensions at least, and b [..., N, K] float32 with the same
+// leading sizes, or [N, K] float32, f16 or bf16 for all of a -> [..., M, N].
 at::Tensor product(const Runtime& runtime, const at::Tensor& a, const at::Tensor& b);
 
 // Whether products are computed by a kernel of src/kernels/, not by an ATen composition: where they
@@ -23,7 +23,7 @@ bool uses_linear_kernel(const Runtime& runtime);
 // that an element's place in its row decides how it is rounded, not its place in the tensor.
 template <typename Function>
 at::Tensor elementwise(const Runtime& runtime, const at::Tensor& x, Function&& f) {
-  if (!runtime.deterministic()) return f(x);
+  if (!runtime.deterministic() || x.numel() == 0) return f(x);
   const at::Tensor rows = x.reshape({-1, x.size(-1)});
   std::vector<at::Tensor> results;
   results.reserve(static_cast<std::size_t>(rows.size(0)));

@@ -14,11 +14,11 @@
 
 namespace instructblip::nn {
 
-RelativeBias::RelativeBias(const Weights& weights, const T5Config& config, Direction direction)
-    : table_(weights / "relative_attention_bias", config.relative_buckets, config.heads),
-      buckets_(config.relative_buckets),
-      max_distance_(config.relative_max_distance),
-      direction_(direction) {}
+RelativeBias::RelativeBias(const Weights& weights, const RelativeBiasConfig& config)
+    : table_(weights / "relative_attention_bias", config.buckets, config.heads),
+      buckets_(config.buckets),
+      max_distance_(config.max_distance),
+      direction_(config.direction) {}
 
 // Half of the buckets hold one distance each, the other half grow logarithmically up to
 // max_distance. In the reference's order of operations, because distances on a border between
@@ -27,7 +27,7 @@ at::Tensor RelativeBias::bucket(const at::Tensor& relative) const {
   std::int64_t count = buckets_;
   at::Tensor base = at::zeros_like(relative);
   at::Tensor distance;
-  if (direction_ == Direction::both) {
+  if (direction_ == RelativeBiasConfig::Direction::both) {
     count /= 2;
     base = (relative > 0).to(at::kLong) * count;
     distance = at::abs(relative);

@@ -6,18 +6,22 @@
 
 #include <cstdint>
 
-#include "checkpoint/model_config.h"
 #include "nn/embedding.h"
 #include "nn/weights.h"
 
 namespace instructblip::nn {
 
+struct RelativeBiasConfig {
+  std::int64_t buckets;       // of distances, each with a bias for every head
+  std::int64_t max_distance;  // from which on all share the last bucket
+  std::int64_t heads;
+  enum class Direction { both, past } direction;  // past: nothing later is seen
+};
+
 class RelativeBias {
  public:
-  enum class Direction { both, past };  // encoder; decoder, which sees nothing later
-
-  // `weights` at the self-attention of the stack's first block, whose table all blocks share.
-  RelativeBias(const Weights& weights, const T5Config& config, Direction direction);
+  // Reads `relative_attention_bias.weight` [buckets, heads].
+  RelativeBias(const Weights& weights, const RelativeBiasConfig& config);
 
   // The bias of queries at first .. first + queries - 1 against keys at 0 .. keys - 1,
   // [H, queries, keys].
@@ -28,7 +32,7 @@ class RelativeBias {
 
   Embedding table_;  // [buckets, H]
   std::int64_t buckets_, max_distance_;
-  Direction direction_;
+  RelativeBiasConfig::Direction direction_;
 };
 
 }  // namespace instructblip::nn

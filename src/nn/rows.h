@@ -19,9 +19,7 @@ class KvCache;
 struct Part {
   std::int64_t first, count;
 
-  at::Tensor of(const at::Tensor& x, std::int64_t dim = 0) const {
-    return x.narrow(dim, first, count);
-  }
+  at::Tensor of(const at::Tensor& x) const { return x.narrow(0, first, count); }
 };
 
 // Rows of several sequences, and what each of them attends to besides itself.
@@ -37,11 +35,11 @@ struct Rows {
   // Empty: nothing is remembered.
   std::span<KvCache* const> caches = {};
   // One for each part, [H, its rows, keys] or, of hypotheses, [H, 1, keys], added to the scores.
-  // Empty: none.
+  // Not for sequences that extend a cache. Empty: none.
   std::span<const at::Tensor> biases = {};
 };
 
-// f(part, its index) of every part, put together along `dim`.
+// f(part, its index) of every part, one at least, put together along `dim`.
 template <typename Function>
 at::Tensor by_part(std::span<const Part> parts, std::int64_t dim, Function&& f) {
   if (parts.size() == 1) return f(parts[0], std::size_t{0});

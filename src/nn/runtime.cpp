@@ -47,6 +47,11 @@ Runtime::~Runtime() {
   thread_.join();
 }
 
+const kernels::Tables& Runtime::tables() const {
+  static const kernels::Tables of_processor;
+  return of_processor;
+}
+
 kernels::Queue& Runtime::queue() const {
   static TorchThreads threads;  // of whichever thread calls
   return threads;
@@ -61,8 +66,6 @@ at::Tensor Runtime::ids(std::span<const std::int32_t> values) const {
   std::ranges::copy(values, tensor.data_ptr<std::int32_t>());
   return tensor;
 }
-
-void Runtime::replay(const StepKey&, const std::function<void()>& step) { step(); }
 
 void Runtime::run_task(std::function<void()> work) {
   Task task{std::move(work), nullptr};

@@ -20,6 +20,7 @@
 #include "kernels/choice.h"
 #include "kernels/queue.h"
 #include "kernels/registry.h"
+#include "kernels/tables.h"
 
 namespace instructblip::nn {
 
@@ -38,21 +39,15 @@ enum class Numerics {
 // `error` with what LibTorch throws, and std::bad_alloc, as instructblip::Error.
 std::exception_ptr translated(const std::exception_ptr& error);
 
-// What a step that was captured is found by: steps with equal keys run the same operations on
-// tensors of the same shapes.
-struct StepKey {
-  std::int64_t rows;       // hypotheses of all requests
-  std::int64_t positions;  // keys that the longest of them attends to
-};
-
-// The CPU: one thread that works for all callers, with a team of threads of its own.
+// What operations run on. This class is the CPU: one thread that works for all callers, with a team
+// of threads of its own.
 //
 // OpenMP gives every thread that opens a parallel region a team of its own, so concurrent callers
 // would run several times as many threads as there are cores. Here they queue for one thread with
 // one team: first come, first served, a stage or a decoding step at a time, so that a short request
 // is never stuck behind a long one. Autograd is off on it.
 //
-// A device derives from this: its tensors lie elsewhere, and its steps are captured and replayed.
+// A device derives from this: its tensors lie elsewhere, and its kernels are others.
 // Thread-safe. Operations that were made for a runtime keep a pointer to it: it must outlive them.
 class Runtime {
  public:
@@ -66,27 +61,26 @@ class Runtime {
   Numerics numerics() const { return numerics_; }
   bool deterministic() const { return numerics_ == Numerics::deterministic; }
 
+  // One table of kernels for each operation.
+  virtual const kernels::Tables& tables() const;
   // What shares out the work of kernels: the team.
   virtual kernels::Queue& queue() const;
   // The kernel for a problem: the one that is forced, else the first that fits it, this machine and
   // the numerics. Throws Error(invalid_argument) where the forced one does not fit.
   template <typename Kernel, typename Problem>
   const Kernel& kernel(std::span<const Kernel> kernels, const Problem& problem) const {
-    return *kernels::choose(kernels, problem,
-                            {.choice = &kernels_, .row_invariant = deterministic()});
+    const Kernel* const kernel =
+        kernels::choose(kernels, problem, {.choice = &kernels_, .row_invariant = deterministic()});
+    if (kernel == nullptr) kernels::throw_none(Kernel::kOperation);
+    return *kernel;
   }
   // Whether a kernel of this operation is forced, where a composition would be taken otherwise.
   bool forces(std::string_view operation) const { return !kernels_.forced(operation).empty(); }
 
-  // A tensor without values, in this runtime's memory. Its address stays what it is as long as the
-  // tensor lives.
+  // A tensor without values, in this runtime's memory.
   virtual at::Tensor empty(const Shape& shape, at::ScalarType type) const;
   // Token ids or positions there, [n] int32.
   virtual at::Tensor ids(std::span<const std::int32_t> values) const;
-
-  // Runs a decoding step. A device captures it the first time that a key comes, and replays it
-  // afterwards; the CPU calls it.
-  virtual void replay(const StepKey& key, const std::function<void()>& step);
 
   // Runs `work` on the thread and waits; what it throws is thrown here, with c10::Error and
   // std::bad_alloc translated to instructblip::Error. Must not be called from work that runs there.

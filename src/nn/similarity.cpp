@@ -3,9 +3,10 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/amax.h>
 #include <ATen/ops/linalg_vector_norm.h>
-#include <ATen/ops/matmul.h>
 #include <ATen/ops/mean.h>
 #include <ATen/ops/softmax.h>
+
+#include "nn/product.h"
 
 namespace instructblip::nn {
 
@@ -15,8 +16,9 @@ at::Tensor unit_rows(const at::Tensor& x) {
                  .clamp_min(kLeastNorm);
 }
 
-at::Tensor greatest_cosines(const at::Tensor& picture, const at::Tensor& texts) {
-  return at::amax(at::matmul(picture, texts.t()), {1});
+at::Tensor greatest_cosines(const Runtime& runtime, const at::Tensor& picture,
+                            const at::Tensor& texts) {
+  return at::amax(product(runtime, picture, texts), {1});
 }
 
 at::Tensor mean_of_rows(const at::Tensor& x) { return x.mean(1); }

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
+#include <span>
 #include <utility>
 
 #include "interface/stopwatch.h"
@@ -13,14 +15,20 @@ namespace {
 
 bool failed(const Job* job) { return job->error != nullptr; }
 
-// The shapes of the pass that moves these by a token.
-nn::StepKey step_key(std::span<const LanguageStep> steps) {
-  nn::StepKey key{};
-  for (const LanguageStep& step : steps) {
-    key.rows += std::ssize(step.tokens);
-    key.positions = std::max(key.positions, step.state->cache.length() + 1);
+// The rows of each job. The states have moved on: where this fails, the pass must not be repeated.
+void hand_out(const at::Tensor& logits, std::span<Job* const> jobs, std::optional<double> prefill) {
+  try {
+    const at::Tensor rows = logits.contiguous();
+    std::int64_t first = 0;
+    for (Job* job : jobs) {
+      const auto count = static_cast<std::int64_t>(job->step().rows());
+      job->logits = rows.narrow(0, first, count);
+      if (prefill) job->timings.prefill = *prefill;
+      first += count;
+    }
+  } catch (...) {
+    for (Job* job : jobs) job->error = nn::translated(std::current_exception());
   }
-  return key;
 }
 
 }  // namespace
@@ -156,21 +164,8 @@ void Batch::decode(const Jobs& jobs) {
       steps.push_back({job->state.get(), step.sources, step.tokens});
     }
     const bool prompts = !sound.front()->has_begun();
-    at::Tensor logits;  // [R, N]
-    if (prompts) {
-      logits = language.prefill(states);
-    } else {
-      model_.runtime->replay(step_key(steps), [&] { logits = language.step(steps); });
-    }
-    logits = logits.contiguous();
-    const double ms = watch.lap_ms();
-    std::int64_t first = 0;
-    for (Job* job : sound) {
-      const auto rows = static_cast<std::int64_t>(job->step().rows());
-      job->logits = logits.narrow(0, first, rows);
-      if (prompts) job->timings.prefill = ms;
-      first += rows;
-    }
+    const at::Tensor logits = prompts ? language.prefill(states) : language.step(steps);  // [R, N]
+    hand_out(logits, sound, prompts ? std::optional(watch.lap_ms()) : std::nullopt);
   });
   for (Job* job : jobs) {
     if (!failed(job)) job->accept();

@@ -78,7 +78,8 @@ std::vector<NamedTensor> features_of(const Model& model, std::span<const Image> 
   const auto asked = asked_about(model, model.sizes(images), instruction);
   const std::vector<at::Tensor> pixels = model.pixels(images);
   const Stages& stages = model.loaded();
-  std::vector<NamedTensor> tensors = {to_named("pixel_values", at::cat(pixels))};
+  std::vector<NamedTensor> tensors;
+  model.runtime->run([&] { tensors.push_back(to_named("pixel_values", at::cat(pixels))); });
   std::vector<std::int64_t> views;
   for (const at::Tensor& views_of_one : pixels) views.push_back(views_of_one.size(0));
   if (auto pictures = to_named(model.sizes(images), views)) {

@@ -182,7 +182,8 @@ std::vector<float> LoadedMatcher::similarities(std::span<const ImageEncoding> im
       for (const TextEncoding& text : texts) vectors.push_back(encoded(text).embedded);
       const at::Tensor all = at::cat(vectors);  // [N, S]
       for (const ImageEncoding& image : images) {
-        const at::Tensor row = nn::greatest_cosines(encoded(image).embedded, all).contiguous();
+        const at::Tensor row =
+            nn::greatest_cosines(*parts_.runtime, encoded(image).embedded, all).contiguous();
         const std::span<const float> values = values_of(row);
         matrix.insert(matrix.end(), values.begin(), values.end());
       }
@@ -221,7 +222,7 @@ std::vector<NamedTensor> LoadedMatcher::features(const Image& image, std::string
           to_named("vision", visual),
           to_named("image_embeds", picture),
           to_named("text_embeds", words),
-          to_named("similarity", nn::greatest_cosines(picture, words)),
+          to_named("similarity", nn::greatest_cosines(*parts_.runtime, picture, words)),
           to_named("qformer", queries),
           to_named("match", stages.judge(queries)),
       };

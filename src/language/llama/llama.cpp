@@ -22,7 +22,7 @@ nn::Linear read_whole_head(const nn::Weights& weights, const LlamaConfig& config
 nn::Linear read_head(const nn::Weights& weights, const LlamaConfig& config,
                      const nn::Embedding& embedding) {
   const nn::Linear head = read_whole_head(weights, config, embedding);
-  return config.answer_rows ? head.rows(0, *config.answer_rows) : head;
+  return config.answer_rows ? head.some_rows(0, *config.answer_rows) : head;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cmath>
+#include <string>
 #include <utility>
 
 #include "nn/arithmetic.h"
@@ -29,16 +30,22 @@ nn::Linear read_head(const nn::Weights& weights, const T5Config& config,
   return nn::Linear(weights / "lm_head", config.hidden, config.vocabulary, nn::Linear::Bias::none);
 }
 
+// Stored in a stack's first block; all its blocks share the table.
+nn::RelativeBiasConfig bias_of(const T5Config& config,
+                               nn::RelativeBiasConfig::Direction direction) {
+  return {config.relative_buckets, config.relative_max_distance, config.heads, direction};
+}
+
 }  // namespace
 
 T5::T5(const nn::Weights& weights, const T5Config& config)
     : decoder_start_(config.decoder_start),
       pool_(weights.runtime(), config.decoder_layers, config.heads, config.key_value),
       embedding_(read_embedding(weights, config)),
-      encoder_bias_(weights / "encoder" / "block" / 0 / "layer" / 0 / "SelfAttention", config,
-                    nn::RelativeBias::Direction::both),
-      decoder_bias_(weights / "decoder" / "block" / 0 / "layer" / 0 / "SelfAttention", config,
-                    nn::RelativeBias::Direction::past),
+      encoder_bias_(weights / "encoder" / "block" / 0 / "layer" / 0 / "SelfAttention",
+                    bias_of(config, nn::RelativeBiasConfig::Direction::both)),
+      decoder_bias_(weights / "decoder" / "block" / 0 / "layer" / 0 / "SelfAttention",
+                    bias_of(config, nn::RelativeBiasConfig::Direction::past)),
       encoder_norm_(weights / "encoder" / "final_layer_norm", config.hidden, config.layer_norm_eps),
       decoder_norm_(weights / "decoder" / "final_layer_norm", config.hidden, config.layer_norm_eps),
       head_(read_head(weights, config, embedding_)),

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "instructblip/error.h"
 #include "unit/nn/tensors.h"
 
 namespace instructblip {
@@ -156,6 +157,14 @@ TEST(KvCache, NothingMoves) {
   const std::vector<float*> later = both.cache.view(1).keys;
   ASSERT_GT(later.size(), first.size());
   EXPECT_TRUE(std::equal(first.begin(), first.end(), later.begin()));
+}
+
+TEST(KvCache, SeveralHypothesesAreNoOneText) {
+  Both both;
+  both.sequence(2, 0.3);
+  both.step({0, 0}, 4.3);
+  EXPECT_THROW(both.cache.begin_sequence(1), Error);
+  both.check();
 }
 
 TEST(KvCache, IsEmptyOnceItIsCleared) {

@@ -4,6 +4,7 @@
 #include <ATen/ops/linear.h>
 #include <gtest/gtest.h>
 
+#include "instructblip/error.h"
 #include "unit/nn/tensors.h"
 
 namespace instructblip {
@@ -42,8 +43,15 @@ TEST(Linear, StackedWeightsGiveTheProductsOfEach) {
     EXPECT_LT(largest_difference(linear(x), at::cat(each, -1)), 1e-6);
     EXPECT_LT(largest_difference(linear(x, x), linear(x) + x), 1e-6);
     // Rows across the border of two blocks.
-    EXPECT_LT(largest_difference(linear.rows(4, 3)(x), linear(x).narrow(-1, 4, 3)), 1e-6);
+    EXPECT_LT(largest_difference(linear.some_rows(4, 3)(x), linear(x).narrow(-1, 4, 3)), 1e-6);
   }
+}
+
+TEST(Matrix, HasNoRowsBehindItsLast) {
+  const nn::Matrix matrix(std::vector<at::Tensor>{wave({2, 4}, 0.3), wave({3, 4}, 0.4)});
+  EXPECT_EQ(matrix.some_rows(1, 4).rows(), 4);
+  EXPECT_THROW(matrix.some_rows(1, 5), Error);
+  EXPECT_THROW(matrix.some_rows(2, 0), Error);
 }
 
 TEST(Matrix, GathersRowsOfEveryFormatAsFloat) {

@@ -11,6 +11,7 @@
 
 #include "checkpoint/safetensors_writer.h"
 #include "instructblip/error.h"
+#include "nn/linear.h"
 
 namespace instructblip {
 namespace {
@@ -148,6 +149,18 @@ TEST_F(WeightsTest, StackedMatricesStayWhereTheyLie) {
   EXPECT_EQ(matrix.rows(), 3);
   ASSERT_EQ(matrix.blocks().size(), 2U);
   EXPECT_EQ(matrix.blocks()[1].data_ptr(), opened->find("b.weight")->bytes.data());
+}
+
+// Building goes on where a part of a stack does not fit, so that one error names all of them.
+TEST_F(WeightsTest, AStackThatDoesNotFitIsNamedPartByPart) {
+  nn::WeightLoader loader(runtime_, store({{"a.weight", DType::f32, {2, 3}, bytes_},
+                                           {"a.bias", DType::f32, {2}, bytes_.first(8)},
+                                           {"b.weight", DType::f32, {3, 2}, bytes_}}));
+  nn::stacked(loader.root(), {{"a", 2}, {"b", 2}}, 3, nn::Linear::Bias::present);
+  const std::string message = message_of(loader);
+  EXPECT_NE(message.find("b.weight has shape [3, 2], expected [2, 3]"), std::string::npos);
+  EXPECT_NE(message.find("b.bias [2] is missing"), std::string::npos) << message;
+  EXPECT_EQ(message.find("a."), std::string::npos) << message;
 }
 
 TEST_F(WeightsTest, AModuleMayBeHeldInAFormatOfItsOwn) {

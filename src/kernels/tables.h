@@ -1,0 +1,19 @@
+// The tables of a device: one for each operation that has kernels on it, best entry first.
+#pragma once
+
+#include <span>
+
+#include "kernels/kv_append.h"
+#include "kernels/linear.h"
+#include "kernels/paged_attention.h"
+
+namespace instructblip::kernels {
+
+// Those of the processor, unless another device fills in its own.
+struct Tables {
+  std::span<const KvAppendKernel> kv_append = kv_append_kernels();
+  std::span<const LinearKernel> linear = linear_kernels();
+  std::span<const PagedAttentionKernel> paged_attention = paged_attention_kernels();
+};
+
+}  // namespace instructblip::kernels
