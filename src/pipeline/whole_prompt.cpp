@@ -42,13 +42,13 @@ std::string_view sign_of_prompt(std::string_view text, const PromptConfig::ChatF
   const std::string_view cue = trimmed(words.after);
   const bool known = !head.empty() && !cue.empty();
   if (known && text.starts_with(head) && text.ends_with(cue)) return cue;
-  const auto ends = [&](std::string_view known) { return text.ends_with(known); };
+  const auto ends = [&](std::string_view other_cue) { return text.ends_with(other_cue); };
   if (const auto found = std::ranges::find_if(kCues, ends); found != kCues.end()) return *found;
-  const auto begins = [&](std::string_view known) { return text.starts_with(known); };
+  const auto begins = [&](std::string_view turn) { return text.starts_with(turn); };
   if (const auto found = std::ranges::find_if(kTurns, begins); found != kTurns.end()) return *found;
   // Two signs of turns are no accident: a system's words may stand before them.
-  const auto holds = [&](std::string_view known) {
-    return text.find(known) != std::string_view::npos;
+  const auto holds = [&](std::string_view sign) {
+    return text.find(sign) != std::string_view::npos;
   };
   const auto turn = std::ranges::find_if(kTurns, holds);
   return turn != kTurns.end() && std::ranges::any_of(kBetween, holds) ? *turn : std::string_view();

@@ -171,13 +171,9 @@ TEST_P(Composition, RelativeBias) {
     std::vector<float> table(static_cast<std::size_t>(count * kHeads));
     for (std::size_t i = 0; i < table.size(); ++i) table[i] = static_cast<float>(i);
     Checkpoint checkpoint(runtime_, {{"relative_attention_bias.weight", {{count, kHeads}, table}}});
-    T5Config config;
-    config.heads = kHeads;
-    config.relative_buckets = count;
-    config.relative_max_distance = longest;
-    using Direction = nn::RelativeBias::Direction;
+    using Direction = nn::RelativeBiasConfig::Direction;
     for (const Direction direction : {Direction::both, Direction::past}) {
-      const nn::RelativeBias bias(checkpoint.root(), config, direction);
+      const nn::RelativeBias bias(checkpoint.root(), {count, longest, kHeads, direction});
       const std::int64_t first = direction == Direction::past ? 150 : 0;
       const at::Tensor got = bias.between(first, 7, 300).contiguous();  // [H, 7, 300]
       for (std::int64_t query = 0; query < 7; ++query) {
