@@ -40,8 +40,9 @@ std::vector<Operation> catalogue(const Choice& choice, const Machine& machine) {
   return {
       operation(Scope::model, "copies new keys and values into their slots", kv_append_kernels(),
                 kKvAppend, wanted),
-      operation(Scope::model, "y = x w^T + bias, in fixed order", linear_kernels(), kLinear,
-                wanted),
+      operation(Scope::model,
+                "y = x w^T + bias; LibTorch's, unless --deterministic or --kernels asks for one",
+                linear_kernels(), kLinear, wanted),
       operation(Scope::process, "the largest number of a row and log of the sum of exp",
                 log_sum_exp_kernels(), kLogSumExp, wanted),
       operation(Scope::model, "attention of new positions over pages of keys and values",
