@@ -24,7 +24,7 @@ class PackedRows {
   nn::Rows alone() const { return {parts_, kind_}; }
 
   std::span<const nn::Part> parts() const { return parts_; }
-  // Of each row its position, what came before it counted, and how long its text is by now.
+  // The position of each row in its text, and how long that text is by now.
   const nn::RowPlaces& places() const { return places_; }
   // How long the text of each part is by now.
   std::span<const std::int64_t> lengths() const { return lengths_; }

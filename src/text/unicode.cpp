@@ -5,6 +5,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/utf8.h"
+
 namespace instructblip::unicode {
 namespace {
 
@@ -110,6 +112,16 @@ bool is_combining_mark(char32_t code) {
 
 bool is_python_space(char32_t code) {
   return (code >= 0x1C && code <= 0x1F) || is_white_space(code);
+}
+
+std::size_t right_stripped_length(std::string_view text) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < text.size();) {
+    const auto decoded = utf8::decode(text.substr(i));
+    i += decoded.length;
+    if (!is_python_space(decoded.code_point)) kept = i;
+  }
+  return kept;
 }
 
 void append_lowercase(char32_t code, std::u32string& out) {

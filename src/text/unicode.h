@@ -2,6 +2,7 @@
 // standard, so the tables are its own answers, see generate_unicode_tables.py.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -20,6 +21,8 @@ bool is_combining_mark(char32_t code);
 
 // What Python's str.strip() removes: white space and the four separators U+001C to U+001F.
 bool is_python_space(char32_t code);
+// The bytes of valid UTF-8 that Python's str.rstrip() keeps.
+std::size_t right_stripped_length(std::string_view text);
 
 void append_lowercase(char32_t code, std::u32string& out);
 

@@ -42,21 +42,21 @@ nn::HeadsConfig heads_of(const ClipVisionConfig& config) {
 
 }  // namespace
 
-PreNormLayer::PreNormLayer(const nn::Weights& weights, const VitConfig& config)
+template <typename Config>
+PreNormLayer::PreNormLayer(const nn::Weights& weights, const Config& config,
+                           std::string_view output)
     : attention_(attention_of(weights, config)),
       before_attention_(weights / "layer_norm1", config.hidden, config.layer_norm_eps),
       before_feed_forward_(weights / "layer_norm2", config.hidden, config.layer_norm_eps),
       heads_(weights / "self_attn", heads_of(config)),
-      output_(weights / "self_attn" / "projection", config.hidden, config.hidden),
+      output_(weights / "self_attn" / output, config.hidden, config.hidden),
       feed_forward_(weights / "mlp", feed_forward_of(config)) {}
 
+PreNormLayer::PreNormLayer(const nn::Weights& weights, const VitConfig& config)
+    : PreNormLayer(weights, config, "projection") {}
+
 PreNormLayer::PreNormLayer(const nn::Weights& weights, const ClipVisionConfig& config)
-    : attention_(attention_of(weights, config)),
-      before_attention_(weights / "layer_norm1", config.hidden, config.layer_norm_eps),
-      before_feed_forward_(weights / "layer_norm2", config.hidden, config.layer_norm_eps),
-      heads_(weights / "self_attn", heads_of(config)),
-      output_(weights / "self_attn" / "out_proj", config.hidden, config.hidden),
-      feed_forward_(weights / "mlp", feed_forward_of(config)) {}
+    : PreNormLayer(weights, config, "out_proj") {}
 
 at::Tensor PreNormLayer::forward(const at::Tensor& x) const {
   const at::Tensor attended = nn::attend(heads_(before_attention_(x)), attention_);

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <string_view>
 
 #include "checkpoint/model_config.h"
 #include "nn/attention.h"
@@ -27,6 +28,10 @@ class PreNormLayer {
   at::Tensor forward(const at::Tensor& x) const;  // [B, P, V] -> [B, P, V]
 
  private:
+  // `output` names the layer behind the attention.
+  template <typename Config>
+  PreNormLayer(const nn::Weights& weights, const Config& config, std::string_view output);
+
   nn::AttentionOptions attention_;
   nn::LayerNorm before_attention_, before_feed_forward_;
   nn::HeadsProjection heads_;

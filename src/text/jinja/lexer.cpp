@@ -68,21 +68,11 @@ class Lexer {
     return count;
   }
 
-  static std::size_t without_trailing_space(std::string_view text) {
-    std::size_t kept = 0;
-    for (std::size_t i = 0; i < text.size();) {
-      const auto decoded = utf8::decode(text.substr(i));
-      i += decoded.length;
-      if (!unicode::is_python_space(decoded.code_point)) kept = i;
-    }
-    return kept;
-  }
-
   // The text before a tag, without the white space that the tag takes away.
   void data(std::string_view text, char sign, bool is_print) {
     std::size_t kept = text.size();
     if (sign == '-') {
-      kept = without_trailing_space(text);
+      kept = unicode::right_stripped_length(text);
     } else if (sign != '+' && !is_print) {
       const std::size_t newline = text.rfind('\n');
       const std::size_t begin = newline == std::string_view::npos ? 0 : newline + 1;

@@ -9,6 +9,16 @@
 #include "text/jinja/lexer.h"
 
 namespace instructblip::jinja {
+std::string text_of(const Value& value, std::string_view of, int line) {
+  if (!value.text()) refuse(line, "'" + std::string(of) + "' with a " + value.type());
+  return *value.text();
+}
+
+std::int64_t integer_of(const Value& value, std::string_view of, int line) {
+  if (!value.integer()) refuse(line, "'" + std::string(of) + "' with a " + value.type());
+  return *value.integer();
+}
+
 namespace {
 
 constexpr std::array<std::string_view, 5> kFunctions = {"range", "namespace", "dict",
@@ -18,16 +28,6 @@ constexpr std::array<std::string_view, 5> kDictMethods = {"items", "keys", "valu
 template <std::size_t N>
 bool among(const std::array<std::string_view, N>& names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
-}
-
-std::string text_of(const Value& value, std::string_view of, int line) {
-  if (!value.text()) refuse(line, "'" + std::string(of) + "' with a " + value.type());
-  return *value.text();
-}
-
-std::int64_t integer_of(const Value& value, std::string_view of, int line) {
-  if (!value.integer()) refuse(line, "'" + std::string(of) + "' with a " + value.type());
-  return *value.integer();
 }
 
 Value dict_method(std::string_view name, const Dict& dict, const Arguments& arguments) {

@@ -17,4 +17,9 @@ Value text_method(std::string_view name, const std::string& text, const Argument
 const Value& required(const Arguments& arguments, std::size_t place, std::string_view name,
                       std::string_view of);
 
+// An argument of what is called `of`, a text or a whole number; refused on `line` where it is
+// neither.
+std::string text_of(const Value& value, std::string_view of, int line);
+std::int64_t integer_of(const Value& value, std::string_view of, int line);
+
 }  // namespace instructblip::jinja

@@ -102,7 +102,7 @@ List repeated(const List& list, std::int64_t count, int line) {
   return result;
 }
 
-// Of a list or a tuple, and of nothing else, makes another of the same kind.
+// The kind of what `+` and `*` make of a list or a tuple: the same. None: they take nothing else.
 std::optional<Sequence::Kind> kind_to_join(const Value& value) {
   if (!value.sequence() || value.sequence()->kind == Sequence::Kind::range) return std::nullopt;
   if (value.is_tuple()) return Sequence::Kind::tuple;

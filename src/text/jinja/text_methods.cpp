@@ -21,16 +21,6 @@ constexpr std::array<std::string_view, 39> kNames = {
     "zfill",     "format",     "isalpha",      "isalnum",      "isdigit", "isdecimal", "isnumeric",
     "isspace",   "isupper",    "islower",      "isascii"};
 
-std::string text_of(const Value& value, std::string_view of, int line) {
-  if (!value.text()) refuse(line, "'" + std::string(of) + "' with a " + value.type());
-  return *value.text();
-}
-
-std::int64_t integer_of(const Value& value, std::string_view of, int line) {
-  if (!value.integer()) refuse(line, "'" + std::string(of) + "' with a " + value.type());
-  return *value.integer();
-}
-
 // One text, or a tuple of which any one will do.
 bool begins_or_ends(const std::string& text, const Value& parts, bool begins, int line) {
   const List all = parts.is_tuple() ? *parts.list() : List{parts};

@@ -54,7 +54,7 @@ struct DecodeResult {
   std::vector<DecodedSequence> sequences;
 };
 DecodeResult decode(FakeSession& session, const DecodeRequest& request);
-// With logits of a kind of their own, over the session's.
+// The same, with the Logits that `make_logits` makes of the rows of each step.
 using MakeLogits = std::function<std::unique_ptr<Logits>(std::span<const float> logits)>;
 DecodeResult decode(FakeSession& session, Search& search, const MakeLogits& make_logits);
 
