@@ -7,6 +7,7 @@
 #include <functional>
 #include <iterator>
 #include <memory>
+#include <regex>
 #include <sstream>
 
 #include "structure/source_rules.h"
@@ -106,7 +107,6 @@ TEST(ProjectTest, FilesStaySmall) {
   EXPECT_TRUE(findings.empty()) << list(findings);
 }
 
-#ifdef INSTRUCTBLIP_LIBRARY_FILE
 std::string output_of(const std::string& command) {
   const auto close = [](FILE* pipe) { pclose(pipe); };
   std::unique_ptr<FILE, decltype(close)> pipe(popen(command.c_str(), "r"), close);
@@ -118,6 +118,31 @@ std::string output_of(const std::string& command) {
   return output;
 }
 
+// What the compiler made of the files for one instruction set each, cpu/linear_avx2.cpp.
+std::vector<fs::path> objects_for_instruction_sets() {
+  static const std::regex name(R"(.*_(avx|amx)[a-z0-9_]*\.cpp\.o(bj)?)");
+  std::ifstream list(INSTRUCTBLIP_KERNEL_OBJECTS_FILE);
+  std::vector<fs::path> objects;
+  for (std::string file; std::getline(list, file);) {
+    if (std::regex_match(fs::path(file).filename().string(), name)) objects.emplace_back(file);
+  }
+  return objects;
+}
+
+TEST(KernelObjectsTest, ShareNoCodeThatOtherProcessorsMayRun) {
+  for (const fs::path& object : objects_for_instruction_sets()) {
+    const std::string defined =
+        output_of(INSTRUCTBLIP_NM " -C --defined-only '" + object.string() + "'");
+    EXPECT_NE(defined.find(" T instructblip::"), std::string::npos) << object << ": " << defined;
+    const Findings findings = check_own_copies(defined);
+    EXPECT_TRUE(findings.empty()) << object << list(findings);
+  }
+#if defined(__x86_64__)
+  EXPECT_GE(objects_for_instruction_sets().size(), 7U) << "the objects were not found";
+#endif
+}
+
+#ifdef INSTRUCTBLIP_LIBRARY_FILE
 std::string symbols(const std::string& which, const std::string& file = INSTRUCTBLIP_LIBRARY_FILE) {
   return output_of(INSTRUCTBLIP_NM " -D -C " + which + " '" + file + "'");
 }

@@ -177,5 +177,18 @@ TEST(RulesTest, ForbiddenSymbolsAreSeen) {
   }
 }
 
+TEST(RulesTest, CopiesThatTheLinkerSharesAreSeen) {
+  for (const Sample& sample : std::vector<Sample>{
+           {"", "0000000000000000 T instructblip::kernels::avx2::run(int)\n", ""},
+           {"", "0000000000000040 t instructblip::kernels::(anonymous namespace)::dot(int)\n", ""},
+           {"", "0000000000000000 W std::vector<int>::push_back(int)\n", "push_back"},
+           {"", "0000000000000000 u instructblip::table\n", "table"},
+           {"", "0000000000000000 V DW.ref.__gxx_personality_v0\n", ""},  // a pointer, no code
+           {"", "0000000000000000 V typeinfo for instructblip::Error\n", "typeinfo"},
+       }) {
+    expect(check_own_copies(sample.text), sample);
+  }
+}
+
 }  // namespace
 }  // namespace instructblip::structure

@@ -47,4 +47,16 @@ std::vector<std::string> check_undefined(std::string_view undefined) {
   return findings;
 }
 
+std::vector<std::string> check_own_copies(std::string_view defined) {
+  static const std::regex shared_pattern(R"(^\s*[0-9a-f]*\s+[uVvWw] (?!DW\.ref\.)(.*)$)");
+  std::vector<std::string> findings;
+  std::istringstream lines{std::string(defined)};
+  for (std::string line; std::getline(lines, line);) {
+    if (std::smatch match; std::regex_match(line, match, shared_pattern)) {
+      findings.push_back("shares its copy of " + match[1].str());
+    }
+  }
+  return findings;
+}
+
 }  // namespace instructblip::structure
