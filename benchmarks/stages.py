@@ -57,7 +57,7 @@ def parse():
 
 
 def answers(build, path, setting, options):
-    """Of one process, the first one left out."""
+    """Answers of one process, the first one left out."""
     count = options.new_tokens
     request = {"image": "coffee.jpg", "instruction": INSTRUCTIONS["unusual"],
                "options": {"max_new_tokens": count, "min_new_tokens": count, **SETTINGS[setting]}}  # fmt: skip

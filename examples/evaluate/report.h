@@ -19,7 +19,7 @@ struct Report {
   int scenes = 0;
   Scores trained;   ///< in templates that training used
   Scores held_out;  ///< in templates that it did not
-  Scores new_form;  ///< of the form of question that it did not
+  Scores new_form;  ///< scores on the form of question that it did not
 };
 
 /// Wilson's 95 % interval of a share (E. B. Wilson 1927), as fractions; [0, 1] of nothing.

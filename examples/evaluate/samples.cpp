@@ -54,7 +54,7 @@ constexpr auto kDialogueTemplates = std::to_array<std::string_view>({
     "Given the dialog: {a} {b}. Answer the next question: {c}",
     "Dialog: {a} Answer: {b}. Next question: {c} Short answer:",
 });
-constexpr std::size_t kHeldOut = 2;  // of each list
+constexpr std::size_t kHeldOut = 2;  // the last ones of each list
 
 std::string fill(std::string_view pattern, std::span<const std::string> values) {
   std::string text;

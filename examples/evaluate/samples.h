@@ -19,7 +19,7 @@ struct Sample {
   Type type;
   std::string form;
   std::string instruction;         ///< the whole text that the model reads
-  std::vector<std::string> parts;  ///< of it, what was filled into the template, in order
+  std::vector<std::string> parts;  ///< what was filled into the template, in order
   std::string answer;              ///< expected; of type question, one of several that are right
 };
 

@@ -35,8 +35,8 @@ enum class Geometry {
 struct LoadOptions {
   Device device = {};
   Precision precision = Precision::automatic;
-  /// Of the pool that all calls share. 0 = the physical cores allowed to the process, or one for a
-  /// checkpoint of less than 64 MiB, which more threads would only slow down.
+  /// Number of compute threads, shared by all calls. 0 = the physical cores allowed to the process,
+  /// or one for a checkpoint of less than 64 MiB, which more threads would only slow down.
   int threads = 0;
   /// lavis: its rounding of weights, its norm, pixels, cutting of long texts, defaults of decoding
   /// and beam search.
@@ -60,7 +60,8 @@ struct LoadOptions {
   /// that fit. `instructblip doctor` lists them; the environment variable
   /// INSTRUCTBLIP_KERNELS forces those of operations that are not named here.
   std::string kernels = {};
-  /// Of both caches together, see CacheReport: a picture takes about 2 MB behind ViT-g. 0 = none.
+  /// Capacity of both caches together, see CacheReport; behind ViT-g a picture takes about 2 MB.
+  /// 0 = no cache.
   std::int64_t cache_bytes = 256 << 20;
   /// Weights from elsewhere, over those of the checkpoint directory, which then may hold some or
   /// none. Every tensor is accounted for: one that is missing, of another shape or of no part of
@@ -112,9 +113,9 @@ struct ModelInfo {
   int query_tokens = 0, qformer_layers = 0, qformer_width = 0;  ///< 0 without a Q-Former
   int language_layers = 0, language_width = 0;                  ///< layers of the decoder
   int vocabulary = 0;                                           ///< rows of the head
-  int max_instruction_tokens = 0;  ///< of the Q-Former, [CLS] and [SEP] counted; 0 where it reads
-                                   ///< no instruction
-  int shared_width = 0;            ///< of the space in which a model for retrieval compares; else 0
+  /// Most instruction tokens that the Q-Former reads, [CLS] and [SEP] counted; 0: it reads none.
+  int max_instruction_tokens = 0;
+  int shared_width = 0;  ///< width of the space in which a model for retrieval compares; else 0
   std::vector<std::int32_t> stop_tokens;
   std::vector<TensorInfo> tensors;
   double load_ms = 0;
@@ -122,14 +123,14 @@ struct ModelInfo {
 
 /// How a checkpoint is written.
 struct ConvertOptions {
-  /// Of tensors in one file; more of them make shards and an index.
+  /// Most bytes of tensors in one file; more of them make shards and an index.
   std::int64_t max_shard_bytes = 4'000'000'000;
 };
 
 /// What was written.
 struct ConvertReport {
   int tensors = 0, files = 0;  ///< files with tensors
-  std::int64_t bytes = 0;      ///< of tensors
+  std::int64_t bytes = 0;      ///< bytes of tensors
 };
 
 /// Writes any model that Pipeline or ImageTextMatcher loads, with all that `options` lays over it,

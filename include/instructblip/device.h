@@ -11,7 +11,7 @@ enum class DeviceType {
 
 struct Device {
   DeviceType type = DeviceType::automatic;
-  int index = 0;  ///< of the CUDA device
+  int index = 0;  ///< number of the CUDA device
 };
 
 /// How weights are held in memory. Activations are float32 on the CPU whatever is chosen here.

@@ -20,7 +20,7 @@ struct KernelReport {
 /// An operation with its kernels, best first; the last one is plain loops that judge the others.
 struct OperationReport {
   std::string name;     ///< "linear"
-  std::string purpose;  ///< in a few words
+  std::string purpose;  ///< what it computes, in a few words
   bool forced = false;  ///< its kernel was named, by the argument or by INSTRUCTBLIP_KERNELS
   std::vector<KernelReport> kernels;
 };
@@ -35,7 +35,7 @@ struct ModuleReport {
 struct SystemReport {
   std::string version;                        ///< the library's
   std::string processor;                      ///< as the system names it
-  std::vector<std::string> instruction_sets;  ///< of those that kernels are written for
+  std::vector<std::string> instruction_sets;  ///< those that kernels are written for
   int threads = 0;                            ///< what LoadOptions::threads = 0 starts
   std::vector<ModuleReport> modules;
   std::vector<OperationReport> operations;

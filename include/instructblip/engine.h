@@ -14,26 +14,26 @@ namespace instructblip {
 
 /// What an engine takes on.
 struct EngineOptions {
-  /// Hypotheses (requests times their beams) that are decoded together. A request with more gets
-  /// its turn alone.
+  /// Most hypotheses (requests times their beams) in one batch. A request with more is decoded
+  /// alone.
   std::size_t max_rows = 32;
-  /// Requests that may wait for their turn, those included whose pictures are being resized; one
-  /// more is refused.
+  /// Most requests in the queue, those included whose pictures are being resized; one more is
+  /// refused.
   std::size_t max_waiting = 256;
-  /// Of their pictures, resized, four bytes a value: 0.6 MB for one of 224 x 224 pixels, as much
-  /// for each frame of a video and each tile. A request that passes this is refused, unless no
-  /// other pictures wait. Encoded pictures (Request::features) do not count: who encoded them
-  /// decides how many there are.
+  /// Bytes of the pictures of waiting requests, resized, four bytes a value: 0.6 MB for one of
+  /// 224 x 224 pixels, as much for each frame of a video and each tile. A request that passes this
+  /// is refused, unless no other pictures wait. Encoded pictures (Request::features) do not count:
+  /// who encoded them decides how many there are.
   std::int64_t max_waiting_bytes = 1 << 30;
 };
 
 /// Counts since the engine was made.
 struct EngineStats {
-  std::size_t waiting = 0, running = 0;     ///< requests, now
+  std::size_t waiting = 0, running = 0;     ///< requests in the queue and in flight
   std::int64_t waiting_bytes = 0;           ///< see EngineOptions::max_waiting_bytes
   std::uint64_t answered = 0, failed = 0;   ///< requests
-  std::uint64_t refused = 0;                ///< for want of room in the queue
-  std::uint64_t passes = 0, pass_rows = 0;  ///< of the batch; hypotheses in all of them
+  std::uint64_t refused = 0;                ///< requests for which the queue had no room
+  std::uint64_t passes = 0, pass_rows = 0;  ///< passes of the batch; hypotheses in all of them
 };
 
 /// Answers requests as they come, in one thread of its own.

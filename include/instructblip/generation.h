@@ -42,8 +42,9 @@ struct GenerationConfig {
   /// 0 to 1: a token is drawn only if it is at least so many times as likely as the likeliest;
   /// default 0, off.
   std::optional<double> min_p = {};
-  std::optional<double> typical_p = {};    ///< (0, 1]; default 1, off
-  std::optional<std::uint64_t> seed = {};  ///< of the draws; default: chosen at random and reported
+  std::optional<double> typical_p = {};  ///< (0, 1]; default 1, off
+  std::optional<std::uint64_t> seed =
+      {};  ///< seed of the draws; default: chosen at random and reported
 
   /// Runs of token ids that no answer may complete; a run of several ids may begin in the prompt,
   /// as the reference has it. A run that is an end token alone is passed over. An empty list: none,
@@ -102,13 +103,13 @@ struct Sequence {
 /// Milliseconds of wall time. Requests that are answered together each count the whole time of the
 /// passes that they share.
 struct Timings {
-  double load = 0;     ///< of the pipeline, once
+  double load = 0;     ///< loading the pipeline, once
   double image = 0;    ///< resize and normalise
   double vision = 0;   ///< 0 where features were given or kept
-  double qformer = 0;  ///< with the projection
+  double qformer = 0;  ///< Q-Former and projection
   double prefill = 0;  ///< the prompt through the language model, first logits included
   double decode = 0;   ///< every later step
-  double total = 0;    ///< of the call; waiting for other calls included
+  double total = 0;    ///< the whole call, waiting for other calls included
 };
 
 /// The result of a call.
@@ -140,7 +141,7 @@ struct TokenEvent {
   std::int32_t id;
   /// The whole UTF-8 characters that it completes, often empty; valid in the call.
   std::string_view text;
-  int request = 0;  ///< of the batch, from 0
+  int request = 0;  ///< index of the request in its batch, from 0
 };
 
 /// Called on the thread of generate() after each step, and once more with id -1 for text that was
@@ -152,7 +153,7 @@ using TokenCallback = std::function<Flow(const TokenEvent& event)>;
 /// How a call may be watched and ended early.
 struct Control {
   TokenCallback on_token = {};
-  /// When it passes, generate() throws Error(deadline); looked at between steps.
+  /// When it passes, generate() throws Error(deadline); checked between steps.
   std::optional<std::chrono::steady_clock::time_point> deadline = {};
   /// When it is requested, generate() returns what it has, marked as cancelled.
   std::stop_token stop = {};

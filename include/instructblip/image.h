@@ -59,7 +59,7 @@ class INSTRUCTBLIP_API Image {
   Image() = default;
 
   /// Reads a JPEG, PNG, GIF, WebP, BMP, TIFF, JPEG 2000 or PNM file, told by content, not by name.
-  /// Of an animation, the first frame. Errors: not_found; unsupported (another type, or a variant
+  /// The first frame of an animation. Errors: not_found; unsupported (another type, or a variant
   /// that is not read; a build without codecs); bad_image (damaged, cut short or over a limit: a
   /// picture is decoded whole or not at all); out_of_memory; invalid_argument (a limit below 1, or
   /// a side above 2^24).

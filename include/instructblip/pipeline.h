@@ -21,10 +21,10 @@ namespace instructblip {
 
 /// Token ids as they are fed, without image tokens.
 struct TokenizedText {
-  std::vector<std::int32_t> language;  ///< of the language model
-  std::vector<std::int32_t> qformer;   ///< empty where the Q-Former reads no instruction
-  /// Places for pictures: one for each <image> of a LLaVA prompt, its template's own included. 0 of
-  /// models that put their pictures before the text.
+  std::vector<std::int32_t> language;  ///< ids of the language model's tokenizer
+  std::vector<std::int32_t> qformer;   ///< the Q-Former's; empty where it reads no instruction
+  /// Places for pictures: one for each <image> of a LLaVA prompt, its template's own included. 0
+  /// for models that put their pictures before the text.
   int image_marks = 0;
 };
 
@@ -40,19 +40,18 @@ struct NamedTensor {
 INSTRUCTBLIP_API void save_tensors(const std::filesystem::path& file,
                                    std::span<const NamedTensor> tensors);
 
-/// An encoded picture, or several: what the vision encoder made of it. Independent of any
-/// instruction, so it can be asked any number of questions. A cheap handle that may outlive its
-/// pipeline; meant for a pipeline of the same weights. Threads: may be used from any thread at
-/// once.
+/// One picture or several behind the vision encoder. They depend on no instruction, so any number
+/// of questions can be asked about them. A cheap handle that may outlive its pipeline; meant for a
+/// pipeline of the same weights. Threads: may be used from any thread at once.
 class INSTRUCTBLIP_API ImageFeatures {
  public:
-  /// Pictures; rows that the encoder hands on of each, and their width.
+  /// Number of pictures, rows of each behind the vision encoder, and width of a row.
   std::int64_t images() const;
   std::int64_t positions() const;
   std::int64_t width() const;
 
   /// Writes them as `vision` [images, positions, width], float32, in a safetensors file, whole or
-  /// not at all. Of a model that cuts pictures into tiles the first axis counts views, and
+  /// not at all. Where the model cuts pictures into tiles, the first axis counts views, and
   /// `pictures` [images, 3] has height, width and views of each. Errors: io.
   void save(const std::filesystem::path& file) const;
 
@@ -74,25 +73,27 @@ struct Request {
   Image image = {};
   std::string instruction = {};
   GenerationConfig options = {};
-  std::vector<Image> images = {};  ///< of a video, or where the instruction marks several; then
-                                   ///< `image` is not looked at
-  std::optional<ImageFeatures> features = {};  ///< instead of pictures, which are not looked at
+  /// Frames of a video, or several pictures that the instruction marks; `image` is ignored then.
+  std::vector<Image> images = {};
+  /// Pictures that were encoded before; `image` and `images` are ignored then.
+  std::optional<ImageFeatures> features = {};
 };
 
-/// Its outcome: either a generation or the error that this request met.
+/// Outcome of a request: either a generation or an error.
 struct Response {
   std::optional<Generation> generation;
   std::optional<Error> error;
 };
 
-/// Of one of the caches.
+/// How full one of the caches is and how often it was of use.
 struct CacheUsage {
-  std::int64_t hits = 0, misses = 0;  ///< since the pipeline was loaded
-  std::int64_t entries = 0, bytes = 0, capacity = 0;
+  std::int64_t hits = 0, misses = 0;  ///< look-ups since the pipeline was loaded
+  std::int64_t entries = 0;
+  std::int64_t bytes = 0, capacity = 0;  ///< bytes held, and the most that may be
 };
 
-/// Pictures are kept by their pixels behind the vision encoder, and by pixels and instruction
-/// behind the Q-Former, which reads both.
+/// Two caches, each of which evicts the least recently used entry: visual features by pixels, and
+/// the Q-Former's output by pixels and instruction, since it reads both.
 struct CacheReport {
   CacheUsage vision, qformer;
 };
@@ -168,7 +169,7 @@ class INSTRUCTBLIP_API Pipeline {
                                     std::optional<std::string_view> instruction = {}) const;
   std::vector<NamedTensor> features(std::span<const Image> images,
                                     std::optional<std::string_view> instruction = {}) const;
-  /// Of what was encoded before, without `pixel_values`.
+  /// The same about pictures that were encoded before; no `pixel_values` then.
   std::vector<NamedTensor> features(const ImageFeatures& features,
                                     std::optional<std::string_view> instruction = {}) const;
 
@@ -177,7 +178,7 @@ class INSTRUCTBLIP_API Pipeline {
 
   const ModelInfo& info() const noexcept;
 
-  /// What the caches hold and how often they were of use.
+  /// Hits, misses, entries and bytes of both caches.
   CacheReport cache() const;
 
   Pipeline(Pipeline&&) noexcept;

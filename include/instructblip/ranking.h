@@ -25,11 +25,11 @@ struct RankOptions {
 
 /// A candidate and how likely it is as the answer.
 struct RankedCandidate {
-  std::size_t index = 0;             ///< of the candidate in the list that was given
+  std::size_t index = 0;             ///< position of the candidate in the list that was given
   double score = 0;                  ///< what it is ranked by
   double probability = 0;            ///< softmax of the scores of all candidates
   std::vector<std::int32_t> tokens;  ///< the end token included where it counts
-  std::vector<float> logprobs;       ///< of each token, log-softmax of the raw logits
+  std::vector<float> logprobs;       ///< log-softmax of the raw logits, one per token
 };
 
 }  // namespace instructblip

@@ -94,7 +94,7 @@ class INSTRUCTBLIP_API ImageTextMatcher {
   float similarity(const ImageEncoding& image, const TextEncoding& text) const;
   float similarity(const Image& image, std::string_view text) const;
 
-  /// Of each picture with each text, row-major [images, texts].
+  /// The similarity of each picture with each text, row-major [images, texts].
   std::vector<float> similarities(std::span<const ImageEncoding> images,
                                   std::span<const TextEncoding> texts) const;
 

@@ -86,7 +86,7 @@ ModelConfig read_instruct(const Json& root, const std::string& picture) {
   return config;
 }
 
-// Of BLIP-2's config: only the retrieval model's Q-Former reads text.
+// BLIP-2's configs: only the retrieval model's Q-Former reads text.
 bool reads_text(const Json& root) {
   return ConfigSection(root, "qformer_config").flag("use_qformer_text_input", false);
 }

@@ -100,7 +100,7 @@ TextGenerationDefaults from_config(const GenerationSources& sources,
   return both;
 }
 
-// Of a section that speaks of a model which is given ids.
+// The defaults in a section that speaks of a model which is given ids.
 TextGenerationDefaults read_whole(const ConfigSection& section, std::int64_t vocabulary) {
   TextGenerationDefaults defaults = read_plain_generation(section, vocabulary);
   for (UnfitSetting& setting : unfit_settings_of_ids(section)) {

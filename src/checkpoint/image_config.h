@@ -44,7 +44,7 @@ struct ImageConfig {
   std::int64_t shortest_edge = 0;  // resized so that the shorter side is this long; 0: to a size
   std::int64_t resized_height = 0, resized_width = 0;  // that size, where it is not the final one
   bool center_crop = false;   // from what is resized; too small a picture gets a black margin
-  std::int64_t height = 384;  // of pixel_values
+  std::int64_t height = 384;  // height of pixel_values
   std::int64_t width = 384;
   int resample = 3;  // PIL's number of the filter; 3 = bicubic, the only one run here
   bool rescale = true;
@@ -58,7 +58,8 @@ struct ImageConfig {
   std::vector<PictureSize> grid;
   std::int64_t tile_side = 0;
   PictureSize whole;
-  bool whole_is_square = true;  // of its shorter side, as in transformers 4 but for torchvision
+  bool whole_is_square =
+      true;  // a square of its shorter side, as in transformers 4 but for torchvision
 };
 
 // Reads the settings of the checkpoint in `directory`. Throws Error(not_found) where neither file

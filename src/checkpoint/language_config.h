@@ -85,7 +85,7 @@ struct OptConfig {
   std::int64_t max_positions = 2048;  // prompt and new tokens; the table has two rows more
   std::int64_t embedding_width = 768;
   Activation activation = Activation::relu;
-  bool norm_before = true;          // of each sub-layer; else behind its residual sum
+  bool norm_before = true;          // in front of each sub-layer; else behind its residual sum
   bool final_norm = true;           // behind the last layer
   bool norm_affine = true;          // norms have a weight and a bias
   bool bias = true;                 // linear layers have one

@@ -32,7 +32,7 @@ class ModulePattern {
     Kind kind = Kind::nothing;
     std::bitset<128> characters;
     std::size_t next = kNowhere;
-    std::size_t other = kNowhere;  // of nothing: another way
+    std::size_t other = kNowhere;  // for `nothing`: another way
   };
 
   // `anywhere`: behind any dot too.

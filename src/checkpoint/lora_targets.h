@@ -30,7 +30,7 @@ struct LoraTargets {
   std::set<std::int64_t> layers;            // those of `modules.ends`, where there are any
   std::vector<std::string> layers_pattern;  // what stands before the number of a layer; or anything
   std::vector<std::string> saved;           // modules_to_save: trained whole
-  bool biases = false;                      // of the changed modules were trained too
+  bool biases = false;                      // biases of the changed modules were trained too
 
   // Which number of a path is that of the layer: the first, or, in older releases of peft, the
   // last.

@@ -29,7 +29,7 @@ struct VitConfig {
   std::int64_t patch_size = 14;
   Activation activation = Activation::gelu;
   double layer_norm_eps = 1e-6;
-  double final_norm_eps = 1e-6;  // of the norm behind the last layer
+  double final_norm_eps = 1e-6;  // epsilon of the norm behind the last layer
   bool qkv_bias = true;
 
   std::int64_t patches_per_side() const { return image_size / patch_size; }
@@ -55,7 +55,7 @@ struct ClipVisionConfig {
   std::int64_t patches_per_side() const { return image_size / patch_size; }
   // Rows of the position table, CLS included.
   std::int64_t positions() const { return patches_per_side() * patches_per_side() + 1; }
-  // Of the features.
+  // Width of the features.
   std::int64_t width() const { return hidden * static_cast<std::int64_t>(feature_layers.size()); }
 };
 

@@ -21,7 +21,7 @@ namespace instructblip {
 struct PickledTensor {
   DType dtype;
   std::string_view storage;       // name of the storage
-  std::int64_t storage_elements;  // of the whole storage
+  std::int64_t storage_elements;  // elements of the whole storage
   std::int64_t offset;            // elements
   Shape shape, strides;           // strides in elements
 };
@@ -55,7 +55,7 @@ class Pickle {
 
   Ref root() const { return root_; }
   Kind kind(Ref value) const { return nodes_[value].kind; }
-  // Of a dictionary, in the order of insertion; a key may occur twice, then the last counts.
+  // Items of a dictionary in the order of insertion; a key may occur twice, then the last counts.
   std::span<const std::pair<Ref, Ref>> items(Ref dictionary) const {
     return nodes_[dictionary].items;
   }
@@ -72,10 +72,10 @@ class Pickle {
   struct Node {
     Kind kind = Kind::none;
     std::int64_t integer = 0;  // also 0 or 1 of a boolean
-    std::size_t index = 0;     // of a tensor or storage, or which function
+    std::size_t index = 0;     // index of a tensor or storage, or which function
     std::string_view text;
-    std::vector<Ref> elements;               // of a list or tuple
-    std::vector<std::pair<Ref, Ref>> items;  // of a dictionary
+    std::vector<Ref> elements;               // elements of a list or tuple
+    std::vector<std::pair<Ref, Ref>> items;  // items of a dictionary
   };
 
   std::vector<Node> nodes_;

@@ -134,7 +134,7 @@ void check_qformer_kind(const ModelConfig& config, const TensorStore& tensors) {
 // In the order of the variant.
 struct LanguageKind {
   std::string_view name;    // with its article
-  std::string_view prefix;  // of tensors that only it has
+  std::string_view prefix;  // prefix of tensors that only it has
 };
 constexpr std::array<LanguageKind, std::variant_size_v<LanguageConfig>> kLanguageKinds = {{
     {"a T5", "language_model.encoder.block."},
@@ -169,7 +169,7 @@ constexpr const char* kUngathered =
     "shards together with zero_to_fp32.py";
 constexpr const char* kOtherConfig = "config.json and the weights are of two checkpoints";
 
-// Of the projection, whose rows are `rows` wide, and of the embedding.
+// Probes of the projection, whose rows are `rows` wide, and of the embedding.
 std::array<Probe, 2> language_probes(const T5Config& c, std::int64_t rows) {
   return {{{"language_projection.weight",
             {c.hidden, rows},

@@ -15,7 +15,7 @@ struct RetrievalConfig {
   std::string model_type;  // "blip-2"
   VitConfig vision;
   QFormerConfig qformer;
-  std::int64_t shared_width = 256;  // of the space in which pictures and texts are compared
+  std::int64_t shared_width = 256;  // width of the space in which pictures and texts are compared
   ImageProcessorRules image_processor;
   std::span<const TensorRename> renames;
   std::optional<TokenLimit> text_limit;  // none: too long a text is refused

@@ -15,7 +15,8 @@
 namespace instructblip {
 namespace {
 
-constexpr std::size_t kAlignment = 8;  // of the data's first byte, as the reference pads its header
+constexpr std::size_t kAlignment =
+    8;  // alignment of the data's first byte, as the reference pads its header
 
 // What the shape and the type say.
 std::optional<std::size_t> bytes_of(const TensorToWrite& tensor) {

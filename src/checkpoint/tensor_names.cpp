@@ -77,7 +77,7 @@ std::span<const TensorRename> bare_names(const T5Config&) { return {}; }
 std::span<const TensorRename> bare_names(const LlamaConfig&) { return kBareLlama; }
 std::span<const TensorRename> bare_names(const OptConfig&) { return kBareOpt; }
 
-// Of the hub's files, where they are not ours.
+// Names in the hub's files, where they are not ours.
 constexpr std::array<TensorRename, 1> kWrittenLlava = {
     {{"vision_tower.", "vision_tower.vision_model."}}};
 constexpr std::array<TensorRename, 2> kWrittenRetrieval = {{

@@ -46,7 +46,7 @@ class TensorNames {
  private:
   std::span<const TensorRename> hub_;
   std::span<const TensorRename> written_;
-  std::span<const TensorRename> language_;  // of its bare model, without the head
+  std::span<const TensorRename> language_;  // names of its bare model, without the head
   bool norm_beside_words_ = true;           // the Q-Former's first norm lies among its embeddings
   std::int64_t vision_layers_ = 0;
   bool has_tiles_ = false;

@@ -26,7 +26,7 @@ constexpr Layout kLayouts[] = {
 };
 
 constexpr std::string_view kSafetensors = ".safetensors";
-// Of the only weights file of a directory, in the order in which they are looked for.
+// Suffixes of the only weights file of a directory, in the order in which they are looked for.
 constexpr std::string_view kSuffixes[] = {kSafetensors, ".bin", ".pth", ".pt", ".ckpt"};
 
 constexpr std::string_view kTorchSuffixes[] = {".bin", ".pth", ".pt"};

@@ -24,7 +24,7 @@ struct Kept {
   std::int64_t first, count;
 };
 
-// Of `all` positions along one axis the middle ones; a margin that is odd loses its half.
+// The middle ones of `all` positions along one axis; a margin that is odd loses its half.
 Kept middle(std::int64_t all, std::int64_t wanted) {
   const std::int64_t margin = (all - wanted) / 2;
   return {margin, all - 2 * margin};

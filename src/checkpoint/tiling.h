@@ -27,14 +27,14 @@ PictureSize fitted(const PictureSize& picture, const PictureSize& resolution);
 
 struct TilingConfig {
   std::vector<PictureSize> grid;  // each a multiple of `side`
-  std::int64_t side = 0;          // of a tile, in pixels
+  std::int64_t side = 0;          // side of a tile, in pixels
   std::int64_t patches = 0;       // along a tile's side
 };
 
 // The tiles of one picture, and the positions of all of them put together, of which a margin is
 // left out.
 struct TileLayout {
-  std::int64_t rows, columns;  // of tiles
+  std::int64_t rows, columns;  // numbers of tiles
   std::int64_t first_row, kept_rows;
   std::int64_t first_column, kept_columns;
 

@@ -214,7 +214,8 @@ Content read_archive(std::span<const std::byte> file, const std::string& name) {
   return {std::move(pickle), std::move(members)};
 }
 
-// Of a file of before PyTorch 1.6: a number of eight bytes in front of each storage's elements.
+// The next storage of a file of before PyTorch 1.6, which has a number of eight bytes in front of
+// each storage's elements.
 std::span<const std::byte> take_storage(std::span<const std::byte>& rest, std::size_t width,
                                         const std::string& key, const std::string& name) {
   std::uint64_t elements = 0;

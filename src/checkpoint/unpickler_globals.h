@@ -13,7 +13,7 @@ namespace instructblip {
 enum class Function {
   dictionary,
   rebuild_tensor,
-  rebuild_tensor_of_type,  // of untyped storage
+  rebuild_tensor_of_type,  // with untyped storage
   rebuild_parameter,
   rebuild_from_type,  // any of these, as a class of tensors
   storage_type,
@@ -24,7 +24,7 @@ enum class Function {
 struct KnownGlobal {
   std::string_view module, name;
   Function function;
-  DType dtype = DType::f32;  // of a storage or element type
+  DType dtype = DType::f32;  // type of a storage or an element
 };
 
 // An index for known_global(); none for a name that is not known.

@@ -15,7 +15,7 @@ struct WeightSources {
   // A language model alone, in place of whatever the directory holds of one.
   std::optional<std::filesystem::path> language_model = {};
   std::vector<std::filesystem::path> overlays = {};  // files or directories; later ones win
-  std::vector<std::filesystem::path> adapters = {};  // of PEFT, merged in this order
+  std::vector<std::filesystem::path> adapters = {};  // PEFT's, merged in this order
   MappedFile::Access access = MappedFile::Access::map;
 
   // Whether weights come from anywhere but the directory.

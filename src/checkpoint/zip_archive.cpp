@@ -99,7 +99,7 @@ Directory find_directory(const Reader& in) {
 struct Member {
   std::string name;
   std::uint64_t bytes, header;
-  std::uint64_t record_bytes;  // of the central directory
+  std::uint64_t record_bytes;  // size of the central directory
 };
 
 // Sizes and the offset that do not fit in 32 bits stand in the extra field, in this order.

@@ -14,7 +14,7 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr std::size_t kLookedAt = 1024;  // bytes; the mark of a tar archive lies at 257
-constexpr std::size_t kShownBytes = 60;  // of a server's message
+constexpr std::size_t kShownBytes = 60;  // how much of a server's message
 
 constexpr std::string_view kDownload =
     "download the file itself: a page's address has /blob/ where the file's has /resolve/, and a "

@@ -52,7 +52,7 @@ class Json {
   std::vector<std::pair<std::string, Json>> members() const;
 
   // Arrays.
-  std::size_t size() const;  // of an array or an object
+  std::size_t size() const;  // elements of an array or members of an object
   Json operator[](std::size_t index) const;
   std::vector<Json> elements() const;
 

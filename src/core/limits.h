@@ -10,29 +10,29 @@ inline constexpr std::int64_t kConfigBytes = 16 << 20;      // bytes of one conf
 inline constexpr std::int64_t kTokenizerBytes = 256 << 20;  // bytes of one tokenizer file
 inline constexpr std::int64_t kHeaderBytes = 100'000'000;   // safetensors header, as the reference
 inline constexpr int kJsonDepth = 64;                       // nesting of arrays and objects
-inline constexpr std::int64_t kTokenBytes = 1024;           // of one token; bounds encoding time
+inline constexpr std::int64_t kTokenBytes = 1024;           // one token; bounds encoding time
 
 // --- files of torch.save(); the largest state_dict of the families here has some 2,000 tensors,
 // each of which takes 20 values
-inline constexpr std::int64_t kArchiveMembers = 1 << 17;   // of one zip archive
-inline constexpr std::int64_t kPickleValues = 1 << 18;     // of one pickle, and its stack
+inline constexpr std::int64_t kArchiveMembers = 1 << 17;   // in one zip archive
+inline constexpr std::int64_t kPickleValues = 1 << 18;     // in one pickle, and its stack
 inline constexpr std::int64_t kPickleMarks = 1 << 10;      // values inside one another
 inline constexpr std::int64_t kPickleTextBytes = 1 << 26;  // one text: NumPy's arrays are such
 inline constexpr std::int64_t kPickleNameBytes = 1 << 12;  // name of a tensor or storage
-inline constexpr std::int64_t kPickleArguments = 16;       // of one call: a tensor has seven
+inline constexpr std::int64_t kPickleArguments = 16;       // in one call: a tensor has seven
 inline constexpr std::int64_t kTensorRank = 8;
-inline constexpr std::int64_t kPatternBytes = 256;  // of one regular expression of an adapter
+inline constexpr std::int64_t kPatternBytes = 256;  // one regular expression of an adapter
 inline constexpr int kPatternDepth = 16;            // groups of it inside one another
 // Sizes of the file that its tensors may take which are not stored in order: four names for one.
 inline constexpr std::int64_t kReorderedFiles = 4;
 
 // --- a chat template: the longest published ones have some 10,000 bytes
-inline constexpr std::int64_t kTemplateBytes = 1 << 20;   // of its source
+inline constexpr std::int64_t kTemplateBytes = 1 << 20;   // its source
 inline constexpr std::int64_t kTemplateOutput = 4 << 20;  // bytes of any text that it makes
 inline constexpr std::int64_t kTemplateSteps = 1 << 17;   // expressions and statements evaluated
-inline constexpr std::int64_t kTemplateItems = 1 << 16;   // of one list
-inline constexpr int kTemplateDepth = 64;                 // of what stands in one another
-inline constexpr int kTemplateRunDepth = 500;             // of what runs in one another
+inline constexpr std::int64_t kTemplateItems = 1 << 16;   // in one list
+inline constexpr int kTemplateDepth = 64;                 // nesting in its text
+inline constexpr int kTemplateRunDepth = 500;             // nesting of what runs
 
 // --- config.json
 inline constexpr std::int64_t kSize = 1 << 20;  // a width, a vocabulary, a position table
@@ -54,14 +54,14 @@ inline constexpr std::int64_t kImageSide = 32'768;        // pixels along one si
 // Pixels along one side of a resized picture of which a part is kept: the most that the longest
 // side with a shorter one of a pixel becomes where that is resized to 512.
 inline constexpr std::int64_t kResizedSide = 1 << 24;
-inline constexpr std::int64_t kTileResolutions = 256;  // of image_grid_pinpoints
-inline constexpr std::int64_t kTiles = 256;            // of one picture
+inline constexpr std::int64_t kTileResolutions = 256;  // in image_grid_pinpoints
+inline constexpr std::int64_t kTiles = 256;            // in one picture
 inline constexpr int kImageMetadataBytes = 8 << 20;    // one chunk of metadata, unpacked
 // One strip or tile, unpacked, where that is not the whole picture.
 inline constexpr std::int64_t kTiffBlockBytes = 1 << 29;
-inline constexpr std::int64_t kJpeg2000Tiles = 16'384;           // of one picture: each takes 9 kB
+inline constexpr std::int64_t kJpeg2000Tiles = 16'384;           // in one picture: each takes 9 kB
 inline constexpr std::int64_t kJpeg2000TilePixels = 64'000'000;  // each takes up to 64 bytes
-inline constexpr int kJpegScans = 500;  // of one progressive JPEG: each costs time
+inline constexpr int kJpegScans = 500;  // in one progressive JPEG: each costs time
 
 // --- requests
 inline constexpr std::int64_t kInstructionBytes = 1 << 20;  // UTF-8 bytes of one instruction

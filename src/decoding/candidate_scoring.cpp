@@ -90,11 +90,11 @@ class CandidateScoring final : public Search {
   DecodeRequest request_;
   Watch watch_;
   std::vector<std::vector<std::int32_t>> candidates_;
-  std::vector<std::vector<float>> logprobs_;      // of the tokens that have been scored
-  std::vector<std::size_t> rows_;                 // of each candidate in the logits of this step
+  std::vector<std::vector<float>> logprobs_;      // one list per candidate, as far as it is scored
+  std::vector<std::size_t> rows_;                 // each candidate's row in the logits of this step
   std::vector<std::size_t> going_on_;             // candidates with tokens left, sorted by tokens
-  std::vector<std::int32_t> sources_, tokens_;    // of this step
-  std::vector<std::vector<std::int32_t>> named_;  // of this step
+  std::vector<std::int32_t> sources_, tokens_;    // this step's
+  std::vector<std::vector<std::int32_t>> named_;  // this step's
   std::size_t length_ = 0;                        // tokens of each that have been scored
 };
 

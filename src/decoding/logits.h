@@ -36,8 +36,8 @@ struct Step {
 
 // One row of logits in short. Raw logits everywhere: penalties and bans are the search's.
 struct RowSummary {
-  LogNormalizer normalizer;      // of the whole row
-  std::span<const float> named;  // of the step's named tokens, in their order
+  LogNormalizer normalizer;      // normaliser of the whole row
+  std::span<const float> named;  // logits of the step's named tokens, in their order
   // The step's `top` largest of all tokens that are not named, largest first, of equal ones (-0
   // equals 0) the lowest token first; fewer only where no more tokens are left.
   std::span<const Ranked> best;
@@ -94,7 +94,7 @@ class HostLogits final : public Logits {
   std::span<const float> logits_;
   std::size_t vocabulary_;
   std::vector<RowSummary> summaries_;
-  std::vector<std::vector<float>> named_;  // of each row, as best_
+  std::vector<std::vector<float>> named_;  // one list per row, as best_
   std::vector<std::vector<Ranked>> best_;
 };
 

@@ -95,7 +95,7 @@ class LogitsProcessors {
   bool bad_words_from_first_id_;
   std::vector<std::int32_t> suppressed_, suppressed_first_;
   std::size_t prompt_length_;
-  std::size_t min_length_;  // of a sequence, before which it may not stop
+  std::size_t min_length_;  // length of a sequence before which it may not stop
   std::size_t max_length_;
   std::vector<std::int32_t> forced_first_, forced_last_;
   bool remove_invalid_;

@@ -16,9 +16,9 @@ namespace instructblip {
 namespace {
 
 struct Row {
-  std::uint32_t number;                // of the draws, whatever other rows do
+  std::uint32_t number;                // number of the draws, whatever other rows do
   std::vector<std::int32_t> sequence;  // prompt, then new tokens
-  std::vector<float> logprobs;         // of the new tokens
+  std::vector<float> logprobs;         // one per new token
   std::vector<ScoreEdit> edits = {};   // due to the scores of the next one
   FinishReason finish_reason = FinishReason::length;
 };
@@ -135,22 +135,22 @@ class RowSearch final : public Search {
   Choice best(const Row& row, const RowSummary& summary) const {
     Choice best{std::numeric_limits<std::int32_t>::max(), 0};
     float highest = -std::numeric_limits<float>::infinity();
-    const auto look = [&](std::int32_t token, float score, float logit) {
+    const auto consider = [&](std::int32_t token, float score, float logit) {
       if (score < highest || (score == highest && token > best.token)) return;
       best = {token, logit};
       highest = score;
     };
     for (const Ranked& other : summary.best) {
-      look(static_cast<std::int32_t>(other.index), other.value, other.value);
+      consider(static_cast<std::int32_t>(other.index), other.value, other.value);
     }
     for (std::size_t i = 0; i < row.edits.size(); ++i) {
       const float logit = summary.named[i];
-      look(row.edits[i].token, processors_.edited(row.edits[i], logit), logit);
+      consider(row.edits[i].token, processors_.edited(row.edits[i], logit), logit);
     }
     return best;
   }
 
-  // Of all tokens: drawn, or the best.
+  // The choice among all tokens: drawn, or the best.
   Choice chosen_of(const Row& row, std::span<const float> logits) {
     scores_.assign(logits.begin(), logits.end());
     processors_.process(scores_, row.edits, row.sequence);
@@ -181,8 +181,9 @@ class RowSearch final : public Search {
   Random random_;
   std::vector<float> scores_;  // [vocabulary] where whole rows are read, scratch
   std::vector<Row> running_;
-  std::vector<std::vector<std::int32_t>> named_;  // of running_: tokens of their edits
-  std::vector<std::int32_t> sources_, tokens_;  // of running_: rows of the last logits, last tokens
+  std::vector<std::vector<std::int32_t>> named_;  // for each of running_: tokens of its edits
+  std::vector<std::int32_t> sources_,
+      tokens_;  // for running_: rows of the last logits, last tokens
   std::vector<Row> ended_;
   int step_ = 0;
 };

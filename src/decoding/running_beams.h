@@ -22,7 +22,7 @@ inline constexpr float kNever = -1e9f;
 // A hypothesis that goes on.
 struct Beam {
   std::vector<std::int32_t> sequence;  // prompt, then new tokens
-  std::vector<float> logprobs;         // of the new tokens, raw; empty unless asked for
+  std::vector<float> logprobs;         // one per new token, raw; empty unless asked for
   float score;                         // sum of processed log probabilities
 };
 
@@ -31,7 +31,7 @@ struct Candidate {
   std::size_t beam;
   std::int32_t token;
   float score;
-  float logprob;                       // of the token, raw
+  float logprob;                       // log probability of the token, raw
   std::optional<FinishReason> finish;  // set where it may not go on
 };
 
@@ -96,8 +96,8 @@ class RunningBeams {
   std::vector<Beam> running_;
   std::vector<std::vector<ScoreEdit>> edits_;     // due to the rows of the step
   std::vector<std::vector<std::int32_t>> named_;  // tokens of those
-  std::vector<std::int32_t> sources_;             // of running_: their rows of the last logits
-  std::vector<std::int32_t> tokens_;              // of running_: their last tokens
+  std::vector<std::int32_t> sources_;             // for running_: rows of the last logits
+  std::vector<std::int32_t> tokens_;              // for running_: last tokens
   int length_ = 0;
 };
 

@@ -48,7 +48,7 @@ class ImageProcessor {
   Image as_read(const Image& image) const;
   // The pictures that one becomes where there are tiles.
   std::vector<Image> views_of(const Image& source) const;
-  // Of a source, or of a view of it: appends [3, height(), width()] to `out`.
+  // Appends [3, height(), width()] of a source, or of a view of it, to `out`.
   void append(const Image& view, std::vector<float>& out) const;
   // The same of a source in a square of the mean's colour.
   void append_padded(const Image& source, std::vector<float>& out) const;

@@ -12,7 +12,7 @@
 namespace instructblip {
 namespace {
 
-constexpr std::uint64_t kSignatureBytes = 12;  // of a JP2 file: its first box
+constexpr std::uint64_t kSignatureBytes = 12;  // the first box of a JP2 file
 enum Colorspace : std::uint32_t { kCmyk = 12, kSrgb = 16, kGrey = 17, kSycc = 18 };
 
 struct Box {

@@ -13,11 +13,11 @@ enum class Jpeg2000Color { plain, ycc, cmyk };
 
 struct Jpeg2000Head {
   bool is_boxed = false;                // a JP2 file; else a bare codestream
-  std::uint32_t left = 0, top = 0;      // of the picture on its reference grid
+  std::uint32_t left = 0, top = 0;      // place of the picture on its reference grid
   std::uint32_t right = 0, bottom = 0;  // one past the last
   std::uint32_t tiles = 0;
   std::uint32_t components = 0;  // 1: grey, 2: with alpha, 3: RGB or YCC, 4: with alpha; or CMYK
-  std::uint32_t bits = 8;        // of each sample, the same for all, 1 to 16
+  std::uint32_t bits = 8;        // bits of a sample, the same for all, 1 to 16
   bool is_signed = false;
   Jpeg2000Color color = Jpeg2000Color::plain;
 };

@@ -21,7 +21,7 @@ struct OpenCvPicture {
   int channels = 0;                       // 3: B G R; 4: B G R A
   const std::uint8_t* samples = nullptr;  // [height, width, channels] of 8 bits
   std::size_t row_bytes = 0;              // from one row to the next
-  std::shared_ptr<const void> owner{};    // of the samples
+  std::shared_ptr<const void> owner{};    // owner of the samples
 };
 
 // Opens the module at the first call. Throws Error as open_module().

@@ -51,7 +51,7 @@ std::vector<std::uint8_t> filter_vertically(const Image& image, const BicubicFil
 struct Pass {
   bool changes;  // a side that keeps its length is not filtered: all three libraries skip it
   PixelRange inputs;
-  BicubicFilter filter;  // of positions counted from inputs.begin
+  BicubicFilter filter;  // positions count from inputs.begin
 
   Pass(int in, int out, PixelRange wanted, FilterPrecision precision)
       : changes(in != out), inputs(wanted) {

@@ -12,8 +12,8 @@ enum class TiffExtra { none, unspecified, associated, unassociated };
 
 struct TiffDirectory {
   std::uint32_t width = 0, height = 0;
-  std::uint32_t bits = 1;     // of each sample
-  std::uint32_t samples = 1;  // of each pixel
+  std::uint32_t bits = 1;     // bits of a sample
+  std::uint32_t samples = 1;  // samples of a pixel
   TiffColor color = TiffColor::white_is_zero;
   TiffExtra extra = TiffExtra::none;  // what a fourth sample means
   bool is_ycbcr = false;              // JPEG inside, which its codec turns into rgb

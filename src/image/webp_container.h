@@ -11,15 +11,15 @@
 namespace instructblip {
 
 struct WebpContainer {
-  std::uint32_t width = 0, height = 0;  // of the canvas
+  std::uint32_t width = 0, height = 0;  // size of the canvas
   bool animated = false;
   bool has_alpha = false;  // as the extended header says; always true without one
 
   // The first frame: its place on the canvas and its chunks.
   std::uint32_t left = 0, top = 0, frame_width = 0, frame_height = 0;
   std::string_view image_name;               // "VP8 " or "VP8L"
-  std::span<const std::uint8_t> image_data;  // of that chunk
-  std::span<const std::uint8_t> alpha_data;  // of ALPH; empty where there is none
+  std::span<const std::uint8_t> image_data;  // data of that chunk
+  std::span<const std::uint8_t> alpha_data;  // data of ALPH; empty where there is none
 
   std::span<const std::uint8_t> exif, xmp;
 };

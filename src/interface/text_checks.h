@@ -31,7 +31,7 @@ std::int64_t cut_to(const TokenLimit& limit, std::vector<std::int32_t>& tokens,
 // A table of words that a tokenizer's ids are looked up in.
 struct WordTable {
   std::string of;   // "Q-Former", "language model"
-  std::string key;  // of config.json, that says how many rows it has
+  std::string key;  // key of config.json that says how many rows it has
   std::int64_t rows = 0;
 };
 

@@ -13,7 +13,7 @@ namespace instructblip::kernels {
 struct Entry {
   std::string_view kernel;
   Traits traits;
-  Support support;  // of an everyday problem on the machine
+  Support support;  // whether it fits an everyday problem on the machine
   bool used;        // the one that such a problem is given to
 };
 

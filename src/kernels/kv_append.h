@@ -14,7 +14,7 @@ namespace instructblip::kernels {
 struct KvAppendProblem {
   std::int64_t positions = 0;  // n
   std::int64_t key_heads = 0;
-  std::int64_t width = 0;  // of a head
+  std::int64_t width = 0;  // width of a head
   std::int64_t page_positions = 1;
 };
 

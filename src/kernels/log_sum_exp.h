@@ -13,7 +13,7 @@ namespace instructblip::kernels {
 // For each row x its largest number max, and log of the sum of exp(x - max), which is at least 0.
 struct LogSumExpProblem {
   std::int64_t rows = 0;
-  std::int64_t size = 0;  // of a row; at least 1
+  std::int64_t size = 0;  // numbers in a row; at least 1
 };
 
 // Rows hold no NaN and no +inf, and one finite number at least.

@@ -22,7 +22,7 @@ struct PagedAttentionProblem {
   std::int64_t rows = 0;         // R
   std::int64_t query_heads = 0;  // a multiple of key_heads
   std::int64_t key_heads = 0;
-  std::int64_t width = 0;   // of a head
+  std::int64_t width = 0;   // width of a head
   std::int64_t shared = 0;  // P
   std::int64_t tail = 0;    // T; a row sees at least one position
   std::int64_t page_positions = 1;

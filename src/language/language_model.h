@@ -38,9 +38,9 @@ class LanguageModel {
   // Rows of the head, the length of a row of logits. The embedding has as many at least: prompt ids
   // may lie beyond.
   virtual std::int64_t vocabulary() const = 0;
-  // Of an embedding; the width that start() takes.
+  // Width of an embedding, which start() takes.
   virtual std::int64_t width() const = 0;
-  // What a prompt and its continuation may take together; none: no table of positions ends.
+  // Most positions that a prompt and its continuation take together; nullopt: unlimited.
   virtual std::optional<std::int64_t> max_positions() const { return std::nullopt; }
 };
 

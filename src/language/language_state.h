@@ -18,7 +18,7 @@ struct LanguageState {
       : prompt(std::move(rows)), cache(pool), memory(pool) {}
 
   at::Tensor prompt;   // [1, P, L]; dropped once it has been read
-  nn::KvCache cache;   // of the decoder's self-attention
+  nn::KvCache cache;   // cache of the decoder's self-attention
   nn::KvCache memory;  // keys and values of an encoder's output, where there is an encoder
 };
 

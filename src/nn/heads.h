@@ -23,8 +23,9 @@ struct HeadsConfig {
   // Names of the three layers below the weights; `query` alone where one layer has the rows of
   // queries, then of keys, then of values.
   std::string_view query, key = {}, value = {};
-  std::int64_t width;                             // of the rows that queries are made of
-  std::optional<std::int64_t> memory_width = {};  // of other rows that keys and values are made of
+  std::int64_t width;  // width of the rows that queries are made of
+  std::optional<std::int64_t> memory_width =
+      {};  // width of other rows that keys and values are made of
   std::int64_t heads, key_heads, head_width;
   Linear::Bias bias = Linear::Bias::present;
   double query_scale = 1.0;  // multiplies the queries, bias included
@@ -49,8 +50,8 @@ class HeadsProjection {
 
   std::int64_t head_width_;
   double query_scale_;
-  std::array<std::int64_t, 3> rows_;  // of the weight: queries, keys, values
-  std::optional<Linear> all_;         // of self-attention: one product
+  std::array<std::int64_t, 3> rows_;  // rows of the weight: queries, keys, values
+  std::optional<Linear> all_;         // the one product of self-attention
   Linear query_, key_value_;
 };
 

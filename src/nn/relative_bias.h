@@ -12,7 +12,7 @@
 namespace instructblip::nn {
 
 struct RelativeBiasConfig {
-  std::int64_t buckets;       // of distances, each with a bias for every head
+  std::int64_t buckets;       // buckets of distances, each with a bias for every head
   std::int64_t max_distance;  // from which on all share the last bucket
   std::int64_t heads;
   enum class Direction { both, past } direction;  // past: nothing later is seen

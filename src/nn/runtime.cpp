@@ -53,7 +53,7 @@ const kernels::Tables& Runtime::tables() const {
 }
 
 kernels::Queue& Runtime::queue() const {
-  static TorchThreads threads;  // of whichever thread calls
+  static TorchThreads threads;  // the calling thread's
   return threads;
 }
 

@@ -45,18 +45,18 @@ bool Batch::has_room(const Job& job, std::size_t max_rows) const {
   return empty() || rows() + job.rows() <= max_rows;
 }
 
-void Batch::together(const Jobs& jobs, const std::function<void(const Jobs&)>& work) {
-  Jobs sound;
-  std::ranges::remove_copy_if(jobs, std::back_inserter(sound), failed);
-  if (sound.empty()) return;
+void Batch::isolating_failures(const Jobs& jobs, const std::function<void(const Jobs&)>& work) {
+  Jobs live;
+  std::ranges::remove_copy_if(jobs, std::back_inserter(live), failed);
+  if (live.empty()) return;
   try {
-    model_.runtime->run([&] { work(sound); });
+    model_.runtime->run([&] { work(live); });
   } catch (...) {
-    if (sound.size() == 1) {
-      sound.front()->error = std::current_exception();
+    if (live.size() == 1) {
+      live.front()->error = std::current_exception();
       return;
     }
-    for (Job* job : sound) together({job}, work);
+    for (Job* job : live) isolating_failures({job}, work);
   }
 }
 
@@ -88,10 +88,10 @@ std::vector<std::shared_ptr<Job>> Batch::advance() {
 }
 
 void Batch::read_prompts(const Jobs& jobs) {
-  see(jobs);
-  read_images(jobs);
-  together(jobs, [&](const Jobs& sound) {
-    for (Job* job : sound) {
+  encode_pictures(jobs);
+  run_qformer(jobs);
+  isolating_failures(jobs, [&](const Jobs& live) {
+    for (Job* job : live) {
       if (job->state) continue;  // done, before a pass that another job made fail
       Stopwatch watch;
       const at::Tensor rows =
@@ -104,22 +104,22 @@ void Batch::read_prompts(const Jobs& jobs) {
   decode(jobs);
 }
 
-void Batch::see(const Jobs& jobs) {
-  together(jobs, [&](const Jobs& sound) {
+void Batch::encode_pictures(const Jobs& jobs) {
+  isolating_failures(jobs, [&](const Jobs& live) {
     Stopwatch watch;
     std::vector<at::Tensor> pixels;
-    for (const Job* job : sound) {
+    for (const Job* job : live) {
       pixels.insert(pixels.end(), job->pixels.begin(), job->pixels.end());
     }
-    const std::vector<ImageReader::Seen> all = model_.reader->see(pixels);
+    const std::vector<ImageReader::VisionOutput> all = model_.reader->encode(pixels);
     const double ms = watch.lap_ms();
-    auto seen = all.begin();
-    for (Job* job : sound) {
+    auto output = all.begin();
+    for (Job* job : live) {
       if (job->pixels.empty()) continue;  // features were given
-      std::vector<SeenPicture> pictures;
-      for (std::size_t i = 0; i < job->pixels.size(); ++i, ++seen) {
-        pictures.push_back(seen->picture);
-        if (!seen->cached) job->timings.vision = ms;
+      std::vector<EncodedPicture> pictures;
+      for (std::size_t i = 0; i < job->pixels.size(); ++i, ++output) {
+        pictures.push_back(output->picture);
+        if (!output->cache_hit) job->timings.vision = ms;
       }
       job->pictures = std::move(pictures);
       job->pixels.clear();
@@ -127,24 +127,24 @@ void Batch::see(const Jobs& jobs) {
   });
 }
 
-void Batch::read_images(const Jobs& jobs) {
-  together(jobs, [&](const Jobs& sound) {
+void Batch::run_qformer(const Jobs& jobs) {
+  isolating_failures(jobs, [&](const Jobs& live) {
     Stopwatch watch;
-    std::vector<Reading> readings;
-    for (const Job* job : sound) {
-      for (const SeenPicture& picture : job->pictures) {
-        readings.push_back({picture, job->prompt().instruction.qformer});
+    std::vector<QFormerInput> inputs;
+    for (const Job* job : live) {
+      for (const EncodedPicture& picture : job->pictures) {
+        inputs.push_back({picture, job->prompt().instruction.qformer});
       }
     }
-    const std::vector<ImageReader::Read> all = model_.reader->read(readings);
+    const std::vector<ImageReader::QFormerOutput> all = model_.reader->run_qformer(inputs);
     const double ms = watch.lap_ms();
-    auto read = all.begin();
-    for (Job* job : sound) {
+    auto output = all.begin();
+    for (Job* job : live) {
       if (job->pictures.empty()) continue;  // done, before a pass that another job made fail
       std::vector<at::Tensor> queries;
-      for (std::size_t i = 0; i < job->pictures.size(); ++i, ++read) {
-        queries.push_back(read->queries);
-        if (!read->cached) job->timings.qformer = ms;
+      for (std::size_t i = 0; i < job->pictures.size(); ++i, ++output) {
+        queries.push_back(output->queries);
+        if (!output->cache_hit) job->timings.qformer = ms;
       }
       job->queries = queries.size() == 1 ? queries.front() : at::cat(queries);
       job->pictures.clear();
@@ -153,19 +153,19 @@ void Batch::read_images(const Jobs& jobs) {
 }
 
 void Batch::decode(const Jobs& jobs) {
-  together(jobs, [&](const Jobs& sound) {
+  isolating_failures(jobs, [&](const Jobs& live) {
     Stopwatch watch;
     const LanguageModel& language = *model_.loaded().language;
     std::vector<LanguageState*> states;
     std::vector<LanguageStep> steps;
-    for (Job* job : sound) {
+    for (Job* job : live) {
       const Step step = job->step();
       states.push_back(job->state.get());
       steps.push_back({job->state.get(), step.sources, step.tokens});
     }
-    const bool prompts = !sound.front()->has_begun();
+    const bool prompts = !live.front()->has_begun();
     const at::Tensor logits = prompts ? language.prefill(states) : language.step(steps);  // [R, N]
-    hand_out(logits, sound, prompts ? std::optional(watch.lap_ms()) : std::nullopt);
+    hand_out(logits, live, prompts ? std::optional(watch.lap_ms()) : std::nullopt);
   });
   for (Job* job : jobs) {
     if (!failed(job)) job->accept();

@@ -49,10 +49,10 @@ class Batch {
 
   // Runs `work` on the runtime's thread with all jobs that have not failed; see above. Where `work`
   // throws, every job is either as it was or finished with it, and is then passed over.
-  void together(const Jobs& jobs, const std::function<void(const Jobs&)>& work);
+  void isolating_failures(const Jobs& jobs, const std::function<void(const Jobs&)>& work);
   void read_prompts(const Jobs& jobs);
-  void see(const Jobs& jobs);
-  void read_images(const Jobs& jobs);
+  void encode_pictures(const Jobs& jobs);
+  void run_qformer(const Jobs& jobs);
   // The prompts of jobs that have not begun, or a token more for jobs that have; never both.
   void decode(const Jobs& jobs);
 

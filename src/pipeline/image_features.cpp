@@ -35,7 +35,7 @@ struct Place {
   std::int64_t first, views;
 };
 
-SeenPicture picture(const TensorEntry& entry, const Place& place) {
+EncodedPicture picture(const TensorEntry& entry, const Place& place) {
   at::Tensor rows = at::empty({place.views, entry.shape[1], entry.shape[2]}, at::dtype(at::kFloat));
   const std::size_t view = rows.nbytes() / static_cast<std::size_t>(place.views);
   std::memcpy(rows.data_ptr(), entry.bytes.data() + static_cast<std::size_t>(place.first) * view,
@@ -49,7 +49,7 @@ std::int64_t count_of(float value, std::int64_t most) {
   return fits ? static_cast<std::int64_t>(value) : 0;
 }
 
-// Of `views` views; without the tensor every view is a picture.
+// Where each picture stands among `views` views; without the tensor every view is a picture.
 std::vector<Place> places_of(const TensorEntry* entry, std::int64_t views,
                              const std::string& where) {
   std::vector<Place> places;
@@ -111,7 +111,7 @@ void EncodedPictures::save(const std::filesystem::path& file) const {
   guarded([&] {
     std::vector<at::Tensor> rows;
     std::vector<std::int64_t> views;
-    for (const SeenPicture& seen : pictures) {
+    for (const EncodedPicture& seen : pictures) {
       rows.push_back(seen.rows);
       views.push_back(seen.rows.size(0));
     }

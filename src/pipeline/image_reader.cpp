@@ -21,7 +21,7 @@ constexpr std::int64_t kViewsOfAPass = 8;
 
 // The Q-Former's share of the cache: a picture's queries are a twentieth of its visual rows, and it
 // may be asked several things.
-constexpr std::int64_t kReadShare = 8;
+constexpr std::int64_t kQFormerShare = 8;
 
 std::string_view bytes_of(const at::Tensor& tensor) {
   return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()};
@@ -60,7 +60,7 @@ std::size_t ImageReader::PixelsHash::operator()(const PixelsKey& key) const {
   return std::hash<std::string_view>{}(bytes_of(key.pixels));
 }
 
-std::size_t ImageReader::ReadingHash::operator()(const ReadingKey& key) const {
+std::size_t ImageReader::QFormerHash::operator()(const QFormerKey& key) const {
   const auto* ids = reinterpret_cast<const char*>(key.instruction.data());
   const std::size_t hash = std::hash<std::string_view>{}(
       {ids, key.instruction.size() * sizeof(key.instruction.front())});
@@ -69,66 +69,67 @@ std::size_t ImageReader::ReadingHash::operator()(const ReadingKey& key) const {
 
 ImageReader::ImageReader(const Stages& stages, std::int64_t cache_bytes)
     : stages_(stages),
-      seen_(cache_bytes - cache_bytes / kReadShare),
-      read_(cache_bytes / kReadShare) {
-  report_ = {seen_.usage(), read_.usage()};
+      encoded_(cache_bytes - cache_bytes / kQFormerShare),
+      queries_(cache_bytes / kQFormerShare) {
+  report_ = {encoded_.usage(), queries_.usage()};
 }
 
-std::vector<ImageReader::Seen> ImageReader::see(std::span<const at::Tensor> pixels) {
-  std::vector<Seen> seen(pixels.size());
+std::vector<ImageReader::VisionOutput> ImageReader::encode(std::span<const at::Tensor> pixels) {
+  std::vector<VisionOutput> outputs(pixels.size());
   std::vector<PixelsKey> missing;
-  std::unordered_map<PixelsKey, std::vector<std::size_t>, PixelsHash> places;  // in `seen`
+  std::unordered_map<PixelsKey, std::vector<std::size_t>, PixelsHash> places;  // in `outputs`
   for (std::size_t i = 0; i < pixels.size(); ++i) {
     const PixelsKey key{pixels[i].contiguous()};
     if (const auto known = places.find(key); known != places.end()) {
       known->second.push_back(i);
-    } else if (const auto found = seen_.find(key)) {
-      seen[i] = {*found, true};
+    } else if (const auto found = encoded_.find(key)) {
+      outputs[i] = {*found, true};
     } else {
       places[key] = {i};
       missing.push_back(key);
     }
   }
   for (std::size_t first = 0, count = 0; first < missing.size(); first += count) {
-    std::vector<at::Tensor> inputs;
+    std::vector<at::Tensor> pass;
     std::int64_t views = 0;
     for (count = 0; first + count < missing.size(); ++count) {
       const at::Tensor& next = missing[first + count].pixels;
       if (count > 0 && views + next.size(0) > kViewsOfAPass) break;
       views += next.size(0);
-      inputs.push_back(next);
+      pass.push_back(next);
     }
-    const at::Tensor rows = finite(stages_.vision->forward(stacked(inputs)), "vision encoder");
+    const at::Tensor rows = finite(stages_.vision->forward(stacked(pass)), "vision encoder");
     std::int64_t row = 0;
     for (std::size_t i = 0; i < count; ++i) {
       const PixelsKey& key = missing[first + i];
-      const SeenPicture picture{own_rows(rows, row, key.pixels.size(0)), new_picture_id()};
+      const EncodedPicture picture{own_rows(rows, row, key.pixels.size(0)), new_picture_id()};
       row += key.pixels.size(0);
-      for (const std::size_t place : places[key]) seen[place] = {picture, false};
+      for (const std::size_t place : places[key]) outputs[place] = {picture, false};
       const std::size_t bytes = key.pixels.nbytes() + picture.rows.nbytes();
-      seen_.insert({key.pixels.clone()}, picture, static_cast<std::int64_t>(bytes));
+      encoded_.insert({key.pixels.clone()}, picture, static_cast<std::int64_t>(bytes));
     }
   }
   const std::lock_guard lock(report_mutex_);
-  report_.vision = seen_.usage();
-  return seen;
+  report_.vision = encoded_.usage();
+  return outputs;
 }
 
-std::vector<ImageReader::Read> ImageReader::read(std::span<const Reading> readings) {
-  std::vector<Read> read(readings.size());
+std::vector<ImageReader::QFormerOutput> ImageReader::run_qformer(
+    std::span<const QFormerInput> inputs) {
+  std::vector<QFormerOutput> outputs(inputs.size());
   if (!stages_.qformer) {
-    for (std::size_t i = 0; i < readings.size(); ++i) read[i] = {readings[i].picture.rows, true};
-    return read;
+    for (std::size_t i = 0; i < inputs.size(); ++i) outputs[i] = {inputs[i].picture.rows, true};
+    return outputs;
   }
-  std::vector<ReadingKey> missing;
-  std::unordered_map<ReadingKey, std::vector<std::size_t>, ReadingHash> places;  // in `read`
-  for (std::size_t i = 0; i < readings.size(); ++i) {
-    const auto& [picture, instruction] = readings[i];
-    ReadingKey key{picture.id, {instruction.begin(), instruction.end()}};
+  std::vector<QFormerKey> missing;
+  std::unordered_map<QFormerKey, std::vector<std::size_t>, QFormerHash> places;  // in `outputs`
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const auto& [picture, instruction] = inputs[i];
+    QFormerKey key{picture.id, {instruction.begin(), instruction.end()}};
     if (const auto known = places.find(key); known != places.end()) {
       known->second.push_back(i);
-    } else if (const auto found = read_.find(key)) {
-      read[i] = {*found, true};
+    } else if (const auto found = queries_.find(key)) {
+      outputs[i] = {*found, true};
     } else {
       places[key] = {i};
       missing.push_back(std::move(key));
@@ -139,21 +140,21 @@ std::vector<ImageReader::Read> ImageReader::read(std::span<const Reading> readin
     std::vector<at::Tensor> pictures;
     for (std::size_t i = first; i < first + count; ++i) {
       instructions.emplace_back(missing[i].instruction);
-      pictures.push_back(readings[places[missing[i]].front()].picture.rows);
+      pictures.push_back(inputs[places[missing[i]].front()].picture.rows);
     }
     const at::Tensor queries =
         finite(stages_.qformer->forward_each(instructions, stacked(pictures)), "Q-Former");
     for (std::size_t i = 0; i < count; ++i) {
-      const ReadingKey& key = missing[first + i];
+      const QFormerKey& key = missing[first + i];
       const at::Tensor own = own_rows(queries, static_cast<std::int64_t>(i), 1);
-      for (const std::size_t place : places[key]) read[place] = {own, false};
+      for (const std::size_t place : places[key]) outputs[place] = {own, false};
       const std::size_t bytes = own.nbytes() + key.instruction.size() * sizeof(int);
-      read_.insert(key, own, static_cast<std::int64_t>(bytes));
+      queries_.insert(key, own, static_cast<std::int64_t>(bytes));
     }
   });
   const std::lock_guard lock(report_mutex_);
-  report_.qformer = read_.usage();
-  return read;
+  report_.qformer = queries_.usage();
+  return outputs;
 }
 
 CacheReport ImageReader::usage() const {

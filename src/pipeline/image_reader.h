@@ -16,46 +16,46 @@
 namespace instructblip {
 
 // A picture after the vision encoder.
-struct SeenPicture {
+struct EncodedPicture {
   at::Tensor rows;        // [T, P, V], T views: one, or more where it is cut into tiles
-  std::uint64_t id;       // no other picture that was seen in this process has it
+  std::uint64_t id;       // unique in this process
   PictureSize size = {};  // where a cache does not hold it: equal pixels may come of two sizes
 };
 
 // A name for a picture whose rows come from elsewhere.
 std::uint64_t new_picture_id();
 
-// A picture to be read with an instruction.
-struct Reading {
-  SeenPicture picture;
-  std::span<const std::int32_t> instruction;  // of the Q-Former; borrowed
+// What the Q-Former reads: a picture and an instruction.
+struct QFormerInput {
+  EncodedPicture picture;
+  std::span<const std::int32_t> instruction;  // the Q-Former's ids; borrowed
 };
 
 // Two caches, because the stages read different things: the vision encoder the pixels alone, the
 // Q-Former the picture and the instruction. The first is looked up by the pixels that the encoder
-// would get, compared to the last bit, so that no two pictures are ever taken for each other. Of
-// several callers with the same new picture the first encodes it and the others, whose turn comes
-// later, find it in the cache; a pass that throws leaves nothing behind.
+// would get, compared to the last bit, so that no two pictures are ever taken for each other. Where
+// several callers bring the same new picture, the first encodes it and the others, whose turn comes
+// later, get a cache hit; a pass that throws leaves nothing behind.
 // Threads: called on the runtime's thread only, but for usage().
 class ImageReader {
  public:
   // Both caches together hold at most `cache_bytes`.
   ImageReader(const Stages& stages, std::int64_t cache_bytes);
 
-  struct Seen {
-    SeenPicture picture;
-    bool cached;
+  struct VisionOutput {
+    EncodedPicture picture;
+    bool cache_hit;
   };
   // Each [T, 3, H, W]. Equal ones, and those that are in the cache, are encoded once.
   // Errors: bad_model (the output is not finite).
-  std::vector<Seen> see(std::span<const at::Tensor> pixels);
+  std::vector<VisionOutput> encode(std::span<const at::Tensor> pixels);
 
-  struct Read {
+  struct QFormerOutput {
     at::Tensor queries;  // [1, Q, D]; the visual rows without a Q-Former
-    bool cached;
+    bool cache_hit;
   };
-  // Equal ones, and those that are in the cache, are read once. Errors: as see().
-  std::vector<Read> read(std::span<const Reading> readings);
+  // Equal ones, and those that are in the cache, are computed once. Errors: as encode().
+  std::vector<QFormerOutput> run_qformer(std::span<const QFormerInput> inputs);
 
   CacheReport usage() const;
 
@@ -68,20 +68,20 @@ class ImageReader {
   struct PixelsHash {
     std::size_t operator()(const PixelsKey& key) const;
   };
-  struct ReadingKey {
+  struct QFormerKey {
     std::uint64_t picture;
     std::vector<std::int32_t> instruction;
-    bool operator==(const ReadingKey& other) const = default;
+    bool operator==(const QFormerKey& other) const = default;
   };
-  struct ReadingHash {
-    std::size_t operator()(const ReadingKey& key) const;
+  struct QFormerHash {
+    std::size_t operator()(const QFormerKey& key) const;
   };
 
   const Stages& stages_;
-  LruCache<PixelsKey, SeenPicture, PixelsHash> seen_;
-  LruCache<ReadingKey, at::Tensor, ReadingHash> read_;
+  LruCache<PixelsKey, EncodedPicture, PixelsHash> encoded_;
+  LruCache<QFormerKey, at::Tensor, QFormerHash> queries_;
   mutable std::mutex report_mutex_;
-  CacheReport report_;  // of the caches after the last call
+  CacheReport report_;  // the caches after the last call
 };
 
 }  // namespace instructblip

@@ -27,8 +27,8 @@ class Job {
   Job& operator=(const Job&) = delete;
 
   // What the stages make of it, in their order; dropped as soon as nobody needs it any more.
-  std::vector<at::Tensor> pixels;        // of each picture [T, 3, H, W]; none: features were given
-  std::vector<SeenPicture> pictures;     // what the vision encoder made of them
+  std::vector<at::Tensor> pixels;        // one per picture, [T, 3, H, W]; none: features were given
+  std::vector<EncodedPicture> pictures;  // what the vision encoder made of them
   at::Tensor queries;                    // [B, Q, D]
   std::unique_ptr<LanguageState> state;  // from the embedded prompt on
   at::Tensor logits;                     // [R, N] of the last pass
@@ -53,7 +53,7 @@ class Job {
 
  private:
   DecodeRequest decode_request();
-  Flow tell(std::int32_t id);  // of a step, to whoever watches
+  Flow tell(std::int32_t id);  // tells whoever watches about a step
   std::unique_ptr<Search> search();
 
   const Model& model_;
@@ -69,7 +69,7 @@ class Job {
   Stopwatch watch_, decode_watch_;
 };
 
-// Of a job that does not go on. Throws what a callback threw.
+// The response of a job that does not go on. Throws what a callback threw.
 Response to_response(Job& job);
 
 }  // namespace instructblip

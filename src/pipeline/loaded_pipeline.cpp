@@ -96,7 +96,7 @@ std::vector<NamedTensor> features_of(const Model& model, const EncodedPictures& 
   model.check_made_for_model(features);
   const auto asked = asked_about(model, features.sizes(), instruction);
   std::vector<at::Tensor> rows;
-  for (const SeenPicture& picture : features.pictures) rows.push_back(picture.rows);
+  for (const EncodedPicture& picture : features.pictures) rows.push_back(picture.rows);
   std::vector<NamedTensor> tensors;
   model.runtime->run([&] { add_stages(model, at::cat(rows), asked, tensors); });
   return tensors;

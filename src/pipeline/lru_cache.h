@@ -1,4 +1,4 @@
-// A map that forgets what was not asked for longest.
+// A map of bounded size that evicts the least recently used entry.
 #pragma once
 
 #include <cstddef>
@@ -61,7 +61,7 @@ class LruCache {
     usage_.entries = static_cast<std::int64_t>(entries_.size());
   }
 
-  std::list<Entry> entries_;  // the last used first
+  std::list<Entry> entries_;  // most recently used first
   std::unordered_map<Key, typename std::list<Entry>::iterator, Hash> index_;
   CacheUsage usage_;
 };

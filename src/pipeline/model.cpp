@@ -63,7 +63,7 @@ EncodedPictures Model::encode(std::span<const Image> images) const {
   EncodedPictures encoded;
   encoded.compat = info.compat;
   runtime->run([&] {
-    for (const ImageReader::Seen& seen : reader->see(all)) {
+    for (const ImageReader::VisionOutput& seen : reader->encode(all)) {
       encoded.pictures.push_back(seen.picture);
     }
   });
@@ -84,7 +84,7 @@ std::int64_t Model::pixel_bytes(const Request& request) const {
 
 std::vector<PictureSize> EncodedPictures::sizes() const {
   std::vector<PictureSize> sizes;
-  for (const SeenPicture& picture : pictures) sizes.push_back(picture.size);
+  for (const EncodedPicture& picture : pictures) sizes.push_back(picture.size);
   return sizes;
 }
 
@@ -159,7 +159,7 @@ void Model::check_made_for_model(const EncodedPictures& features) const {
                     ", expected " + std::string(to_string(info.compat)),
                 "encode the picture again, or load the model with that compat");
   }
-  for (const SeenPicture& picture : features.pictures) {
+  for (const EncodedPicture& picture : features.pictures) {
     const std::int64_t views = loaded().projection->views_of(picture.size);
     if (picture.rows.size(0) == views) continue;
     throw Error(ErrorCode::invalid_argument,

@@ -26,8 +26,8 @@ class Job;
 
 // What a caller's ImageFeatures hold.
 struct EncodedPictures final : ImageFeatures::Impl {
-  std::vector<SeenPicture> pictures;  // one at least
-  Compat compat = Compat::hf;         // whose vision encoder has seen them
+  std::vector<EncodedPicture> pictures;  // one at least
+  Compat compat = Compat::hf;            // whose vision encoder has seen them
 
   std::vector<PictureSize> sizes() const;
 
@@ -68,7 +68,7 @@ struct Model {
   std::vector<PictureSize> sizes(std::span<const Image> images) const;
   // Runs the vision encoder, or finds in the cache what it made.
   EncodedPictures encode(std::span<const Image> images) const;
-  // Of the pixels that a job of this request holds.
+  // Bytes of the pixels that a job of this request holds.
   std::int64_t pixel_bytes(const Request& request) const;
   // Rows [B, Q, D] of all views of `pictures` -> [1, R, L].
   at::Tensor project(const at::Tensor& rows, std::span<const PictureSize> pictures) const;

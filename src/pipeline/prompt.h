@@ -31,7 +31,7 @@ struct Prompt {
   Instruction instruction;
   // One for each picture: its rows come before the token of instruction.language with this index.
   std::vector<std::size_t> places;
-  std::vector<std::int64_t> rows;     // of each picture
+  std::vector<std::int64_t> rows;     // rows of each picture
   std::vector<PictureSize> pictures;  // their sizes, from which the rows follow
   // As the reference has them: an image token for each row of a picture. Where config.json names no
   // image token it is the id that adding one would give.
@@ -77,8 +77,8 @@ class PromptBuilder {
   std::int64_t max_qformer_tokens_ = 0;
   std::int64_t max_positions_;  // pictures included
   std::int32_t image_token_;
-  // Of an answer: an encoder-decoder's tokenizer puts the end token behind every text, a
-  // decoder-only model's a first token in front of it.
+  // Whether the tokenizer puts the end token behind every text, as an encoder-decoder's does; a
+  // decoder-only model's puts a first token in front of it.
   bool ends_texts_;
   std::optional<std::int32_t> end_token_;
   WordTable words_, qformer_words_{"Q-Former", "qformer_config.vocab_size"};

@@ -20,9 +20,9 @@ struct Stages {
   std::optional<QFormer> qformer;  // none: the projection takes the visual rows
   std::unique_ptr<const Projection> projection;
   std::unique_ptr<const LanguageModel> language;
-  std::int64_t view_rows;  // that the projection takes, of each view of a picture
+  std::int64_t view_rows;  // rows of each view of a picture that the projection takes
 
-  // Of the prompt, for a picture of this size.
+  // Rows of the prompt for a picture of this size.
   std::int64_t rows_of(const PictureSize& picture) const {
     return projection->rows_of(picture, view_rows);
   }

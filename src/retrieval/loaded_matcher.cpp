@@ -76,7 +76,7 @@ class LoadedMatcher final : public ImageTextMatcher::Impl {
   const RetrievalStages& model() const;
 
   std::vector<std::int32_t> read(std::string_view text) const;
-  at::Tensor see(const Image& image) const;  // [1, P, V]
+  at::Tensor vision_rows(const Image& image) const;  // [1, P, V]
   Match match(const at::Tensor& visual, std::span<const std::int32_t> text) const;
   // Throws Error(invalid_argument) for encodings of another model, where their sizes tell.
   void check(const EncodedPicture& image) const;
@@ -112,7 +112,7 @@ std::vector<std::int32_t> LoadedMatcher::read(std::string_view text) const {
   return tokens;
 }
 
-at::Tensor LoadedMatcher::see(const Image& image) const {
+at::Tensor LoadedMatcher::vision_rows(const Image& image) const {
   const at::Tensor pixels = to_pixels(parts_.image_processor, {&image, 1});
   return parts_.runtime->run(
       [&] { return finite(model().vision().forward(pixels), "vision encoder"); });
@@ -120,7 +120,8 @@ at::Tensor LoadedMatcher::see(const Image& image) const {
 
 Match LoadedMatcher::match(const at::Tensor& visual, std::span<const std::int32_t> text) const {
   return parts_.runtime->run([&] {
-    const at::Tensor logits = finite(model().judge(model().look(text, visual)), "Q-Former");
+    const at::Tensor logits =
+        finite(model().matching_logits(model().fuse(text, visual)), "Q-Former");
     const at::Tensor probabilities = nn::probabilities(logits);
     Match match;
     std::ranges::copy(values_of(logits.contiguous()), match.logits.begin());
@@ -151,7 +152,7 @@ void LoadedMatcher::check(const EncodedText& text) const {
 
 ImageEncoding LoadedMatcher::encode(const Image& image) const {
   return guarded([&] {
-    at::Tensor visual = see(image);
+    at::Tensor visual = vision_rows(image);
     at::Tensor embedded = parts_.runtime->run(
         [&] { return finite(model().embed_image(visual), "Q-Former").contiguous(); });
     return ImageEncoding(
@@ -203,7 +204,7 @@ Match LoadedMatcher::match(const ImageEncoding& image, const TextEncoding& text)
 Match LoadedMatcher::match(const Image& image, std::string_view text) const {
   return guarded([&] {
     const std::vector<std::int32_t> tokens = read(text);
-    return match(see(image), tokens);
+    return match(vision_rows(image), tokens);
   });
 }
 
@@ -216,7 +217,7 @@ std::vector<NamedTensor> LoadedMatcher::features(const Image& image, std::string
       const at::Tensor visual = stages.vision().forward(pixels);
       const at::Tensor picture = stages.embed_image(visual);
       const at::Tensor words = stages.embed_text(tokens);
-      const at::Tensor queries = stages.look(tokens, visual);
+      const at::Tensor queries = stages.fuse(tokens, visual);
       return std::vector<NamedTensor>{
           to_named("pixel_values", pixels),
           to_named("vision", visual),
@@ -224,7 +225,7 @@ std::vector<NamedTensor> LoadedMatcher::features(const Image& image, std::string
           to_named("text_embeds", words),
           to_named("similarity", nn::greatest_cosines(*parts_.runtime, picture, words)),
           to_named("qformer", queries),
-          to_named("match", stages.judge(queries)),
+          to_named("match", stages.matching_logits(queries)),
       };
     });
   });

@@ -19,12 +19,12 @@ at::Tensor RetrievalStages::embed_text(std::span<const std::int32_t> text) const
   return nn::unit_rows(text_projection_(qformer_.read(text).select(1, 0)));
 }
 
-at::Tensor RetrievalStages::look(std::span<const std::int32_t> text,
+at::Tensor RetrievalStages::fuse(std::span<const std::int32_t> text,
                                  const at::Tensor& visual) const {
   return qformer_.forward(text, visual);
 }
 
-at::Tensor RetrievalStages::judge(const at::Tensor& queries) const {
+at::Tensor RetrievalStages::matching_logits(const at::Tensor& queries) const {
   return nn::mean_of_rows(matching_head_(queries));
 }
 

@@ -29,9 +29,9 @@ class RetrievalStages {
   at::Tensor embed_text(std::span<const std::int32_t> text) const;
 
   // The queries that have read the text and look at the picture: [1, Q, D].
-  at::Tensor look(std::span<const std::int32_t> text, const at::Tensor& visual) const;
+  at::Tensor fuse(std::span<const std::int32_t> text, const at::Tensor& visual) const;
   // Their verdict: the logits of no match and of a match, the mean over the queries, [1, 2].
-  at::Tensor judge(const at::Tensor& queries) const;
+  at::Tensor matching_logits(const at::Tensor& queries) const;
 
  private:
   std::unique_ptr<const VisionEncoder> vision_;

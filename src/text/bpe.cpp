@@ -14,7 +14,7 @@ constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
 
 struct RankedMerge {
   std::int32_t rank;
-  std::int32_t id;  // of the merged token
+  std::int32_t id;  // id of the merged token
 };
 
 // A token of a word while merges go on: a linked list inside a vector.

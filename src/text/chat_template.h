@@ -24,8 +24,8 @@ class ChatTemplate {
   // The template that the reference's processor or tokenizer takes from `directory`, or none.
   // Processor: chat_template.json, else chat_template.jinja, else chat_templates/default.jinja,
   // else chat_template in processor_config.json. Tokenizer: chat_template in tokenizer_config.json.
-  // Of several under names `default` is taken. A template that cannot be taken or is not known is
-  // told of when it is asked for a prompt.
+  // Where there are several by name, `default` is taken. A template that cannot be taken or is not
+  // known is told of when it is asked for a prompt.
   static std::optional<ChatTemplate> read(const std::filesystem::path& directory, Of of,
                                           TokenizerKind kind);
 

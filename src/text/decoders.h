@@ -47,7 +47,7 @@ DecodeStepMaker word_piece_step(std::string prefix, bool cleanup);
 DecodeStepMaker strip_step(char32_t code, std::size_t start, std::size_t stop);
 DecodeStepMaker join_step(std::string separator);
 
-// Of the text as a whole, however it is cut into tokens.
+// Steps over the text as a whole, however it is cut into tokens.
 DecodeStepMaker replace_text_step(ReplaceRule rule);
 DecodeStepMaker strip_text_start_step(char32_t code, std::size_t start);
 DecodeStepMaker gather_step();             // hands on everything at the end, as one token

@@ -41,7 +41,7 @@ class NormalizedText {
 
  private:
   std::u32string codes_;
-  std::vector<std::uint32_t> origins_;  // of each code, in the instruction
+  std::vector<std::uint32_t> origins_;  // place of each code in the instruction
   std::size_t origin_;
 };
 

@@ -109,8 +109,8 @@ class RegexReader {
 
   RegexNode item() {
     if (!accept(U'(')) return {.kind = Kind::code, .test = one_code()};
-    if (accept_all(U"?=")) return look(Kind::ahead);
-    if (accept_all(U"?!")) return look(Kind::not_ahead);
+    if (accept_all(U"?=")) return lookaround(Kind::ahead);
+    if (accept_all(U"?!")) return lookaround(Kind::not_ahead);
     const bool outer = any_case_;
     if (accept_all(U"?i:")) {
       any_case_ = true;
@@ -123,7 +123,7 @@ class RegexReader {
     return inner;
   }
 
-  RegexNode look(Kind kind) {
+  RegexNode lookaround(Kind kind) {
     RegexNode node{.kind = kind, .test = one_code()};
     if (!accept(U')')) refuse();
     return node;

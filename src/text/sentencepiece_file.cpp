@@ -18,8 +18,8 @@ namespace {
 // One field of a message in the wire format of Protocol Buffers.
 struct Field {
   std::uint64_t number = 0;
-  std::uint64_t value = 0;  // of a varint or a fixed number
-  std::string_view bytes;   // of a string or a message
+  std::uint64_t value = 0;  // a varint or a fixed number
+  std::string_view bytes;   // a string or a message
 };
 
 // Walks the fields of one message; every length is held against the bytes present.

@@ -32,7 +32,7 @@ std::vector<DecodeStepMaker> sentencepiece_decoder();
 std::vector<DecodeStepMaker> metaspace_decoder(PrependScheme scheme);
 std::vector<DecodeStepMaker> bert_decoder();
 
-// Of the named tokens that the files give as mere strings, those under `keys` get flags.
+// Gives flags to the named tokens under `keys` that the files give as mere strings.
 void name_as_special(TokenizerSettings& settings, std::initializer_list<std::string_view> keys,
                      std::optional<bool> normalized = std::nullopt);
 // The id that the reference's slow class gives a token.

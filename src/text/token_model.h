@@ -45,8 +45,8 @@ TokenModelPtr unigram_model(const std::vector<ScoredPiece>& pieces,
 
 struct BpeOptions {
   std::optional<std::string> unknown = std::nullopt;
-  std::string continuing_prefix = {};  // of characters behind the first of a word
-  std::string word_suffix = {};        // of the last character of a word
+  std::string continuing_prefix = {};  // put before characters behind the first of a word
+  std::string word_suffix = {};        // put behind the last character of a word
   bool fuse_unknown = false;           // a run of unknown characters is one token
   bool byte_fallback = false;          // unknown characters become <0xHH> tokens
   bool ignore_merges = false;          // a word that is a token stays whole

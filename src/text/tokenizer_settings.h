@@ -52,15 +52,15 @@ struct TokenizerSettings {
   bool clean_up_spaces_of_bpe = false;  // version 5 asks for a second key
   bool split_special_tokens = false;
   bool legacy = true;
-  // Of LLaMA and GPT-2, which adds none unless told to.
+  // LLaMA's and GPT-2's; the latter adds none unless told to.
   bool add_bos = true, add_eos = false;
   // Absent counts as true, but for GPT-2, and null as false. Any value makes T5 and LLaMA read the
   // slow file.
   bool add_prefix_space = true;
   bool add_prefix_space_is_set = false, add_prefix_space_is_null = false;
-  std::int32_t extra_ids = 100;  // of T5
+  std::int32_t extra_ids = 100;  // T5's
   BertNormalizerOptions bert;
-  bool basic_tokenize = true;  // of BERT
+  bool basic_tokenize = true;  // BERT's
 
   const TokenSpec* find_named(std::string_view key) const;
   std::string named_or(std::string_view key, std::string fallback) const;

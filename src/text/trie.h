@@ -9,7 +9,7 @@
 
 namespace instructblip {
 
-// Of bytes or of code points, each below 2^32.
+// A prefix tree over bytes or code points, each below 2^32.
 template <typename Unit>
 class Trie {
  public:

@@ -84,7 +84,7 @@ TEST_P(EmbeddedModel, GivesTheReferencesIds) {
 }
 
 TEST_P(EmbeddedModel, AnswersRight) {
-  std::map<std::string, std::pair<int, int>> right;  // of all
+  std::map<std::string, std::pair<int, int>> right;  // right answers, and all
   for (const Page& page : pages()) {
     const auto features = model().encode(page.image());
     for (const Answer& answer : page.answers) {

@@ -90,7 +90,7 @@ class LavisTest : public testing::TestWithParam<std::string> {
         call == "generate" ? asked : laid_over(defaults_of(golden_, call), asked));
   }
 
-  // Of a prompt, pictures included.
+  // Positions of a prompt, pictures included.
   double positions(const Json& ranking, const std::string& instruction) const {
     const std::size_t text = pipeline_.tokenize(instruction).language.size();
     const auto pictures = static_cast<double>(images_of(ranking).size());
@@ -197,7 +197,7 @@ TEST_P(LavisTest, RanksCandidatesAsLavis) {
                                      : 1;
       EXPECT_NEAR(-one.score / divisor, loss, 1e-4 * (1 + loss)) << candidates[one.index];
     }
-    if (ranking.at("segments").integer() > 1 && is_mean) continue;  // of unlike means
+    if (ranking.at("segments").integer() > 1 && is_mean) continue;  // LAVIS takes unlike means
     std::vector<std::int64_t> order;
     for (const RankedCandidate& one : got) {
       order.push_back(static_cast<std::int64_t>(places[one.index]));
@@ -212,7 +212,7 @@ TEST_P(LavisTest, RanksCandidatesAsLavis) {
   }
 }
 
-// Of ids that no model has chosen: bytes that are no character, special tokens in the middle.
+// Ids that no model has chosen: bytes that are no character, special tokens in the middle.
 TEST_P(LavisTest, DecodesIdsAsLavis) {
   const auto rows = golden_.find("decoded");
   if (!rows) return;

@@ -27,7 +27,7 @@ const fs::path kSource = INSTRUCTBLIP_SOURCE_DIR;
 const fs::path kCheckpoints = kSource / "tests/golden/checkpoints";
 const fs::path kImages = kSource / "tests/data/images";
 
-// Of a logit or a cosine.
+// The tolerance of a logit or a cosine.
 constexpr double kTolerance = 3e-5;
 
 std::vector<std::string> checkpoint_names() {

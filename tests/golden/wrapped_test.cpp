@@ -61,7 +61,7 @@ struct Wrapping {
   const char* name;
   const char* checkpoint;
   Rename rename;
-  std::string key;  // of the dictionary, in a file of torch.save()
+  std::string key;  // key of the dictionary, in a file of torch.save()
 };
 
 Rename behind(const std::string& prefix) {

@@ -16,7 +16,7 @@ class KvAppend : public testing::TestWithParam<KvAppendKernel> {};
 
 TEST_P(KvAppend, PutsEachPositionIntoItsSlotAndNothingElsewhere) {
   ScatteringQueue queue;
-  const std::vector<std::int32_t> slots = {7, 0, 5, 4, 11};  // of 4 pages of 3 positions
+  const std::vector<std::int32_t> slots = {7, 0, 5, 4, 11};  // in 4 pages of 3 positions
   for (const std::int64_t width : {1, 7, 16, 33}) {
     const KvAppendProblem problem{
         .positions = 5, .key_heads = 2, .width = width, .page_positions = 3};

@@ -244,7 +244,7 @@ TEST_P(PagedAttention, ARowHasItsBitsWhateverIsBesideIt) {
     shared.shared_slots.insert(shared.shared_slots.end(), alone.tail_slots.begin(),
                                alone.tail_slots.end());
     EXPECT_TRUE(same_bits(shared.run(GetParam(), queue_), want)) << row;
-    Data first = shared;  // of a longer one
+    Data first = shared;  // the beginning of a longer one
     first.problem.rows = 2;
     first.problem.shared = 27;
     first.shared_slots.push_back(0);

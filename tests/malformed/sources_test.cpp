@@ -27,7 +27,7 @@ const std::string kModule =
     "base_model.model.language_model.decoder.block.0.layer.0.SelfAttention.q.";
 const std::string kConfig = R"({"peft_type": "LORA", "r": 4, "lora_alpha": 6})";
 
-// Of a weight [30, 32].
+// The adapter's pair for a weight [30, 32].
 const std::vector<TensorOf> kPair = {{kModule + "lora_A.weight", {4, 32}},
                                      {kModule + "lora_B.weight", {30, 4}}};
 

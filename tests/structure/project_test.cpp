@@ -102,6 +102,11 @@ TEST(ProjectTest, TheModelTypeIsComparedInOnePlace) {
   EXPECT_TRUE(findings.empty()) << list(findings);
 }
 
+TEST(ProjectTest, CommentsNameTheThingItself) {
+  const Findings findings = apply(check_comments);
+  EXPECT_TRUE(findings.empty()) << list(findings);
+}
+
 TEST(ProjectTest, FilesStaySmall) {
   const Findings findings = apply(check_size);
   EXPECT_TRUE(findings.empty()) << list(findings);

@@ -136,6 +136,19 @@ TEST(RulesTest, TheModelTypeIsComparedInOnePlace) {
   }
 }
 
+TEST(RulesTest, CommentsNameTheThingItself) {
+  for (const Sample& sample : std::vector<Sample>{
+           {"src/core/a.h", "// Number of rows\nint rows;  ///< rows of a picture\n", ""},
+           {"src/core/a.h", "int x;\n/// Of the pool that all calls share.\n", "a.h:2: a comment"},
+           {"src/core/a.h", "int rows;  ///< of a picture\n", "a.h:1: a comment"},
+           {"src/core/a.h", "// rows that come first\n// of a picture\n", ""},
+           {"src/core/a.h", "// Offers. Often. of\n", ""},
+           {"src/core/a.cpp", "f(\"http:// Of a\");\n", ""},
+       }) {
+    expect(check_comments({sample.path, sample.text}), sample);
+  }
+}
+
 TEST(RulesTest, FilesStaySmall) {
   const std::string once = "#pragma once\n";
   for (const Sample& sample : std::vector<Sample>{

@@ -54,6 +54,9 @@ Findings check_manners(const SourceFile& file);
 // Which model this is gets decided where the config is read, not again and again.
 Findings check_family_tests(const SourceFile& file);
 
+// A comment begins with the thing that it is about, "Number of threads", not "Of the threads".
+Findings check_comments(const SourceFile& file);
+
 // Headers of at most 200 lines, sources of at most 600, unless generated; `#pragma once` in
 // headers.
 Findings check_size(const SourceFile& file);

@@ -7,7 +7,7 @@
 
 namespace instructblip::cli {
 
-// Of one command, or of all of them where it is null.
+// Help for one command, or for all of them where it is null.
 std::string help_text(const CommandRow* command);
 
 // The table of options in docs/command-line.md.

@@ -17,8 +17,8 @@
 namespace instructblip::cli {
 namespace {
 
-constexpr std::int64_t kHeldBytes = 256 << 20;  // of decoded pictures; the last one may exceed it
-constexpr std::size_t kInputBytes = 1 << 30;    // of standard input; the library has its own limit
+constexpr std::int64_t kHeldBytes = 256 << 20;  // decoded pictures; the last one may exceed it
+constexpr std::size_t kInputBytes = 1 << 30;    // standard input; the library has its own limit
 constexpr std::string_view kInput = "-";
 
 std::string read_picture_from_input() {

@@ -137,21 +137,21 @@ class Runner {
  private:
   bool ended() const { return session_.interrupt.requested() || session_.output.closed(); }
 
-  template <typename Seen>
-  void answer_each(const Seen& seen, Subject subject, std::size_t count, Spent spent) {
+  template <typename Pictures>
+  void answer_each(const Pictures& pictures, Subject subject, std::size_t count, Spent spent) {
     for (const std::string& instruction : instructions_) {
       if (ended()) return;
       session_.progress.next(static_cast<std::int64_t>(++asked_),
                              static_cast<std::int64_t>(count * instructions_.size()));
       subject.instruction = instruction;
-      session_.attempt(subject, [&] { answer_one(seen, subject, std::exchange(spent, {})); });
+      session_.attempt(subject, [&] { answer_one(pictures, subject, std::exchange(spent, {})); });
     }
   }
 
-  template <typename Seen>
-  void answer_one(const Seen& seen, const Subject& subject, const Spent& spent) const {
+  template <typename Pictures>
+  void answer_one(const Pictures& pictures, const Subject& subject, const Spent& spent) const {
     TextPrinter printer(session_, columns_of(subject, layout_), layout_.one_line);
-    Generation generation = generate(seen, *subject.instruction, printer);
+    Generation generation = generate(pictures, *subject.instruction, printer);
     generation.timings.image += spent.image;
     generation.timings.vision += spent.vision;
     generation.timings.total += spent.image + spent.vision;
@@ -165,8 +165,8 @@ class Runner {
     if (session_.settings.verbose) session_.progress.print(timing_table(generation));
   }
 
-  template <typename Seen>
-  Generation generate(const Seen& seen, const std::string& instruction,
+  template <typename Pictures>
+  Generation generate(const Pictures& pictures, const std::string& instruction,
                       TextPrinter& printer) const {
     const Settings& settings = session_.settings;
     std::int64_t steps = 0;
@@ -177,7 +177,7 @@ class Runner {
       return settings.json ? Flow::go : printer.piece(event);
     };
     return during(Stage::request, [&] {
-      return pipeline_.generate(seen, instruction, settings.generation, control);
+      return pipeline_.generate(pictures, instruction, settings.generation, control);
     });
   }
 

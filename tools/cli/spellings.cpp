@@ -9,7 +9,7 @@ namespace {
 
 struct Spelling {
   std::string_view typed;   // without dashes, and with - for _
-  std::string_view option;  // of ours, where the command has it
+  std::string_view option;  // ours, where the command has it
   std::string_view note = {};
 };
 

@@ -12,7 +12,7 @@ constexpr int kKeys = 4;  // whose products with a query are added up together
 // Sums that stay in registers at once.
 #if defined(__AVX512F__)
 constexpr int kQueries = 4;
-constexpr int kVectors = 4;  // of the values
+constexpr int kVectors = 4;  // vectors of values
 #else
 constexpr int kQueries = 2;
 constexpr int kVectors = 2;

@@ -42,7 +42,7 @@ class T5 final : public LanguageModel {
   std::vector<T5DecoderBlock> decoder_;
   nn::RmsNorm encoder_norm_, decoder_norm_;
   nn::Linear head_;
-  double head_scale_;  // of the decoder's output, before the head
+  double head_scale_;  // scale of the decoder's output, before the head
 };
 
 }  // namespace instructblip

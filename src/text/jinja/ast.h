@@ -28,30 +28,31 @@ struct Expression {
   };
   Kind kind = Kind::literal;
   int line = 1;
-  int depth = 1;  // of what stands in one another, which running it takes stack for
+  int depth = 1;  // nesting, which running it takes stack for
   std::string name = {};
   Value value = {};
   std::vector<Expression> operands = {};
-  // Of arguments: "" where given by place, "*" for many of those, "**" for a dict of named ones.
+  // Names of arguments: "" where given by place, "*" for many of those, "**" for a dict of named
+  // ones.
   std::vector<std::string> names = {};
 };
 
 struct Statement {
   enum class Kind {
-    data,      // text
-    print,     // expressions[0]
-    choose,    // if: expressions[i] decides for branches[i]; one branch more is else
-    loop,      // for names in expressions[0] (if expressions[1]): branches[0], else branches[1]
-    assign,    // set names = expressions[0], or a member of a namespace: text.names[0]
-    capture,   // set names = what branches[0] prints, filtered by expressions[0] where there is one
-    together,  // generation: branches[0]
-    define,    // macro text(names): branches[0]; expressions are what the last names are otherwise
-    call,      // call(names) expressions[0]: branches[0] is the caller; the other expressions are
-               // what the last names are otherwise
-    filter,    // expressions[0] of what branches[0] prints, which it calls `text`
-    with,      // names are the expressions inside of branches[0]
-    leave,     // break
-    next,      // continue
+    data,     // text
+    print,    // expressions[0]
+    choose,   // if: expressions[i] decides for branches[i]; one branch more is else
+    loop,     // for names in expressions[0] (if expressions[1]): branches[0], else branches[1]
+    assign,   // set names = expressions[0], or a member of a namespace: text.names[0]
+    capture,  // set names = what branches[0] prints, filtered by expressions[0] where there is one
+    generation,  // branches[0]
+    define,  // macro text(names): branches[0]; expressions are what the last names are otherwise
+    call,    // call(names) expressions[0]: branches[0] is the caller; the other expressions are
+             // what the last names are otherwise
+    filter,  // expressions[0] of what branches[0] prints, which it calls `text`
+    with,    // names are the expressions inside of branches[0]
+    leave,   // break
+    next,    // continue
   };
   Kind kind = Kind::data;
   int line = 1;
@@ -59,7 +60,7 @@ struct Statement {
   std::vector<std::string> names = {};
   std::vector<Expression> expressions = {};
   std::vector<std::vector<Statement>> branches = {};
-  std::vector<std::string> extras = {};  // of varargs, kwargs and caller: what a macro's body names
+  std::vector<std::string> extras = {};  // which of varargs, kwargs and caller a macro's body names
 };
 using Body = std::vector<Statement>;
 

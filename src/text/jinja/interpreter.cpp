@@ -13,7 +13,7 @@ namespace instructblip::jinja {
 // What `macro` or `call` has defined, and where. The statement outlives whatever runs it.
 struct Macro {
   const Statement* definition;
-  std::size_t first_default;  // of the definition's expressions
+  std::size_t first_default;  // index in the definition's expressions
   Scopes::Place place;
 };
 
@@ -85,8 +85,8 @@ class Interpreter final : public Evaluator {
       case Statement::Kind::capture:
         capture(statement);
         return Flow::on;
-      case Statement::Kind::together:
-        return together(statement);
+      case Statement::Kind::generation:
+        return generation(statement);
       case Statement::Kind::define:
         scopes().assign(statement.text, macro_of(statement, /*first_default=*/0));
         return Flow::on;
@@ -119,7 +119,7 @@ class Interpreter final : public Evaluator {
     return std::exchange(out_, std::move(before));
   }
 
-  Flow together(const Statement& statement) {
+  Flow generation(const Statement& statement) {
     print(printed(statement, "generation"), statement.line);
     return Flow::on;
   }

@@ -19,7 +19,7 @@ struct Token {
     integer,
     real,
     sign,  // an operator or a bracket
-    end,   // of the template
+    end,   // end of the template
   };
   Kind kind;
   std::string text;

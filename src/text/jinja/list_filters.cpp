@@ -156,7 +156,7 @@ std::vector<Keyed> keyed(const List& items, const Keys& keys) {
 // In the order of their keys, equal ones as they stood.
 void sort_keyed(std::vector<Keyed>& items, bool reverse, int line) {
   for (std::size_t i = 1; i < items.size(); ++i) {
-    compare("<", items[i].key, items[0].key, line);  // of types that have an order at all
+    compare("<", items[i].key, items[0].key, line);  // throws for types that have no order
   }
   std::ranges::stable_sort(items, [&](const Keyed& a, const Keyed& b) {
     return reverse ? compare("<", b.key, a.key, line) : compare("<", a.key, b.key, line);

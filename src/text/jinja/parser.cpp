@@ -77,10 +77,10 @@ class Parser {
     if (read_.take_name("with")) return with(line);
     if (read_.take_name("generation")) {
       end_of_tag();
-      Statement together{.kind = Kind::together, .line = line};
-      together.branches.push_back(block({"endgeneration"}));
+      Statement generation{.kind = Kind::generation, .line = line};
+      generation.branches.push_back(block({"endgeneration"}));
       close();
-      return together;
+      return generation;
     }
     if (read_.is_name("break") || read_.is_name("continue")) {
       const bool leaves = read_.take().text == "break";

@@ -32,7 +32,7 @@ std::string stripped(std::string_view text, bool left, bool right,
 std::string in_case(std::string_view rule, const std::string& text, int line) {
   std::u32string codes = utf8::to_utf32(text);
   if (rule == "lower") return utf8::from_utf32(unicode::python_lowercase(codes));
-  bool inside = false;  // of a word
+  bool inside = false;  // within a word
   for (std::size_t i = 0; i < codes.size(); ++i) {
     char32_t& code = codes[i];
     if (code > 0x7F && unicode::is_letter(code)) {

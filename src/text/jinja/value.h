@@ -41,7 +41,7 @@ struct Sequence {
     tuple,
     group,  // a tuple of groupby: `grouper` and `list`
     range,
-    keys,  // of a dict, as its items and its values
+    keys,  // a dict's, as its items and its values
     items,
     values,
     iterator,  // gives each item once, and has no length
@@ -49,7 +49,7 @@ struct Sequence {
   Kind kind = Kind::list;
   List items = {};
   std::string shown = {};  // repr() of a range, where it is known
-  std::size_t taken = 0;   // of an iterator
+  std::size_t taken = 0;   // items that an iterator has given
 };
 
 // Cheap to copy: sequences and dicts are shared. Only namespaces and iterators ever change.
@@ -92,13 +92,13 @@ class Value {
   const std::string& undefined_name() const { return std::get<Undefined>(data_).name; }
 
   bool is_number() const { return boolean() || integer() || real(); }
-  double number() const;                  // of a number
+  double number() const;                  // a number's value
   bool truth() const;                     // Python's bool()
   std::string str() const;                // Python's str(); nothing for what is undefined
   std::string repr() const;               // Python's repr(); too long a one is Error(unsupported)
   std::string type() const;               // Python's name of the type, for messages
   bool equals(const Value& other) const;  // too long a comparison is Error(unsupported)
-  int depth() const { return depth_; }    // of sequences and dicts in one another
+  int depth() const { return depth_; }    // nesting of sequences and dicts
   std::size_t size() const;               // bytes of a text, items of a sequence or dict; else 1
 
  private:

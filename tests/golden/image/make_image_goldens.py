@@ -572,7 +572,7 @@ def tiled(settings, array, mode):
 
 
 def rows_of_prompt(settings, array, patch):
-    """Of a processor for a vision encoder without CLS."""
+    """What a processor for a vision encoder without CLS counts."""
     processor = types.SimpleNamespace(
         image_processor=types.SimpleNamespace(image_grid_pinpoints=settings["image_grid_pinpoints"]), patch_size=patch,
         num_additional_image_tokens=0,

@@ -25,7 +25,7 @@ using test::Warnings;
 
 const fs::path kGolden = fs::path(INSTRUCTBLIP_SOURCE_DIR) / "tests/golden";
 
-// Of ones, but for the last `zeros` of all its values.
+// A tensor of ones, but for the last `zeros` of all its values.
 struct Tensor {
   std::string name;
   Shape shape;

@@ -139,7 +139,7 @@ TEST(LanguageFolder, OfAnotherKindIsAnError) {
                         {{{"model_type"}, "\"gemma\""}});
   expect_error(kBad, "of kind 'gemma', but text_config describes one of kind 'llama'",
                [&] { unknown.check(); });
-  // Of one structure, but trained by others.
+  // The same structure, but trained by others.
   const Folders mistral("llava_next", R"({"model_type": "llama", "num_key_value_heads": 8})",
                         {{{"model_type"}, "\"mistral\""}, {{"sliding_window"}, "null"}});
   expect_error(kBad, "of kind 'mistral', but text_config describes one of kind 'llama'",

@@ -217,7 +217,8 @@ TEST(Plausibility, MeasuresTheConfigAgainstTheFiles) {
   EXPECT_GT(estimated_elements(largest), 1e18);
 }
 
-// Of retrieval: as above without a language model, by the names under which the stages look.
+// The config of a model for retrieval: as above without a language model, by the names under which
+// the stages look.
 RetrievalConfig retrieval_config() {
   const ModelConfig small = small_config();
   RetrievalConfig config;

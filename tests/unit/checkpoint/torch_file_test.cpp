@@ -89,7 +89,7 @@ TEST_P(TorchStateTest, PutsPartsOfStoragesInOrder) {
   EXPECT_EQ(values<float>(store.find("plain")), (Floats{1.5F, -2.0F, 0.25F, 4.0F}));
 }
 
-// Of both formats.
+// Files of both formats.
 INSTANTIATE_TEST_SUITE_P(
     Access, TorchStateTest,
     testing::Values(Opened{"map", "reference_state.bin", MappedFile::Access::map},

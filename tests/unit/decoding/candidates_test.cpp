@@ -50,7 +50,7 @@ class Candidates : public ::testing::Test {
 
   FakeModel model_;
   DecodeRequest request_;
-  std::size_t rows_ = 0;  // of all steps
+  std::size_t rows_ = 0;  // rows of all steps
 };
 
 TEST_F(Candidates, EachHasTheScoreThatItHasAlone) {
@@ -74,7 +74,7 @@ TEST_F(Candidates, SharedBeginningsAreRunOnce) {
   EXPECT_EQ(rows_, 1u);
 }
 
-// Of all answers of two tokens one must come.
+// One of all answers of two tokens must come.
 TEST_F(Candidates, ProbabilitiesOfAllAddUpToOne) {
   model_.vocabulary = 9;
   std::vector<Tokens> all;

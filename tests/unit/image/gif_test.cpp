@@ -21,7 +21,7 @@ std::string u16(int value) {
 
 // Red, green, blue, white.
 const std::string kPalette = "\xFF\0\0\0\xFF\0\0\0\xFF\xFF\xFF\xFF"s;
-constexpr int kClear = 4, kEnd = 5, kFirst = 6;  // of two-bit codes
+constexpr int kClear = 4, kEnd = 5, kFirst = 6;  // two-bit codes
 
 std::string screen(int width, int height) {
   return "GIF89a" + u16(width) + u16(height) + "\x81\0\0"s + kPalette;
@@ -120,7 +120,7 @@ TEST(Gif, TheLimitsHoldForTheGrownCanvas) {
 struct Row {
   const char* name;
   std::string bytes;
-  const char* part;  // of the message
+  const char* part;  // part of the message
 };
 
 TEST(Gif, DamageIsNamed) {

@@ -320,7 +320,7 @@ TEST(ImageProcessor, RefusesSettingsThatCannotBeRun) {
       [](ImageConfig& c) { c.width = -5; },
       [](ImageConfig& c) { c.resample = 2; },
       [](ImageConfig& c) { c.shortest_edge = -1; },
-      [](ImageConfig& c) { c.center_crop = true; },  // of a size that is not given
+      [](ImageConfig& c) { c.center_crop = true; },  // without a size
       [](ImageConfig& c) {
         c.pad_to_square = true;
         c.mean[1] = 1.01;

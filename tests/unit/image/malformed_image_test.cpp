@@ -72,7 +72,7 @@ struct Row {
   const char* name;
   std::function<std::string()> bytes;
   ErrorCode code;
-  const char* part;  // of the message
+  const char* part;  // part of the message
 };
 
 const std::vector<Row>& rows() {
@@ -376,7 +376,7 @@ TEST(MalformedImage, NoCutLosesPixels) {
       } catch (const Error&) {
       }
     }
-    // Of a GIF, nothing after the first frame is looked at.
+    // Nothing after a GIF's first frame is looked at.
     if (!row[0].ends_with(".gif") || !row[0].starts_with("animated")) {
       EXPECT_LE(accepted, 4) << row[0];
     }

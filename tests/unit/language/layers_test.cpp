@@ -233,7 +233,7 @@ TEST_P(Layer, OfT5) {
   for (const char* index : {"layer.0", "layer.1", "layer.2"}) {
     shapes.push_back({std::string(index) + ".layer_norm.weight", {kHidden}});
   }
-  for (const char* index : {"layer.1", "layer.2"}) {  // of the encoder, of the decoder
+  for (const char* index : {"layer.1", "layer.2"}) {  // the encoder's, the decoder's
     const std::string name = std::string(index) + ".DenseReluDense";
     shapes.push_back({name + ".wi.weight", {kInner, kHidden}});
     shapes.push_back({name + ".wo.weight", {kHidden, kInner}});

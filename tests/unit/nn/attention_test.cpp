@@ -110,7 +110,7 @@ TEST_P(Attention, HypothesesAttendToTheirOwnHistory) {
     const nn::KvPool pool(runtime_, 1, key_heads, width);
     nn::KvCache cache(pool);
     std::vector<nn::KvCache*> caches = {&cache};
-    std::vector<at::Tensor> keys(3), values(3);  // of each row, [its length, G, d]
+    std::vector<at::Tensor> keys(3), values(3);  // one per row, [its length, G, d]
     if (prompt > 0) {
       const nn::Heads first = waves(prompt, heads, prompt, key_heads, width);
       const std::vector<nn::Part> parts = {{0, prompt}};

@@ -220,7 +220,7 @@ TEST_F(FeatureFileTest, AnotherTensorOrShapeIsRefused) {
   expect_refused("got F32 [1, 0, 3]", {{"vision", {1, 0, 3}, {}}});
 }
 
-// Of a model that cuts pictures into tiles.
+// Features of a model that cuts pictures into tiles.
 TEST_F(FeatureFileTest, ViewsThatDoNotAddUpAreRefused) {
   const NamedTensor vision = {"vision", {5, 2, 3}, std::vector<float>(30)};
   const auto pictures = [](std::vector<float> values) {

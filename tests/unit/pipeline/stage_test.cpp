@@ -106,10 +106,10 @@ TEST_P(ImageReaderTest, WhatIsKeptTakesTheBytesThatAreCounted) {
   const std::vector<at::Tensor> pixels = model->pixels(std::span(&image, 1));
   const std::vector<std::int32_t> words = {3, 4, 5, 6, 7};
   model->runtime->run([&] {
-    const SeenPicture seen = model->reader->see(pixels).front().picture;
+    const EncodedPicture seen = model->reader->encode(pixels).front().picture;
     EXPECT_EQ(seen.rows.storage().nbytes(), seen.rows.nbytes());
     const at::Tensor queries =
-        model->reader->read(std::vector<Reading>{{seen, words}}).front().queries;
+        model->reader->run_qformer(std::vector<QFormerInput>{{seen, words}}).front().queries;
     EXPECT_EQ(queries.storage().nbytes(), queries.nbytes());
   });
 }
