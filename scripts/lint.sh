@@ -18,7 +18,7 @@ mode=(--dry-run --Werror)
 if [[ ${1:-} == --fix ]]; then
   mode=(-i)
 fi
-git ls-files -z --cached --others --exclude-standard -- '*.cpp' '*.h' | xargs -0 clang-format "${mode[@]}"
+git ls-files -z --cached --others --exclude-standard -- '*.cpp' '*.h' '*.cu' | xargs -0 clang-format "${mode[@]}"
 echo "lint: format is fine"
 
 if [[ ${1:-} == --tidy ]]; then

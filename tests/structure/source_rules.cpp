@@ -75,7 +75,9 @@ struct Door {
 const std::vector<Door>& doors() {
   static const std::vector<Door> all = {
       // First: a header of torch that needs CUDA is CUDA.
-      {std::regex("(^|[/_])cu(da|blas|dnn|fft|rand|solver|sparse|pti)"), "CUDA", {}},
+      {std::regex("(^|[/_])cu(da|blas|dnn|fft|rand|solver|sparse|pti)"),
+       "CUDA",
+       {"src/kernels/cuda"}},
       {std::regex("^(ATen|c10|torch|caffe2)/"),
        "LibTorch",
        {"src/nn", "src/vision", "src/qformer", "src/projection", "src/language", "src/interface",
