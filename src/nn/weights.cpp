@@ -43,6 +43,7 @@ struct WeightLoader::Impl {
   std::set<std::string, std::less<>> known;
   std::set<std::string, std::less<>> needed;  // all known ones but copies and buffers
   std::vector<std::string> missing, misshapen, untyped;
+  std::vector<AskedTensor> asked;
   bool gathered_nowhere = false;  // a misshapen one has no elements
   std::int64_t parameters = 0;
   std::int64_t bytes = 0;
@@ -81,7 +82,8 @@ at::Tensor Weights::vector(std::string_view name, const Shape& expected) const {
 }
 
 bool Weights::has(std::string_view name) const {
-  return loader_->impl_->store->find(path_ + std::string(name)) != nullptr;
+  return loader_->impl_->as.values == Values::plan ||
+         loader_->impl_->store->find(path_ + std::string(name)) != nullptr;
 }
 
 void Weights::ignore(std::string_view name) const {
@@ -105,6 +107,7 @@ WeightLoader::~WeightLoader() = default;
 
 Weights WeightLoader::root() { return Weights(*this, "", impl_->as.format); }
 
+const std::vector<AskedTensor>& WeightLoader::asked() const { return impl_->asked; }
 std::int64_t WeightLoader::parameters() const { return impl_->parameters; }
 std::int64_t WeightLoader::bytes() const { return impl_->bytes; }
 
@@ -150,6 +153,13 @@ at::Tensor WeightLoader::read(const TensorEntry& entry, at::ScalarType wanted) c
 at::Tensor WeightLoader::get(const std::string& path, const Shape& expected, Format format) {
   Impl& impl = *impl_;
   const at::ScalarType wanted = scalar_type(format);
+  if (impl.as.values == Values::plan) {
+    if (impl.known.insert(path).second) impl.asked.push_back({path, expected});
+    const at::Tensor empty =
+        at::empty(expected, at::TensorOptions().dtype(wanted).device(at::kMeta));
+    impl.count(empty);
+    return empty;
+  }
   const TensorEntry* entry = accounted(path, expected);
   if (entry == nullptr || impl.as.values == Values::leave) {
     const at::Tensor empty =

@@ -20,8 +20,15 @@
 namespace instructblip::nn {
 
 // Whether tensors get their values, or are looked at and left where they lie: made without data,
-// all that is checked stays checked.
-enum class Values { read, leave };
+// all that is checked stays checked. Or there is no checkpoint yet, and what one would have to hold
+// is found out: every tensor is taken to be there.
+enum class Values { read, leave, plan };
+
+// A tensor that was asked for.
+struct AskedTensor {
+  std::string name;
+  Shape shape;
+};
 
 // What becomes of tensors that belong to no part of the model: an error, or a warning.
 enum class Unread { refuse, leave };
@@ -97,6 +104,9 @@ class WeightLoader {
 
   // The tensors that make up the model: those that were read or passed over, sorted by name.
   std::vector<const TensorEntry*> needed() const;
+
+  // With Values::plan: what has been asked for, in this order, each once.
+  const std::vector<AskedTensor>& asked() const;
 
   // Elements of what has been asked for, and the bytes that hold them or would.
   std::int64_t parameters() const;

@@ -240,6 +240,7 @@ Findings check_layers(const Arrows& arrows) {
       {"text", {"checkpoint", "core"}},
       {"image", {"checkpoint", "kernels", "core"}},
       {"decoding", {"checkpoint", "kernels", "core"}},
+      {"costs", {"checkpoint", "core"}},
   };
   static const std::set<std::string> stage = {"nn", "checkpoint", "core"};  // the torch side
   Findings findings;

@@ -1,0 +1,51 @@
+#include "core/pages.h"
+
+#include <sys/mman.h>
+
+#include <cstdint>
+#include <fstream>
+#include <new>
+#include <string>
+
+namespace instructblip {
+namespace {
+
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+std::byte* next_huge_page(void* address) {
+  const auto at = reinterpret_cast<std::uintptr_t>(address);
+  return reinterpret_cast<std::byte*>((at + kHugePage - 1) / kHugePage * kHugePage);
+}
+
+}  // namespace
+
+Pages::Pages(std::size_t bytes, PageSize size) : length_(bytes + kHugePage) {
+  if (bytes > SIZE_MAX - kHugePage) throw std::bad_alloc();
+  mapped_ = ::mmap(nullptr, length_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped_ == MAP_FAILED) throw std::bad_alloc();
+  // Advice: where the system does not take it, pages are as it pleases.
+  ::madvise(mapped_, length_, size == PageSize::huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+  bytes_ = {next_huge_page(mapped_), bytes};
+}
+
+Pages::~Pages() { ::munmap(mapped_, length_); }
+
+// In /proc/self/smaps each mapping begins with its addresses, in hexadecimal without 0x; a mapping
+// may have been put together with a neighbour.
+std::ptrdiff_t Pages::huge_bytes() const {
+  std::ifstream maps("/proc/self/smaps");
+  const auto ours = reinterpret_cast<std::uintptr_t>(bytes_.data());
+  bool inside = false;
+  for (std::string line; std::getline(maps, line);) {
+    const std::size_t dash = line.find('-');
+    if (dash != std::string::npos && line.find(':') > dash) {
+      const auto begin = std::stoull(line, nullptr, 16);
+      inside = begin <= ours && ours < std::stoull(line.substr(dash + 1), nullptr, 16);
+    } else if (inside && line.starts_with("AnonHugePages:")) {
+      return std::stoll(line.substr(line.find(':') + 1)) * 1024;
+    }
+  }
+  return -1;
+}
+
+}  // namespace instructblip

@@ -1,0 +1,224 @@
+#include "costs/stage_costs.h"
+
+#include <algorithm>
+#include <variant>
+
+namespace instructblip::costs {
+namespace {
+
+// A matrix of so many elements, by which `rows` are multiplied.
+Cost product(double elements, double rows) {
+  return {.weights = elements, .flops = 2 * elements * rows};
+}
+
+// Two products of `width` for each pair of a query and a key.
+double attention_flops(double pairs, double width) { return 4 * pairs * width; }
+
+Cost times(const Cost& one, double count) {
+  return {one.weights * count, one.cached * count, one.flops * count};
+}
+
+// Several pictures through the same matrices.
+Cost shared_by(const Cost& one, double count) {
+  return {one.weights, one.cached * count, one.flops * count};
+}
+
+// A layer of a pre-norm encoder of pictures: queries, keys, values and output, two linear layers.
+Cost encoder_layer(double hidden, double feed_forward, double rows) {
+  Cost cost = product(4 * hidden * hidden + 2 * hidden * feed_forward, rows);
+  cost.flops += attention_flops(rows * rows, hidden);
+  return cost;
+}
+
+template <typename Config>
+Cost patches(const Config& config) {
+  const double side = static_cast<double>(config.patches_per_side());
+  const double inputs = 3.0 * static_cast<double>(config.patch_size * config.patch_size);
+  return product(static_cast<double>(config.hidden) * inputs, side * side);
+}
+
+template <typename Config>
+Cost picture(const Config& config, std::int64_t layers) {
+  const auto rows = static_cast<double>(config.positions());
+  return patches(config) + times(encoder_layer(static_cast<double>(config.hidden),
+                                               static_cast<double>(config.feed_forward), rows),
+                                 static_cast<double>(layers));
+}
+
+Cost one_view(const VitConfig& config) { return picture(config, config.layers); }
+
+// Layers behind the last one whose output is asked for are not run.
+Cost one_view(const ClipVisionConfig& config) {
+  return picture(config, std::ranges::max(config.feature_layers));
+}
+
+// Of all layers that have it: the queries look at the picture.
+Cost cross_attention(const QFormerConfig& c, std::int64_t positions) {
+  const auto hidden = static_cast<double>(c.hidden);
+  const auto queries = static_cast<double>(c.queries);
+  const auto seen = static_cast<double>(positions);
+  Cost layer = product(2 * hidden * hidden, queries) +
+               product(2 * hidden * static_cast<double>(c.encoder_hidden), seen);
+  layer.flops += attention_flops(queries * seen, hidden);
+  const std::int64_t layers = (c.layers + c.cross_attention_every - 1) / c.cross_attention_every;
+  return times(layer, static_cast<double>(layers));
+}
+
+// What the projector is made of; where the checkpoint decides, the published ones have two layers.
+Cost project(const MlpProjectionConfig& config, const ProjectedRows& of) {
+  const auto from = static_cast<double>(of.from);
+  const auto to = static_cast<double>(of.to);
+  const bool two = config.two_layers.value_or(true);
+  return product(from * to + (two ? to * to : 0), static_cast<double>(of.rows));
+}
+Cost project(const TiledProjectionConfig& config, const ProjectedRows& of) {
+  return project(config.mlp, of);
+}
+Cost project(const LinearProjectionConfig&, const ProjectedRows& of) {
+  return product(static_cast<double>(of.from) * static_cast<double>(of.to),
+                 static_cast<double>(of.rows));
+}
+
+// A decoder-only model as sums need it.
+struct Decoder {
+  double layers, matrices, attention_width, cache_width, head;
+};
+
+Decoder decoder_of(const LlamaConfig& c) {
+  const auto hidden = static_cast<double>(c.hidden);
+  const double queries = static_cast<double>(c.heads * c.head_dim);
+  const double keys = static_cast<double>(c.key_value_heads * c.head_dim);
+  const double matrices =
+      hidden * (2 * queries + 2 * keys) + 3 * hidden * static_cast<double>(c.feed_forward);
+  return {static_cast<double>(c.layers), matrices, queries, 2 * keys,
+          hidden * static_cast<double>(c.answer_rows.value_or(c.vocabulary))};
+}
+
+Decoder decoder_of(const OptConfig& c) {
+  const auto hidden = static_cast<double>(c.hidden);
+  const auto embedding = static_cast<double>(c.embedding_width);
+  return {static_cast<double>(c.layers),
+          4 * hidden * hidden + 2 * hidden * static_cast<double>(c.feed_forward), hidden,
+          2 * hidden, embedding * static_cast<double>(c.vocabulary)};
+}
+
+Cost decoder_prefill(const Decoder& d, double prompt) {
+  Cost layer = product(d.matrices, prompt);
+  layer.flops += attention_flops(prompt * (prompt + 1) / 2, d.attention_width);  // causal
+  layer.cached = prompt * d.cache_width;
+  return times(layer, d.layers) + product(d.head, 1);
+}
+
+// Keys and values: of the prompt once for all rows, of what is behind it for each, and the new
+// ones.
+Cost decoder_step(const Decoder& d, const DecodeStep& step) {
+  const auto rows = static_cast<double>(step.rows);
+  const auto prompt = static_cast<double>(step.prompt);
+  const auto tail = static_cast<double>(step.before) + 1;  // itself included
+  Cost layer = product(d.matrices, rows);
+  layer.flops += attention_flops(rows * (prompt + tail), d.attention_width);
+  layer.cached = (prompt + rows * tail) * d.cache_width;
+  return times(layer, d.layers) + product(d.head, rows);
+}
+
+struct T5Sizes {
+  double hidden, inner, feed_forward;  // inner: of all heads
+
+  explicit T5Sizes(const T5Config& c)
+      : hidden(static_cast<double>(c.hidden)),
+        inner(static_cast<double>(c.heads * c.key_value)),
+        feed_forward((c.gated ? 3 : 2) * hidden * static_cast<double>(c.feed_forward)) {}
+};
+
+// `own` positions of each hypothesis, the new one included.
+Cost t5_step(const T5Config& c, const DecodeStep& step, std::int64_t own) {
+  const T5Sizes size(c);
+  const auto rows = static_cast<double>(step.rows);
+  const auto prompt = static_cast<double>(step.prompt);
+  const auto tail = static_cast<double>(own);
+  // Four matrices of self-attention, two of cross-attention: keys and values of the prompt are
+  // there.
+  Cost layer = product(6 * size.hidden * size.inner + size.feed_forward, rows);
+  layer.flops += attention_flops(rows * (prompt + tail), size.inner);
+  layer.cached = 2 * size.inner * (prompt + rows * tail);
+  return times(layer, static_cast<double>(c.decoder_layers)) +
+         product(size.hidden * static_cast<double>(c.vocabulary), rows);
+}
+
+Cost t5_encoder(const T5Config& c, double prompt) {
+  const T5Sizes size(c);
+  Cost layer = product(4 * size.hidden * size.inner + size.feed_forward, prompt);
+  layer.flops += attention_flops(prompt * prompt, size.inner);
+  Cost memory = product(2 * size.hidden * size.inner, prompt);
+  memory.cached = 2 * size.inner * prompt;
+  return times(layer, static_cast<double>(c.encoder_layers)) +
+         times(memory, static_cast<double>(c.decoder_layers));
+}
+
+Cost prefill(const T5Config& config, std::int64_t prompt) {
+  return t5_encoder(config, static_cast<double>(prompt)) + t5_step(config, {1, prompt}, 1);
+}
+template <typename Config>
+Cost prefill(const Config& config, std::int64_t prompt) {
+  return decoder_prefill(decoder_of(config), static_cast<double>(prompt));
+}
+
+// The start token stands before the first new one.
+Cost one_step(const T5Config& config, const DecodeStep& step) {
+  return t5_step(config, step, step.before + 2);
+}
+template <typename Config>
+Cost one_step(const Config& config, const DecodeStep& step) {
+  return decoder_step(decoder_of(config), step);
+}
+
+}  // namespace
+
+Cost& Cost::operator+=(const Cost& other) {
+  weights += other.weights;
+  cached += other.cached;
+  flops += other.flops;
+  return *this;
+}
+
+double bytes_of(const Cost& cost, const ElementBytes& held) {
+  return cost.weights * held.weight + cost.cached * held.cached;
+}
+
+Cost vision_cost(const VisionConfig& config, std::int64_t views) {
+  const Cost one = std::visit([](const auto& c) { return one_view(c); }, config);
+  return shared_by(one, static_cast<double>(views));
+}
+
+Cost qformer_cost(const QFormerConfig& c, const Readings& of) {
+  const auto hidden = static_cast<double>(c.hidden);
+  const auto queries = static_cast<double>(c.queries);
+  const auto words = static_cast<double>(of.text);
+  const double rows = queries + words;
+  const double feed_forward = 2 * hidden * static_cast<double>(c.feed_forward);
+  Cost layer = product(4 * hidden * hidden, rows) + product(feed_forward, queries);
+  if (of.text > 0) layer += product(feed_forward, words);
+  layer.flops += attention_flops(rows * rows, hidden);
+  const Cost one = times(layer, static_cast<double>(c.layers)) + cross_attention(c, of.positions);
+  return shared_by(one, static_cast<double>(of.pictures));
+}
+
+Cost projection_cost(const ProjectionConfig& config, const ProjectedRows& rows) {
+  return std::visit([&](const auto& c) { return project(c, rows); }, config);
+}
+
+Cost prefill_cost(const LanguageConfig& config, std::int64_t prompt) {
+  return std::visit([&](const auto& c) { return prefill(c, prompt); }, config);
+}
+
+Cost step_cost(const LanguageConfig& config, const DecodeStep& step) {
+  return std::visit([&](const auto& c) { return one_step(c, step); }, config);
+}
+
+Limit limit_of(double bytes, double flops, const Machine& machine) {
+  const double reading = bytes / (machine.read_gbps * 1e6);
+  const double computing = flops / (machine.peak_gflops * 1e6);
+  return {std::max(reading, computing), reading >= computing};
+}
+
+}  // namespace instructblip::costs

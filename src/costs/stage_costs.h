@@ -1,0 +1,73 @@
+// What each stage has to read and to compute, from the config alone: the denominators of a
+// benchmark. Products of matrices and attention are counted, which is all that takes time at the
+// published sizes; norms, activations, biases and what passes between operations are not, so that
+// a share of the limit is never flattered by them.
+#pragma once
+
+#include <cstdint>
+
+#include "checkpoint/model_config.h"
+
+namespace instructblip::costs {
+
+// Work that no implementation can do without.
+struct Cost {
+  double weights = 0;  // elements of matrices, each read once
+  double cached = 0;   // elements of keys and values that are read or written
+  double flops = 0;    // a multiplication and an addition are two
+
+  Cost& operator+=(const Cost& other);
+};
+
+inline Cost operator+(Cost a, const Cost& b) { return a += b; }
+
+// Bytes of an element, as it is held.
+struct ElementBytes {
+  double weight = 4;
+  double cached = 4;
+};
+
+double bytes_of(const Cost& cost, const ElementBytes& held);
+
+// Pictures, or tiles of them, through the vision encoder together.
+Cost vision_cost(const VisionConfig& config, std::int64_t views);
+
+// Pictures of so many visual rows each, with an instruction of `text` tokens each, 0 where none is
+// read. Keys and values of a picture are computed once for it.
+struct Readings {
+  std::int64_t pictures = 1;
+  std::int64_t positions = 257;
+  std::int64_t text = 0;
+};
+Cost qformer_cost(const QFormerConfig& config, const Readings& of);
+
+// Rows brought from width `from` to the language model's.
+struct ProjectedRows {
+  std::int64_t rows, from, to;
+};
+Cost projection_cost(const ProjectionConfig& config, const ProjectedRows& rows);
+
+// A prompt, up to the logits of the first new token. Of an encoder-decoder: the encoder, keys and
+// values for the decoder, and its first step.
+Cost prefill_cost(const LanguageConfig& config, std::int64_t prompt);
+
+// A token more for each of `rows` hypotheses of one prompt, which is stored once for all of them.
+struct DecodeStep {
+  std::int64_t rows = 1;
+  std::int64_t prompt = 0;
+  std::int64_t before = 0;  // tokens of each hypothesis that earlier steps have read
+};
+Cost step_cost(const LanguageConfig& config, const DecodeStep& step);
+
+// The time that the machine needs at least: the longer of reading and computing, in milliseconds.
+struct Machine {
+  double read_gbps = 0;    // 1e9 bytes a second
+  double peak_gflops = 0;  // 1e9 operations a second
+};
+struct Limit {
+  double ms = 0;
+  bool by_reading = false;  // else by arithmetic
+};
+Limit limit_of(double bytes, double flops, const Machine& machine);
+
+}  // namespace instructblip::costs

@@ -1,0 +1,58 @@
+// The loops that limits are measured with have to do what they are timed for.
+#include "kernels/probe.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <ostream>
+#include <vector>
+
+#include "kernels/numbers.h"
+
+namespace instructblip::kernels {
+
+void PrintTo(const Probe& probe, std::ostream* out) { *out << probe.name; }
+
+namespace {
+
+class ProbeTest : public testing::TestWithParam<Probe> {
+ protected:
+  void SetUp() override {
+    const Support support = GetParam().supports(this_machine());
+    if (!support) GTEST_SKIP() << support.reason();
+  }
+};
+
+// Every word counts, so none is left out; a float's bits are as good as any.
+TEST_P(ProbeTest, ReadsEveryWord) {
+  std::vector<float> data = numbers(4 * kProbeBytes / 4, 11);
+  const auto expected = [&] {
+    std::uint64_t all = 0;
+    for (std::size_t at = 0; at < data.size(); at += 2) {
+      std::uint64_t word;
+      std::memcpy(&word, &data[at], sizeof(word));
+      all ^= word;
+    }
+    return all;
+  };
+  EXPECT_EQ(GetParam().read(data.data(), 4 * kProbeBytes), expected());
+  for (float& value : data) {
+    value += 1.0f;
+    EXPECT_EQ(GetParam().read(data.data(), 4 * kProbeBytes), expected());
+  }
+  EXPECT_EQ(GetParam().read(data.data(), 0), 0u);
+}
+
+// Each lane gains `step` a round, and small whole numbers add up without rounding.
+TEST_P(ProbeTest, MultipliesAndAddsOnAsManyLanesAsItSays) {
+  const float before = GetParam().multiply_add(0, 1.0f, 2.0f);
+  const float after = GetParam().multiply_add(1000, 1.0f, 2.0f);
+  EXPECT_EQ(after - before, static_cast<float>(1000 * 2 * GetParam().lanes));
+  EXPECT_EQ(GetParam().multiply_add(1, 0.0f, 3.0f), static_cast<float>(3 * GetParam().lanes));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ProbeTest, testing::ValuesIn(probes().begin(), probes().end()),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+}  // namespace
+}  // namespace instructblip::kernels

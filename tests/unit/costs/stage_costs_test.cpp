@@ -1,0 +1,151 @@
+// The sums that benchmarks divide by, against figures worked out by hand from the published sizes:
+// elements of a layer's matrices times layers, twice that times rows, and attention's two products.
+#include "costs/stage_costs.h"
+
+#include <gtest/gtest.h>
+
+#include "costs/published_models.h"
+
+namespace instructblip::costs {
+namespace {
+
+constexpr double kMillion = 1e6, kBillion = 1e9;
+
+ModelConfig xl() { return published_config("instructblip-flan-t5-xl"); }
+ModelConfig vicuna() { return published_config("instructblip-vicuna-7b"); }
+
+// A layer: 4 * 1408^2 + 2 * 1408 * 6144 = 25,231,360; 39 of them and the patches' 1408 * 588.
+TEST(VisionCost, IsThatOfViTg) {
+  const Cost cost = vision_cost(xl().vision, 1);
+  EXPECT_DOUBLE_EQ(cost.weights, 39 * 25'231'360.0 + 827'904);
+  EXPECT_NEAR(cost.weights, 984 * kMillion, kMillion);
+  // 257 rows; attention 4 * 257^2 * 1408 a layer, 14.5 G in all; the patches have no class row.
+  EXPECT_DOUBLE_EQ(cost.flops,
+                   2.0 * 257 * 39 * 25'231'360 + 39 * 4.0 * 257 * 257 * 1408 + 2.0 * 256 * 827'904);
+  EXPECT_NEAR(cost.flops, 520.3 * kBillion, 0.5 * kBillion);
+  EXPECT_EQ(cost.cached, 0);
+}
+
+TEST(VisionCost, OfSeveralPicturesReadsTheWeightsOnce) {
+  const Cost one = vision_cost(xl().vision, 1), eight = vision_cost(xl().vision, 8);
+  EXPECT_EQ(eight.weights, one.weights);
+  EXPECT_EQ(eight.flops, 8 * one.flops);
+}
+
+// CLIP ViT-L/14 at 336 pixels: LLaVA looks at the output of layer 23 of 24, so that 23 are run.
+TEST(VisionCost, LeavesOutLayersThatAreNotRun) {
+  const Cost cost = vision_cost(published_config("llava-1.5-7b").vision, 1);
+  EXPECT_DOUBLE_EQ(cost.weights, 23 * 12.0 * 1024 * 1024 + 1024.0 * 588);
+}
+
+// Self-attention and the queries' feed-forward in 12 layers, the text's too, cross-attention in 6.
+TEST(QFormerCost, IsThatOfThePublishedOne) {
+  const QFormerConfig qformer = *xl().qformer;
+  const Cost with_16 = qformer_cost(qformer, {.text = 16});
+  EXPECT_NEAR(with_16.weights, 162 * kMillion, kMillion);
+  EXPECT_NEAR(with_16.flops, 15.5 * kBillion, 0.05 * kBillion);
+  EXPECT_NEAR(qformer_cost(qformer, {.text = 32}).flops, 18.3 * kBillion, 0.05 * kBillion);
+  EXPECT_NEAR(qformer_cost(qformer, {.text = 128}).flops, 35 * kBillion, 0.5 * kBillion);
+  // Without a text its feed-forward is not read: 12 * 2 * 768 * 3072 elements less.
+  const Cost alone = qformer_cost(qformer, {.text = 0});
+  EXPECT_DOUBLE_EQ(with_16.weights - alone.weights, 12 * 2.0 * 768 * 3072);
+  EXPECT_EQ(qformer_cost(qformer, {.pictures = 3, .text = 16}).flops, 3 * with_16.flops);
+}
+
+TEST(QFormerCost, HasCrossAttentionInEverySecondLayerFromTheFirst) {
+  QFormerConfig qformer = *xl().qformer;
+  qformer.layers = 3;  // layers 0 and 2
+  const double layer = 4.0 * 768 * 768 + 2.0 * 768 * 3072, cross = 2.0 * 768 * (768 + 1408);
+  EXPECT_DOUBLE_EQ(qformer_cost(qformer, {}).weights, 3 * layer + 2 * cross);
+}
+
+TEST(ProjectionCost, IsOneMatrixOrTwo) {
+  const Cost blip = projection_cost(xl().projection, {32, 768, 2048});
+  EXPECT_DOUBLE_EQ(blip.weights, 768.0 * 2048);
+  EXPECT_DOUBLE_EQ(blip.flops, 2.0 * 32 * 768 * 2048);
+  const Cost llava =
+      projection_cost(published_config("llava-1.5-7b").projection, {576, 1024, 4096});
+  EXPECT_DOUBLE_EQ(llava.weights, 1024.0 * 4096 + 4096.0 * 4096);
+}
+
+struct Model {
+  const char* name;
+  double streamed;   // elements of matrices in a step, in billions
+  double per_token;  // elements of keys and values that a token adds, in thousands
+  std::int64_t prompt;
+  double prefill;  // operations, in billions
+};
+
+class LanguageCost : public testing::TestWithParam<Model> {};
+
+TEST_P(LanguageCost, IsThatOfThePublishedModel) {
+  const auto& [name, streamed, per_token, prompt, prefill] = GetParam();
+  const LanguageConfig text = published_config(name).text;
+  const Cost step = step_cost(text, {.rows = 1, .prompt = prompt});
+  EXPECT_NEAR(step.weights, streamed * kBillion, 0.006 * streamed * kBillion);
+  EXPECT_NEAR(step.flops, 2 * step.weights, 0.03 * step.flops);  // the rest is attention
+  const Cost later = step_cost(text, {.rows = 1, .prompt = prompt, .before = 1});
+  EXPECT_DOUBLE_EQ(later.cached - step.cached, per_token * 1000);
+  EXPECT_NEAR(prefill_cost(text, prompt).flops, prefill * kBillion, 0.025 * prefill * kBillion);
+}
+
+// Keys and values: 24 * 2 * 2048, 24 * 2 * 4096, 32 * 2 * 4096, 40 * 2 * 5120, 32 * 2 * 2560.
+INSTANTIATE_TEST_SUITE_P(Published, LanguageCost,
+                         testing::Values(Model{"instructblip-flan-t5-xl", 1.43, 98.304, 64, 174},
+                                         Model{"instructblip-flan-t5-xxl", 5.57, 196.608, 64, 696},
+                                         Model{"instructblip-vicuna-7b", 6.61, 262.144, 72, 933},
+                                         Model{"instructblip-vicuna-13b", 12.85, 409.600, 72, 1827},
+                                         Model{"blip2-opt-2.7b", 2.65, 163.840, 72, 362},
+                                         Model{"blip2-opt-6.7b", 6.65, 262.144, 72, 928}),
+                         [](const auto& test) {
+                           std::string name = test.param.name;
+                           for (char& c : name) c = std::isalnum(c) ? c : '_';
+                           return name;
+                         });
+
+// The prompt is stored once for all hypotheses, what they have written for each.
+TEST(StepCost, OfSeveralRowsReadsWeightsAndPromptOnce) {
+  const LanguageConfig text = vicuna().text;
+  const Cost one = step_cost(text, {.rows = 1, .prompt = 100, .before = 9});
+  const Cost five = step_cost(text, {.rows = 5, .prompt = 100, .before = 9});
+  EXPECT_EQ(five.weights, one.weights);
+  EXPECT_DOUBLE_EQ(five.flops, 5 * one.flops);
+  const double position = 32 * 2.0 * 4096;
+  EXPECT_DOUBLE_EQ(one.cached, (100 + 10) * position);
+  EXPECT_DOUBLE_EQ(five.cached, (100 + 5 * 10) * position);
+}
+
+// Eight heads of keys and values for 32 of queries.
+TEST(StepCost, OfGroupedHeadsCachesFewer) {
+  const LanguageConfig text = published_config("llava-v1.6-mistral-7b").text;
+  const Cost step = step_cost(text, {.rows = 1, .prompt = 0});
+  EXPECT_DOUBLE_EQ(step.cached, 32 * 2.0 * 1024);
+  const double layer = 4096.0 * (2 * 4096 + 2 * 1024) + 3.0 * 4096 * 14336;
+  EXPECT_DOUBLE_EQ(step.weights, 32 * layer + 4096.0 * 32064);
+}
+
+// Its decoder starts from a token of its own, which the prefill has read.
+TEST(StepCost, OfAnEncoderDecoderCountsTheStartToken) {
+  const LanguageConfig text = xl().text;
+  const Cost step = step_cost(text, {.rows = 1, .prompt = 64});
+  EXPECT_DOUBLE_EQ(step.cached, 24 * 2.0 * 2048 * (64 + 2));
+}
+
+TEST(BytesOf, CountsElementsAsTheyAreHeld) {
+  const Cost cost{.weights = 1000, .cached = 10, .flops = 0};
+  EXPECT_DOUBLE_EQ(bytes_of(cost, {.weight = 4, .cached = 4}), 4040);
+  EXPECT_DOUBLE_EQ(bytes_of(cost, {.weight = 0.5625, .cached = 2}), 582.5);
+}
+
+TEST(LimitOf, IsTheLongerOfReadingAndComputing) {
+  const Machine machine{.read_gbps = 20, .peak_gflops = 200};
+  const Limit reading = limit_of(2e9, 4e9, machine);  // 100 ms and 20 ms
+  EXPECT_DOUBLE_EQ(reading.ms, 100);
+  EXPECT_TRUE(reading.by_reading);
+  const Limit computing = limit_of(2e9, 60e9, machine);  // 100 ms and 300 ms
+  EXPECT_DOUBLE_EQ(computing.ms, 300);
+  EXPECT_FALSE(computing.by_reading);
+}
+
+}  // namespace
+}  // namespace instructblip::costs
