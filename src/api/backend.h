@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "instructblip/benchmark.h"
 #include "instructblip/checkpoint.h"
 #include "instructblip/engine.h"
 #include "instructblip/pipeline.h"
@@ -108,6 +109,7 @@ struct Backend {
   ConvertReport (*convert)(const std::filesystem::path& directory,
                            const std::filesystem::path& output, const LoadOptions& options,
                            const ConvertOptions& how);
+  BenchmarkReport (*benchmark)(const BenchmarkOptions& options);
 };
 
 // Opens the module at the first call. Throws Error as open_module(), and for a module of another

@@ -52,7 +52,7 @@ Cost one_view(const ClipVisionConfig& config) {
   return picture(config, std::ranges::max(config.feature_layers));
 }
 
-// Of all layers that have it: the queries look at the picture.
+// The queries look at the picture: all layers in which they do.
 Cost cross_attention(const QFormerConfig& c, std::int64_t positions) {
   const auto hidden = static_cast<double>(c.hidden);
   const auto queries = static_cast<double>(c.queries);

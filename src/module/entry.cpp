@@ -1,5 +1,6 @@
 // The way into the stages from the library that a program links.
 #include "api/backend.h"
+#include "benchmark/benchmark.h"
 #include "conversion/convert.h"
 #include "pipeline/loaded_pipeline.h"
 #include "retrieval/loaded_matcher.h"
@@ -11,6 +12,7 @@ extern "C" const instructblip::Backend* instructblip_backend(int version) {
       .load_matcher = load_matcher,
       .load_features = load_features,
       .convert = convert_checkpoint,
+      .benchmark = run_benchmark,
   };
   return version == kBackendVersion ? &kBackend : nullptr;
 }

@@ -154,7 +154,7 @@ at::Tensor WeightLoader::get(const std::string& path, const Shape& expected, For
   Impl& impl = *impl_;
   const at::ScalarType wanted = scalar_type(format);
   if (impl.as.values == Values::plan) {
-    if (impl.known.insert(path).second) impl.asked.push_back({path, expected});
+    if (impl.needed.insert(path).second) impl.asked.push_back({path, expected});
     const at::Tensor empty =
         at::empty(expected, at::TensorOptions().dtype(wanted).device(at::kMeta));
     impl.count(empty);

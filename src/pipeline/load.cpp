@@ -82,6 +82,33 @@ std::string positions_limit_of(const ModelConfig& config, const std::filesystem:
 
 }  // namespace
 
+Model assemble(ModelParts parts, const LoadOptions& options) {
+  const ModelConfig& config = parts.config;
+  ModelInfo info = describe(config);
+  describe_weights(options, *parts.weights, info);
+  ImageProcessor image_processor(parts.image, options.resize);
+  describe_pixels(image_processor, info);
+
+  auto runtime = make_runtime(options, info);
+  const VisionEncoder::PixelSize pixels{parts.image.height, parts.image.width,
+                                        options.interpolate_pos_encoding};
+  auto stages = build_stages(parts.weights, read_as(options, config.rounded_to), *runtime, info,
+                             [&](const nn::Weights& root) {
+                               return std::make_unique<const Stages>(root, config, pixels);
+                             });
+  info.image_positions = static_cast<int>(stages->vision->positions());
+  if (!options.weights) stages.reset();
+  auto reader = stages ? std::make_unique<ImageReader>(*stages, options.cache_bytes) : nullptr;
+  return {std::move(info),
+          config.generation,
+          std::move(image_processor),
+          std::move(parts.prompts),
+          std::move(runtime),
+          std::move(stages),
+          std::move(reader),
+          std::move(parts.positions_limit)};
+}
+
 std::shared_ptr<const Pipeline::Impl> load_pipeline(const std::filesystem::path& checkpoint_dir,
                                                     const LoadOptions& options) {
   Stopwatch watch;
@@ -99,29 +126,15 @@ std::shared_ptr<const Pipeline::Impl> load_pipeline(const std::filesystem::path&
     if (config.prompt.newline_ends) config.generation.eos = {*prompts.end_token()};
     if (options.compat == Compat::hf) warn_of_other_stop(prompts.tokenizer(), config.generation);
 
-    ModelInfo info = describe(config);
-    describe_weights(options, *store, info);
-    ImageProcessor image_processor(image_config, options.resize);
-    describe_pixels(image_processor, info);
-
-    auto runtime = make_runtime(options, info);
-    const VisionEncoder::PixelSize pixels{image_config.height, image_config.width,
-                                          options.interpolate_pos_encoding};
-    auto stages = build_stages(store, read_as(options, config.rounded_to), *runtime, info,
-                               [&](const nn::Weights& root) {
-                                 return std::make_unique<const Stages>(root, config, pixels);
-                               });
-    info.image_positions = static_cast<int>(stages->vision->positions());
-    if (!options.weights) stages.reset();
-    auto reader = stages ? std::make_unique<ImageReader>(*stages, options.cache_bytes) : nullptr;
+    std::string limit = positions_limit_of(config, checkpoint_dir);
+    Model model = assemble(
+        {std::move(config), image_config, store, std::move(prompts), std::move(limit)}, options);
+    model.info.load_ms = watch.lap_ms();
+    const ModelInfo& info = model.info;
     log_info(printable(checkpoint_dir.string()) + ": " + info.family + " with " +
              info.language_model + ", weights held as " + info.precision + " on " + info.device +
              ", threads: " + std::to_string(info.threads));
-    info.load_ms = watch.lap_ms();
-    return make_pipeline(std::make_shared<const Model>(
-        Model{std::move(info), config.generation, std::move(image_processor), std::move(prompts),
-              std::move(runtime), std::move(stages), std::move(reader),
-              positions_limit_of(config, checkpoint_dir)}));
+    return make_pipeline(std::make_shared<const Model>(std::move(model)));
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory,
                 printable(checkpoint_dir.string()) + ": out of memory while loading");

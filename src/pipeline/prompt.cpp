@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <variant>
 
 #include "core/errors.h"
@@ -33,12 +34,26 @@ std::int32_t added_image_token(const Tokenizer& tokenizer, const std::string& ma
 
 }  // namespace
 
-PromptBuilder::PromptBuilder(const std::filesystem::path& directory, const ModelConfig& config,
+PromptFiles read_prompt_files(const std::filesystem::path& directory, const ModelConfig& config) {
+  const PromptConfig& prompt = config.prompt;
+  const TokenizerKind kind = kind_of(config.text);
+  PromptFiles files{
+      load_tokenizer(directory, kind, {prompt.clean_up_spaces, prompt.decodes_as_sentencepiece}),
+      nullptr};
+  if (prompt.chat) files.chat = chat_template(directory, kind, *prompt.chat);
+  if (config.qformer && config.qformer->reads_instruction) {
+    files.qformer = load_tokenizer(directory / "qformer_tokenizer", TokenizerKind::bert);
+  }
+  return files;
+}
+
+PromptBuilder::PromptBuilder(PromptFiles files, const ModelConfig& config,
                              std::int64_t embedding_rows)
     : config_(config.prompt),
       bos_(config.prompt.bos_alone ? config.generation.bos : std::nullopt),
-      tokenizer_(load_tokenizer(directory, kind_of(config.text),
-                                {config_.clean_up_spaces, config_.decodes_as_sentencepiece})),
+      tokenizer_(std::move(files.language)),
+      qformer_tokenizer_(std::move(files.qformer)),
+      template_(std::move(files.chat)),
       max_positions_(std::holds_alternative<TiledProjectionConfig>(config.projection)
                          ? limits::kTiledPromptTokens
                          : limits::kPromptTokens),
@@ -50,10 +65,8 @@ PromptBuilder::PromptBuilder(const std::filesystem::path& directory, const Model
   if (config_.newline_ends) end_token_ = answer("\n", /*with_end=*/false).front();
   check_table(*tokenizer_, words_, /*warns=*/false, config_.image_marker);
   check_image_token();
-  if (config_.chat) template_ = chat_template(directory, kind_of(config.text), *config_.chat);
   if (template_) config_.chat = words_of(*template_, *config_.chat);
-  if (!config.qformer || !config.qformer->reads_instruction) return;
-  qformer_tokenizer_ = load_tokenizer(directory / "qformer_tokenizer", TokenizerKind::bert);
+  if (!qformer_tokenizer_) return;
   max_qformer_tokens_ = config.qformer->max_positions;
   qformer_words_.rows = config.qformer->vocabulary;
   check_table(*qformer_tokenizer_, qformer_words_, /*warns=*/true, config_.image_marker);

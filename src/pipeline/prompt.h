@@ -38,12 +38,25 @@ struct Prompt {
   std::vector<std::int32_t> ids;
 };
 
+// What a directory holds for reading texts.
+struct PromptFiles {
+  std::unique_ptr<const Tokenizer> language;
+  std::unique_ptr<const Tokenizer> qformer;  // null where the Q-Former reads no instruction
+  std::optional<ChatTemplate> chat = {};     // none: PromptConfig::chat has the words, if any
+};
+
+// Throws Error: not_found, bad_model, unsupported.
+PromptFiles read_prompt_files(const std::filesystem::path& directory, const ModelConfig& config);
+
 // Owns the tokenizers and the limits that a text must keep. Immutable.
 class PromptBuilder {
  public:
-  // Reads the tokenizers of `directory`. `embedding_rows` of the language model bound its ids.
+  // `embedding_rows` of the language model bound its ids.
+  PromptBuilder(PromptFiles files, const ModelConfig& config, std::int64_t embedding_rows);
+  // Reads the tokenizers of `directory`.
   PromptBuilder(const std::filesystem::path& directory, const ModelConfig& config,
-                std::int64_t embedding_rows);
+                std::int64_t embedding_rows)
+      : PromptBuilder(read_prompt_files(directory, config), config, embedding_rows) {}
 
   // Throws Error(invalid_argument): not UTF-8, too long, or holding a literal image token where
   // pictures come first, which would stand for one that is not there.

@@ -197,7 +197,8 @@ TEST(Documents, RepeatTheTablesOfTheCommand) {
                                    {"convert"},
                                    {"info"},
                                    {"tokenize"},
-                                   {"doctor"}}) {
+                                   {"doctor"},
+                                   {"bench"}}) {
     const std::string table = call(Arguments{"help", "--markdown"} + command).out;
     ASSERT_NE(table, "");
     EXPECT_NE(page.find(table), std::string::npos)

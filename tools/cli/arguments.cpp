@@ -97,6 +97,18 @@ std::vector<std::int32_t> Argument::token_ids() const {
   }
 }
 
+std::vector<Argument> Argument::parts() const {
+  std::vector<Argument> parts;
+  std::string_view rest = text_;
+  while (true) {
+    const std::size_t comma = rest.find(',');
+    parts.emplace_back(option_, rest.substr(0, comma));
+    if (parts.back().text_.empty()) fail("values with commas between them");
+    if (comma == std::string_view::npos) return parts;
+    rest.remove_prefix(comma + 1);
+  }
+}
+
 bool Argument::boolean() const { return one_of<bool>({{"true", true}, {"false", false}}); }
 
 void Argument::fail(const std::string& expected) const {

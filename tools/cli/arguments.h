@@ -27,6 +27,7 @@ class Argument {
   double number() const;                        // finite
   bool boolean() const;                         // true, false
   std::vector<std::int32_t> token_ids() const;  // "306,626"; "none" is an empty list
+  std::vector<Argument> parts() const;          // "1,5": one for each comma and one more
   // "500MB": `least` or more; KB, MB and GB are powers of ten.
   std::int64_t bytes(std::int64_t least = 1) const;
 

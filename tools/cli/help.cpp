@@ -39,7 +39,7 @@ std::string help_text(const CommandRow* command) {
   if (command == nullptr) return overview();
   std::vector<std::vector<std::string>> rows;
   for (const std::string_view name : command->options) {
-    const OptionRow& row = option_row(name);
+    const OptionRow& row = option_row(*command, name);
     rows.push_back({"  " + spelling(row), std::string(row.help)});
   }
   std::string what(command->help);
@@ -64,7 +64,7 @@ std::string help_markdown(const CommandRow* command) {
     return out;
   }
   for (const std::string_view name : command->options) {
-    const OptionRow& row = option_row(name);
+    const OptionRow& row = option_row(*command, name);
     out += "| `" + cell(spelling(row)) + "` | " + cell(std::string(row.help)) + " |\n";
   }
   return out;

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "cli/bench_options.h"
 #include "cli/session.h"
 
 namespace instructblip::cli {
@@ -363,6 +364,15 @@ const std::vector<CommandRow> kCommands = {
      {"kernels", "json"},
      {},
      doctor_command},
+    {"bench",
+     "(--model DIR | --synthetic NAMES)",
+     "time the stages of models, and say how far from this machine's limits they are",
+     {"model",   "synthetic", "layers",        "stages",  "dtype",       "threads", "pictures",
+      "prompt",  "rows",      "new-tokens",    "warm-up", "repetitions", "seconds", "read-size",
+      "compare", "device",    "deterministic", "kernels", "json",        "quiet"},
+     {},
+     bench_command,
+     bench_option_rows()},
 };
 
 }  // namespace
@@ -370,7 +380,9 @@ const std::vector<CommandRow> kCommands = {
 std::span<const OptionRow> option_rows() { return kRows; }
 std::span<const CommandRow> command_rows() { return kCommands; }
 
-const OptionRow& option_row(std::string_view name) {
+const OptionRow& option_row(const CommandRow& command, std::string_view name) {
+  const auto own = std::ranges::find(command.own, name, &OptionRow::name);
+  if (own != command.own.end()) return *own;
   return *std::ranges::find(kRows, name, &OptionRow::name);
 }
 

@@ -10,6 +10,7 @@
 #include "cli/arguments.h"
 #include "cli/failure.h"
 #include "cli/picture_list.h"
+#include "instructblip/benchmark.h"
 #include "instructblip/generation.h"
 #include "instructblip/image.h"
 #include "instructblip/pipeline.h"
@@ -30,6 +31,8 @@ struct Settings {
   LoadOptions load;
   ConvertOptions convert;
   ImageOptions decode;
+  BenchmarkOptions bench;
+  std::string compare;  // a file
   bool keep_going = false;
   bool may_keep_going = false;  // the command has that option
   std::optional<bool> names;
@@ -64,12 +67,14 @@ struct CommandRow {
   std::vector<std::string_view> options;   // names of option_rows(), in the order of help
   std::vector<std::string_view> required;  // which of them must be given
   ExitCode (*execute)(Session&);
+  std::span<const OptionRow> own = {};  // before those of option_rows() with the same name
 };
 
 std::span<const OptionRow> option_rows();
 std::span<const CommandRow> command_rows();
 
-const OptionRow& option_row(std::string_view name);
+// The option of this name as `command` has it.
+const OptionRow& option_row(const CommandRow& command, std::string_view name);
 // Null where there is no such command.
 const CommandRow* find_command(std::string_view name);
 

@@ -47,7 +47,7 @@ bool names(const OptionRow& row, std::string_view typed) {
 
 const OptionRow& find_option(const Typed& typed, const CommandRow& command) {
   for (const std::string_view name : command.options) {
-    const OptionRow& row = option_row(name);
+    const OptionRow& row = option_row(command, name);
     if (names(row, typed.name)) return row;
   }
   refuse_unknown(typed, command);
@@ -104,11 +104,11 @@ std::optional<std::string> hint_of_stray(const CommandRow& command, const std::s
     refuse(std::string(command.name) + ": unexpected argument " + quote(argument), *hint);
   }
   const bool is_picture = option_before == "image" || option_before == "images-from";
-  if (!option_before.empty() && option_row(option_before).takes == Takes::optional_value) {
+  if (!option_before.empty() && option_row(command, option_before).takes == Takes::optional_value) {
     const std::string option = "--" + std::string(option_before);
     refuse(std::string(command.name) + ": unexpected argument " + quote(argument),
            "a value of " + option + " stands behind an equals sign: " + option + "=" +
-               std::string(option_row(option_before).argument));
+               std::string(option_row(command, option_before).argument));
   }
   refuse(std::string(command.name) + ": unexpected argument " + quote(argument),
          is_picture ? "several pictures have an --image each, or stand in a folder, which --image "

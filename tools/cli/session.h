@@ -87,5 +87,6 @@ ExitCode info_command(Session& session);
 ExitCode tokenize_command(Session& session);
 ExitCode convert_command(Session& session);
 ExitCode doctor_command(Session& session);
+ExitCode bench_command(Session& session);
 
 }  // namespace instructblip::cli

@@ -1,0 +1,110 @@
+/// How fast the stages of a model run on this machine, and how far that is from what the machine
+/// could do.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "instructblip/checkpoint.h"
+#include "instructblip/export.h"
+
+namespace instructblip {
+
+/// What is timed.
+enum class BenchmarkStage {
+  vision,      ///< pixels to visual rows
+  qformer,     ///< visual rows to rows of the prompt: Q-Former and projection, or projection alone
+  prefill,     ///< a prompt to the logits of the first new token
+  decode,      ///< a token more for each hypothesis of one prompt
+  end_to_end,  ///< a picture and an instruction to an answer, as Pipeline::generate()
+};
+
+/// The enumerator's name.
+INSTRUCTBLIP_API std::string_view to_string(BenchmarkStage stage) noexcept;
+
+/// Every list makes the cross product with the others.
+struct BenchmarkOptions {
+  /// Checkpoint directories. Tokenizers are not needed: texts are made up.
+  std::vector<std::filesystem::path> models = {};
+  /// Published models by name, benchmark_models(), with random weights made in memory.
+  std::vector<std::string> synthetic = {};
+  /// At most so many layers of each stack of a synthetic model; 0 = all of them.
+  std::vector<int> layers = {0};
+  std::vector<BenchmarkStage> stages = {BenchmarkStage::vision, BenchmarkStage::qformer,
+                                        BenchmarkStage::prefill, BenchmarkStage::decode,
+                                        BenchmarkStage::end_to_end};
+  std::vector<Precision> precisions = {Precision::automatic};  ///< how weights are held
+  std::vector<int> threads = {0};                              ///< 0 = the physical cores
+  std::vector<int> pictures = {1};  ///< that go through vision and Q-Former together
+  /// Rows of the prompt, those of the picture included; 0 = the picture's and 32 of text.
+  std::vector<int> prompts = {0};
+  std::vector<int> rows = {1};  ///< hypotheses of decode and end_to_end: beams
+  int new_tokens = 16;          ///< steps of a sample of decode, and length of an answer
+  int warm_up = 1;              ///< samples of each row that are not counted
+  int repetitions = 5;          ///< least samples of each row
+  double seconds = 0;           ///< least time that each row is sampled for
+  /// Memory that is read to find the machine's limit; far more than its caches hold.
+  std::int64_t read_bytes = 512 << 20;
+  /// Device, determinism and kernels of the models; the rest is not looked at.
+  LoadOptions load = {};
+  /// Called with what is done next; on the thread that calls.
+  std::function<void(const std::string& what)> progress = {};
+  std::stop_token stop = {};  ///< ends early, with the rows that are complete
+};
+
+/// The machine at its best, on so many threads: of several attempts before and between the rows.
+struct BenchmarkLimits {
+  int threads = 0;
+  double read_gbps = 0;           ///< memory in huge pages, 1e9 bytes a second
+  double read_gbps_ordinary = 0;  ///< in pages of 4 KiB
+  double peak_gflops = 0;         ///< float32 multiply-adds, two operations each
+  bool huge_pages = false;        ///< whether there were any: else both are of 4 KiB
+};
+
+/// A stage at one set of sizes.
+struct BenchmarkRow {
+  std::string model = {};
+  int layers = 0;  ///< a synthetic model's stacks were cut to so many; 0 = as published
+  BenchmarkStage stage = BenchmarkStage::vision;
+  std::string weights = {};  ///< how they are held: ModelInfo::precision
+  int rows = 1;        ///< pictures of vision and Q-Former, prompts of prefill, else hypotheses
+  int prompt = 0;      ///< rows of the prompt; 0 where the stage has none
+  int new_tokens = 0;  ///< length of the answer, steps of decode; else 0
+  int threads = 0;
+  int samples = 0;
+  double median_ms = 0;  ///< decode: a step
+  double least_ms = 0;
+  double spread = 0;  ///< half the distance between the quartiles, as a share of the median
+  double bytes = 0;   ///< weights, keys and values that have to be read, each once
+  double flops = 0;   ///< products and attention: a multiplication and an addition are two
+  double read_gbps = 0, peak_gflops = 0;  ///< the machine's, at that number of threads
+  double limit_ms = 0;                    ///< the longer of reading and computing at those
+  bool limited_by_reading = false;
+  double fraction_of_limit = 0;           ///< limit_ms / median_ms
+  std::int64_t peak_rss_bytes = 0;        ///< most memory since this model was begun; 0: not known
+  std::int64_t weight_bytes = 0;          ///< the whole model in memory
+  std::vector<std::int32_t> answer = {};  ///< end_to_end: its tokens, always the same; else empty
+};
+
+struct BenchmarkReport {
+  std::vector<BenchmarkLimits> limits;  ///< one for each number of threads
+  std::vector<BenchmarkRow> rows;
+  bool complete = true;  ///< false: stopped
+};
+
+/// Names for BenchmarkOptions::synthetic.
+INSTRUCTBLIP_API std::vector<std::string> benchmark_models();
+
+/// Times stages with the code that Pipeline runs. Of one model, precision and number of threads all
+/// rows take turns, a sample at a time, so that a busy moment of the machine meets all alike;
+/// models, precisions and numbers of threads follow one another. Errors: as Pipeline::load();
+/// invalid_argument (options, unknown names); out_of_memory, before memory is taken for weights
+/// that do not fit.
+INSTRUCTBLIP_API BenchmarkReport benchmark(const BenchmarkOptions& options);
+
+}  // namespace instructblip

@@ -1,0 +1,217 @@
+#include "benchmark/benchmark.h"
+
+#include <algorithm>
+#include <fstream>
+#include <string>
+#include <utility>
+
+#include "benchmark/cells.h"
+#include "benchmark/machine_limits.h"
+#include "benchmark/subject.h"
+#include "core/errors.h"
+#include "core/processors.h"
+#include "interface/guarded.h"
+#include "interface/loading.h"
+#include "interface/stopwatch.h"
+
+namespace instructblip {
+namespace {
+
+[[noreturn]] void refuse(const std::string& message, const std::string& hint = {}) {
+  throw Error(ErrorCode::invalid_argument, message, hint);
+}
+
+void check_each(const std::vector<int>& values, const std::string& what, int least, int most) {
+  if (values.empty()) refuse(what + ": expected a number at least");
+  for (const int value : values) {
+    if (value >= least && value <= most) continue;
+    refuse(what + ": expected a number in [" + std::to_string(least) + ", " + std::to_string(most) +
+           "], got " + std::to_string(value));
+  }
+}
+
+void check(const BenchmarkOptions& options) {
+  if (options.models.empty() && options.synthetic.empty()) {
+    refuse("no model was given, expected a directory or the name of a published model");
+  }
+  if (options.stages.empty()) refuse("stages: expected one at least");
+  if (options.precisions.empty()) refuse("precisions: expected one at least");
+  constexpr int kMany = 4096;
+  check_each(options.layers, "layers", 0, kMany);
+  check_each(options.threads, "threads", 0, 1024);
+  check_each(options.pictures, "pictures", 1, kMany);
+  check_each(options.prompts, "prompt", 0, 32768);
+  check_each(options.rows, "rows", 1, 64);
+  check_each({options.new_tokens}, "new_tokens", 1, kMany);
+  check_each({options.warm_up}, "warm_up", 0, kMany);
+  check_each({options.repetitions}, "repetitions", 1, 1'000'000);
+  if (!(options.seconds >= 0 && options.seconds <= 1e6)) {
+    refuse("seconds: expected a number in [0, 1000000]");
+  }
+  const bool cuts = std::ranges::any_of(options.layers, [](int layers) { return layers > 0; });
+  if (cuts && !options.models.empty()) {
+    refuse("layers: a checkpoint directory is run whole, expected none",
+           "name a synthetic model instead");
+  }
+  constexpr std::int64_t kLeastRead = 1 << 20;
+  if (options.read_bytes < kLeastRead) {
+    refuse("read_bytes: expected 1 MiB at least, got " + std::to_string(options.read_bytes));
+  }
+}
+
+// The most memory of this process since reset() was called.
+class PeakMemory {
+ public:
+  // Linux, proc(5): 5 resets the peak of the resident set.
+  void reset() {
+    std::ofstream file("/proc/self/clear_refs");
+    known_ = static_cast<bool>(file << '5' << std::flush);
+  }
+  // 0 where it could not be reset.
+  std::int64_t bytes() const {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; known_ && std::getline(status, line);) {
+      constexpr std::string_view kKey = "VmHWM:";
+      if (line.starts_with(kKey)) return std::stoll(line.substr(kKey.size())) * 1024;
+    }
+    return 0;
+  }
+
+ private:
+  bool known_ = false;
+};
+
+class Benchmark {
+ public:
+  explicit Benchmark(const BenchmarkOptions& options) : options_(options) {}
+
+  BenchmarkReport run() {
+    check(options_);
+    for (const auto& directory : options_.models) {
+      Subject subject = Subject::of_directory(directory);
+      run(subject);
+    }
+    for (const std::string& name : options_.synthetic) {
+      for (const int layers : options_.layers) {
+        Subject subject = Subject::synthetic(name, layers);
+        run(subject);
+      }
+    }
+    for (BenchmarkRow& row : report_.rows) compare_with_limit(row);
+    return std::move(report_);
+  }
+
+ private:
+  bool stopped() const { return options_.stop.stop_requested(); }
+
+  void tell(const std::string& what) const {
+    if (options_.progress) options_.progress(what);
+  }
+
+  void run(Subject& subject) {
+    for (const Precision precision : options_.precisions) {
+      for (const int asked : options_.threads) {
+        if (stopped()) {
+          report_.complete = false;
+          return;
+        }
+        LoadOptions load = options_.load;
+        load.precision = precision;
+        load.threads = asked > 0 ? asked : usable_cores();
+        load.cache_bytes = 0;  // or a picture is encoded once
+        check_options(load);
+        run(subject, load);
+      }
+    }
+  }
+
+  void run(Subject& subject, const LoadOptions& load) {
+    tell("measuring the machine, threads: " + std::to_string(load.threads));
+    sample_limits(limits(load.threads), options_.read_bytes);
+    tell("loading " + subject.name());
+    PeakMemory memory;
+    memory.reset();
+    std::vector<BenchmarkRow> rows;
+    {
+      const Model model = subject.load(load);
+      std::vector<Cell> cells = cells_of(model, subject.config(), options_);
+      for (Cell& cell : cells) describe(cell, subject, model.info);
+      sample(cells, subject.name());
+      for (Cell& cell : cells) {
+        if (cell.ms.empty()) continue;
+        summarise(cell);
+        rows.push_back(cell.row);
+      }
+      for (BenchmarkRow& row : rows) row.peak_rss_bytes = memory.bytes();
+    }
+    sample_limits(limits(load.threads), options_.read_bytes);
+    std::ranges::move(rows, std::back_inserter(report_.rows));
+  }
+
+  BenchmarkLimits& limits(int threads) {
+    const auto found = std::ranges::find(report_.limits, threads, &BenchmarkLimits::threads);
+    if (found != report_.limits.end()) return *found;
+    return report_.limits.emplace_back(BenchmarkLimits{.threads = threads});
+  }
+
+  static void describe(Cell& cell, const Subject& subject, const ModelInfo& info) {
+    BenchmarkRow& row = cell.row;
+    row.model = subject.name();
+    row.layers = subject.layers();
+    row.weights = info.precision;
+    row.threads = info.threads;
+    row.weight_bytes = info.weight_bytes;
+    const double held =
+        static_cast<double>(info.weight_bytes) / static_cast<double>(info.parameters);
+    row.bytes = costs::bytes_of(cell.cost, {.weight = held});
+    row.flops = cell.cost.flops;
+  }
+
+  bool is_due(const Cell& cell, int round) const {
+    double sum = 0;
+    for (const double ms : cell.ms) sum += ms;
+    return round < options_.repetitions || sum < options_.seconds * 1000;
+  }
+
+  // Every cell in turn, so that noise meets all of them.
+  void sample(std::vector<Cell>& cells, const std::string& name) {
+    for (int round = -options_.warm_up;; ++round) {
+      bool any = false;
+      for (Cell& cell : cells) {
+        if (!is_due(cell, round)) continue;
+        if (stopped()) {
+          report_.complete = false;
+          return;
+        }
+        tell(name + ": " + std::string(to_string(cell.row.stage)) +
+             (round < 0 ? ", warming up" : ", sample " + std::to_string(round + 1)));
+        const double ms = cell.sample();
+        if (round >= 0) cell.ms.push_back(ms);
+        any = true;
+      }
+      if (!any) return;
+    }
+  }
+
+  void compare_with_limit(BenchmarkRow& row) {
+    const BenchmarkLimits& machine = limits(row.threads);
+    row.read_gbps = machine.read_gbps;
+    row.peak_gflops = machine.peak_gflops;
+    const costs::Limit limit =
+        costs::limit_of(row.bytes, row.flops, {machine.read_gbps, machine.peak_gflops});
+    row.limit_ms = limit.ms;
+    row.limited_by_reading = limit.by_reading;
+    row.fraction_of_limit = limit.ms / row.median_ms;
+  }
+
+  const BenchmarkOptions& options_;
+  BenchmarkReport report_;
+};
+
+}  // namespace
+
+BenchmarkReport run_benchmark(const BenchmarkOptions& options) {
+  return guarded([&] { return Benchmark(options).run(); });
+}
+
+}  // namespace instructblip

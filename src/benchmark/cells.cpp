@@ -1,0 +1,282 @@
+#include "benchmark/cells.h"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/randn.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <string>
+#include <utility>
+
+#include "benchmark/word_numbers.h"
+#include "core/errors.h"
+#include "interface/stopwatch.h"
+#include "pipeline/batch.h"
+#include "pipeline/job.h"
+
+namespace instructblip {
+namespace {
+
+// A photograph's size. Noise, since no stage looks at what it sees.
+Image noise() {
+  constexpr int kWidth = 640, kHeight = 480;
+  std::vector<std::uint8_t> rgb(std::size_t{3} * kWidth * kHeight);
+  std::mt19937 random(1);
+  std::ranges::generate(rgb, [&] { return static_cast<std::uint8_t>(random()); });
+  return Image::adopt(std::move(rgb), kWidth, kHeight);
+}
+
+// Milliseconds of `work` on the runtime's thread.
+template <typename Work>
+double timed(const Model& model, const Work& work) {
+  return model.runtime->run([&] {
+    Stopwatch watch;
+    work();
+    return watch.lap_ms();
+  });
+}
+
+class CellMaker {
+ public:
+  CellMaker(const Model& model, const ModelConfig& config, const BenchmarkOptions& options)
+      : model_(model),
+        config_(config),
+        options_(options),
+        picture_(noise()),
+        size_(model.image_processor.size_of(picture_)),
+        views_(model.stages->projection->views_of(size_)),
+        visual_(model.stages->rows_of(size_)) {}
+
+  std::vector<Cell> of(BenchmarkStage stage) const {
+    switch (stage) {
+      case BenchmarkStage::vision:
+        return each(options_.pictures, [&](int n) { return vision(n); });
+      case BenchmarkStage::qformer: {
+        // Without an instruction the prompt makes no difference.
+        const std::vector<int> prompts = reads_text() ? options_.prompts : std::vector<int>{0};
+        return each(prompts, options_.pictures, [&](int p, int n) { return qformer(p, n); });
+      }
+      case BenchmarkStage::prefill:
+        return each(options_.prompts, [&](int prompt) { return prefill(prompt); });
+      case BenchmarkStage::decode:
+        return each(options_.prompts, options_.rows, [&](int p, int r) { return decode(p, r); });
+      case BenchmarkStage::end_to_end:
+        return each(options_.prompts, options_.rows,
+                    [&](int p, int r) { return end_to_end(p, r); });
+    }
+    return {};
+  }
+
+ private:
+  template <typename Make>
+  static std::vector<Cell> each(const std::vector<int>& values, const Make& make) {
+    std::vector<Cell> cells;
+    for (const int value : values) cells.push_back(make(value));
+    return cells;
+  }
+  template <typename Make>
+  static std::vector<Cell> each(const std::vector<int>& outer, const std::vector<int>& inner,
+                                const Make& make) {
+    std::vector<Cell> cells;
+    for (const int a : outer) {
+      for (const int b : inner) cells.push_back(make(a, b));
+    }
+    return cells;
+  }
+
+  bool reads_text() const { return config_.qformer && config_.qformer->reads_instruction; }
+
+  int prompt_of(int asked) const { return asked > 0 ? asked : static_cast<int>(visual_) + 32; }
+
+  // Tokens of text of a prompt that holds the picture too.
+  std::int64_t text_of(int prompt) const {
+    const std::int64_t text = prompt - visual_;
+    const std::int64_t most = reads_text() ? config_.qformer->max_positions : prompt;
+    if (text >= 1 && text <= most) return text;
+    throw Error(
+        ErrorCode::invalid_argument,
+        "prompt: expected more than the " + std::to_string(visual_) + " rows of the picture" +
+            (text > most
+                 ? " and at most " + std::to_string(most) + " of text, which the Q-Former reads"
+                 : std::string()) +
+            ", got " + std::to_string(prompt),
+        "prefill and decode alone take any prompt");
+  }
+
+  std::vector<std::int32_t> ids(std::int64_t count, std::int64_t rows) const {
+    return WordNumbers(rows, "", 0).encode(words(count));
+  }
+
+  costs::Cost reading_cost(int pictures, std::int64_t text) const {
+    const Stages& stages = *model_.stages;
+    const std::int64_t views = pictures * views_;
+    const std::int64_t from = config_.qformer ? config_.qformer->hidden : stages.vision->width();
+    costs::Cost cost = costs::projection_cost(
+        config_.projection, {views * stages.view_rows, from, model_.info.language_width});
+    if (!config_.qformer) return cost;
+    return cost + costs::qformer_cost(
+                      *config_.qformer,
+                      {.pictures = views, .positions = stages.vision->positions(), .text = text});
+  }
+
+  Cell vision(int pictures) const {
+    const std::vector<Image> images(static_cast<std::size_t>(pictures), picture_);
+    std::vector<at::Tensor> each_one;
+    for (const Image& image : images) each_one.push_back(model_.pixels({&image, 1}).front());
+    const at::Tensor pixels = at::cat(each_one);
+    Cell cell{.row = {.stage = BenchmarkStage::vision, .rows = pictures},
+              .cost = costs::vision_cost(config_.vision, pixels.size(0))};
+    cell.sample = [&model = model_, pixels] {
+      return timed(model, [&] { model.stages->vision->forward(pixels); });
+    };
+    return cell;
+  }
+
+  Cell qformer(int asked, int pictures) const {
+    const int prompt = reads_text() ? prompt_of(asked) : 0;
+    const std::int64_t text = reads_text() ? text_of(prompt) : 0;
+    Cell cell{.row = {.stage = BenchmarkStage::qformer, .rows = pictures, .prompt = prompt},
+              .cost = reading_cost(pictures, text)};
+    const std::int64_t views = pictures * views_;
+    const VisionEncoder& encoder = *model_.stages->vision;
+    const at::Tensor visual = at::randn({views, encoder.positions(), encoder.width()});
+    const auto instruction =
+        text > 0 ? ids(text, config_.qformer->vocabulary) : std::vector<std::int32_t>();
+    const std::vector<PictureSize> sizes(static_cast<std::size_t>(pictures), size_);
+    cell.sample = [&model = model_, visual, instruction, sizes] {
+      const std::vector<QFormer::Ids> instructions(static_cast<std::size_t>(visual.size(0)),
+                                                   instruction);
+      const auto& former = model.stages->qformer;
+      return timed(model, [&] {
+        model.project(former ? former->forward_each(instructions, visual) : visual, sizes);
+      });
+    };
+    return cell;
+  }
+
+  using Ids = std::vector<std::int32_t>;
+
+  // Its prompt read, the logits left aside.
+  static std::unique_ptr<LanguageState> begun(const LanguageModel& language, const Ids& prompt) {
+    auto state = language.start(language.embed(prompt));
+    LanguageState* const states[] = {state.get()};
+    language.prefill(states);
+    return state;
+  }
+
+  Cell prefill(int asked) const {
+    const int prompt = prompt_of(asked);
+    Cell cell{.row = {.stage = BenchmarkStage::prefill, .prompt = prompt},
+              .cost = costs::prefill_cost(config_.text, prompt)};
+    const Ids tokens = ids(prompt, model_.info.vocabulary);
+    cell.sample = [&model = model_, tokens] {
+      return timed(model, [&] { begun(*model.stages->language, tokens); });
+    };
+    return cell;
+  }
+
+  costs::Cost steps_cost(int prompt, int rows, int steps) const {
+    costs::Cost all;
+    for (int i = 0; i < steps; ++i) {
+      all += costs::step_cost(config_.text, {.rows = rows, .prompt = prompt, .before = i});
+    }
+    return all;
+  }
+
+  Cell decode(int asked, int rows) const {
+    const int prompt = prompt_of(asked), steps = options_.new_tokens;
+    const costs::Cost all = steps_cost(prompt, rows, steps);
+    Cell cell{.row = {.stage = BenchmarkStage::decode,
+                      .rows = rows,
+                      .prompt = prompt,
+                      .new_tokens = steps},
+              .cost = {all.weights / steps, all.cached / steps, all.flops / steps}};
+    const Ids tokens = ids(prompt, model_.info.vocabulary);
+    const Ids next = ids(rows, model_.info.vocabulary);
+    cell.sample = [&model = model_, tokens, next, steps] {
+      return model.runtime->run([&] {
+        const LanguageModel& language = *model.stages->language;
+        const auto state = begun(language, tokens);
+        Ids sources(next.size(), 0);  // the prompt
+        Stopwatch watch;
+        for (int i = 0; i < steps; ++i) {
+          language.step(std::vector<LanguageStep>{{state.get(), sources, next}});
+          std::iota(sources.begin(), sources.end(), 0);
+        }
+        return watch.lap_ms() / steps;
+      });
+    };
+    return cell;
+  }
+
+  Cell end_to_end(int asked, int rows) const {
+    const int prompt = prompt_of(asked), count = options_.new_tokens;
+    const std::int64_t text = text_of(prompt);
+    Cell cell{.row = {.stage = BenchmarkStage::end_to_end,
+                      .rows = rows,
+                      .prompt = prompt,
+                      .new_tokens = count},
+              .cost = costs::vision_cost(config_.vision, views_) +
+                      reading_cost(1, reads_text() ? text : 0) +
+                      costs::prefill_cost(config_.text, prompt) +
+                      steps_cost(prompt, rows, count - 1)};
+    Request request{.image = picture_, .instruction = words(text)};
+    if (config_.prompt.chat) request.instruction = words(text + 1, config_.prompt.image_marker);
+    request.options.num_beams = rows;
+    request.options.max_new_tokens = request.options.min_new_tokens = count;
+    cell.answer = std::make_shared<Ids>();
+    cell.sample = [&model = model_, request, tokens = cell.answer] {
+      Stopwatch watch;
+      const Generation generation = answer(model, model.job(request, {}, 0));
+      const double ms = watch.lap_ms();
+      *tokens = generation.tokens();
+      return ms;
+    };
+    return cell;
+  }
+
+  const Model& model_;
+  const ModelConfig& config_;
+  const BenchmarkOptions& options_;
+  Image picture_;
+  PictureSize size_;
+  std::int64_t views_;   // the encoder is shown of it
+  std::int64_t visual_;  // its rows of the prompt
+};
+
+// The value at a share of sorted ones, between neighbours where it falls between them.
+double quantile(const std::vector<double>& sorted, double share) {
+  const double at = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(at);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  return std::lerp(sorted[below], sorted[above], at - static_cast<double>(below));
+}
+
+}  // namespace
+
+std::vector<Cell> cells_of(const Model& model, const ModelConfig& config,
+                           const BenchmarkOptions& options) {
+  const CellMaker maker(model, config, options);
+  std::vector<Cell> cells;
+  for (const BenchmarkStage stage : options.stages) {
+    for (Cell& cell : maker.of(stage)) cells.push_back(std::move(cell));
+  }
+  return cells;
+}
+
+void summarise(Cell& cell) {
+  std::vector<double> sorted = cell.ms;
+  std::ranges::sort(sorted);
+  BenchmarkRow& row = cell.row;
+  if (cell.answer) row.answer = *cell.answer;
+  row.samples = static_cast<int>(sorted.size());
+  row.median_ms = quantile(sorted, 0.5);
+  row.least_ms = sorted.front();
+  row.spread = (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / 2 / row.median_ms;
+}
+
+}  // namespace instructblip

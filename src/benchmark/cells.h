@@ -1,0 +1,32 @@
+// The rows of a report while they are measured.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "checkpoint/model_config.h"
+#include "costs/stage_costs.h"
+#include "instructblip/benchmark.h"
+#include "pipeline/model.h"
+
+namespace instructblip {
+
+struct Cell {
+  BenchmarkRow row;                                        // sizes; no times yet
+  costs::Cost cost = {};                                   // a sample, or a step of decode
+  std::shared_ptr<std::vector<std::int32_t>> answer = {};  // end_to_end: of the last sample
+  std::function<double()> sample = {};  // milliseconds, of a step where there are several
+  std::vector<double> ms = {};
+};
+
+// A cell for each combination that makes a difference, in the order of `options`. `model`, built
+// from `config`, must outlive them. Throws Error(invalid_argument) for sizes that it cannot take.
+std::vector<Cell> cells_of(const Model& model, const ModelConfig& config,
+                           const BenchmarkOptions& options);
+
+// Median, least and spread of what was sampled, one at least.
+void summarise(Cell& cell);
+
+}  // namespace instructblip

@@ -1,0 +1,92 @@
+#include "benchmark/machine_limits.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <functional>
+#include <latch>
+#include <thread>
+#include <vector>
+
+#include "core/pages.h"
+#include "interface/stopwatch.h"
+#include "kernels/probe.h"
+
+namespace instructblip {
+namespace {
+
+constexpr int kTimes = 3;
+constexpr std::int64_t kRounds = 4 << 20;  // multiply-adds of each lane: some ten milliseconds
+
+// Milliseconds from the moment at which all threads are there until the last one is done.
+double together(int threads, const std::function<void(int)>& work) {
+  std::latch ready(threads);
+  std::vector<std::jthread> others;
+  for (int i = 1; i < threads; ++i) {
+    others.emplace_back([&, i] {
+      ready.arrive_and_wait();
+      work(i);
+    });
+  }
+  ready.arrive_and_wait();
+  Stopwatch watch;
+  work(0);
+  others.clear();  // waits for them
+  return watch.lap_ms();
+}
+
+// Results go here, or a compiler would leave the work out.
+std::atomic<std::uint64_t> sink;
+
+void sample_reading(double& gbps, const kernels::Probe& probe, std::span<const std::byte> memory,
+                    int threads) {
+  const auto share = static_cast<std::int64_t>(memory.size()) / threads / kernels::kProbeBytes *
+                     kernels::kProbeBytes;
+  for (int i = 0; i < kTimes; ++i) {
+    const double ms = together(
+        threads, [&](int thread) { sink ^= probe.read(memory.data() + thread * share, share); });
+    gbps = std::max(gbps, static_cast<double>(share * threads) / (ms * 1e6));
+  }
+}
+
+void sample_arithmetic(double& gflops, const kernels::Probe& probe, int threads) {
+  const double operations =
+      2.0 * static_cast<double>(kRounds) * static_cast<double>(probe.lanes) * threads;
+  for (int i = 0; i < kTimes; ++i) {
+    const double ms = together(threads, [&](int thread) {
+      sink ^= static_cast<std::uint64_t>(
+          probe.multiply_add(kRounds, 1.0f, 1e-9f * static_cast<float>(thread)));
+    });
+    gflops = std::max(gflops, operations / (ms * 1e6));
+  }
+}
+
+template <typename Sample>
+void each_probe(const Sample& sample) {
+  for (const kernels::Probe& probe : kernels::probes()) {
+    if (probe.supports(kernels::this_machine())) sample(probe);
+  }
+}
+
+void read_pages(PageSize size, double& gbps, BenchmarkLimits& limits, std::int64_t bytes) {
+  const Pages pages(static_cast<std::size_t>(bytes), size);
+  std::memset(pages.bytes().data(), 1, pages.bytes().size());
+  each_probe([&](const kernels::Probe& probe) {
+    sample_reading(gbps, probe, pages.bytes(), limits.threads);
+  });
+  if (size == PageSize::huge) limits.huge_pages = pages.huge_bytes() > bytes / 2;
+}
+
+}  // namespace
+
+void sample_limits(BenchmarkLimits& limits, std::int64_t bytes) {
+  read_pages(PageSize::ordinary, limits.read_gbps_ordinary, limits, bytes);
+  read_pages(PageSize::huge, limits.read_gbps, limits, bytes);
+  // Huge pages may be nowhere to be had, and never make reading slower.
+  limits.read_gbps = std::max(limits.read_gbps, limits.read_gbps_ordinary);
+  each_probe([&](const kernels::Probe& probe) {
+    sample_arithmetic(limits.peak_gflops, probe, limits.threads);
+  });
+}
+
+}  // namespace instructblip

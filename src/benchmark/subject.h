@@ -1,0 +1,48 @@
+// A model that is measured: where its sizes and its weights come from.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "checkpoint/image_config.h"
+#include "checkpoint/model_config.h"
+#include "core/dtype.h"
+#include "instructblip/checkpoint.h"
+#include "pipeline/model.h"
+
+namespace instructblip {
+
+class Subject {
+ public:
+  // A checkpoint directory, whose tokenizers are not looked at.
+  static Subject of_directory(const std::filesystem::path& directory);
+  // A published model with made-up weights, each stack cut to `layers` unless that is 0. Throws
+  // Error(invalid_argument) for a name that there is not.
+  static Subject synthetic(const std::string& name, int layers);
+
+  const std::string& name() const { return name_; }
+  int layers() const { return layers_; }  // 0: all of them
+
+  // To run as `options` have it: threads, precision and all else. Its texts are words by number.
+  // Made-up weights are kept and shared by all models of one precision.
+  Model load(const LoadOptions& options);
+
+  // As the last model was built from it.
+  const ModelConfig& config() const { return config_; }
+
+ private:
+  Subject() = default;
+  std::shared_ptr<const TensorStore> weights(const LoadOptions& options);
+  PromptBuilder prompts() const;
+
+  std::string name_;
+  std::filesystem::path directory_;  // empty: synthetic
+  int layers_ = 0;
+  ModelConfig config_;
+  ImageConfig image_;
+  std::shared_ptr<const TensorStore> made_;
+  DType made_as_ = DType::f32;
+};
+
+}  // namespace instructblip

@@ -1,0 +1,182 @@
+#include "benchmark/synthetic_weights.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <limits>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "core/errors.h"
+#include "core/shape.h"
+#include "pipeline/stages.h"
+
+namespace instructblip {
+namespace {
+
+DType dtype_of(const nn::AskedTensor& tensor, DType stored) {
+  return tensor.shape.size() > 1 ? stored : DType::f32;
+}
+
+std::size_t bytes_of(const nn::AskedTensor& tensor, DType stored) {
+  return static_cast<std::size_t>(checked_elements(tensor.shape).value()) *
+         size_of(dtype_of(tensor, stored));
+}
+
+// Bits of an element: those that are drawn, its sign and mantissa, and those that are not, its
+// exponent. So every number is one of +-[1, 2) * 2^exponent, and any format is as fast to fill.
+struct Pattern {
+  std::uint64_t drawn, fixed;  // as many elements as 64 bits hold
+};
+
+constexpr std::uint64_t repeated(std::uint64_t element, int bits) {
+  std::uint64_t all = 0;
+  for (int at = 0; at < 64; at += bits) all |= element << at;
+  return all;
+}
+
+Pattern pattern_of(DType dtype, int exponent) {
+  switch (dtype) {
+    case DType::f16:
+      return {repeated(0x83FF, 16),
+              repeated(static_cast<std::uint64_t>(std::max(exponent, -14) + 15) << 10, 16)};
+    case DType::bf16:
+      return {repeated(0x807F, 16), repeated(static_cast<std::uint64_t>(exponent + 127) << 7, 16)};
+    default:
+      return {repeated(0x807FFFFF, 32),
+              repeated(static_cast<std::uint64_t>(exponent + 127) << 23, 32)};
+  }
+}
+
+// Marsaglia's xorshift, several generators side by side: what a vector unit does well.
+class Bits {
+ public:
+  explicit Bits(std::uint64_t seed) {
+    for (std::uint64_t& state : states_) {
+      seed += 0x9E3779B97F4A7C15;  // splitmix64
+      std::uint64_t mixed = (seed ^ (seed >> 30)) * 0xBF58476D1CE4E5B9;
+      mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB;
+      state = (mixed ^ (mixed >> 31)) | 1;
+    }
+  }
+
+  const std::array<std::uint64_t, 8>& next() {
+    for (std::uint64_t& x : states_) {
+      x ^= x << 13;
+      x ^= x >> 7;
+      x ^= x << 17;
+    }
+    return states_;
+  }
+
+ private:
+  std::array<std::uint64_t, 8> states_;
+};
+
+void fill(std::span<std::byte> bytes, const Pattern& pattern, std::uint64_t seed) {
+  Bits bits(seed);
+  std::array<std::uint64_t, 8> words;
+  for (std::size_t at = 0; at < bytes.size(); at += sizeof(words)) {
+    const auto& drawn = bits.next();
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      words[i] = (drawn[i] & pattern.drawn) | pattern.fixed;
+    }
+    std::memcpy(bytes.data() + at, words.data(), std::min(sizeof(words), bytes.size() - at));
+  }
+}
+
+bool is_norm(const nn::AskedTensor& tensor) {
+  return tensor.shape.size() == 1 && tensor.name.ends_with("weight");
+}
+
+void fill(const nn::AskedTensor& tensor, DType dtype, std::span<std::byte> bytes) {
+  if (is_norm(tensor)) {
+    constexpr float kOne = 1.0f;
+    for (std::size_t at = 0; at < bytes.size(); at += sizeof(kOne)) {
+      std::memcpy(bytes.data() + at, &kOne, sizeof(kOne));
+    }
+    return;
+  }
+  // The square mean of [1, 2) is 1.53. Biases are as small as the weights of 1024 columns.
+  const double columns =
+      tensor.shape.size() > 1 ? static_cast<double>(tensor.shape.back()) : 1024.0;
+  const int exponent = static_cast<int>(std::floor(-std::log2(1.53 * std::sqrt(columns))));
+  fill(bytes, pattern_of(dtype, exponent), std::hash<std::string>{}(tensor.name));
+}
+
+// What the system could hand out now; as much as can be where it does not tell.
+std::int64_t available_memory() {
+  std::ifstream stream("/proc/meminfo");
+  for (std::string line; std::getline(stream, line);) {
+    constexpr std::string_view kKey = "MemAvailable:";
+    if (line.starts_with(kKey)) return std::stoll(line.substr(kKey.size())) * 1024;
+  }
+  return std::numeric_limits<std::int64_t>::max();
+}
+
+std::string gigabytes(std::int64_t bytes) {
+  const std::int64_t tenths = bytes / 100'000'000;
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " GB";
+}
+
+void check_memory(std::int64_t bytes) {
+  const std::int64_t available = available_memory();
+  if (bytes <= available) return;
+  throw Error(ErrorCode::out_of_memory,
+              "made-up weights of " + gigabytes(bytes) + ", expected at most the " +
+                  gigabytes(available) + " that are available",
+              "cut the depth (--layers) or take a narrower type (--dtype)");
+}
+
+}  // namespace
+
+std::vector<nn::AskedTensor> tensors_of(const ModelConfig& config,
+                                        const VisionEncoder::PixelSize& pixels) {
+  const nn::Runtime runtime;
+  nn::WeightLoader loader(runtime, nullptr, {.values = nn::Values::plan});
+  const Stages stages(loader.root(), config, pixels);
+  return loader.asked();
+}
+
+std::int64_t bytes_of(std::span<const nn::AskedTensor> tensors, DType stored) {
+  std::int64_t bytes = 0;
+  for (const nn::AskedTensor& tensor : tensors) {
+    bytes += static_cast<std::int64_t>(bytes_of(tensor, stored));
+  }
+  return bytes;
+}
+
+std::shared_ptr<const TensorStore> synthetic_weights(std::span<const nn::AskedTensor> tensors,
+                                                     DType stored, int threads) {
+  check_memory(bytes_of(tensors, stored));
+  TensorStore::Copies copies;
+  std::vector<TensorEntry> entries;
+  for (const nn::AskedTensor& tensor : tensors) {
+    const std::size_t size = bytes_of(tensor, stored);
+    copies.push_back(std::make_unique_for_overwrite<std::byte[]>(size));
+    entries.push_back({.name = tensor.name,
+                       .dtype = dtype_of(tensor, stored),
+                       .shape = tensor.shape,
+                       .bytes = {copies.back().get(), size},
+                       .file = "made-up weights"});
+  }
+  std::atomic<std::size_t> next = 0;
+  {
+    std::vector<std::jthread> workers;
+    for (int i = 0; i < threads; ++i) {
+      workers.emplace_back([&] {
+        for (std::size_t at; (at = next++) < tensors.size();) {
+          fill(tensors[at], entries[at].dtype, {copies[at].get(), entries[at].bytes.size()});
+        }
+      });
+    }
+  }
+  return std::make_shared<const TensorStore>(
+      TensorStore::of({}, std::move(copies), std::move(entries)));
+}
+
+}  // namespace instructblip

@@ -1,0 +1,178 @@
+// What is measured, and that it adds up; never how long it takes.
+#include "instructblip/benchmark.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <string>
+#include <tuple>
+
+#include "instructblip/error.h"
+#include "unit/pipeline/toys.h"
+
+namespace instructblip {
+namespace {
+
+using Stage = BenchmarkStage;
+
+BenchmarkOptions quick(const std::string& name) {
+  BenchmarkOptions options;
+  if (!name.empty()) options.synthetic = {name};
+  options.threads = {1};
+  options.new_tokens = 3;
+  options.repetitions = 2;
+  options.read_bytes = 1 << 20;
+  return options;
+}
+
+TEST(Benchmark, MeasuresEveryStageAndSaysHowFarFromTheLimitItIs) {
+  const BenchmarkReport report = benchmark(quick("tiny-t5"));
+  ASSERT_EQ(report.rows.size(), 5u);
+  EXPECT_TRUE(report.complete);
+  ASSERT_EQ(report.limits.size(), 1u);
+  EXPECT_GE(report.limits[0].read_gbps, report.limits[0].read_gbps_ordinary);
+  EXPECT_GT(report.limits[0].peak_gflops, 0);
+  const auto stages = BenchmarkOptions().stages;
+  for (std::size_t i = 0; i < report.rows.size(); ++i) {
+    const BenchmarkRow& row = report.rows[i];
+    SCOPED_TRACE(to_string(row.stage));
+    EXPECT_EQ(row.stage, stages[i]);
+    EXPECT_EQ(row.model, "tiny-t5");
+    EXPECT_EQ(row.layers, 0);
+    EXPECT_EQ(row.weights, "f32");
+    EXPECT_EQ(row.threads, 1);
+    EXPECT_EQ(row.samples, 2);
+    EXPECT_GT(row.least_ms, 0);
+    EXPECT_GE(row.median_ms, row.least_ms);
+    EXPECT_GT(row.bytes, 0);
+    EXPECT_GT(row.flops, 0);
+    EXPECT_EQ(row.read_gbps, report.limits[0].read_gbps);
+    EXPECT_EQ(row.peak_gflops, report.limits[0].peak_gflops);
+    EXPECT_DOUBLE_EQ(row.fraction_of_limit, row.limit_ms / row.median_ms);
+    const double limit =
+        row.limited_by_reading ? row.bytes / row.read_gbps : row.flops / row.peak_gflops;
+    EXPECT_NEAR(row.limit_ms, limit / 1e6, 1e-9 * row.limit_ms);
+  }
+  EXPECT_EQ(report.rows[4].answer.size(), 3u);
+  EXPECT_EQ(report.rows[4].answer, benchmark(quick("tiny-t5")).rows[4].answer);
+  EXPECT_EQ(report.rows[2].prompt, 4 + 32);  // four queries, and the text that is the default
+}
+
+TEST(Benchmark, ListsMakeTheCrossProductOfWhatMattersToAStage) {
+  BenchmarkOptions options = quick("tiny-llama");
+  options.pictures = {1, 2};
+  options.prompts = {8, 16};
+  options.rows = {1, 3};
+  options.precisions = {Precision::f32, Precision::bf16};
+  options.layers = {1, 2};
+  options.repetitions = 1;
+  std::map<Stage, int> counts;
+  std::set<std::tuple<Stage, std::string, int, int, int>> different;
+  const BenchmarkReport report = benchmark(options);
+  for (const BenchmarkRow& row : report.rows) {
+    ++counts[row.stage];
+    different.emplace(row.stage, row.weights, row.layers, row.prompt, row.rows);
+  }
+  const int models = 2 * 2;  // precisions and depths
+  EXPECT_EQ(counts[Stage::vision], models * 2);
+  EXPECT_EQ(counts[Stage::qformer], models * 2 * 2);
+  EXPECT_EQ(counts[Stage::prefill], models * 2);
+  EXPECT_EQ(counts[Stage::decode], models * 2 * 2);
+  EXPECT_EQ(counts[Stage::end_to_end], models * 2 * 2);
+  EXPECT_EQ(different.size(), report.rows.size());
+}
+
+// Half the bytes for the same arithmetic.
+TEST(Benchmark, CountsWeightsAsTheyAreHeld) {
+  BenchmarkOptions options = quick("tiny-llama");
+  options.stages = {Stage::vision};
+  options.precisions = {Precision::f32, Precision::f16};
+  const BenchmarkReport report = benchmark(options);
+  ASSERT_EQ(report.rows.size(), 2u);
+  EXPECT_EQ(report.rows[0].flops, report.rows[1].flops);
+  EXPECT_LT(report.rows[1].bytes, 0.6 * report.rows[0].bytes);
+}
+
+class Families : public testing::TestWithParam<const char*> {};
+
+TEST_P(Families, RunFromACheckpointDirectory) {
+  BenchmarkOptions options = quick("");
+  options.models = {test::checkpoint(GetParam())};
+  options.repetitions = 1;
+  options.warm_up = 0;
+  options.rows = {2};
+  const BenchmarkReport report = benchmark(options);
+  ASSERT_EQ(report.rows.size(), 5u);
+  EXPECT_EQ(report.rows[0].model, GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Families,
+                         testing::Values("t5_2024", "vicuna_2024", "blip2_opt", "llava_hub",
+                                         "llava_next_hub"),
+                         [](const auto& test) { return std::string(test.param); });
+
+TEST(Benchmark, ThatIsStoppedHasTheRowsThatAreComplete) {
+  BenchmarkOptions options = quick("tiny-t5");
+  std::stop_source stop;
+  options.stop = stop.get_token();
+  options.stages = {Stage::vision, Stage::prefill};
+  options.warm_up = 0;
+  options.progress = [&](const std::string& what) {
+    if (what.find("prefill") != std::string::npos) stop.request_stop();
+  };
+  const BenchmarkReport report = benchmark(options);
+  EXPECT_FALSE(report.complete);
+  // It was asked to stop while that sample was about to be taken.
+  ASSERT_EQ(report.rows.size(), 2u);
+  EXPECT_EQ(report.rows[1].samples, 1);
+}
+
+struct Wrong {
+  const char* name;
+  void (*change)(BenchmarkOptions&);
+  const char* message;
+};
+
+class WrongOptions : public testing::TestWithParam<Wrong> {};
+
+TEST_P(WrongOptions, AreRefused) {
+  BenchmarkOptions options = quick("tiny-t5");
+  GetParam().change(options);
+  try {
+    benchmark(options);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+    EXPECT_NE(std::string(error.what()).find(GetParam().message), std::string::npos)
+        << error.what();
+  }
+}
+
+using Options = BenchmarkOptions;
+INSTANTIATE_TEST_SUITE_P(
+    All, WrongOptions,
+    testing::Values(
+        Wrong{"no_model", [](Options& o) { o.synthetic.clear(); }, "no model was given"},
+        Wrong{"unknown", [](Options& o) { o.synthetic = {"tiny"}; }, "'tiny', expected one of"},
+        Wrong{"no_stage", [](Options& o) { o.stages.clear(); }, "stages: expected one"},
+        Wrong{"rows",
+              [](Options& o) {
+                o.rows = {1, 65};
+              },
+              "rows: expected a number in [1, 64]"},
+        Wrong{"threads", [](Options& o) { o.threads = {-1}; }, "threads: expected"},
+        Wrong{"prompt", [](Options& o) { o.prompts = {4}; }, "more than the 4 rows"},
+        Wrong{"long_text", [](Options& o) { o.prompts = {600}; }, "at most 512 of text"},
+        Wrong{"cut_directory",
+              [](Options& o) {
+                o.models = {test::checkpoint("t5_2024")};
+                o.layers = {1};
+              },
+              "layers: a checkpoint directory is run whole"},
+        Wrong{"cuda", [](Options& o) { o.load.device.type = DeviceType::cuda; }, "device"},
+        Wrong{"read", [](Options& o) { o.read_bytes = 5; }, "read_bytes: expected 1 MiB"}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+}  // namespace
+}  // namespace instructblip

@@ -1,0 +1,31 @@
+// instructblip bench: times the stages of models.
+#include "cli/bench_output.h"
+#include "cli/session.h"
+
+namespace instructblip::cli {
+
+ExitCode bench_command(Session& session) {
+  const Settings& settings = session.settings;
+  BenchmarkOptions options = settings.bench;
+  if (options.models.empty() && options.synthetic.empty()) {
+    throw Failure(ExitCode::usage,
+                  "bench: --model or --synthetic is missing\n  hint: instructblip bench "
+                  "--synthetic instructblip-flan-t5-xl --layers 2");
+  }
+  // Before minutes are spent on what it is compared with.
+  const EarlierRun earlier = settings.compare.empty() ? EarlierRun() : EarlierRun(settings.compare);
+  const Interrupt::Graceful graceful(session.interrupt);
+  options.load = settings.load;
+  options.stop = session.interrupt.token();
+  options.progress = [&](const std::string& what) {
+    session.progress.begin(what, Progress::Unit::none);
+  };
+  const BenchmarkReport report = during(Stage::load, [&] { return benchmark(options); });
+  session.progress.end();
+  const SystemReport machine = examine_system(settings.load.kernels);
+  session.output.write(settings.json ? to_json(report, machine, earlier) + "\n"
+                                     : to_text(report, machine, earlier));
+  return report.complete ? ExitCode::success : ExitCode::interrupted;
+}
+
+}  // namespace instructblip::cli

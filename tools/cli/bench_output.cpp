@@ -1,0 +1,173 @@
+#include "cli/bench_output.h"
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "cli/failure.h"
+#include "cli/output.h"
+#include "cli/table.h"
+
+namespace instructblip::cli {
+namespace {
+
+using Object = nlohmann::ordered_json;
+
+// What tells the rows of a run apart.
+Object key_of(const BenchmarkRow& row) {
+  return {{"model", row.model},           {"layers", row.layers},  {"stage", to_string(row.stage)},
+          {"weights", row.weights},       {"rows", row.rows},      {"prompt", row.prompt},
+          {"new_tokens", row.new_tokens}, {"threads", row.threads}};
+}
+
+Object object_of(const BenchmarkRow& row, const EarlierRun& earlier) {
+  Object object = key_of(row);
+  object.update(
+      {{"samples", row.samples},
+       {"median_ms", row.median_ms},
+       {"least_ms", row.least_ms},
+       {"spread", row.spread},
+       {"bytes", row.bytes},
+       {"flops", row.flops},
+       {"read_gbps", row.read_gbps},
+       {"peak_gflops", row.peak_gflops},
+       {"limit_ms", row.limit_ms},
+       {"limited_by", row.limited_by_reading ? "reading" : "arithmetic"},
+       {"fraction_of_limit", row.fraction_of_limit},
+       {"weight_bytes", row.weight_bytes},
+       {"peak_rss_bytes", row.peak_rss_bytes > 0 ? Object(row.peak_rss_bytes) : Object(nullptr)}});
+  if (!row.answer.empty()) object["answer"] = row.answer;
+  if (earlier.empty()) return object;
+  const double before = earlier.median_ms(row);
+  object["earlier_median_ms"] = before > 0 ? Object(before) : Object(nullptr);
+  object["times_as_fast"] = before > 0 ? Object(before / row.median_ms) : Object(nullptr);
+  return object;
+}
+
+std::string gigabytes(std::int64_t bytes) {
+  return fixed(static_cast<double>(bytes) / 1e9, 2) + " GB";
+}
+
+// Numbers stand under each other.
+std::string right(const std::string& text, std::size_t width) {
+  return std::string(width - std::min(width, text.size()), ' ') + text;
+}
+
+std::string number_or_dash(int number) { return number > 0 ? std::to_string(number) : "-"; }
+
+std::vector<std::string> cells_of(const BenchmarkRow& row, const EarlierRun& earlier) {
+  const double seconds = row.median_ms / 1000;
+  std::vector<std::string> cells = {"  " + std::string(to_string(row.stage)),
+                                    right(std::to_string(row.rows), 4),
+                                    right(number_or_dash(row.prompt), 6),
+                                    right(number_or_dash(row.new_tokens), 6),
+                                    right(fixed(row.median_ms, row.median_ms < 100 ? 2 : 0), 9),
+                                    right(fixed(100 * row.spread, 1) + " %", 6),
+                                    right(fixed(row.bytes / 1e9 / seconds, 1), 6),
+                                    right(fixed(row.flops / 1e9 / seconds, 1), 7),
+                                    right(fixed(100 * row.fraction_of_limit, 0) + " %", 5),
+                                    row.limited_by_reading ? "reading" : "arithmetic"};
+  if (earlier.empty()) return cells;
+  const double before = earlier.median_ms(row);
+  cells.push_back(right(before > 0 ? fixed(before / row.median_ms, 2) : "-", 6));
+  return cells;
+}
+
+std::string heading(const BenchmarkRow& row) {
+  std::string text = row.model;
+  if (row.layers > 0) text += ", layers of each stack: " + std::to_string(row.layers);
+  text += ", " + row.weights + " weights of " + gigabytes(row.weight_bytes);
+  text += ", threads: " + std::to_string(row.threads);
+  if (row.peak_rss_bytes > 0) text += ", peak memory " + gigabytes(row.peak_rss_bytes);
+  return text;
+}
+
+std::string describe(const BenchmarkLimits& limits) {
+  return "  threads: " + std::to_string(limits.threads) + "; reads " + fixed(limits.read_gbps, 1) +
+         " GB/s" +
+         (limits.huge_pages ? ", in pages of 4 KiB " + fixed(limits.read_gbps_ordinary, 1)
+                            : ", in pages of 4 KiB alone") +
+         "; " + fixed(limits.peak_gflops, 0) + " GFLOP/s of multiply-adds\n";
+}
+
+[[noreturn]] void refuse(const std::string& file, const std::string& what) {
+  throw Failure(ExitCode::usage, "--compare " + file + ": " + what +
+                                     ", expected what `instructblip bench --json` printed");
+}
+
+}  // namespace
+
+EarlierRun::EarlierRun(const std::string& file) {
+  std::ifstream stream(file);
+  if (!stream) refuse(file, "cannot be read");
+  const Object run = Object::parse(stream, nullptr, /*allow_exceptions=*/false);
+  if (!run.is_object() || !run.contains("rows") || !run["rows"].is_array()) {
+    refuse(file, "holds no object with rows");
+  }
+  const Object names = key_of({});
+  for (const Object& row : run["rows"]) {
+    Object key;
+    for (const auto& [name, value] : names.items()) {
+      if (!row.is_object() || !row.contains(name)) refuse(file, "has a row without " + name);
+      key[name] = row[name];
+    }
+    const auto median = row.find("median_ms");
+    if (median == row.end() || !median->is_number() || median->get<double>() <= 0) {
+      refuse(file, "has a row without a median_ms above 0");
+    }
+    medians_[key.dump()] = median->get<double>();
+  }
+}
+
+double EarlierRun::median_ms(const BenchmarkRow& row) const {
+  const auto found = medians_.find(key_of(row).dump());
+  return found == medians_.end() ? 0 : found->second;
+}
+
+std::string to_json(const BenchmarkReport& report, const SystemReport& machine,
+                    const EarlierRun& earlier) {
+  Object limits = Object::array(), rows = Object::array();
+  for (const BenchmarkLimits& limit : report.limits) {
+    limits.push_back({{"threads", limit.threads},
+                      {"read_gbps", limit.read_gbps},
+                      {"read_gbps_ordinary", limit.read_gbps_ordinary},
+                      {"peak_gflops", limit.peak_gflops},
+                      {"huge_pages", limit.huge_pages}});
+  }
+  for (const BenchmarkRow& row : report.rows) rows.push_back(object_of(row, earlier));
+  const Object object = {{"version", machine.version},
+                         {"machine",
+                          {{"processor", machine.processor},
+                           {"instructions", machine.instruction_sets},
+                           {"cores", machine.threads}}},
+                         {"limits", limits},
+                         {"complete", report.complete},
+                         {"rows", rows}};
+  return object.dump(-1, ' ', false, Object::error_handler_t::replace);
+}
+
+std::string to_text(const BenchmarkReport& report, const SystemReport& machine,
+                    const EarlierRun& earlier) {
+  std::string text = "instructblip " + machine.version + " on " + machine.processor + "\n";
+  for (const BenchmarkLimits& limits : report.limits) text += describe(limits);
+  std::vector<std::string> head = {"  stage",      "rows",           "prompt",         "tokens",
+                                   right("ms", 9), "spread",         right("GB/s", 6), "GFLOP/s",
+                                   "share",        "of the limit by"};
+  if (!earlier.empty()) head.emplace_back("as fast");
+  std::vector<std::vector<std::string>> lines;
+  for (std::size_t i = 0; i < report.rows.size(); ++i) {
+    const BenchmarkRow& row = report.rows[i];
+    if (lines.empty()) lines.push_back(head);
+    lines.push_back(cells_of(row, earlier));
+    if (i + 1 < report.rows.size() && heading(report.rows[i + 1]) == heading(row)) continue;
+    text += "\n" + heading(row) + "\n" + table(lines);
+    lines.clear();
+  }
+  text +=
+      "\nms: median, of decode a step; spread: half the distance between the quartiles; GB/s and "
+      "GFLOP/s:\nwhat has to be read and computed over that time; share: of what the machine could "
+      "do.\n";
+  if (!earlier.empty()) text += "as fast: the earlier median over this one.\n";
+  return harmless(text);
+}
+
+}  // namespace instructblip::cli
