@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "instructblip/error.h"
+#include "nn/runtime.h"
 
 namespace instructblip {
 
@@ -22,7 +23,7 @@ at::Tensor to_pixels(const ImageProcessor& processor, std::span<const Image> ima
         values->data(),
         {static_cast<std::int64_t>(values->size()) / size, 3, processor.height(),
          processor.width()},
-        [values](void*) {}, at::dtype(at::kFloat)));
+        [values](void*) {}, nn::host(at::kFloat)));
   }
   return pictures.size() == 1 ? pictures.front() : at::cat(pictures);
 }
@@ -34,7 +35,7 @@ at::Tensor finite(at::Tensor x, const std::string& stage) {
 }
 
 NamedTensor to_named(std::string name, const at::Tensor& tensor) {
-  const at::Tensor flat = tensor.contiguous();
+  const at::Tensor flat = nn::to_host(tensor).contiguous();
   const float* data = flat.const_data_ptr<float>();
   return {std::move(name), tensor.sizes().vec(), {data, data + flat.numel()}};
 }

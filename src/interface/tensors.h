@@ -11,8 +11,8 @@
 
 namespace instructblip {
 
-// [T, 3, H, W], T tiles of each picture, one where a picture has none. Throws Error as
-// ImageProcessor::run().
+// In the host's memory: [T, 3, H, W], T tiles of each picture, one where a picture has none. Throws
+// Error as ImageProcessor::run().
 at::Tensor to_pixels(const ImageProcessor& processor, std::span<const Image> images);
 
 // Numbers that are not finite would become words further on: throws Error(bad_model).

@@ -11,11 +11,10 @@
 #include <cstddef>
 #include <limits>
 #include <numeric>
-#include <span>
 #include <vector>
 
-#include "kernels/paged_attention.h"
 #include "nn/kv_cache.h"
+#include "nn/paged.h"
 #include "nn/product.h"
 
 namespace instructblip::nn {
@@ -36,7 +35,7 @@ at::Tensor composed(const at::Tensor& queries, const at::Tensor& keys, const at:
   if (bias.defined()) scores += bias;
   if (options.causal) {
     const at::Tensor later =
-        at::ones({scores.size(2), scores.size(3)}, at::dtype(at::kBool)).triu(1);
+        at::ones({scores.size(2), scores.size(3)}, options.runtime->options(at::kBool)).triu(1);
     scores.masked_fill_(later, -std::numeric_limits<double>::infinity());
   }
   return product(*options.runtime, at::softmax(scores, -1), values.transpose(-1, -2));
@@ -61,37 +60,6 @@ at::Tensor attention(const at::Tensor& queries, const at::Tensor& keys, const at
 // A sequence's rows, [n, H, d], as a batch of one for matrix products, [1, H, n, d].
 at::Tensor in_front(const at::Tensor& x) { return x.transpose(0, 1).unsqueeze(0); }
 
-// New positions over all that a cache holds of the layer, themselves included: queries [R, H, d],
-// `lengths` [R] how many of the shared positions each row sees, empty: all of them -> [R, H * d].
-at::Tensor attend_to_cache(const at::Tensor& queries, const KvView& view,
-                           std::span<const std::int32_t> lengths, const at::Tensor& bias,
-                           const AttentionOptions& options) {
-  const at::Tensor q = queries.contiguous();
-  const at::Tensor added = bias.defined() ? bias.contiguous() : bias;
-  const kernels::PagedAttentionProblem problem{.rows = q.size(0),
-                                               .query_heads = q.size(1),
-                                               .key_heads = view.key_heads,
-                                               .width = q.size(2),
-                                               .shared = std::ssize(view.shared),
-                                               .tail = view.tail_length,
-                                               .page_positions = KvPool::kPagePositions,
-                                               .divisor = static_cast<float>(options.divisor)};
-  const Runtime& runtime = *options.runtime;
-  const at::Tensor out = runtime.empty({q.size(0), q.size(1) * q.size(2)}, at::kFloat);
-  runtime.kernel(runtime.tables().paged_attention, problem)
-      .run(problem,
-           {.queries = q.const_data_ptr<float>(),
-            .pages_of_keys = view.keys.data(),
-            .pages_of_values = view.values.data(),
-            .shared_slots = view.shared.data(),
-            .shared_lengths = lengths.empty() ? nullptr : lengths.data(),
-            .tail_slots = view.tail.data(),
-            .bias = added.defined() ? added.const_data_ptr<float>() : nullptr,
-            .out = out.mutable_data_ptr<float>()},
-           runtime.queue());
-  return out;
-}
-
 // Rows that follow one another. Where nothing came before them, matrix products are best.
 at::Tensor attend_in_sequence(const Heads& heads, KvCache* cache, std::int64_t layer,
                               const at::Tensor& bias, const AttentionOptions& options) {
@@ -104,14 +72,15 @@ at::Tensor attend_in_sequence(const Heads& heads, KvCache* cache, std::int64_t l
   }
   std::vector<std::int32_t> lengths(static_cast<std::size_t>(rows));
   std::iota(lengths.begin(), lengths.end(), static_cast<std::int32_t>(cache->length() - rows + 1));
-  return attend_to_cache(heads.queries, cache->view(layer), lengths, bias, options);
+  return attend_to_pages(heads.queries, cache->view(layer),
+                         {options.divisor, options.runtime->ids(lengths), bias});
 }
 
 // The newest position of several hypotheses, which sees all that its cache holds.
 at::Tensor attend_as_hypotheses(const Heads& heads, KvCache& cache, std::int64_t layer,
                                 const at::Tensor& bias, const AttentionOptions& options) {
   if (heads.keys.defined()) cache.append(layer, heads.keys, heads.values);
-  return attend_to_cache(heads.queries, cache.view(layer), {}, bias, options);
+  return attend_to_pages(heads.queries, cache.view(layer), {options.divisor, {}, bias});
 }
 
 Heads of(const Part& part, const Heads& heads) {

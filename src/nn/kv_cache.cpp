@@ -1,53 +1,71 @@
 #include "nn/kv_cache.h"
 
-#include <numeric>
+#include <ATen/ops/floor_divide.h>
+#include <ATen/ops/remainder.h>
+
 #include <utility>
 
 #include "instructblip/error.h"
+#include "nn/paged.h"
 
 namespace instructblip::nn {
 namespace {
 
 constexpr std::int64_t kPage = KvPool::kPagePositions;
 
-// Where the keys, and where the values of a layer begin in each page.
-std::vector<float*> places(const std::vector<at::Tensor>& pages, std::int64_t layer,
-                           std::int64_t which) {
-  std::vector<float*> places;
-  places.reserve(pages.size());
-  for (const at::Tensor& page : pages) {
-    places.push_back(page.data_ptr<float>() + layer * page.stride(0) + which * page.stride(1));
-  }
-  return places;
+SlotTable table_of(const KvPool& pool, std::span<const std::int32_t> slots) {
+  SlotTable table{pool.runtime().ids(slots)};
+  if (!pool.in_one_piece()) return table;
+  table.page = table.slots.floor_divide(kPage).to(at::kLong);
+  table.place = table.slots.remainder(kPage).to(at::kLong);
+  return table;
 }
 
 }  // namespace
 
-at::Tensor KvPool::page() const {
-  return runtime_->empty({layers_, 2, key_heads_, kPagePositions, head_width_}, at::kFloat);
+std::vector<float*> KvView::places(std::int64_t which) const {
+  std::vector<float*> places;
+  places.reserve(pages.size());
+  for (const KvPage& page : pages) {
+    const at::Tensor& values = page.values;
+    places.push_back(values.data_ptr<float>() + layer * values.stride(0) +
+                     which * values.stride(1));
+  }
+  return places;
 }
 
 void KvCache::clear() noexcept {
+  pool_->give_back(pages_);
   pages_.clear();
   table_ = {};
   before_ = {};
 }
 
 void KvCache::take_slots(Table& table, std::int64_t rows) {
-  table.newest.resize(static_cast<std::size_t>(rows));
-  std::iota(table.newest.begin(), table.newest.end(), static_cast<std::int32_t>(table.slots));
-  table.slots += rows;
-  while (std::ssize(pages_) * kPage < table.slots) pages_.push_back(pool_->page());
+  table.newest.clear();
+  for (std::int64_t i = 0; i < rows; ++i, ++table.slots) {
+    const auto page = static_cast<std::size_t>(table.slots / kPage);
+    if (page == pages_.size()) pages_.push_back(pool_->take(page));
+    table.newest.push_back(
+        static_cast<std::int32_t>(pages_[page].number * kPage + table.slots % kPage));
+  }
+}
+
+void KvCache::begin(Table next) {
+  next.shared_there = table_of(*pool_, next.shared);
+  next.rows_there = table_of(*pool_, next.rows);
+  next.newest_there = table_of(*pool_, next.newest);
+  before_ = std::exchange(table_, std::move(next));
 }
 
 void KvCache::begin_sequence(std::int64_t rows) {
   if (table_.tail_length > 0) {
     throw Error(ErrorCode::internal, "several hypotheses cannot be continued as one text");
   }
-  Table next = table_;
+  Table next{.shared = table_.shared, .slots = table_.slots};
   take_slots(next, rows);
   next.shared.insert(next.shared.end(), next.newest.begin(), next.newest.end());
-  before_ = std::exchange(table_, std::move(next));
+  begin(std::move(next));
 }
 
 void KvCache::begin_step(std::span<const std::int32_t> sources) {
@@ -60,7 +78,7 @@ void KvCache::begin_step(std::span<const std::int32_t> sources) {
     next.rows.insert(next.rows.end(), from, from + table_.tail_length);
     next.rows.push_back(next.newest[r]);
   }
-  before_ = std::exchange(table_, std::move(next));
+  begin(std::move(next));
 }
 
 void KvCache::undo() noexcept {
@@ -69,28 +87,16 @@ void KvCache::undo() noexcept {
 }
 
 void KvCache::append(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values) {
-  const Runtime& runtime = pool_->runtime();
-  const kernels::KvAppendProblem problem{.positions = std::ssize(table_.newest),
-                                         .key_heads = pool_->key_heads(),
-                                         .width = pool_->head_width(),
-                                         .page_positions = kPage};
-  const KvView to = view(layer);
-  const at::Tensor k = keys.contiguous(), v = values.contiguous();
-  runtime.kernel(runtime.tables().kv_append, problem)
-      .run(problem,
-           {k.const_data_ptr<float>(), v.const_data_ptr<float>(), to.newest.data(), to.keys.data(),
-            to.values.data()},
-           runtime.queue());
+  append_to_pages(keys, values, view(layer));
 }
 
 KvView KvCache::view(std::int64_t layer) const {
-  return {.keys = places(pages_, layer, 0),
-          .values = places(pages_, layer, 1),
-          .key_heads = pool_->key_heads(),
-          .shared = table_.shared,
-          .tail = table_.rows,
-          .tail_length = table_.tail_length,
-          .newest = table_.newest};
+  return {.pool = pool_,
+          .pages = pages_,
+          .layer = layer,
+          .shared = table_.shared_there,
+          .tail = table_.rows_there,
+          .newest = table_.newest_there};
 }
 
 }  // namespace instructblip::nn

@@ -8,44 +8,35 @@
 #include <span>
 #include <vector>
 
+#include "nn/kv_pool.h"
 #include "nn/runtime.h"
 
 namespace instructblip::nn {
 
 // G key heads | d width of a head | P shared positions | T positions of the tail | R rows
 
-// What the caches of one model have in common: where their pages come from, and how large they are.
-// Immutable; must outlive them.
-class KvPool {
- public:
-  // Positions of a page. The keys of one head lie one after the other in it.
-  static constexpr std::int64_t kPagePositions = 16;
-
-  KvPool(const Runtime& runtime, std::int64_t layers, std::int64_t key_heads,
-         std::int64_t head_width)
-      : runtime_(&runtime), layers_(layers), key_heads_(key_heads), head_width_(head_width) {}
-
-  // [layers, keys and values, G, kPagePositions, d], without values.
-  at::Tensor page() const;
-
-  const Runtime& runtime() const { return *runtime_; }
-  std::int64_t key_heads() const { return key_heads_; }
-  std::int64_t head_width() const { return head_width_; }
-
- private:
-  const Runtime* runtime_;
-  std::int64_t layers_, key_heads_, head_width_;
+// Slots, one after the other, where the runtime has its tensors.
+struct SlotTable {
+  at::Tensor slots = {};             // int32
+  at::Tensor page = {}, place = {};  // the same slots, int64; undefined where kernels read slots
 };
 
 // What the rows of one layer attend to: the P shared positions, then the T tail positions of each
 // row. A slot is page * KvPool::kPagePositions + place in the page. Valid until the cache changes.
 struct KvView {
-  std::vector<float*> keys, values;      // page -> [G, kPagePositions, d]
-  std::int64_t key_heads;                // G
-  std::span<const std::int32_t> shared;  // [P] slots
-  std::span<const std::int32_t> tail;    // [R, T] slots
-  std::int64_t tail_length;              // T
-  std::span<const std::int32_t> newest;  // [R] slots of the positions that have been begun
+  const KvPool* pool;
+  std::span<const KvPage> pages;
+  std::int64_t layer;
+  SlotTable shared;  // [P]
+  SlotTable tail;    // [R, T]
+  SlotTable newest;  // [R], the positions that have been begun
+
+  // page -> [G, kPagePositions, d], for kernels of the processor.
+  std::vector<float*> keys() const { return places(0); }
+  std::vector<float*> values() const { return places(1); }
+
+ private:
+  std::vector<float*> places(std::int64_t which) const;
 };
 
 // The prompt is stored once, whatever the number of hypotheses. A position takes a slot for each
@@ -55,6 +46,9 @@ struct KvView {
 class KvCache {
  public:
   explicit KvCache(const KvPool& pool) : pool_(&pool) {}
+  ~KvCache() { clear(); }
+  KvCache(const KvCache&) = delete;
+  KvCache& operator=(const KvCache&) = delete;
 
   // Forgets everything.
   void clear() noexcept;
@@ -83,15 +77,18 @@ class KvCache {
     std::vector<std::int32_t> shared = {};  // [P]
     std::vector<std::int32_t> rows = {};    // [R, T]
     std::vector<std::int32_t> newest = {};
-    std::int64_t tail_length = 0;  // T
-    std::int64_t slots = 0;        // that are taken
+    std::int64_t tail_length = 0;                                     // T
+    std::int64_t slots = 0;                                           // that are taken
+    SlotTable shared_there = {}, rows_there = {}, newest_there = {};  // the first three
   };
 
   // `table` with slots for `rows` positions more, all of them in `newest`.
   void take_slots(Table& table, std::int64_t rows);
+  // From now on `next` holds.
+  void begin(Table next);
 
   const KvPool* pool_;
-  std::vector<at::Tensor> pages_;
+  std::vector<KvPage> pages_;
   Table table_, before_;  // before the last begin
 };
 

@@ -63,7 +63,7 @@ at::Tensor widened_product(const at::Tensor& x, const at::Tensor& weight) {
   const std::int64_t tiles = (out + tile_rows - 1) / tile_rows;
   at::parallel_for(0, tiles, 1, [&](std::int64_t first, std::int64_t last) {
     const c10::InferenceMode inference;  // not inherited from the calling thread
-    const at::Tensor tile = at::empty({tile_rows, in}, at::dtype(at::kFloat));
+    const at::Tensor tile = at::empty({tile_rows, in}, host(at::kFloat));
     for (std::int64_t begin = first * tile_rows; begin < std::min(last * tile_rows, out);
          begin += tile_rows) {
       const std::int64_t count = std::min(tile_rows, out - begin);
@@ -80,13 +80,15 @@ at::Tensor widened_product(const at::Tensor& x, const at::Tensor& weight) {
 }  // namespace
 
 bool uses_linear_kernel(const Runtime& runtime) {
+  if (runtime.tables().linear.empty()) return false;
   return runtime.deterministic() || runtime.forces(kernels::LinearKernel::kOperation);
 }
 
 at::Tensor product(const Runtime& runtime, const at::Tensor& a, const at::Tensor& b) {
   if (uses_linear_kernel(runtime)) return product_by_kernel(runtime, a, b);
-  if (b.scalar_type() != at::kFloat) return widened_product(a, b);
-  return at::matmul(a, b.transpose(-1, -2));
+  if (b.scalar_type() == at::kFloat) return at::matmul(a, b.transpose(-1, -2));
+  if (runtime.device().is_cpu()) return widened_product(a, b);
+  return at::matmul(a, b.to(at::kFloat).transpose(-1, -2));
 }
 
 }  // namespace instructblip::nn

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "nn/embedding.h"
 #include "nn/weights.h"
@@ -28,11 +29,13 @@ class RelativeBias {
   at::Tensor between(std::int64_t first, std::int64_t queries, std::int64_t keys) const;
 
  private:
-  at::Tensor bucket(const at::Tensor& relative) const;
+  // The bucket of a key at `relative` positions behind its query, in front of it where negative.
+  std::int32_t bucket(std::int64_t relative) const;
 
   Embedding table_;  // [buckets, H]
-  std::int64_t buckets_, max_distance_;
   RelativeBiasConfig::Direction direction_;
+  std::int32_t later_;                 // added to the bucket of a key behind its query
+  std::vector<std::int32_t> buckets_;  // by distance; the last one holds for all that are greater
 };
 
 }  // namespace instructblip::nn

@@ -4,7 +4,6 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cos.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/gt.h>
 #include <ATen/ops/logical_and.h>
 #include <ATen/ops/logical_not.h>
@@ -29,7 +28,7 @@ constexpr double kPi = 3.141592653589793;
 
 // j / d for j = 0, 2, .., d - 2.
 at::Tensor exponents(std::int64_t head_dim) {
-  return at::arange(0, head_dim, 2, at::dtype(at::kFloat)) / static_cast<double>(head_dim);
+  return at::arange(0, head_dim, 2, host(at::kFloat)) / static_cast<double>(head_dim);
 }
 
 // The exponent of what theta grows by.
@@ -63,7 +62,8 @@ at::Tensor Rotation::apply(const at::Tensor& x) const {
 }
 
 // Each step in the order and the types of transformers/modeling_rope_utils.py: a bit more or less
-// in a frequency is a different angle at a far position.
+// in a frequency is a different angle at a far position. So it is computed on the host, whatever
+// the runtime.
 RotaryEmbedding::RotaryEmbedding(const Runtime& runtime, std::int64_t head_dim, double theta,
                                  const RopeScaling& scaling)
     : runtime_(&runtime), head_dim_(head_dim), theta_(theta), scaling_(scaling) {
@@ -77,15 +77,14 @@ RotaryEmbedding::RotaryEmbedding(const Runtime& runtime, std::int64_t head_dim, 
   if (scaling.type == RopeScaling::Type::llama3) {
     frequencies_ = scale_as_llama3(frequencies_, scaling);
   }
-  frequencies_ = frequencies_.unsqueeze(0);
+  frequencies_ = runtime.upload(frequencies_.unsqueeze(0));
 }
 
 Rotation RotaryEmbedding::of(const RowPlaces& places) const {
-  const auto count = static_cast<std::int64_t>(places.positions.size());
-  at::Tensor at_rows = at::empty({count, 1}, at::dtype(at::kFloat));
-  std::copy(places.positions.begin(), places.positions.end(), at_rows.data_ptr<float>());
-  const at::Tensor angles = at_rows * frequencies_at(places.lengths);  // [N, d/2]
-  const at::Tensor both = at::cat({angles, angles}, -1).unsqueeze(1);  // [N, 1, d]
+  const std::vector<std::int32_t> positions(places.positions.begin(), places.positions.end());
+  const at::Tensor at_rows = runtime_->ids(positions).to(at::kFloat).unsqueeze(1);  // [N, 1]
+  const at::Tensor angles = at_rows * frequencies_at(places.lengths);               // [N, d/2]
+  const at::Tensor both = at::cat({angles, angles}, -1).unsqueeze(1);               // [N, 1, d]
   return {elementwise(*runtime_, both, [](const at::Tensor& x) { return at::cos(x); }),
           elementwise(*runtime_, both, [](const at::Tensor& x) { return at::sin(x); })};
 }
@@ -108,11 +107,11 @@ at::Tensor RotaryEmbedding::frequencies_at(std::span<const std::int64_t> lengths
 
 // In float32 from the length on, where the reference has a tensor.
 at::Tensor RotaryEmbedding::frequencies_of(std::int64_t length) const {
-  const at::Tensor so_long = at::scalar_tensor(length, at::dtype(at::kLong));
+  const at::Tensor so_long = at::scalar_tensor(length, host(at::kLong));
   const at::Tensor stretch = so_long * scaling_.factor / scaling_.original_positions;
   const at::Tensor theta =
       at::pow(stretch - (scaling_.factor - 1), growth_exponent(head_dim_)) * theta_;
-  return at::reciprocal(at::pow(theta, exponents(head_dim_))).unsqueeze(0);
+  return runtime_->upload(at::reciprocal(at::pow(theta, exponents(head_dim_))).unsqueeze(0));
 }
 
 }  // namespace instructblip::nn

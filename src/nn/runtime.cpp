@@ -14,6 +14,8 @@
 
 namespace instructblip::nn {
 
+at::Tensor to_host(const at::Tensor& tensor) { return tensor.to(at::kCPU); }
+
 std::exception_ptr translated(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
@@ -58,14 +60,16 @@ kernels::Queue& Runtime::queue() const {
 }
 
 at::Tensor Runtime::empty(const Shape& shape, at::ScalarType type) const {
-  return at::empty(shape, at::dtype(type));
+  return at::empty(shape, options(type));
 }
 
 at::Tensor Runtime::ids(std::span<const std::int32_t> values) const {
-  at::Tensor tensor = at::empty({static_cast<std::int64_t>(values.size())}, at::dtype(at::kInt));
+  at::Tensor tensor = at::empty({std::ssize(values)}, host(at::kInt));
   std::ranges::copy(values, tensor.data_ptr<std::int32_t>());
-  return tensor;
+  return upload(tensor);
 }
+
+at::Tensor Runtime::upload(const at::Tensor& tensor) const { return tensor.to(device()); }
 
 void Runtime::run_task(std::function<void()> work) {
   Task task{std::move(work), nullptr};

@@ -18,6 +18,7 @@
 
 #include "core/shape.h"
 #include "kernels/choice.h"
+#include "kernels/machine.h"
 #include "kernels/queue.h"
 #include "kernels/registry.h"
 #include "kernels/tables.h"
@@ -36,6 +37,13 @@ enum class Numerics {
   deterministic,
 };
 
+// How a tensor of this type is made in the host's memory, whatever the runtime.
+inline at::TensorOptions host(at::ScalarType type) { return at::dtype(type).device(at::kCPU); }
+
+// The values of a tensor in the host's memory: a copy, which waits for the device that computes
+// them, or itself where it lies there already.
+at::Tensor to_host(const at::Tensor& tensor);
+
 // `error` with what LibTorch throws, and std::bad_alloc, as instructblip::Error.
 std::exception_ptr translated(const std::exception_ptr& error);
 
@@ -47,7 +55,8 @@ std::exception_ptr translated(const std::exception_ptr& error);
 // one team: first come, first served, a stage or a decoding step at a time, so that a short request
 // is never stuck behind a long one. Autograd is off on it.
 //
-// A device derives from this: its tensors lie elsewhere, and its kernels are others.
+// A device derives from this: its tensors lie elsewhere, and its kernels are others. Operations for
+// which it has no table of kernels are ATen compositions.
 // Thread-safe. Operations that were made for a runtime keep a pointer to it: it must outlive them.
 class Runtime {
  public:
@@ -63,24 +72,33 @@ class Runtime {
 
   // One table of kernels for each operation.
   virtual const kernels::Tables& tables() const;
+  // What kernels may use.
+  virtual const kernels::Machine& machine() const { return kernels::this_machine(); }
   // What shares out the work of kernels: the team.
   virtual kernels::Queue& queue() const;
   // The kernel for a problem: the one that is forced, else the first that fits it, this machine and
   // the numerics. Throws Error(invalid_argument) where the forced one does not fit.
   template <typename Kernel, typename Problem>
   const Kernel& kernel(std::span<const Kernel> kernels, const Problem& problem) const {
-    const Kernel* const kernel =
-        kernels::choose(kernels, problem, {.choice = &kernels_, .row_invariant = deterministic()});
+    const Kernel* const kernel = kernels::choose(
+        kernels, problem,
+        {.choice = &kernels_, .machine = &machine(), .row_invariant = deterministic()});
     if (kernel == nullptr) kernels::throw_none(Kernel::kOperation);
     return *kernel;
   }
   // Whether a kernel of this operation is forced, where a composition would be taken otherwise.
   bool forces(std::string_view operation) const { return !kernels_.forced(operation).empty(); }
 
-  // A tensor without values, in this runtime's memory.
-  virtual at::Tensor empty(const Shape& shape, at::ScalarType type) const;
-  // Token ids or positions there, [n] int32.
-  virtual at::Tensor ids(std::span<const std::int32_t> values) const;
+  // Where its tensors lie.
+  virtual at::Device device() const { return at::kCPU; }
+  // How a tensor of this type is made there: whoever calls a factory of ATen's passes them.
+  at::TensorOptions options(at::ScalarType type) const { return host(type).device(device()); }
+  // A tensor without values there.
+  at::Tensor empty(const Shape& shape, at::ScalarType type) const;
+  // Token ids, positions or slots there, [n] int32.
+  at::Tensor ids(std::span<const std::int32_t> values) const;
+  // The values of a tensor there: a copy, or itself where it lies there already.
+  at::Tensor upload(const at::Tensor& tensor) const;
 
   // Runs `work` on the thread and waits; what it throws is thrown here, with c10::Error and
   // std::bad_alloc translated to instructblip::Error. Must not be called from work that runs there.

@@ -16,6 +16,7 @@
 
 #include "checkpoint/tensor_recipe.h"
 #include "core/errors.h"
+#include "nn/runtime.h"
 
 namespace instructblip::nn {
 namespace {
@@ -45,7 +46,7 @@ void check_range_of_f16(const TensorEntry& entry, const at::Tensor& values) {
 }
 
 at::Tensor copied(const TensorEntry& entry, const Store& store, at::ScalarType wanted) {
-  const at::Tensor result = at::empty(entry.shape, at::dtype(wanted));
+  const at::Tensor result = at::empty(entry.shape, host(wanted));
   const at::ScalarType stored = scalar_type(entry.dtype);
   TensorEntry piece = entry;
   std::int64_t done = 0;  // elements
@@ -56,7 +57,7 @@ at::Tensor copied(const TensorEntry& entry, const Store& store, at::ScalarType w
     if (is_aligned(piece)) {
       values = lent(piece, store);
     } else {
-      values = at::empty(piece.shape, at::dtype(stored));
+      values = at::empty(piece.shape, host(stored));
       std::memcpy(values.data_ptr(), piece.bytes.data(), piece.bytes.size());
     }
     if (wanted == at::kHalf && stored != at::kHalf) check_range_of_f16(entry, values);
@@ -73,7 +74,7 @@ at::Tensor with_all_rows(const TensorEntry& entry, const TensorEntry& base, cons
   at::Tensor values = copied(base, store, at::kFloat);
   const std::int64_t present = base.shape.empty() ? 0 : base.shape[0];
   if (base.shape == entry.shape) return values;
-  const at::Tensor result = at::empty(entry.shape, at::dtype(at::kFloat));
+  const at::Tensor result = at::empty(entry.shape, host(at::kFloat));
   const at::Tensor mean = values.mean({0}, false, at::kDouble).to(scalar_type(base.dtype));
   result.narrow(0, 0, present).copy_(values);
   result.narrow(0, present, entry.shape[0] - present).copy_(mean);
@@ -132,7 +133,7 @@ bool is_lendable(const TensorEntry& entry) { return !entry.recipe && is_aligned(
 at::Tensor lent(const TensorEntry& entry, Store store) {
   return at::from_blob(
       const_cast<std::byte*>(entry.bytes.data()), entry.shape, [owner = std::move(store)](void*) {},
-      at::dtype(scalar_type(entry.dtype)));
+      host(scalar_type(entry.dtype)));
 }
 
 at::Tensor values_of(const TensorEntry& entry, const Store& store, at::ScalarType wanted) {

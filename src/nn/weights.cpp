@@ -168,7 +168,7 @@ at::Tensor WeightLoader::get(const std::string& path, const Shape& expected, For
     return empty;
   }
 
-  const at::Tensor tensor = read(*entry, wanted);
+  const at::Tensor tensor = impl.runtime->upload(read(*entry, wanted));
   impl.count(tensor);
   impl.bytes_read +=
       checked_elements(entry->shape).value() * static_cast<std::int64_t>(size_of(entry->dtype));

@@ -18,7 +18,7 @@ bool failed(const Job* job) { return job->error != nullptr; }
 // The rows of each job. The states have moved on: where this fails, the pass must not be repeated.
 void hand_out(const at::Tensor& logits, std::span<Job* const> jobs, std::optional<double> prefill) {
   try {
-    const at::Tensor rows = logits.contiguous();
+    const at::Tensor rows = nn::to_host(logits).contiguous();
     std::int64_t first = 0;
     for (Job* job : jobs) {
       const auto count = static_cast<std::int64_t>(job->step().rows());

@@ -36,7 +36,7 @@ struct Place {
 };
 
 EncodedPicture picture(const TensorEntry& entry, const Place& place) {
-  at::Tensor rows = at::empty({place.views, entry.shape[1], entry.shape[2]}, at::dtype(at::kFloat));
+  at::Tensor rows = at::empty({place.views, entry.shape[1], entry.shape[2]}, nn::host(at::kFloat));
   const std::size_t view = rows.nbytes() / static_cast<std::size_t>(place.views);
   std::memcpy(rows.data_ptr(), entry.bytes.data() + static_cast<std::size_t>(place.first) * view,
               rows.nbytes());

@@ -67,8 +67,9 @@ std::size_t ImageReader::QFormerHash::operator()(const QFormerKey& key) const {
   return hash * 31 + key.picture;
 }
 
-ImageReader::ImageReader(const Stages& stages, std::int64_t cache_bytes)
-    : stages_(stages),
+ImageReader::ImageReader(const nn::Runtime& runtime, const Stages& stages, std::int64_t cache_bytes)
+    : runtime_(runtime),
+      stages_(stages),
       encoded_(cache_bytes - cache_bytes / kQFormerShare),
       queries_(cache_bytes / kQFormerShare) {
   report_ = {encoded_.usage(), queries_.usage()};
@@ -98,7 +99,8 @@ std::vector<ImageReader::VisionOutput> ImageReader::encode(std::span<const at::T
       views += next.size(0);
       pass.push_back(next);
     }
-    const at::Tensor rows = finite(stages_.vision->forward(stacked(pass)), "vision encoder");
+    const at::Tensor rows =
+        finite(stages_.vision->forward(runtime_.upload(stacked(pass))), "vision encoder");
     std::int64_t row = 0;
     for (std::size_t i = 0; i < count; ++i) {
       const PixelsKey& key = missing[first + i];
@@ -118,7 +120,9 @@ std::vector<ImageReader::QFormerOutput> ImageReader::run_qformer(
     std::span<const QFormerInput> inputs) {
   std::vector<QFormerOutput> outputs(inputs.size());
   if (!stages_.qformer) {
-    for (std::size_t i = 0; i < inputs.size(); ++i) outputs[i] = {inputs[i].picture.rows, true};
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      outputs[i] = {runtime_.upload(inputs[i].picture.rows), true};
+    }
     return outputs;
   }
   std::vector<QFormerKey> missing;
@@ -140,7 +144,7 @@ std::vector<ImageReader::QFormerOutput> ImageReader::run_qformer(
     std::vector<at::Tensor> pictures;
     for (std::size_t i = first; i < first + count; ++i) {
       instructions.emplace_back(missing[i].instruction);
-      pictures.push_back(inputs[places[missing[i]].front()].picture.rows);
+      pictures.push_back(runtime_.upload(inputs[places[missing[i]].front()].picture.rows));
     }
     const at::Tensor queries =
         finite(stages_.qformer->forward_each(instructions, stacked(pictures)), "Q-Former");

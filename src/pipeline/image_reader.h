@@ -17,7 +17,9 @@ namespace instructblip {
 
 // A picture after the vision encoder.
 struct EncodedPicture {
-  at::Tensor rows;        // [T, P, V], T views: one, or more where it is cut into tiles
+  // [T, P, V], T views: one, or more where it is cut into tiles. Where the runtime has its tensors,
+  // or in the host's memory if they were read from a file.
+  at::Tensor rows;
   std::uint64_t id;       // unique in this process
   PictureSize size = {};  // where a cache does not hold it: equal pixels may come of two sizes
 };
@@ -39,8 +41,8 @@ struct QFormerInput {
 // Threads: called on the runtime's thread only, but for usage().
 class ImageReader {
  public:
-  // Both caches together hold at most `cache_bytes`.
-  ImageReader(const Stages& stages, std::int64_t cache_bytes);
+  // For stages that run on `runtime`. Both caches together hold at most `cache_bytes`.
+  ImageReader(const nn::Runtime& runtime, const Stages& stages, std::int64_t cache_bytes);
 
   struct VisionOutput {
     EncodedPicture picture;
@@ -77,6 +79,7 @@ class ImageReader {
     std::size_t operator()(const QFormerKey& key) const;
   };
 
+  const nn::Runtime& runtime_;
   const Stages& stages_;
   LruCache<PixelsKey, EncodedPicture, PixelsHash> encoded_;
   LruCache<QFormerKey, at::Tensor, QFormerHash> queries_;

@@ -98,7 +98,8 @@ Model assemble(ModelParts parts, const LoadOptions& options) {
                              });
   info.image_positions = static_cast<int>(stages->vision->positions());
   if (!options.weights) stages.reset();
-  auto reader = stages ? std::make_unique<ImageReader>(*stages, options.cache_bytes) : nullptr;
+  auto reader =
+      stages ? std::make_unique<ImageReader>(*runtime, *stages, options.cache_bytes) : nullptr;
   return {std::move(info),
           config.generation,
           std::move(image_processor),

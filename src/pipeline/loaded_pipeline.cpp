@@ -86,8 +86,10 @@ std::vector<NamedTensor> features_of(const Model& model, std::span<const Image> 
     tensors.push_back(std::move(*pictures));
   }
   if (auto mode = to_named(model.info.compat)) tensors.push_back(std::move(*mode));
-  model.runtime->run(
-      [&] { add_stages(model, stages.vision->forward(at::cat(pixels)), asked, tensors); });
+  model.runtime->run([&] {
+    const at::Tensor all = model.runtime->upload(at::cat(pixels));
+    add_stages(model, stages.vision->forward(all), asked, tensors);
+  });
   return tensors;
 }
 
@@ -95,10 +97,14 @@ std::vector<NamedTensor> features_of(const Model& model, const EncodedPictures& 
                                      std::optional<std::string_view> instruction) {
   model.check_made_for_model(features);
   const auto asked = asked_about(model, features.sizes(), instruction);
-  std::vector<at::Tensor> rows;
-  for (const EncodedPicture& picture : features.pictures) rows.push_back(picture.rows);
   std::vector<NamedTensor> tensors;
-  model.runtime->run([&] { add_stages(model, at::cat(rows), asked, tensors); });
+  model.runtime->run([&] {
+    std::vector<at::Tensor> rows;
+    for (const EncodedPicture& picture : features.pictures) {
+      rows.push_back(model.runtime->upload(picture.rows));
+    }
+    add_stages(model, at::cat(rows), asked, tensors);
+  });
   return tensors;
 }
 

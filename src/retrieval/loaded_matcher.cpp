@@ -37,8 +37,8 @@ struct EncodedPicture final : ImageEncoding::Impl {
     width = embedded.size(2);
     vectors = values_of(embedded);
   }
-  at::Tensor visual;    // [1, P, V]
-  at::Tensor embedded;  // [1, Q, S], contiguous
+  at::Tensor visual;    // [1, P, V], where the runtime has its tensors
+  at::Tensor embedded;  // [1, Q, S], contiguous, in the host's memory
 };
 
 struct EncodedText final : TextEncoding::Impl {
@@ -46,7 +46,7 @@ struct EncodedText final : TextEncoding::Impl {
     tokens = std::move(ids);
     vector = values_of(embedded);
   }
-  at::Tensor embedded;  // [1, S], contiguous
+  at::Tensor embedded;  // [1, S], contiguous, in the host's memory
 };
 
 // Nobody else makes such encodings.
@@ -114,14 +114,15 @@ std::vector<std::int32_t> LoadedMatcher::read(std::string_view text) const {
 
 at::Tensor LoadedMatcher::vision_rows(const Image& image) const {
   const at::Tensor pixels = to_pixels(parts_.image_processor, {&image, 1});
-  return parts_.runtime->run(
-      [&] { return finite(model().vision().forward(pixels), "vision encoder"); });
+  return parts_.runtime->run([&] {
+    return finite(model().vision().forward(parts_.runtime->upload(pixels)), "vision encoder");
+  });
 }
 
 Match LoadedMatcher::match(const at::Tensor& visual, std::span<const std::int32_t> text) const {
   return parts_.runtime->run([&] {
     const at::Tensor logits =
-        finite(model().matching_logits(model().fuse(text, visual)), "Q-Former");
+        nn::to_host(finite(model().matching_logits(model().fuse(text, visual)), "Q-Former"));
     const at::Tensor probabilities = nn::probabilities(logits);
     Match match;
     std::ranges::copy(values_of(logits.contiguous()), match.logits.begin());
@@ -154,7 +155,7 @@ ImageEncoding LoadedMatcher::encode(const Image& image) const {
   return guarded([&] {
     at::Tensor visual = vision_rows(image);
     at::Tensor embedded = parts_.runtime->run(
-        [&] { return finite(model().embed_image(visual), "Q-Former").contiguous(); });
+        [&] { return nn::to_host(finite(model().embed_image(visual), "Q-Former")).contiguous(); });
     return ImageEncoding(
         std::make_shared<const EncodedPicture>(std::move(visual), std::move(embedded)));
   });
@@ -164,7 +165,7 @@ TextEncoding LoadedMatcher::encode(std::string_view text) const {
   return guarded([&] {
     std::vector<std::int32_t> tokens = read(text);
     at::Tensor embedded = parts_.runtime->run(
-        [&] { return finite(model().embed_text(tokens), "Q-Former").contiguous(); });
+        [&] { return nn::to_host(finite(model().embed_text(tokens), "Q-Former")).contiguous(); });
     return TextEncoding(
         std::make_shared<const EncodedText>(std::move(tokens), std::move(embedded)));
   });
@@ -181,10 +182,12 @@ std::vector<float> LoadedMatcher::similarities(std::span<const ImageEncoding> im
     parts_.runtime->run([&] {
       std::vector<at::Tensor> vectors;
       for (const TextEncoding& text : texts) vectors.push_back(encoded(text).embedded);
-      const at::Tensor all = at::cat(vectors);  // [N, S]
+      const nn::Runtime& runtime = *parts_.runtime;
+      const at::Tensor all = runtime.upload(at::cat(vectors));  // [N, S]
       for (const ImageEncoding& image : images) {
+        const at::Tensor picture = runtime.upload(encoded(image).embedded);
         const at::Tensor row =
-            nn::greatest_cosines(*parts_.runtime, encoded(image).embedded, all).contiguous();
+            nn::to_host(nn::greatest_cosines(runtime, picture, all)).contiguous();
         const std::span<const float> values = values_of(row);
         matrix.insert(matrix.end(), values.begin(), values.end());
       }
@@ -214,7 +217,7 @@ std::vector<NamedTensor> LoadedMatcher::features(const Image& image, std::string
     const std::vector<std::int32_t> tokens = read(text);
     const at::Tensor pixels = to_pixels(parts_.image_processor, {&image, 1});
     return parts_.runtime->run([&] {
-      const at::Tensor visual = stages.vision().forward(pixels);
+      const at::Tensor visual = stages.vision().forward(parts_.runtime->upload(pixels));
       const at::Tensor picture = stages.embed_image(visual);
       const at::Tensor words = stages.embed_text(tokens);
       const at::Tensor queries = stages.fuse(tokens, visual);

@@ -92,6 +92,11 @@ TEST(ProjectTest, StagesLeaveMathToNn) {
   EXPECT_TRUE(findings.empty()) << list(findings);
 }
 
+TEST(ProjectTest, TensorsAreMadeWhereSomebodySays) {
+  const Findings findings = apply(check_places);
+  EXPECT_TRUE(findings.empty()) << list(findings);
+}
+
 TEST(ProjectTest, TheLibraryNeitherPrintsNorEndsTheProcess) {
   const Findings findings = apply(check_manners);
   EXPECT_TRUE(findings.empty()) << list(findings);

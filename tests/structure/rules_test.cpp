@@ -163,6 +163,20 @@ TEST(RulesTest, FilesStaySmall) {
   }
 }
 
+TEST(RulesTest, TensorsAreMadeWhereSomebodySays) {
+  for (const Sample& sample : std::vector<Sample>{
+           {"src/nn/a.cpp", "x = at::empty({2},\n  runtime.options(at::kInt));", ""},
+           {"src/nn/a.cpp", "x = at::ones({2}, host(at::kInt));", ""},
+           {"src/nn/a.cpp", "x = at::zeros_like(y);", ""},
+           {"src/nn/a.cpp", "\nx = at::arange(5, at::dtype(at::kInt));",
+            "src/nn/a.cpp:2: at::arange"},
+           {"src/nn/a.cpp", "x = at::empty({2});\ny = z.options();", "at::empty"},
+           {"tests/a.cpp", "x = at::empty({2});", ""},
+       }) {
+    expect(check_places({sample.path, sample.text}), sample);
+  }
+}
+
 TEST(RulesTest, OnlyOurNamesAreExported) {
   for (const Sample& sample : std::vector<Sample>{
            {"", "0000000000001000 T instructblip::Pipeline::load(std::string const&)\n", ""},

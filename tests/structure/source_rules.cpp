@@ -277,7 +277,8 @@ Findings check_public_header(const SourceFile& file) {
 }
 
 Findings check_doors(const SourceFile& file) {
-  static const std::regex umbrella("^(ATen/(ATen|Functions|NativeFunctions)|torch/\\w+)\\.h$");
+  static const std::regex umbrella(
+      "^(ATen/(ATen|Functions|NativeFunctions)|torch/(?!library)\\w+)\\.h$");
   Findings findings;
   for (const Include& include : includes_of(file)) {
     if (include.quoted || is_standard(include.path)) {
@@ -299,7 +300,7 @@ Findings check_doors(const SourceFile& file) {
 }
 
 Findings check_stage_math(const SourceFile& file) {
-  static const std::regex laid_out(R"(^(ATen/core/Tensor|ATen/ops/(cat|empty))\.h$)");
+  static const std::regex laid_out(R"(^ATen/(core/Tensor|ops/cat)\.h$)");
   Findings findings;
   const auto stages = {"src/vision", "src/qformer", "src/projection", "src/language",
                        "src/retrieval"};
@@ -310,6 +311,25 @@ Findings check_stage_math(const SourceFile& file) {
     if (under(include.path, "ATen") && !std::regex_search(include.path, laid_out)) {
       findings.push_back(at(file, include.line, "<" + include.path + ">: stages leave math to nn"));
     }
+  }
+  return findings;
+}
+
+Findings check_places(const SourceFile& file) {
+  static const std::regex factory(
+      R"(\bat::(empty|empty_strided|zeros|ones|full|arange|linspace|eye|tensor|scalar_tensor|rand|randn|from_blob)\()");
+  static const std::regex says_where(R"(\boptions\(|\bhost\(|\.device\()");
+  if (!under(file.path, "src")) return {};
+  Findings findings;
+  const std::string code = code_only(file.text);
+  for (auto found = std::sregex_iterator(code.begin(), code.end(), factory);
+       found != std::sregex_iterator(); ++found) {
+    const auto begin = static_cast<std::size_t>(found->position());
+    const std::string statement = code.substr(begin, code.find(';', begin) - begin);
+    if (std::regex_search(statement, says_where)) continue;
+    const auto line =
+        1 + static_cast<int>(std::count(code.begin(), code.begin() + found->position(), '\n'));
+    findings.push_back(at(file, line, found->str() + "...) does not say where the tensor lies"));
   }
   return findings;
 }

@@ -48,6 +48,10 @@ Findings check_doors(const SourceFile& file);
 // Stages call the operations of nn: of ATen they may only lay rows side by side.
 Findings check_stage_math(const SourceFile& file);
 
+// Whoever makes a tensor says where: with Runtime::options(), the options() of another tensor, or
+// host(). What is left out is the host, which a device's operations refuse.
+Findings check_places(const SourceFile& file);
+
 // The library does not print and does not end the process.
 Findings check_manners(const SourceFile& file);
 

@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <vector>
 
 #include "nn/kv_cache.h"
+#include "unit/nn/runtimes.h"
 #include "unit/nn/tensors.h"
 
 namespace instructblip {
@@ -55,9 +57,18 @@ nn::Heads waves(std::int64_t rows, std::int64_t heads, std::int64_t keys, std::i
           wave({keys, key_heads, width}, seed + 0.3)};
 }
 
-class Attention : public testing::TestWithParam<nn::Numerics> {
+enum class By { kernels, deterministic_kernels, compositions };
+
+std::unique_ptr<const nn::Runtime> runtime_of(By by) {
+  if (by == By::compositions) return std::make_unique<ComposingRuntime>();
+  return std::make_unique<nn::Runtime>(
+      1, by == By::kernels ? nn::Numerics::reference : nn::Numerics::deterministic);
+}
+
+class Attention : public testing::TestWithParam<By> {
  protected:
-  const nn::Runtime runtime_{1, GetParam()};
+  const std::unique_ptr<const nn::Runtime> owned_ = runtime_of(GetParam());
+  const nn::Runtime& runtime_ = *owned_;
 };
 
 TEST_P(Attention, BothOrdersEqualTheFormula) {
@@ -196,7 +207,7 @@ TEST_P(Attention, HypothesesLookAtAMemory) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Numerics, Attention,
-                         testing::Values(nn::Numerics::reference, nn::Numerics::deterministic));
+                         testing::Values(By::kernels, By::deterministic_kernels, By::compositions));
 
 }  // namespace
 }  // namespace instructblip

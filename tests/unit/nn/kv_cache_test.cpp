@@ -1,15 +1,17 @@
 #include "nn/kv_cache.h"
 
 #include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "instructblip/error.h"
+#include "unit/nn/runtimes.h"
 #include "unit/nn/tensors.h"
 
 namespace instructblip {
@@ -21,8 +23,15 @@ constexpr std::int64_t kHeads = 2;
 constexpr std::int64_t kWidth = 3;
 constexpr std::int64_t kLayers = 3;
 
-const nn::Runtime kRuntime;
-const nn::KvPool kPool(kRuntime, kLayers, kHeads, kWidth);
+// Pages of their own, for kernels, and pages in one piece, for compositions.
+const nn::Runtime kKernels;
+const ComposingRuntime kCompositions;
+enum class Pages { own, in_one_piece };
+const nn::KvPool& pool_of(Pages pages) {
+  static const nn::KvPool own(kKernels, kLayers, kHeads, kWidth);
+  static const nn::KvPool in_one_piece(kCompositions, kLayers, kHeads, kWidth);
+  return pages == Pages::own ? own : in_one_piece;
+}
 
 at::Tensor rows(std::int64_t count, double seed) { return wave({count, kHeads, kWidth}, seed); }
 
@@ -47,30 +56,34 @@ class CopyingCache {
   std::vector<at::Tensor> rows_ = {at::Tensor()};
 };
 
-// What row r of a view reads, [length, G, d].
-at::Tensor read(const nn::KvView& view, const std::vector<float*>& pages, std::size_t r) {
-  std::vector<std::int32_t> slots(view.shared.begin(), view.shared.end());
-  const auto tail = view.tail.subspan(r * static_cast<std::size_t>(view.tail_length),
-                                      static_cast<std::size_t>(view.tail_length));
-  slots.insert(slots.end(), tail.begin(), tail.end());
-  at::Tensor out = at::empty({std::ssize(slots), kHeads, kWidth});
-  auto* to = out.data_ptr<float>();
-  for (const std::int32_t slot : slots) {
-    const std::int64_t place = slot % nn::KvPool::kPagePositions;
-    const float* page = pages[static_cast<std::size_t>(slot / nn::KvPool::kPagePositions)];
-    for (std::int64_t head = 0; head < kHeads; ++head) {
-      const float* from = page + (head * nn::KvPool::kPagePositions + place) * kWidth;
-      to = std::copy(from, from + kWidth, to);
-    }
+// What row r of a view of a cache of `length` positions reads, [length, G, d]: its keys (0) or its
+// values (1).
+at::Tensor read(const nn::KvView& view, std::int64_t which, std::int64_t r, std::int64_t length) {
+  const at::Tensor tail =
+      view.tail.slots.view({-1, std::max<std::int64_t>(length - view.shared.slots.numel(), 1)});
+  const at::Tensor slots = length > view.shared.slots.numel()
+                               ? at::cat({view.shared.slots, tail[r]})
+                               : view.shared.slots;
+  std::vector<at::Tensor> found;
+  for (std::int64_t i = 0; i < slots.numel(); ++i) {
+    const auto slot = slots[i].item<std::int64_t>();
+    const std::int64_t page = slot / nn::KvPool::kPagePositions;
+    const at::Tensor all = view.pool->in_one_piece()
+                               ? view.pool->storage()[page]
+                               : view.pages[static_cast<std::size_t>(page)].values;
+    found.push_back(
+        all[view.layer][which].select(1, slot % nn::KvPool::kPagePositions).unsqueeze(0));
   }
-  return out;
+  return at::cat(found);
 }
 
 void expect_holds(const nn::KvCache& cache, std::int64_t layer, const CopyingCache& plain) {
   const nn::KvView view = cache.view(layer);
   for (std::size_t r = 0; r < plain.rows().size(); ++r) {
     const at::Tensor& want = plain.rows()[r];
-    const at::Tensor keys = read(view, view.keys, r), values = read(view, view.values, r);
+    const auto row = static_cast<std::int64_t>(r);
+    const at::Tensor keys = read(view, 0, row, cache.length());
+    const at::Tensor values = read(view, 1, row, cache.length());
     ASSERT_EQ(keys.sizes(), want.sizes()) << "layer " << layer << " row " << r;
     EXPECT_EQ(largest_difference(keys, want), 0.0) << "layer " << layer << " row " << r;
     EXPECT_EQ(largest_difference(values, want * 2), 0.0) << "layer " << layer << " row " << r;
@@ -80,6 +93,8 @@ void expect_holds(const nn::KvCache& cache, std::int64_t layer, const CopyingCac
 // A cache and what it must hold, moved on together.
 class Both {
  public:
+  explicit Both(Pages pages) : cache(pool_of(pages)) {}
+
   void sequence(std::int64_t count, double seed) {
     cache.begin_sequence(count);
     for (std::int64_t layer = 0; layer < kLayers; ++layer) {
@@ -104,14 +119,16 @@ class Both {
     }
   }
 
-  nn::KvCache cache{kPool};
+  nn::KvCache cache;
 
  private:
   std::vector<CopyingCache> plain_ = std::vector<CopyingCache>(kLayers);
 };
 
-TEST(KvCache, HoldsWhatACopyingCacheHoldsThroughReorders) {
-  Both both;
+class KvCache : public testing::TestWithParam<Pages> {};
+
+TEST_P(KvCache, HoldsWhatACopyingCacheHoldsThroughReorders) {
+  Both both(GetParam());
   both.sequence(4, 0.1);
   const std::vector<Sources> steps = {
       {0, 0, 0}, {2, 0, 2},       {1, 1, 0}, {0, 2, 1}, {2, 2, 2},          {0, 1, 2},
@@ -121,18 +138,18 @@ TEST(KvCache, HoldsWhatACopyingCacheHoldsThroughReorders) {
   EXPECT_EQ(both.cache.length(), 4 + std::ssize(steps));
 }
 
-TEST(KvCache, OneHypothesisExtendsTheSharedPositions) {
-  Both both;
+TEST_P(KvCache, OneHypothesisExtendsTheSharedPositions) {
+  Both both(GetParam());
   both.sequence(2, 0.2);
   for (int step = 0; step < 80; ++step) {  // over several pages
     both.step({0}, step + 0.5);
-    ASSERT_EQ(both.cache.view(0).tail_length, 0);
+    ASSERT_EQ(both.cache.view(0).tail.slots.numel(), 0);
   }
   EXPECT_EQ(both.cache.length(), 82);
 }
 
-TEST(KvCache, TakesSeveralPositionsOfOneTextAtOnce) {
-  Both both;
+TEST_P(KvCache, TakesSeveralPositionsOfOneTextAtOnce) {
+  Both both(GetParam());
   both.sequence(15, 0.2);
   both.sequence(1, 4.2);
   both.sequence(20, 8.2);
@@ -142,48 +159,70 @@ TEST(KvCache, TakesSeveralPositionsOfOneTextAtOnce) {
   EXPECT_EQ(both.cache.length(), 41);
 }
 
-TEST(KvCache, WorksWithoutAPromptAndWithRowsThatBecomeMore) {
-  Both both;  // a T5 decoder starts from nothing
+TEST_P(KvCache, WorksWithoutAPromptAndWithRowsThatBecomeMore) {
+  Both both(GetParam());  // a T5 decoder starts from nothing
   both.step({0}, 1);
   both.step({0, 0, 0, 0}, 5);
   both.step({3, 1}, 9);
 }
 
-TEST(KvCache, NothingMoves) {
-  Both both;
+TEST(KvPages, OfTheirOwnNeverMove) {
+  Both both(Pages::own);
   both.sequence(20, 0.3);
-  const std::vector<float*> first = both.cache.view(1).keys;
+  const std::vector<float*> first = both.cache.view(1).keys();
   for (int step = 0; step < 30; ++step) both.step({0, 0, 0}, step + 1.5);
-  const std::vector<float*> later = both.cache.view(1).keys;
+  const std::vector<float*> later = both.cache.view(1).keys();
   ASSERT_GT(later.size(), first.size());
   EXPECT_TRUE(std::equal(first.begin(), first.end(), later.begin()));
 }
 
-TEST(KvCache, SeveralHypothesesAreNoOneText) {
-  Both both;
+// Two caches grow past what the pool has at first, one ends, and the next one takes its pages.
+TEST(KvPages, InOnePieceAreSharedAndUsedAgain) {
+  const nn::KvPool& pool = pool_of(Pages::in_one_piece);
+  auto one = std::make_unique<Both>(Pages::in_one_piece);
+  Both two(Pages::in_one_piece);
+  one->sequence(100, 0.3);
+  two.sequence(40, 4.3);
+  for (int step = 0; step < 80; ++step) {
+    one->step({0, 0, 0}, step + 1.5);
+    two.step({0}, step + 9.5);
+  }
+  one->check();
+  two.check();
+  const at::Tensor storage = pool.storage();
+  one.reset();
+  Both three(Pages::in_one_piece);
+  three.sequence(200, 7.3);
+  three.check();
+  two.check();
+  EXPECT_EQ(pool.storage().data_ptr(), storage.data_ptr());
+}
+
+TEST_P(KvCache, SeveralHypothesesAreNoOneText) {
+  Both both(GetParam());
   both.sequence(2, 0.3);
   both.step({0, 0}, 4.3);
   EXPECT_THROW(both.cache.begin_sequence(1), Error);
   both.check();
 }
 
-TEST(KvCache, IsEmptyOnceItIsCleared) {
-  Both both;
+TEST_P(KvCache, IsEmptyOnceItIsCleared) {
+  Both both(GetParam());
   both.sequence(20, 0.3);
   both.cache.clear();
   EXPECT_EQ(both.cache.length(), 0);
-  EXPECT_TRUE(both.cache.view(0).keys.empty());
+  EXPECT_TRUE(both.cache.view(0).pages.empty());
 }
 
 // A step that fails in a middle layer: the layers before have taken its keys and values, those
 // behind have not.
-class HalfDone : public testing::TestWithParam<std::vector<Sources>> {};
+class HalfDone : public testing::TestWithParam<std::tuple<std::vector<Sources>, Pages>> {};
 
 TEST_P(HalfDone, IsUndoneInAllLayers) {
-  const std::vector<Sources>& steps = GetParam();
+  const auto& [steps, pages] = GetParam();
   for (std::size_t failing = 0; failing < steps.size(); ++failing) {
     SCOPED_TRACE("step " + std::to_string(failing));
-    Both both;
+    Both both(pages);
     both.sequence(2, 0.2);
     for (std::size_t i = 0; i < steps.size(); ++i) {
       if (i == failing) {
@@ -202,11 +241,15 @@ TEST_P(HalfDone, IsUndoneInAllLayers) {
 }
 
 // One hypothesis; several from the first step on; one that becomes several; beams that end.
-INSTANTIATE_TEST_SUITE_P(Steps, HalfDone,
-                         testing::Values(std::vector<Sources>(40, {0}),
-                                         std::vector<Sources>{{0, 0, 0}, {2, 0, 2}, {1, 1, 0}},
-                                         std::vector<Sources>{{0}, {0}, {0, 0}, {1, 0}, {1, 1}},
-                                         std::vector<Sources>{{0, 0, 0}, {2, 1}, {1}, {0}}));
+INSTANTIATE_TEST_SUITE_P(
+    Steps, HalfDone,
+    testing::Combine(testing::Values(std::vector<Sources>(40, {0}),
+                                     std::vector<Sources>{{0, 0, 0}, {2, 0, 2}, {1, 1, 0}},
+                                     std::vector<Sources>{{0}, {0}, {0, 0}, {1, 0}, {1, 1}},
+                                     std::vector<Sources>{{0, 0, 0}, {2, 1}, {1}, {0}}),
+                     testing::Values(Pages::own, Pages::in_one_piece)));
+
+INSTANTIATE_TEST_SUITE_P(Pages, KvCache, testing::Values(Pages::own, Pages::in_one_piece));
 
 }  // namespace
 }  // namespace instructblip

@@ -5,14 +5,12 @@
 #include <new>
 #include <span>
 #include <utility>
-#include <variant>
 #include <vector>
 
-#include "checkpoint/image_config.h"
-#include "interface/loading.h"
 #include "pipeline/batch.h"
 #include "pipeline/job.h"
 #include "pipeline/model.h"
+#include "unit/pipeline/models.h"
 #include "unit/pipeline/toys.h"
 
 namespace instructblip {
@@ -49,35 +47,11 @@ class ShortOfMemory final : public LanguageModel {
   mutable int started_ = 0;
 };
 
-std::unique_ptr<const Model> load(const std::string& name, bool short_of_memory = false) {
-  const LoadOptions options;
-  ModelConfig config = read_model_config(checkpoint(name));
-  const ImageConfig image = read_image_config(checkpoint(name), config.image_processor);
-  const auto store = open_weights(checkpoint(name), options, config);
-  const std::int64_t words =
-      std::visit([](const auto& text) -> std::int64_t { return text.vocabulary; }, config.text);
-  PromptBuilder prompts(checkpoint(name), config, words);
-  auto runtime = std::make_unique<nn::Runtime>();
-  ModelInfo info;
-  info.stop_tokens = config.generation.eos;
-  auto stages =
-      build_stages(store, read_as(options, nullptr), *runtime, info, [&](const nn::Weights& root) {
-        return std::make_unique<Stages>(
-            root, config,
-            VisionEncoder::PixelSize{image.height, image.width, /*interpolate=*/false});
-      });
-  if (short_of_memory) {
-    stages->language = std::make_unique<ShortOfMemory>(std::move(stages->language));
-  }
-  auto reader = std::make_unique<ImageReader>(*stages, options.cache_bytes);
-  return std::make_unique<const Model>(
-      Model{std::move(info), config.generation, ImageProcessor(image, options.resize),
-            std::move(prompts), std::move(runtime), std::move(stages), std::move(reader)});
-}
-
 // The first one has been embedded when the second one fails; all three are then tried alone.
 TEST(Batch, AStageThatFailsForOneIsRepeatedForTheOthers) {
-  const auto model = load("t5_2024", /*short_of_memory=*/true);
+  const auto model = test::load("t5_2024", std::make_unique<nn::Runtime>(), [](Stages& stages) {
+    stages.language = std::make_unique<ShortOfMemory>(std::move(stages.language));
+  });
   const std::vector<Request> requests = {{picture(), "What is this?", tokens(5)},
                                          {picture("coffee.jpg"), "Who?", tokens(4)},
                                          {picture("rocket.jpg"), "Where is it?", tokens(6)}};
@@ -101,7 +75,7 @@ class ImageReaderTest : public testing::TestWithParam<std::string> {};
 
 // The Q-Former's words and the class token of CLIP are computed beside what is kept.
 TEST_P(ImageReaderTest, WhatIsKeptTakesTheBytesThatAreCounted) {
-  const auto model = load(GetParam());
+  const auto model = test::load(GetParam());
   const Image image = picture();
   const std::vector<at::Tensor> pixels = model->pixels(std::span(&image, 1));
   const std::vector<std::int32_t> words = {3, 4, 5, 6, 7};

@@ -1,0 +1,156 @@
+// Whole families on a device that refuses what a device refuses: tensors of the host among its own,
+// and reads of its memory by the host.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "checkpoint/retrieval_config.h"
+#include "interface/tensors.h"
+#include "nn/similarity.h"
+#include "pipeline/batch.h"
+#include "pipeline/job.h"
+#include "pipeline/loaded_pipeline.h"
+#include "pipeline/ranking.h"
+#include "retrieval/stages.h"
+#include "support/temp_directory.h"
+#include "unit/nn/stand_in_device.h"
+#include "unit/nn/tensors.h"
+#include "unit/pipeline/models.h"
+
+namespace instructblip {
+namespace {
+
+using test::picture;
+using test::tokens;
+
+using Ids = std::vector<std::int32_t>;
+
+constexpr double kRounding = 1e-4;
+
+// What several requests at once become: greedy, several beams, and a picture that was seen before.
+std::vector<Ids> answers(const Model& model) {
+  GenerationConfig beams = tokens(20);  // over a page
+  beams.num_beams = 3;
+  const std::vector<Request> requests = {{picture(), "What is this?", tokens(6)},
+                                         {picture("coffee.jpg"), "Who?", beams},
+                                         {picture(), "Where is it?", tokens(4)}};
+  Batch batch(model);
+  std::vector<std::shared_ptr<Job>> jobs;
+  for (const Request& request : requests) jobs.push_back(model.job(request, {}, jobs.size()));
+  for (const auto& job : jobs) batch.admit(job);
+  while (!batch.empty()) batch.advance();
+  std::vector<Ids> all;
+  for (const auto& job : jobs) {
+    const Response response = to_response(*job);
+    EXPECT_TRUE(response.generation) << response.error->what();
+    all.push_back(response.generation ? response.generation->tokens() : Ids());
+  }
+  return all;
+}
+
+class OnADevice : public testing::TestWithParam<std::string> {
+ protected:
+  const std::unique_ptr<const Model> here_ = test::load(GetParam());
+  const std::unique_ptr<const Model> there_ =
+      test::load(GetParam(), std::make_unique<StandInRuntime>());
+};
+
+TEST_P(OnADevice, AFamilyGivesTheAnswersOfTheProcessor) {
+  const std::int64_t before = operations_of_stand_in();
+  EXPECT_EQ(answers(*there_), answers(*here_));
+  EXPECT_GT(operations_of_stand_in(), before);
+}
+
+// Candidates are read several tokens at a time, behind a prompt that they share.
+TEST_P(OnADevice, AFamilyRanksAsOnTheProcessor) {
+  const Image image = picture();
+  const std::vector<std::string> candidates = {"a cat on a mat", "a cat", "the sea"};
+  const auto ranked = [&](const Model& model) {
+    return rank(model, std::span(&image, 1), "What is this?", candidates, {}, {});
+  };
+  const auto here = ranked(*here_), there = ranked(*there_);
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    EXPECT_EQ(there[i].index, here[i].index);
+    EXPECT_NEAR(there[i].score / here[i].score, 1, kRounding);
+  }
+}
+
+// Features lie on the device, in a file, and, read again, in the host's memory.
+TEST_P(OnADevice, FeaturesComeDownAndGoUpAgain) {
+  const Image image = picture();
+  const test::TempDirectory directory;
+  const auto file = directory.path() / "features.safetensors";
+  there_->encode(std::span(&image, 1)).save(file);
+  const ImageFeatures features = load_features(file);
+  const auto answer_of = [](const Model& model, std::shared_ptr<Job> job) {
+    return answer(model, std::move(job)).tokens();
+  };
+  const Model::Asked asked{"What is this?", tokens(5)};
+  EXPECT_EQ(answer_of(*there_, there_->job(encoded(features), asked, {})),
+            answer_of(*here_, here_->job(std::span(&image, 1), asked, {})));
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, OnADevice,
+                         testing::Values("t5_2024", "vicuna_gqa", "vicuna_dynamic", "video_vicuna",
+                                         "blip2_opt", "blip2_opt_postln", "blip2_t5", "llava_hub",
+                                         "llava_llama3", "llava_next_hub"),
+                         [](const auto& test) { return test.param; });
+
+// Pictures of another size than the positions were learned for.
+TEST(OnADeviceOnce, PositionsAreStretched) {
+  const auto there = test::load("vicuna_interpolated", std::make_unique<StandInRuntime>());
+  EXPECT_EQ(answers(*there), answers(*test::load("vicuna_interpolated")));
+}
+
+// [texts and pictures apart, the verdict about both].
+std::vector<at::Tensor> verdicts(const std::string& name, nn::Runtime& runtime) {
+  RetrievalConfig config = read_retrieval_config(test::checkpoint(name));
+  const ImageConfig image = read_image_config(test::checkpoint(name), config.image_processor);
+  ModelInfo info;
+  const LoadOptions options;
+  const auto store = open_weights(test::checkpoint(name), options, config);
+  const auto stages =
+      build_stages(store, read_as(options, nullptr), runtime, info, [&](const nn::Weights& root) {
+        return std::make_unique<RetrievalStages>(
+            root, config, VisionEncoder::PixelSize{image.height, image.width, true});
+      });
+  const Ids text = {2, 7, 9, 4, 3};
+  return runtime.run([&] {
+    const at::Tensor pixels = runtime.upload(wave({1, 3, image.height, image.width}, 0.2));
+    const at::Tensor visual = stages->vision().forward(pixels);
+    const at::Tensor seen = stages->embed_image(visual), read = stages->embed_text(text);
+    const at::Tensor verdict = stages->matching_logits(stages->fuse(text, visual));
+    return std::vector<at::Tensor>{nn::to_host(nn::greatest_cosines(runtime, seen, read)),
+                                   nn::to_host(verdict)};
+  });
+}
+
+TEST(OnADeviceOnce, RetrievalJudgesAsOnTheProcessor) {
+  nn::Runtime here;
+  StandInRuntime there;
+  const auto want = verdicts("blip2_itm", here), got = verdicts("blip2_itm", there);
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    EXPECT_LT(largest_difference(got[i], want[i]), kRounding);
+  }
+}
+
+TEST(StandInDevice, RefusesTensorsOfTheHost) {
+  const StandInRuntime runtime;
+  const at::Tensor here = wave({2, 3}, 0.1), there = runtime.upload(here);
+  EXPECT_EQ(largest_difference(nn::to_host(there + there), here * 2), 0.0);
+  EXPECT_ANY_THROW(there + here);
+  EXPECT_ANY_THROW(at::cat({there, here}));
+}
+
+TEST(StandInDeviceDeathTest, EndsAProgramThatReadsItsMemory) {
+  const StandInRuntime runtime;
+  const at::Tensor there = runtime.upload(wave({2, 3}, 0.1));
+  EXPECT_DEATH((void)*static_cast<const volatile float*>(there.const_data_ptr<float>()), "");
+}
+
+}  // namespace
+}  // namespace instructblip

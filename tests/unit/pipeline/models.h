@@ -1,0 +1,44 @@
+// Models made for a runtime of the test's own, as load() makes them.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "checkpoint/image_config.h"
+#include "interface/loading.h"
+#include "pipeline/model.h"
+#include "unit/pipeline/toys.h"
+
+namespace instructblip::test {
+
+// The golden checkpoint of this name; `change` may replace stages.
+inline std::unique_ptr<const Model> load(
+    const std::string& name, std::unique_ptr<nn::Runtime> runtime = std::make_unique<nn::Runtime>(),
+    const std::function<void(Stages&)>& change = [](Stages&) {}) {
+  const std::filesystem::path directory = checkpoint(name);
+  const LoadOptions options;
+  ModelConfig config = read_model_config(directory);
+  const ImageConfig image = read_image_config(directory, config.image_processor);
+  const auto store = open_weights(directory, options, config);
+  const std::int64_t words =
+      std::visit([](const auto& text) -> std::int64_t { return text.vocabulary; }, config.text);
+  PromptBuilder prompts(directory, config, words);
+  ModelInfo info;
+  info.stop_tokens = config.generation.eos;
+  auto stages =
+      build_stages(store, read_as(options, nullptr), *runtime, info, [&](const nn::Weights& root) {
+        return std::make_unique<Stages>(
+            root, config,
+            VisionEncoder::PixelSize{image.height, image.width, /*interpolate=*/true});
+      });
+  change(*stages);
+  auto reader = std::make_unique<ImageReader>(*runtime, *stages, options.cache_bytes);
+  return std::make_unique<const Model>(
+      Model{std::move(info), config.generation, ImageProcessor(image, options.resize),
+            std::move(prompts), std::move(runtime), std::move(stages), std::move(reader)});
+}
+
+}  // namespace instructblip::test
