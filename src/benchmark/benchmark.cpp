@@ -1,5 +1,3 @@
-#include "benchmark/benchmark.h"
-
 #include <algorithm>
 #include <fstream>
 #include <string>
@@ -7,6 +5,7 @@
 
 #include "benchmark/cells.h"
 #include "benchmark/machine_limits.h"
+#include "benchmark/run_benchmark.h"
 #include "benchmark/subject.h"
 #include "core/errors.h"
 #include "core/processors.h"

@@ -1,6 +1,6 @@
 // The way into the stages from the library that a program links.
 #include "api/backend.h"
-#include "benchmark/benchmark.h"
+#include "benchmark/run_benchmark.h"
 #include "conversion/convert.h"
 #include "pipeline/loaded_pipeline.h"
 #include "retrieval/loaded_matcher.h"

@@ -99,6 +99,7 @@ const std::vector<Door>& doors() {
        "a public header in <>",
        {"tools", "examples", "benchmarks", "tests"}},
       {std::regex("^(gtest|gmock)/"), "GoogleTest", {"tests"}},
+      {std::regex("^benchmark/"), "Google Benchmark", {"benchmarks"}},
       {std::regex(
            R"(^(stdlib|unistd|elf|malloc|spawn|fcntl|sched|pthread|poll|signal|dlfcn|sys/\w+|linux/\w+)\.h$)"),
        "the system's interface",
