@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "emulator/attention_error.h"
 #include "emulator/half_numbers.h"
 #include "emulator/running.h"
 #include "kernels/reference/operations.h"
@@ -14,7 +15,6 @@ namespace instructblip::kernels::cuda {
 namespace {
 
 using emulator::half_numbers;
-using emulator::kRoundingOf;
 using emulator::kUntouched;
 
 struct Sizes {
@@ -111,29 +111,6 @@ struct Query {
     for (const auto& value : values) seen.values.push_back(value.data());
     seen.divisor = d.problem.divisor;
   }
-
-  // Weights are rounded to T before they meet values, sums once more; scores are sums of float32.
-  std::vector<double> bound(const std::vector<double>& want) const {
-    double score = 0.0;
-    for (const auto& key : keys) {
-      double sum = 0.0;
-      for (std::size_t i = 0; i < query.size(); ++i) sum += std::abs(double{query[i]} * key[i]);
-      score = std::max(score, sum / seen.divisor);
-    }
-    std::vector<std::vector<float>> magnitudes = values;
-    reference::Seen absolute = seen;
-    absolute.values.clear();
-    for (auto& value : magnitudes) {
-      for (float& v : value) v = std::abs(v);
-      absolute.values.push_back(value.data());
-    }
-    std::vector<double> bound = reference::attention(absolute);
-    for (std::size_t i = 0; i < bound.size(); ++i) {
-      bound[i] = bound[i] * (kRoundingOf<T> + 1e-6 * (score + 8)) +
-                 kRoundingOf<T> * std::abs(want[i]) + 1e-6;
-    }
-    return bound;
-  }
 };
 
 template <class T>
@@ -150,7 +127,7 @@ void expect_right(const Sizes& sizes) {
         std::vector<double> want(static_cast<std::size_t>(sizes.width)), bound = want;
         if (!query.keys.empty()) {
           want = reference::attention(query.seen);
-          bound = query.bound(want);
+          bound = emulator::attention_error<T>(query.seen, want);
         }
         for (std::size_t i = 0; i < want.size(); ++i) {
           ASSERT_NEAR(dev::widen(d.out[at + static_cast<std::size_t>(head * sizes.width) + i]),

@@ -19,7 +19,7 @@ struct AttentionProblem {
   std::int32_t max_queries = 0;  // the longest sequence; the lengths themselves are on the device
   std::int32_t query_heads = 0;  // a multiple of key_heads
   std::int32_t key_heads = 0;
-  std::int32_t width = 0;         // of a head: a multiple of 8, at most 128
+  std::int32_t width = 0;         // one head: a multiple of 8, at most 128
   float divisor = 1.0f;           // sqrt(width), or 1 in T5
   bool causal = false;            // a query does not see what stands behind it
   std::int32_t max_distance = 0;  // from which on all distances share a bias

@@ -114,9 +114,19 @@ __device__ __forceinline__ void wait_for_copies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(kOpen) : "memory");
 }
 
+// Explicitly global: the compiler takes a pointer that came out of memory for a generic one.
 template <class T>
 __device__ __forceinline__ T load_global(const void* from) {
-  return *static_cast<const T*>(from);
+  static_assert(sizeof(T) == 16);
+  union {
+    T value;
+    std::uint32_t words[4];
+  } u;
+  asm volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(u.words[0]), "=r"(u.words[1]), "=r"(u.words[2]), "=r"(u.words[3])
+               : "l"(__cvta_generic_to_global(from))
+               : "memory");
+  return u.value;
 }
 // What no other block will read: weights.
 template <class T>
@@ -131,9 +141,24 @@ __device__ __forceinline__ T load_once(const void* from) {
                : "l"(__cvta_generic_to_global(from)));
   return u.value;
 }
+// What another block of the launch may have written.
+__device__ __forceinline__ float load_coherent(const float* from) { return __ldcg(from); }
 template <class T>
 __device__ __forceinline__ void store_global(void* to, T value) {
-  *static_cast<T*>(to) = value;
+  static_assert(sizeof(T) == 4 || sizeof(T) == 16);
+  union {
+    T value;
+    std::uint32_t words[4];
+  } u;
+  u.value = value;
+  if constexpr (sizeof(T) == 4) {
+    asm volatile("st.global.u32 [%0], %1;" ::"l"(__cvta_generic_to_global(to)), "r"(u.words[0])
+                 : "memory");
+  } else {
+    asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(to)),
+                 "r"(u.words[0]), "r"(u.words[1]), "r"(u.words[2]), "r"(u.words[3])
+                 : "memory");
+  }
 }
 __device__ __forceinline__ unsigned add_global(unsigned* to, unsigned value) {
   return atomicAdd(to, value);
