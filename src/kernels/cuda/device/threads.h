@@ -86,7 +86,7 @@ __device__ __forceinline__ float power_of_two(float x) {
 __device__ __forceinline__ float exponential(float x) { return expf(x); }
 __device__ __forceinline__ float logarithm(float x) { return logf(x); }
 __device__ __forceinline__ float inverse_root(float x) { return rsqrtf(x); }
-__device__ __forceinline__ float error_function(float x) { return erff(x); }
+__device__ __forceinline__ float complementary_error_function(float x) { return erfcf(x); }
 __device__ __forceinline__ float hyperbolic_tangent(float x) { return tanhf(x); }
 __device__ __forceinline__ std::uint32_t pick_bytes(std::uint32_t a, std::uint32_t b,
                                                     std::uint32_t selector) {

@@ -32,7 +32,7 @@ inline float power_of_two(float x) { return std::exp2(x); }
 inline float exponential(float x) { return std::exp(x); }
 inline float logarithm(float x) { return std::log(x); }
 inline float inverse_root(float x) { return 1.0f / std::sqrt(x); }
-inline float error_function(float x) { return std::erf(x); }
+inline float complementary_error_function(float x) { return std::erfc(x); }
 inline float hyperbolic_tangent(float x) { return std::tanh(x); }
 // The bytes of a and b, 0 to 7, that the four lowest digits of `selector` name, lowest first.
 inline std::uint32_t pick_bytes(std::uint32_t a, std::uint32_t b, std::uint32_t selector) {
