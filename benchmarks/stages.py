@@ -18,7 +18,7 @@ import subprocess
 import sys
 
 MODELS = "instructblip-flan-t5-xl,instructblip-vicuna-7b,blip2-opt-2.7b"
-SAME = ("model", "layers", "stage", "weights", "rows", "prompt", "new_tokens", "threads")
+SAME = ("model", "layers", "stage", "weights", "rows", "prompt", "new_tokens", "threads", "device")
 
 
 def parse():

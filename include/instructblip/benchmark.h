@@ -76,13 +76,15 @@ struct BenchmarkRow {
   int prompt = 0;      ///< rows of the prompt; 0 where the stage has none
   int new_tokens = 0;  ///< length of the answer, steps of decode; else 0
   int threads = 0;
+  std::string device = {};  ///< ModelInfo::device
   int samples = 0;
   double median_ms = 0;  ///< decode: a step
   double least_ms = 0;
   double spread = 0;  ///< half the distance between the quartiles, as a share of the median
   double bytes = 0;   ///< weights, keys and values that have to be read, each once
   double flops = 0;   ///< products and attention: a multiplication and an addition are two
-  double read_gbps = 0, peak_gflops = 0;  ///< the machine's, at that number of threads
+  double read_gbps = 0, peak_gflops = 0;  ///< the machine's, at that number of threads; those of a
+                                          ///< device are not found out: 0, as what follows
   double limit_ms = 0;                    ///< the longer of reading and computing at those
   bool limited_by_reading = false;
   double fraction_of_limit = 0;           ///< limit_ms / median_ms

@@ -159,6 +159,7 @@ class Benchmark {
     row.layers = subject.layers();
     row.weights = info.precision;
     row.threads = info.threads;
+    row.device = info.device;
     row.weight_bytes = info.weight_bytes;
     const double held =
         static_cast<double>(info.weight_bytes) / static_cast<double>(info.parameters);
@@ -193,6 +194,7 @@ class Benchmark {
   }
 
   void compare_with_limit(BenchmarkRow& row) {
+    if (row.device != "cpu") return;
     const BenchmarkLimits& machine = limits(row.threads);
     row.read_gbps = machine.read_gbps;
     row.peak_gflops = machine.peak_gflops;

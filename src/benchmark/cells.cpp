@@ -30,12 +30,13 @@ Image noise() {
   return Image::adopt(std::move(rgb), kWidth, kHeight);
 }
 
-// Milliseconds of `work` on the runtime's thread.
+// Milliseconds of `work` on the runtime's thread, until the tensor that it makes is in the host's
+// memory: a device may be behind.
 template <typename Work>
 double timed(const Model& model, const Work& work) {
   return model.runtime->run([&] {
     Stopwatch watch;
-    work();
+    nn::to_host(work());
     return watch.lap_ms();
   });
 }
@@ -88,6 +89,10 @@ class CellMaker {
     return cells;
   }
 
+  at::Tensor uploaded(const at::Tensor& tensor) const {
+    return model_.runtime->run([&] { return model_.runtime->upload(tensor); });
+  }
+
   bool reads_text() const { return config_.qformer && config_.qformer->reads_instruction; }
 
   int prompt_of(int asked) const { return asked > 0 ? asked : static_cast<int>(visual_) + 32; }
@@ -127,11 +132,11 @@ class CellMaker {
     const std::vector<Image> images(static_cast<std::size_t>(pictures), picture_);
     std::vector<at::Tensor> each_one;
     for (const Image& image : images) each_one.push_back(model_.pixels({&image, 1}).front());
-    const at::Tensor pixels = at::cat(each_one);
+    const at::Tensor pixels = uploaded(at::cat(each_one));
     Cell cell{.row = {.stage = BenchmarkStage::vision, .rows = pictures},
               .cost = costs::vision_cost(config_.vision, pixels.size(0))};
     cell.sample = [&model = model_, pixels] {
-      return timed(model, [&] { model.stages->vision->forward(pixels); });
+      return timed(model, [&] { return model.stages->vision->forward(pixels); });
     };
     return cell;
   }
@@ -143,7 +148,7 @@ class CellMaker {
               .cost = reading_cost(pictures, text)};
     const std::int64_t views = pictures * views_;
     const VisionEncoder& encoder = *model_.stages->vision;
-    const at::Tensor visual = at::randn({views, encoder.positions(), encoder.width()});
+    const at::Tensor visual = uploaded(at::randn({views, encoder.positions(), encoder.width()}));
     const auto instruction =
         text > 0 ? ids(text, config_.qformer->vocabulary) : std::vector<std::int32_t>();
     const std::vector<PictureSize> sizes(static_cast<std::size_t>(pictures), size_);
@@ -152,7 +157,7 @@ class CellMaker {
                                                    instruction);
       const auto& former = model.stages->qformer;
       return timed(model, [&] {
-        model.project(former ? former->forward_each(instructions, visual) : visual, sizes);
+        return model.project(former ? former->forward_each(instructions, visual) : visual, sizes);
       });
     };
     return cell;
@@ -160,12 +165,15 @@ class CellMaker {
 
   using Ids = std::vector<std::int32_t>;
 
-  // Its prompt read, the logits left aside.
-  static std::unique_ptr<LanguageState> begun(const LanguageModel& language, const Ids& prompt) {
-    auto state = language.start(language.embed(prompt));
-    LanguageState* const states[] = {state.get()};
-    language.prefill(states);
-    return state;
+  struct Begun {
+    std::unique_ptr<LanguageState> state;
+    at::Tensor logits;
+  };
+  static Begun begun(const LanguageModel& language, const Ids& prompt) {
+    Begun begun{language.start(language.embed(prompt)), {}};
+    LanguageState* const states[] = {begun.state.get()};
+    begun.logits = language.prefill(states);
+    return begun;
   }
 
   Cell prefill(int asked) const {
@@ -174,7 +182,7 @@ class CellMaker {
               .cost = costs::prefill_cost(config_.text, prompt)};
     const Ids tokens = ids(prompt, model_.info.vocabulary);
     cell.sample = [&model = model_, tokens] {
-      return timed(model, [&] { begun(*model.stages->language, tokens); });
+      return timed(model, [&] { return begun(*model.stages->language, tokens).logits; });
     };
     return cell;
   }
@@ -200,11 +208,14 @@ class CellMaker {
     cell.sample = [&model = model_, tokens, next, steps] {
       return model.runtime->run([&] {
         const LanguageModel& language = *model.stages->language;
-        const auto state = begun(language, tokens);
+        const Begun prompt_read = begun(language, tokens);
+        nn::to_host(prompt_read.logits);
         Ids sources(next.size(), 0);  // the prompt
         Stopwatch watch;
         for (int i = 0; i < steps; ++i) {
-          language.step(std::vector<LanguageStep>{{state.get(), sources, next}});
+          // As a search has it: the next token follows from the logits.
+          nn::to_host(
+              language.step(std::vector<LanguageStep>{{prompt_read.state.get(), sources, next}}));
           std::iota(sources.begin(), sources.end(), 0);
         }
         return watch.lap_ms() / steps;

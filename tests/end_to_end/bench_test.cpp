@@ -35,6 +35,7 @@ TEST(BenchCommand, PrintsOneObjectWithWhatIsDocumented) {
     EXPECT_EQ(row["model"], "tiny-t5");
     EXPECT_EQ(row["layers"], 1);
     EXPECT_EQ(row["weights"], "f32");
+    EXPECT_EQ(row["device"], "cpu");
     for (const char* key :
          {"rows", "threads", "samples", "median_ms", "least_ms", "bytes", "flops", "read_gbps",
           "peak_gflops", "limit_ms", "fraction_of_limit", "weight_bytes"}) {
@@ -96,7 +97,7 @@ TEST(BenchCommand, RefusesToCompareWithWhatIsNoRunBeforeAnythingIsMeasured) {
   refused("[1]", "holds no object with rows");
   refused(R"({"rows": [3]})", "has a row without model");
   refused(R"({"rows": [{"model": "a", "layers": 0, "stage": "decode", "weights": "f32", "rows": 1,
-              "prompt": 1, "new_tokens": 1, "threads": 1, "median_ms": 0}]})",
+              "prompt": 1, "new_tokens": 1, "threads": 1, "device": "cpu", "median_ms": 0}]})",
           "without a median_ms above 0");
   std::filesystem::remove(file);
   const Finished finished = call(bench({"--compare", file}));

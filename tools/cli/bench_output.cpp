@@ -14,9 +14,9 @@ using Object = nlohmann::ordered_json;
 
 // What tells the rows of a run apart.
 Object key_of(const BenchmarkRow& row) {
-  return {{"model", row.model},           {"layers", row.layers},  {"stage", to_string(row.stage)},
-          {"weights", row.weights},       {"rows", row.rows},      {"prompt", row.prompt},
-          {"new_tokens", row.new_tokens}, {"threads", row.threads}};
+  return {{"model", row.model},           {"layers", row.layers},   {"stage", to_string(row.stage)},
+          {"weights", row.weights},       {"rows", row.rows},       {"prompt", row.prompt},
+          {"new_tokens", row.new_tokens}, {"threads", row.threads}, {"device", row.device}};
 }
 
 Object object_of(const BenchmarkRow& row, const EarlierRun& earlier) {
@@ -56,16 +56,20 @@ std::string number_or_dash(int number) { return number > 0 ? std::to_string(numb
 
 std::vector<std::string> cells_of(const BenchmarkRow& row, const EarlierRun& earlier) {
   const double seconds = row.median_ms / 1000;
-  std::vector<std::string> cells = {"  " + std::string(to_string(row.stage)),
-                                    right(std::to_string(row.rows), 4),
-                                    right(number_or_dash(row.prompt), 6),
-                                    right(number_or_dash(row.new_tokens), 6),
-                                    right(fixed(row.median_ms, row.median_ms < 100 ? 2 : 0), 9),
-                                    right(fixed(100 * row.spread, 1) + " %", 6),
-                                    right(fixed(row.bytes / 1e9 / seconds, 1), 6),
-                                    right(fixed(row.flops / 1e9 / seconds, 1), 7),
-                                    right(fixed(100 * row.fraction_of_limit, 0) + " %", 5),
-                                    row.limited_by_reading ? "reading" : "arithmetic"};
+  const bool known = row.limit_ms > 0;
+  std::vector<std::string> cells = {
+      "  " + std::string(to_string(row.stage)),
+      right(std::to_string(row.rows), 4),
+      right(number_or_dash(row.prompt), 6),
+      right(number_or_dash(row.new_tokens), 6),
+      right(fixed(row.median_ms, row.median_ms < 100 ? 2 : 0), 9),
+      right(fixed(100 * row.spread, 1) + " %", 6),
+      right(fixed(row.bytes / 1e9 / seconds, 1), 6),
+      right(fixed(row.flops / 1e9 / seconds, 1), 7),
+      right(known ? fixed(100 * row.fraction_of_limit, 0) + " %" : "-", 5),
+      !known                   ? ""
+      : row.limited_by_reading ? "reading"
+                               : "arithmetic"};
   if (earlier.empty()) return cells;
   const double before = earlier.median_ms(row);
   cells.push_back(right(before > 0 ? fixed(before / row.median_ms, 2) : "-", 6));

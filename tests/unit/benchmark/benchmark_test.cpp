@@ -42,6 +42,7 @@ TEST(Benchmark, MeasuresEveryStageAndSaysHowFarFromTheLimitItIs) {
     EXPECT_EQ(row.layers, 0);
     EXPECT_EQ(row.weights, "f32");
     EXPECT_EQ(row.threads, 1);
+    EXPECT_EQ(row.device, "cpu");
     EXPECT_EQ(row.samples, 2);
     EXPECT_GT(row.least_ms, 0);
     EXPECT_GE(row.median_ms, row.least_ms);
