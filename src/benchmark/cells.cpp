@@ -15,6 +15,7 @@
 #include "benchmark/word_numbers.h"
 #include "core/errors.h"
 #include "interface/stopwatch.h"
+#include "nn/runtime.h"
 #include "pipeline/batch.h"
 #include "pipeline/job.h"
 
@@ -148,7 +149,8 @@ class CellMaker {
               .cost = reading_cost(pictures, text)};
     const std::int64_t views = pictures * views_;
     const VisionEncoder& encoder = *model_.stages->vision;
-    const at::Tensor visual = uploaded(at::randn({views, encoder.positions(), encoder.width()}));
+    const at::Tensor visual =
+        uploaded(at::randn({views, encoder.positions(), encoder.width()}, nn::host(at::kFloat)));
     const auto instruction =
         text > 0 ? ids(text, config_.qformer->vocabulary) : std::vector<std::int32_t>();
     const std::vector<PictureSize> sizes(static_cast<std::size_t>(pictures), size_);
