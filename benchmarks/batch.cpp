@@ -70,7 +70,7 @@ int main(int argc, char** argv) try {
       Tokens out;
       for (const Request& request : all) {
         out.push_back(
-            pipeline.generate(request.image, request.instruction, request.options).tokens());
+            pipeline.generate(request.pictures, request.instruction, request.options).tokens());
       }
       return out;
     });

@@ -15,7 +15,7 @@ int main(int argc, char** argv) try {
 
   std::vector<instructblip::Request> requests;
   for (int i = 3; i < argc; ++i) {
-    requests.push_back({.image = instructblip::Image::open(argv[i]),
+    requests.push_back({.pictures = instructblip::Image::open(argv[i]),
                         .instruction = argv[2],
                         .options = {.max_new_tokens = 30}});
   }

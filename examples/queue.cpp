@@ -22,8 +22,8 @@ int main(int argc, char** argv) try {
   std::vector<std::future<instructblip::Response>> answers;
   for (std::string line; std::getline(std::cin, line);) {
     if (line.ends_with('\r')) line.pop_back();  // a line end of Windows
-    answers.push_back(
-        engine.submit({.image = picture, .instruction = line, .options = {.max_new_tokens = 20}}));
+    answers.push_back(engine.submit(
+        {.pictures = picture, .instruction = line, .options = {.max_new_tokens = 20}}));
     questions.push_back(std::move(line));
   }
   bool complete = true;

@@ -2,10 +2,16 @@
 # Builds the library, the command line, the examples and the tests; leaves build/bin/instructblip. Only what has
 # changed is built again. Arguments are options for CMake: scripts/build.sh -DINSTRUCTBLIP_WITH_OPENCV=OFF
 #
+#   scripts/build.sh --command [OPTION...]  the command and what it needs, nothing else
 #   INSTRUCTBLIP_TORCH_DIR=/path/to/torch   as for setup.sh
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+targets=()
+if [[ ${1:-} == --command ]]; then
+  targets=(--target instructblip_cli)
+  shift
+fi
 configure=(cmake -S . -B build)
 if [[ ! -e build/CMakeCache.txt ]]; then
   configure+=(-DCMAKE_BUILD_TYPE=Release)
@@ -19,4 +25,4 @@ configure+=("-DINSTRUCTBLIP_TORCH_DIR=${INSTRUCTBLIP_TORCH_DIR:-}")
 # A file that includes ATen takes up to 1.5 GB to compile.
 jobs=$(awk -v cores="$(nproc)" '/MemAvailable/ { fit = int($2 / 1.5e6); print fit < 1 ? 1 : fit < cores ? fit : cores }' \
   /proc/meminfo)
-cmake --build build --parallel "$jobs"
+cmake --build build --parallel "$jobs" "${targets[@]}"

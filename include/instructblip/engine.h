@@ -3,8 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <future>
 #include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "instructblip/export.h"
 #include "instructblip/generation.h"
@@ -22,8 +27,8 @@ struct EngineOptions {
   std::size_t max_waiting = 256;
   /// Bytes of the pictures of waiting requests, resized, four bytes a value: 0.6 MB for one of
   /// 224 x 224 pixels, as much for each frame of a video and each tile. A request that passes this
-  /// is refused, unless no other pictures wait. Encoded pictures (Request::features) do not count:
-  /// who encoded them decides how many there are.
+  /// is refused, unless no other pictures wait. Features do not count: who encoded them decides how
+  /// many there are.
   std::int64_t max_waiting_bytes = 1 << 30;
 };
 
@@ -36,6 +41,13 @@ struct EngineStats {
   std::uint64_t passes = 0, pass_rows = 0;  ///< passes of the batch; hypotheses in all of them
 };
 
+/// What became of a call: its value, or its error.
+template <typename Value>
+struct Outcome {
+  std::optional<Value> value;
+  std::optional<Error> error;
+};
+
 /// Answers requests as they come, in one thread of its own.
 ///
 /// First come, first served: the oldest waiting request is admitted as soon as its rows fit beside
@@ -43,7 +55,13 @@ struct EngineStats {
 /// token; new prompts are read between passes, at most 1,024 positions or one prompt at a time, so
 /// that a long queue does not hold up the answers being written. An answer is the one that
 /// Pipeline::generate() gives to the request alone, whatever runs beside it, and a request that
-/// fails harms no other.
+/// fails harms no other. Rankings take their turn as requests do, up to 64 candidates at a time,
+/// and pictures are encoded between two passes.
+///
+/// Each function comes twice: with a future, and with a callback, so that no thread has to wait for
+/// it. A callback is called once, on the engine's thread, where it holds up all requests: it should
+/// be short, must not end the engine, and what it throws is dropped. What a TokenCallback throws is
+/// thrown by the future; a callback gets Error(cancelled) for it.
 ///
 /// Threads: every function may be called from any thread at once.
 class INSTRUCTBLIP_API Engine {
@@ -60,13 +78,27 @@ class INSTRUCTBLIP_API Engine {
 
   /// Queues a request. Pictures are resized here, on the caller's thread.
   /// @param control  callback, deadline and stop token of this request; the callback is called on
-  ///                 the engine's thread and holds up all others: it should be short, and must
-  ///                 neither wait for a response nor end the engine. A stop that is requested while
-  ///                 the request waits ends it there.
-  /// @return the response, once there is one. What a callback throws is thrown by get().
+  ///                 the engine's thread as above. A stop that is requested while the request waits
+  ///                 ends it there.
   /// Errors: busy (the queue is full); cancelled (the engine is ending); else as
   /// Pipeline::generate() for the request.
   std::future<Response> submit(const Request& request, const Control& control = {});
+  using OnResponse = std::function<void(Response response)>;
+  void submit(const Request& request, const Control& control, OnResponse on_response);
+
+  /// Queues a ranking. More than 64 candidates have their pictures encoded first, in this call.
+  /// Errors: as submit() and Pipeline::rank().
+  using Ranked = std::vector<RankedCandidate>;
+  std::future<Ranked> rank(const Request& request, std::span<const std::string> candidates,
+                           const RankOptions& options = {}, const Control& control = {});
+  using OnRanked = std::function<void(Outcome<Ranked> outcome)>;
+  void rank(const Request& request, std::span<const std::string> candidates,
+            const RankOptions& options, const Control& control, OnRanked on_ranked);
+
+  /// Queues pictures for the vision encoder. Errors: as submit() and Pipeline::encode().
+  std::future<ImageFeatures> encode(const Pictures& pictures);
+  using OnEncoded = std::function<void(Outcome<ImageFeatures> outcome)>;
+  void encode(const Pictures& pictures, OnEncoded on_encoded);
 
   EngineStats stats() const;
 

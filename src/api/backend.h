@@ -5,8 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <filesystem>
-#include <future>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -39,33 +40,32 @@ struct ImageFeatures::Impl {
 };
 
 struct Engine::Impl {
+  // What is called once with the outcome; `thrown`: what a TokenCallback threw.
+  template <typename Value>
+  using Done = std::function<void(Outcome<Value> outcome, std::exception_ptr thrown)>;
+
   virtual ~Impl() = default;
-  virtual std::future<Response> submit(const Request& request, const Control& control) = 0;
+  virtual void submit(const Request& request, const Control& control, Done<Generation> done) = 0;
+  virtual void rank(const Request& request, std::span<const std::string> candidates,
+                    const RankOptions& options, const Control& control, Done<Ranked> done) = 0;
+  virtual void encode(const Pictures& pictures, Done<ImageFeatures> done) = 0;
   virtual EngineStats stats() const = 0;
 };
 
 struct Pipeline::Impl {
-  using Images = std::span<const Image>;
   using Text = std::string_view;
   using Candidates = std::span<const std::string>;
 
   virtual ~Impl() = default;
-  virtual Generation generate(Images images, Text instruction, const GenerationConfig& config,
-                              const Control& control) const = 0;
-  virtual Generation generate(const ImageFeatures& features, Text instruction,
+  virtual Generation generate(const Pictures& pictures, Text instruction,
                               const GenerationConfig& config, const Control& control) const = 0;
   virtual std::vector<Response> generate(std::span<const Request> requests,
                                          const Control& control) const = 0;
-  virtual std::vector<RankedCandidate> rank(Images images, Text instruction, Candidates candidates,
-                                            const RankOptions& options,
-                                            const Control& control) const = 0;
-  virtual std::vector<RankedCandidate> rank(const ImageFeatures& features, Text instruction,
+  virtual std::vector<RankedCandidate> rank(const Pictures& pictures, Text instruction,
                                             Candidates candidates, const RankOptions& options,
                                             const Control& control) const = 0;
-  virtual ImageFeatures encode(Images images) const = 0;
-  virtual std::vector<NamedTensor> features(Images images,
-                                            std::optional<Text> instruction) const = 0;
-  virtual std::vector<NamedTensor> features(const ImageFeatures& features,
+  virtual ImageFeatures encode(const Pictures& pictures) const = 0;
+  virtual std::vector<NamedTensor> features(const Pictures& pictures,
                                             std::optional<Text> instruction) const = 0;
   virtual TokenizedText tokenize(Text text) const = 0;
   virtual const ModelInfo& info() const noexcept = 0;

@@ -26,19 +26,9 @@ Pipeline Pipeline::load(const std::filesystem::path& checkpoint_dir, const LoadO
   return at_boundary([&] { return Pipeline(backend().load_pipeline(checkpoint_dir, options)); });
 }
 
-Generation Pipeline::generate(const Image& image, std::string_view instruction,
+Generation Pipeline::generate(const Pictures& pictures, std::string_view instruction,
                               const GenerationConfig& config, const Control& control) const {
-  return generate(std::span(&image, 1), instruction, config, control);
-}
-
-Generation Pipeline::generate(std::span<const Image> images, std::string_view instruction,
-                              const GenerationConfig& config, const Control& control) const {
-  return impl_->generate(images, instruction, config, control);
-}
-
-Generation Pipeline::generate(const ImageFeatures& features, std::string_view instruction,
-                              const GenerationConfig& config, const Control& control) const {
-  return impl_->generate(features, instruction, config, control);
+  return impl_->generate(pictures, instruction, config, control);
 }
 
 std::vector<Response> Pipeline::generate(std::span<const Request> requests,
@@ -46,47 +36,18 @@ std::vector<Response> Pipeline::generate(std::span<const Request> requests,
   return impl_->generate(requests, control);
 }
 
-std::vector<RankedCandidate> Pipeline::rank(const Image& image, std::string_view instruction,
+std::vector<RankedCandidate> Pipeline::rank(const Pictures& pictures, std::string_view instruction,
                                             std::span<const std::string> candidates,
                                             const RankOptions& options,
                                             const Control& control) const {
-  return rank(std::span(&image, 1), instruction, candidates, options, control);
+  return impl_->rank(pictures, instruction, candidates, options, control);
 }
 
-std::vector<RankedCandidate> Pipeline::rank(std::span<const Image> images,
-                                            std::string_view instruction,
-                                            std::span<const std::string> candidates,
-                                            const RankOptions& options,
-                                            const Control& control) const {
-  return impl_->rank(images, instruction, candidates, options, control);
-}
+ImageFeatures Pipeline::encode(const Pictures& pictures) const { return impl_->encode(pictures); }
 
-std::vector<RankedCandidate> Pipeline::rank(const ImageFeatures& features,
-                                            std::string_view instruction,
-                                            std::span<const std::string> candidates,
-                                            const RankOptions& options,
-                                            const Control& control) const {
-  return impl_->rank(features, instruction, candidates, options, control);
-}
-
-ImageFeatures Pipeline::encode(const Image& image) const { return encode(std::span(&image, 1)); }
-ImageFeatures Pipeline::encode(std::span<const Image> images) const {
-  return impl_->encode(images);
-}
-
-std::vector<NamedTensor> Pipeline::features(const Image& image,
+std::vector<NamedTensor> Pipeline::features(const Pictures& pictures,
                                             std::optional<std::string_view> instruction) const {
-  return features(std::span(&image, 1), instruction);
-}
-
-std::vector<NamedTensor> Pipeline::features(std::span<const Image> images,
-                                            std::optional<std::string_view> instruction) const {
-  return impl_->features(images, instruction);
-}
-
-std::vector<NamedTensor> Pipeline::features(const ImageFeatures& features,
-                                            std::optional<std::string_view> instruction) const {
-  return impl_->features(features, instruction);
+  return impl_->features(pictures, instruction);
 }
 
 TokenizedText Pipeline::tokenize(std::string_view text) const { return impl_->tokenize(text); }

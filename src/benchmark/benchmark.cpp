@@ -7,9 +7,9 @@
 #include "benchmark/machine_limits.h"
 #include "benchmark/run_benchmark.h"
 #include "benchmark/subject.h"
+#include "core/boundary.h"
 #include "core/errors.h"
 #include "core/processors.h"
-#include "interface/guarded.h"
 #include "interface/loading.h"
 #include "interface/stopwatch.h"
 
@@ -104,7 +104,7 @@ class Benchmark {
   bool stopped() const { return options_.stop.stop_requested(); }
 
   void tell(const std::string& what) const {
-    if (options_.progress) options_.progress(what);
+    if (options_.progress) call_back([&] { options_.progress(what); });
   }
 
   void run(Subject& subject) {
@@ -132,7 +132,7 @@ class Benchmark {
     memory.reset();
     std::vector<BenchmarkRow> rows;
     {
-      const Model model = subject.load(load);
+      const ModelParts model = subject.load(load);
       std::vector<Cell> cells = cells_of(model, subject.config(), options_);
       for (Cell& cell : cells) describe(cell, subject, model.info);
       sample(cells, subject.name());
@@ -212,7 +212,7 @@ class Benchmark {
 }  // namespace
 
 BenchmarkReport run_benchmark(const BenchmarkOptions& options) {
-  return guarded([&] { return Benchmark(options).run(); });
+  return at_boundary([&] { return Benchmark(options).run(); });
 }
 
 }  // namespace instructblip

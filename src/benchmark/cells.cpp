@@ -17,7 +17,7 @@
 #include "interface/stopwatch.h"
 #include "nn/runtime.h"
 #include "pipeline/batch.h"
-#include "pipeline/job.h"
+#include "pipeline/prepare.h"
 
 namespace instructblip {
 namespace {
@@ -34,7 +34,7 @@ Image noise() {
 // Milliseconds of `work` on the runtime's thread, until the tensor that it makes is in the host's
 // memory: a device may be behind.
 template <typename Work>
-double timed(const Model& model, const Work& work) {
+double timed(const ModelParts& model, const Work& work) {
   return model.runtime->run([&] {
     Stopwatch watch;
     nn::to_host(work());
@@ -44,14 +44,14 @@ double timed(const Model& model, const Work& work) {
 
 class CellMaker {
  public:
-  CellMaker(const Model& model, const ModelConfig& config, const BenchmarkOptions& options)
+  CellMaker(const ModelParts& model, const ModelConfig& config, const BenchmarkOptions& options)
       : model_(model),
         config_(config),
         options_(options),
         picture_(noise()),
         size_(model.image_processor.size_of(picture_)),
-        views_(model.stages->projection->views_of(size_)),
-        visual_(model.stages->rows_of(size_)) {}
+        views_(model.geometry.views_of(size_)),
+        visual_(model.geometry.rows_of(size_)) {}
 
   std::vector<Cell> of(BenchmarkStage stage) const {
     switch (stage) {
@@ -122,7 +122,8 @@ class CellMaker {
     const std::int64_t views = pictures * views_;
     const std::int64_t from = config_.qformer ? config_.qformer->hidden : stages.vision->width();
     costs::Cost cost = costs::projection_cost(
-        config_.projection, {views * stages.view_rows, from, model_.info.language_width});
+        config_.projection,
+        {views * model_.geometry.rows_per_view(), from, model_.info.language_width});
     if (!config_.qformer) return cost;
     return cost + costs::qformer_cost(
                       *config_.qformer,
@@ -132,7 +133,7 @@ class CellMaker {
   Cell vision(int pictures) const {
     const std::vector<Image> images(static_cast<std::size_t>(pictures), picture_);
     std::vector<at::Tensor> each_one;
-    for (const Image& image : images) each_one.push_back(model_.pixels({&image, 1}).front());
+    for (const Image& image : images) each_one.push_back(pixels_of(model_, {&image, 1}).front());
     const at::Tensor pixels = uploaded(at::cat(each_one));
     Cell cell{.row = {.stage = BenchmarkStage::vision, .rows = pictures},
               .cost = costs::vision_cost(config_.vision, pixels.size(0))};
@@ -159,7 +160,10 @@ class CellMaker {
                                                    instruction);
       const auto& former = model.stages->qformer;
       return timed(model, [&] {
-        return model.project(former ? former->forward_each(instructions, visual) : visual, sizes);
+        const Projection& projection = *model.stages->projection;
+        return projection.arrange(
+            projection.forward(former ? former->forward_each(instructions, visual) : visual),
+            sizes);
       });
     };
     return cell;
@@ -237,14 +241,14 @@ class CellMaker {
                       reading_cost(1, reads_text() ? text : 0) +
                       costs::prefill_cost(config_.text, prompt) +
                       steps_cost(prompt, rows, count - 1)};
-    Request request{.image = picture_, .instruction = words(text)};
+    Request request{.pictures = picture_, .instruction = words(text)};
     if (config_.prompt.chat) request.instruction = words(text + 1, config_.prompt.image_marker);
     request.options.num_beams = rows;
     request.options.max_new_tokens = request.options.min_new_tokens = count;
     cell.answer = std::make_shared<Ids>();
     cell.sample = [&model = model_, request, tokens = cell.answer] {
       Stopwatch watch;
-      const Generation generation = answer(model, model.job(request, {}, 0));
+      const Generation generation = answer(model, prepare(model, request, {}));
       const double ms = watch.lap_ms();
       *tokens = generation.tokens();
       return ms;
@@ -252,7 +256,7 @@ class CellMaker {
     return cell;
   }
 
-  const Model& model_;
+  const ModelParts& model_;
   const ModelConfig& config_;
   const BenchmarkOptions& options_;
   Image picture_;
@@ -271,7 +275,7 @@ double quantile(const std::vector<double>& sorted, double share) {
 
 }  // namespace
 
-std::vector<Cell> cells_of(const Model& model, const ModelConfig& config,
+std::vector<Cell> cells_of(const ModelParts& model, const ModelConfig& config,
                            const BenchmarkOptions& options) {
   const CellMaker maker(model, config, options);
   std::vector<Cell> cells;

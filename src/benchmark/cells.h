@@ -9,21 +9,21 @@
 #include "checkpoint/model_config.h"
 #include "costs/stage_costs.h"
 #include "instructblip/benchmark.h"
-#include "pipeline/model.h"
+#include "pipeline/model_parts.h"
 
 namespace instructblip {
 
 struct Cell {
   BenchmarkRow row;                                        // sizes; no times yet
   costs::Cost cost = {};                                   // a sample, or a step of decode
-  std::shared_ptr<std::vector<std::int32_t>> answer = {};  // end_to_end: of the last sample
+  std::shared_ptr<std::vector<std::int32_t>> answer = {};  // end_to_end: the last one
   std::function<double()> sample = {};  // milliseconds, of a step where there are several
   std::vector<double> ms = {};
 };
 
 // A cell for each combination that makes a difference, in the order of `options`. `model`, built
 // from `config`, must outlive them. Throws Error(invalid_argument) for sizes that it cannot take.
-std::vector<Cell> cells_of(const Model& model, const ModelConfig& config,
+std::vector<Cell> cells_of(const ModelParts& model, const ModelConfig& config,
                            const BenchmarkOptions& options);
 
 // Median, least and spread of what was sampled, one at least.

@@ -10,7 +10,7 @@
 #include "core/processors.h"
 #include "costs/published_models.h"
 #include "interface/loading.h"
-#include "pipeline/loaded_pipeline.h"
+#include "pipeline/assemble.h"
 
 namespace instructblip {
 namespace {
@@ -83,7 +83,7 @@ PromptBuilder Subject::prompts() const {
   return PromptBuilder(std::move(files), config_, rows);
 }
 
-Model Subject::load(const LoadOptions& options) {
+ModelParts Subject::load(const LoadOptions& options) {
   auto store = weights(options);
   return assemble({config_, image_, std::move(store), prompts()}, options);
 }

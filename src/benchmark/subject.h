@@ -9,7 +9,7 @@
 #include "checkpoint/model_config.h"
 #include "core/dtype.h"
 #include "instructblip/checkpoint.h"
-#include "pipeline/model.h"
+#include "pipeline/model_parts.h"
 
 namespace instructblip {
 
@@ -26,7 +26,7 @@ class Subject {
 
   // To run as `options` have it: threads, precision and all else. Its texts are words by number.
   // Made-up weights are kept and shared by all models of one precision.
-  Model load(const LoadOptions& options);
+  ModelParts load(const LoadOptions& options);
 
   // As the last model was built from it.
   const ModelConfig& config() const { return config_; }

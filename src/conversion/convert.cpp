@@ -11,13 +11,13 @@
 #include "checkpoint/shard_writer.h"
 #include "checkpoint/tensor_names.h"
 #include "conversion/companions.h"
+#include "core/boundary.h"
 #include "core/errors.h"
 #include "core/new_directory.h"
 #include "core/processors.h"
-#include "interface/guarded.h"
 #include "interface/loading.h"
 #include "nn/tensor_values.h"
-#include "pipeline/loaded_pipeline.h"
+#include "pipeline/model.h"
 #include "pipeline/stages.h"
 #include "retrieval/loaded_matcher.h"
 #include "retrieval/stages.h"
@@ -198,7 +198,7 @@ std::vector<TensorToWrite> to_write(const Plan& plan, const std::optional<Target
     tensor.make = [&, dtype, bytes](const ByteSink& sink) {
       write_values(entry, plan.store, dtype, sink);
       done += bytes;
-      if (options.progress) options.progress(done, report.bytes);
+      if (options.progress) call_back([&] { options.progress(done, report.bytes); });
     };
   }
   report.tensors = static_cast<int>(tensors.size());
@@ -209,7 +209,7 @@ std::vector<TensorToWrite> to_write(const Plan& plan, const std::optional<Target
 
 ConvertReport convert_checkpoint(const fs::path& checkpoint_dir, const fs::path& output,
                                  const LoadOptions& options, const ConvertOptions& how) {
-  return guarded([&] {
+  return at_boundary([&] {
     if (how.max_shard_bytes < 1) {
       throw Error(ErrorCode::invalid_argument, "max_shard_bytes: expected a positive number, got " +
                                                    std::to_string(how.max_shard_bytes));

@@ -6,6 +6,7 @@
 #include "checkpoint/blank_weights.h"
 #include "checkpoint/lavis.h"
 #include "checkpoint/weight_sources.h"
+#include "core/boundary.h"
 #include "core/processors.h"
 
 namespace instructblip {
@@ -49,6 +50,14 @@ MappedFile::Access access_of(const LoadOptions& options) {
 WeightSources sources_of(const std::filesystem::path& directory, const LoadOptions& options) {
   return {directory, options.language_model, options.overlays, options.adapters,
           access_of(options)};
+}
+
+// What it throws leaves the library as it is.
+auto called_back(const decltype(LoadOptions::progress)& progress) {
+  if (!progress) return progress;
+  return decltype(LoadOptions::progress)([progress](std::int64_t done, std::int64_t total) {
+    call_back([&] { progress(done, total); });
+  });
 }
 
 std::shared_ptr<const TensorStore> checked(TensorStore store) {
@@ -100,7 +109,7 @@ nn::ReadAs read_as(const LoadOptions& options, RoundedTo rounded_to) {
           .values = options.weights ? nn::Values::read : nn::Values::leave,
           .unread = options.ignore_unexpected ? nn::Unread::leave : nn::Unread::refuse,
           .rounded_to = rounded_to,
-          .progress = options.progress};
+          .progress = called_back(options.progress)};
 }
 
 ImageConfig image_config_of(const std::filesystem::path& directory, const LoadOptions& options,

@@ -1,7 +1,6 @@
 #include "interface/tensors.h"
 
 #include <ATen/ops/all.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/isfinite.h>
 
@@ -14,18 +13,13 @@
 
 namespace instructblip {
 
-at::Tensor to_pixels(const ImageProcessor& processor, std::span<const Image> images) {
-  std::vector<at::Tensor> pictures;
-  for (const Image& image : images) {
-    auto values = std::make_shared<std::vector<float>>(processor.run(image));
-    const std::int64_t size = 3 * processor.height() * processor.width();
-    pictures.push_back(at::from_blob(
-        values->data(),
-        {static_cast<std::int64_t>(values->size()) / size, 3, processor.height(),
-         processor.width()},
-        [values](void*) {}, nn::host(at::kFloat)));
-  }
-  return pictures.size() == 1 ? pictures.front() : at::cat(pictures);
+at::Tensor to_pixels(const ImageProcessor& processor, const Image& image) {
+  auto values = std::make_shared<std::vector<float>>(processor.run(image));
+  const std::int64_t size = 3 * processor.height() * processor.width();
+  return at::from_blob(
+      values->data(),
+      {static_cast<std::int64_t>(values->size()) / size, 3, processor.height(), processor.width()},
+      [values](void*) {}, nn::host(at::kFloat));
 }
 
 at::Tensor finite(at::Tensor x, const std::string& stage) {

@@ -3,7 +3,6 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <span>
 #include <string>
 
 #include "image/image_processor.h"
@@ -11,9 +10,9 @@
 
 namespace instructblip {
 
-// In the host's memory: [T, 3, H, W], T tiles of each picture, one where a picture has none. Throws
-// Error as ImageProcessor::run().
-at::Tensor to_pixels(const ImageProcessor& processor, std::span<const Image> images);
+// In the host's memory: [T, 3, H, W], T views of the picture: itself, and its tiles. Throws Error
+// as ImageProcessor::run().
+at::Tensor to_pixels(const ImageProcessor& processor, const Image& image);
 
 // Numbers that are not finite would become words further on: throws Error(bad_model).
 at::Tensor finite(at::Tensor x, const std::string& stage);

@@ -2,7 +2,8 @@
 #include "api/backend.h"
 #include "benchmark/run_benchmark.h"
 #include "conversion/convert.h"
-#include "pipeline/loaded_pipeline.h"
+#include "pipeline/encoded_pictures.h"
+#include "pipeline/model.h"
 #include "retrieval/loaded_matcher.h"
 
 extern "C" const instructblip::Backend* instructblip_backend(int version) {

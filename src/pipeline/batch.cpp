@@ -1,37 +1,11 @@
 #include "pipeline/batch.h"
 
-#include <ATen/ops/cat.h>
-
-#include <algorithm>
-#include <iterator>
-#include <optional>
-#include <span>
+#include <map>
 #include <utility>
 
-#include "interface/stopwatch.h"
+#include "pipeline/prepare.h"
 
 namespace instructblip {
-namespace {
-
-bool failed(const Job* job) { return job->error != nullptr; }
-
-// The rows of each job. The states have moved on: where this fails, the pass must not be repeated.
-void hand_out(const at::Tensor& logits, std::span<Job* const> jobs, std::optional<double> prefill) {
-  try {
-    const at::Tensor rows = nn::to_host(logits).contiguous();
-    std::int64_t first = 0;
-    for (Job* job : jobs) {
-      const auto count = static_cast<std::int64_t>(job->step().rows());
-      job->logits = rows.narrow(0, first, count);
-      if (prefill) job->timings.prefill = *prefill;
-      first += count;
-    }
-  } catch (...) {
-    for (Job* job : jobs) job->error = nn::translated(std::current_exception());
-  }
-}
-
-}  // namespace
 
 void Batch::admit(std::shared_ptr<Job> job) { jobs_.push_back(std::move(job)); }
 
@@ -45,23 +19,8 @@ bool Batch::has_room(const Job& job, std::size_t max_rows) const {
   return empty() || rows() + job.rows() <= max_rows;
 }
 
-void Batch::isolating_failures(const Jobs& jobs, const std::function<void(const Jobs&)>& work) {
-  Jobs live;
-  std::ranges::remove_copy_if(jobs, std::back_inserter(live), failed);
-  if (live.empty()) return;
-  try {
-    model_.runtime->run([&] { work(live); });
-  } catch (...) {
-    if (live.size() == 1) {
-      live.front()->error = std::current_exception();
-      return;
-    }
-    for (Job* job : live) isolating_failures({job}, work);
-  }
-}
-
 std::vector<std::shared_ptr<Job>> Batch::advance() {
-  Jobs reading, writing;
+  Walk::Jobs reading, writing;
   std::size_t prompt_rows = 0, pictures = 0;
   for (const auto& job : jobs_) {
     if (!job->goes_on()) continue;
@@ -75,8 +34,8 @@ std::vector<std::shared_ptr<Job>> Batch::advance() {
       reading.push_back(job.get());
     }
   }
-  read_prompts(reading);
-  decode(writing);
+  walk_.read_prompts(reading);
+  walk_.step(writing);
 
   std::vector<std::shared_ptr<Job>> ended;
   std::erase_if(jobs_, [&](const std::shared_ptr<Job>& job) {
@@ -87,97 +46,41 @@ std::vector<std::shared_ptr<Job>> Batch::advance() {
   return ended;
 }
 
-void Batch::read_prompts(const Jobs& jobs) {
-  encode_pictures(jobs);
-  run_qformer(jobs);
-  isolating_failures(jobs, [&](const Jobs& live) {
-    for (Job* job : live) {
-      if (job->state) continue;  // done, before a pass that another job made fail
-      Stopwatch watch;
-      const at::Tensor rows =
-          model_.embed(job->prompt(), model_.project(job->queries, job->prompt().pictures));
-      job->state = model_.loaded().language->start(rows);
-      job->queries = at::Tensor();
-      job->timings.qformer += watch.lap_ms();
-    }
-  });
-  decode(jobs);
-}
-
-void Batch::encode_pictures(const Jobs& jobs) {
-  isolating_failures(jobs, [&](const Jobs& live) {
-    Stopwatch watch;
-    std::vector<at::Tensor> pixels;
-    for (const Job* job : live) {
-      pixels.insert(pixels.end(), job->pixels.begin(), job->pixels.end());
-    }
-    const std::vector<ImageReader::VisionOutput> all = model_.reader->encode(pixels);
-    const double ms = watch.lap_ms();
-    auto output = all.begin();
-    for (Job* job : live) {
-      if (job->pixels.empty()) continue;  // features were given
-      std::vector<EncodedPicture> pictures;
-      for (std::size_t i = 0; i < job->pixels.size(); ++i, ++output) {
-        pictures.push_back(output->picture);
-        if (!output->cache_hit) job->timings.vision = ms;
-      }
-      job->pictures = std::move(pictures);
-      job->pixels.clear();
-    }
-  });
-}
-
-void Batch::run_qformer(const Jobs& jobs) {
-  isolating_failures(jobs, [&](const Jobs& live) {
-    Stopwatch watch;
-    std::vector<QFormerInput> inputs;
-    for (const Job* job : live) {
-      for (const EncodedPicture& picture : job->pictures) {
-        inputs.push_back({picture, job->prompt().instruction.qformer});
-      }
-    }
-    const std::vector<ImageReader::QFormerOutput> all = model_.reader->run_qformer(inputs);
-    const double ms = watch.lap_ms();
-    auto output = all.begin();
-    for (Job* job : live) {
-      if (job->pictures.empty()) continue;  // done, before a pass that another job made fail
-      std::vector<at::Tensor> queries;
-      for (std::size_t i = 0; i < job->pictures.size(); ++i, ++output) {
-        queries.push_back(output->queries);
-        if (!output->cache_hit) job->timings.qformer = ms;
-      }
-      job->queries = queries.size() == 1 ? queries.front() : at::cat(queries);
-      job->pictures.clear();
-    }
-  });
-}
-
-void Batch::decode(const Jobs& jobs) {
-  isolating_failures(jobs, [&](const Jobs& live) {
-    Stopwatch watch;
-    const LanguageModel& language = *model_.loaded().language;
-    std::vector<LanguageState*> states;
-    std::vector<LanguageStep> steps;
-    for (Job* job : live) {
-      const Step step = job->step();
-      states.push_back(job->state.get());
-      steps.push_back({job->state.get(), step.sources, step.tokens});
-    }
-    const bool prompts = !live.front()->has_begun();
-    const at::Tensor logits = prompts ? language.prefill(states) : language.step(steps);  // [R, N]
-    hand_out(logits, live, prompts ? std::optional(watch.lap_ms()) : std::nullopt);
-  });
-  for (Job* job : jobs) {
-    if (!failed(job)) job->accept();
-  }
-}
-
-Generation answer(const Model& model, std::shared_ptr<Job> job) {
+Generation answer(const ModelParts& model, const std::shared_ptr<Job>& job) {
   Batch batch(model);
   batch.admit(job);
   while (!batch.empty()) batch.advance();
-  if (job->error) std::rethrow_exception(job->error);
-  return job->finish();
+  return answer_of(*job);
+}
+
+std::vector<Response> answer_all(const ModelParts& model, std::span<const Request> requests,
+                                 const Control& control) {
+  std::vector<Response> responses(requests.size());
+  std::map<const Job*, std::size_t> places;  // in `responses`
+  Batch batch(model);
+  std::size_t made = 0;
+  std::shared_ptr<Job> waiting;  // made, and not admitted yet
+  // False: all have been admitted, or have failed before.
+  const auto make_one = [&] {
+    for (; !waiting && made < requests.size(); ++made) {
+      try {
+        waiting = prepare(model, requests[made], {control, made});
+        places[waiting.get()] = made;
+      } catch (const Error& error) {
+        responses[made].error = error;
+      }
+    }
+    return waiting != nullptr;
+  };
+  while (true) {
+    while (make_one() && batch.has_room(*waiting, kRowsOfABatch)) {
+      batch.admit(std::exchange(waiting, nullptr));
+    }
+    if (batch.empty()) return responses;
+    for (const std::shared_ptr<Job>& job : batch.advance()) {
+      responses[places.extract(job.get()).mapped()] = to_response(*job);
+    }
+  }
 }
 
 }  // namespace instructblip

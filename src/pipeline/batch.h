@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
+#include "instructblip/pipeline.h"
 #include "pipeline/job.h"
-#include "pipeline/model.h"
+#include "pipeline/model_parts.h"
+#include "pipeline/walk.h"
 
 namespace instructblip {
 
@@ -23,13 +25,12 @@ inline constexpr std::size_t kPicturesOfAPass = 8;
 // the time goes into arithmetic, of which sharing saves none.
 inline constexpr std::size_t kRowsOfABatch = 32;
 
-// Jobs come and go between passes. Within a pass their rows are packed, never padded, and attention
-// keeps them apart, so that an answer is the one that its job gets alone. A pass that fails is
-// repeated with each job by itself: only those that fail again have failed. Not shared between
-// threads.
+// Jobs come and go between passes; what passes do with them is the Walk's business. Not shared
+// between threads.
 class Batch {
  public:
-  explicit Batch(const Model& model) : model_(model) {}
+  // `model` must have weights.
+  explicit Batch(const ModelParts& model) : walk_(model) {}
 
   void admit(std::shared_ptr<Job> job);
   void clear() { jobs_.clear(); }
@@ -45,22 +46,15 @@ class Batch {
   std::vector<std::shared_ptr<Job>> advance();
 
  private:
-  using Jobs = std::vector<Job*>;
-
-  // Runs `work` on the runtime's thread with all jobs that have not failed; see above. Where `work`
-  // throws, every job is either as it was or finished with it, and is then passed over.
-  void isolating_failures(const Jobs& jobs, const std::function<void(const Jobs&)>& work);
-  void read_prompts(const Jobs& jobs);
-  void encode_pictures(const Jobs& jobs);
-  void run_qformer(const Jobs& jobs);
-  // The prompts of jobs that have not begun, or a token more for jobs that have; never both.
-  void decode(const Jobs& jobs);
-
-  const Model& model_;
+  Walk walk_;
   std::vector<std::shared_ptr<Job>> jobs_;  // in the order of admission
 };
 
-// One request, from its job to its answer. Throws what made it fail.
-Generation answer(const Model& model, std::shared_ptr<Job> job);
+// The answer of one request. Throws what made it fail.
+Generation answer(const ModelParts& model, const std::shared_ptr<Job>& job);
+
+// The answers of many, admitted in their order as soon as there is room. As Pipeline::generate().
+std::vector<Response> answer_all(const ModelParts& model, std::span<const Request> requests,
+                                 const Control& control);
 
 }  // namespace instructblip

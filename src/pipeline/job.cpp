@@ -1,18 +1,14 @@
 #include "pipeline/job.h"
 
 #include <algorithm>
-#include <new>
 #include <string>
 #include <utility>
 
+#include "core/boundary.h"
 #include "decoding/candidate_scoring.h"
 
 namespace instructblip {
 namespace {
-
-void add_once(std::vector<std::int32_t>& ids, std::optional<std::int32_t> id) {
-  if (id && std::ranges::find(ids, *id) == ids.end()) ids.push_back(*id);
-}
 
 Sequence to_sequence(DecodedSequence decoded, const Tokenizer& tokenizer,
                      const std::vector<std::string>& stops) {
@@ -29,59 +25,50 @@ Sequence to_sequence(DecodedSequence decoded, const Tokenizer& tokenizer,
 
 }  // namespace
 
-Job::Job(const Model& model, Model::Question question, const Control& control, std::size_t number)
+Job::Job(const ModelParts& model, Prompt prompt, DecodeRequest decoding,
+         std::vector<CandidateTokens> candidates, Caller caller)
     : model_(model),
-      question_(std::move(question)),
-      control_(control),
-      number_(static_cast<int>(number)),
+      prompt_(std::move(prompt)),
+      options_(decoding.options),
+      candidates_(std::move(candidates)),
+      caller_(std::move(caller)),
       one_row_(rows() == 1),
-      stream_(model.prompts.tokenizer(), question_.options.stop),
-      stops_(question_.options.stop,
+      stream_(model.prompts.tokenizer(), options_.stop),
+      stops_(options_.stop,
              [&model](std::span<const std::int32_t> tokens) {
                return model.prompts.tokenizer().decode(tokens, /*skip_special_tokens=*/true);
              }),
-      search_(search()) {}
+      search_(search(std::move(decoding))) {}
 
-std::unique_ptr<Search> Job::search() {
+std::unique_ptr<Search> Job::search(DecodeRequest decoding) {
+  if (!options_.stop.empty()) decoding.stops = &stops_;
+  decoding.deadline = caller_.control.deadline;
+  decoding.stop = caller_.control.stop;
+  if (caller_.control.on_token || options_.max_time) {
+    decoding.on_step = [this](std::int32_t id) { return tell(id); };
+  }
   const std::int64_t vocabulary = model_.loaded().language->vocabulary();
-  if (question_.candidates.empty()) return make_search(decode_request(), vocabulary);
-  return make_candidate_scoring(decode_request(), question_.candidates, vocabulary);
+  if (candidates_.empty()) return make_search(std::move(decoding), vocabulary);
+  return make_candidate_scoring(std::move(decoding), candidates_, vocabulary);
 }
 
 std::size_t Job::rows() const {
-  if (!question_.candidates.empty()) return question_.candidates.size();
-  return static_cast<std::size_t>(
-      std::max(*question_.options.num_beams, *question_.options.num_return_sequences));
-}
-
-DecodeRequest Job::decode_request() {
-  DecodeRequest request{
-      .options = question_.options,
-      .stop_ids = model_.info.stop_tokens,
-      .prompt_ids = question_.history,
-      .beam_scorer = model_.generation_defaults.beam_scorer,
-      .bad_words_from_first_id = model_.generation_defaults.bad_words_from_first_id};
-  if (request.options.stop_at_tokenizer_eos) {
-    add_once(request.stop_ids, model_.prompts.tokenizer().eos());
-  }
-  if (!request.options.stop.empty()) request.stops = &stops_;
-  request.deadline = control_.deadline;
-  request.stop = control_.stop;
-  if (control_.on_token || request.options.max_time) {
-    request.on_step = [this](std::int32_t id) { return tell(id); };
-  }
-  return request;
+  if (!candidates_.empty()) return candidates_.size();
+  return static_cast<std::size_t>(std::max(*options_.num_beams, *options_.num_return_sequences));
 }
 
 Flow Job::tell(std::int32_t id) {
   Flow flow = Flow::go;
-  if (control_.on_token) {
-    const std::string piece = one_row_ ? stream_.put(id) : "";
-    flow = control_.on_token({.id = id, .text = piece, .request = number_});
-  }
-  const auto& seconds = question_.options.max_time;
+  if (caller_.control.on_token) flow = call_back(id, one_row_ ? stream_.put(id) : "");
+  const auto& seconds = options_.max_time;
   const bool late = seconds && watch_.elapsed_ms() > *seconds * 1000;
   return flow == Flow::go && late ? Flow::cancel : flow;
+}
+
+Flow Job::call_back(std::int32_t id, const std::string& text) const {
+  const int number = static_cast<int>(caller_.number);
+  return instructblip::call_back(
+      [&] { return caller_.control.on_token({.id = id, .text = text, .request = number}); });
 }
 
 bool Job::goes_on() noexcept {
@@ -110,17 +97,17 @@ Generation Job::finish() {
   Generation generation;
   for (DecodedSequence& sequence : search_->result()) {
     generation.sequences.push_back(
-        to_sequence(std::move(sequence), model_.prompts.tokenizer(), question_.options.stop));
+        to_sequence(std::move(sequence), model_.prompts.tokenizer(), options_.stop));
   }
-  generation.prompt_tokens = static_cast<int>(question_.prompt.ids.size());
-  generation.qformer_tokens = static_cast<int>(question_.prompt.instruction.qformer.size());
-  generation.qformer_tokens_cut = static_cast<int>(question_.prompt.instruction.qformer_cut);
-  generation.prompt_tokens_cut = static_cast<int>(question_.prompt.instruction.language_cut);
-  generation.options = question_.options;
+  generation.prompt_tokens = static_cast<int>(prompt_.ids.size());
+  generation.qformer_tokens = static_cast<int>(prompt_.instruction.qformer.size());
+  generation.qformer_tokens_cut = static_cast<int>(prompt_.instruction.qformer_cut);
+  generation.prompt_tokens_cut = static_cast<int>(prompt_.instruction.language_cut);
+  generation.options = options_;
   if (steps_ > 0) timings.decode = decode_watch_.lap_ms();
-  if (control_.on_token && question_.candidates.empty()) {
+  if (caller_.control.on_token && candidates_.empty()) {
     const std::string rest = one_row_ ? stream_.finish() : generation.text();
-    if (!rest.empty()) control_.on_token({.id = -1, .text = rest, .request = number_});
+    if (!rest.empty()) call_back(-1, rest);
   }
   timings.load = model_.info.load_ms;
   timings.total = watch_.lap_ms();
@@ -128,15 +115,17 @@ Generation Job::finish() {
   return generation;
 }
 
+Generation answer_of(Job& job) {
+  if (job.error) std::rethrow_exception(job.error);
+  return job.finish();
+}
+
 Response to_response(Job& job) {
   Response response;
   try {
-    if (job.error) std::rethrow_exception(job.error);
-    response.generation = job.finish();
+    response.generation = at_boundary([&] { return answer_of(job); });
   } catch (const Error& error) {
     response.error = error;
-  } catch (const std::bad_alloc&) {
-    response.error = Error(ErrorCode::out_of_memory, "out of memory");
   }
   return response;
 }

@@ -1,45 +1,66 @@
-// A request on its way to an answer: what it has of its own while it shares passes with others.
+// A request on its way to an answer: checked, and with what the stages have made of it so far.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
-#include <span>
+#include <string>
 #include <vector>
 
 #include "decoding/search.h"
 #include "instructblip/generation.h"
+#include "instructblip/pipeline.h"
 #include "interface/stopwatch.h"
 #include "language/language_state.h"
-#include "pipeline/model.h"
+#include "pipeline/image_reader.h"
+#include "pipeline/model_parts.h"
+#include "pipeline/prompt.h"
 #include "pipeline/text_stream.h"
 
 namespace instructblip {
 
+using CandidateTokens = std::vector<std::int32_t>;
+
+// Who waits for the answer.
+struct Caller {
+  Control control = {};
+  std::size_t number = 0;  // place of the request in its batch, for the callback
+};
+
 class Job {
  public:
-  // `number` is what the callback is told; `model` must outlive the job.
-  Job(const Model& model, Model::Question question, const Control& control, std::size_t number);
+  // `model` must outlive the job. With candidates these are scored; else an answer is searched.
+  Job(const ModelParts& model, Prompt prompt, DecodeRequest decoding,
+      std::vector<CandidateTokens> candidates, Caller caller);
   Job(const Job&) = delete;
   Job& operator=(const Job&) = delete;
 
   // What the stages make of it, in their order; dropped as soon as nobody needs it any more.
   std::vector<at::Tensor> pixels;        // one per picture, [T, 3, H, W]; none: features were given
-  std::vector<EncodedPicture> pictures;  // what the vision encoder made of them
+  std::vector<EncodedPicture> pictures;  // behind the vision encoder
   at::Tensor queries;                    // [B, Q, D]
+  at::Tensor prefix;                     // [1, R, L], rows of the prompt
   std::unique_ptr<LanguageState> state;  // from the embedded prompt on
   at::Tensor logits;                     // [R, N] of the last pass
   Timings timings;
   std::exception_ptr error;  // set: it has failed and is not to go on
+  // Is shown what a stage makes, by its name in Pipeline::features(), where that is asked for.
+  std::function<void(const char* name, const at::Tensor& output)> on_stage;
 
-  const Prompt& prompt() const { return question_.prompt; }
+  void show(const char* name, const at::Tensor& output) const {
+    if (on_stage) on_stage(name, output);
+  }
+
+  const Prompt& prompt() const { return prompt_; }
   // Hypotheses that it is decoded along: rows of a step.
   std::size_t rows() const;
   // Rows of its prompt in the language model.
-  std::size_t prompt_rows() const { return question_.prompt.ids.size(); }
+  std::size_t prompt_rows() const { return prompt_.ids.size(); }
   bool has_begun() const { return steps_ > 0; }  // the prompt has been read
 
   // Whether there is another step(); sets `error` where Search::next() throws.
@@ -52,14 +73,15 @@ class Job {
   Generation finish();
 
  private:
-  DecodeRequest decode_request();
   Flow tell(std::int32_t id);  // tells whoever watches about a step
-  std::unique_ptr<Search> search();
+  Flow call_back(std::int32_t id, const std::string& text) const;
+  std::unique_ptr<Search> search(DecodeRequest decoding);
 
-  const Model& model_;
-  Model::Question question_;
-  Control control_;
-  int number_;
+  const ModelParts& model_;
+  Prompt prompt_;
+  GenerationConfig options_;
+  std::vector<CandidateTokens> candidates_;
+  Caller caller_;
   bool one_row_;  // whose text can be told while it grows
   TextStream stream_;
   TextStopMatcher stops_;
@@ -69,7 +91,9 @@ class Job {
   Stopwatch watch_, decode_watch_;
 };
 
-// The response of a job that does not go on. Throws what a callback threw.
+// The answer of a job that does not go on. Throws what made it fail.
+Generation answer_of(Job& job);
+// The same as a response. Throws what a callback threw.
 Response to_response(Job& job);
 
 }  // namespace instructblip

@@ -12,7 +12,7 @@
 #include "core/log.h"
 #include "interface/loading.h"
 #include "interface/stopwatch.h"
-#include "pipeline/loaded_pipeline.h"
+#include "pipeline/assemble.h"
 #include "pipeline/model.h"
 
 namespace instructblip {
@@ -82,32 +82,28 @@ std::string positions_limit_of(const ModelConfig& config, const std::filesystem:
 
 }  // namespace
 
-Model assemble(ModelParts parts, const LoadOptions& options) {
-  const ModelConfig& config = parts.config;
+ModelParts assemble(ModelSources sources, const LoadOptions& options) {
+  const ModelConfig& config = sources.config;
   ModelInfo info = describe(config);
-  describe_weights(options, *parts.weights, info);
-  ImageProcessor image_processor(parts.image, options.resize);
+  describe_weights(options, *sources.weights, info);
+  ImageProcessor image_processor(sources.image, options.resize);
   describe_pixels(image_processor, info);
 
   auto runtime = make_runtime(options, info);
-  const VisionEncoder::PixelSize pixels{parts.image.height, parts.image.width,
+  const VisionEncoder::PixelSize pixels{sources.image.height, sources.image.width,
                                         options.interpolate_pos_encoding};
-  auto stages = build_stages(parts.weights, read_as(options, config.rounded_to), *runtime, info,
+  auto stages = build_stages(sources.weights, read_as(options, config.rounded_to), *runtime, info,
                              [&](const nn::Weights& root) {
                                return std::make_unique<const Stages>(root, config, pixels);
                              });
-  info.image_positions = static_cast<int>(stages->vision->positions());
+  const PictureGeometry geometry(config, pixels);
+  info.image_positions = static_cast<int>(geometry.positions());
   if (!options.weights) stages.reset();
   auto reader =
       stages ? std::make_unique<ImageReader>(*runtime, *stages, options.cache_bytes) : nullptr;
-  return {std::move(info),
-          config.generation,
-          std::move(image_processor),
-          std::move(parts.prompts),
-          std::move(runtime),
-          std::move(stages),
-          std::move(reader),
-          std::move(parts.positions_limit)};
+  return {std::move(info),   config.generation,          std::move(image_processor),
+          geometry,          std::move(sources.prompts), std::move(runtime),
+          std::move(stages), std::move(reader),          std::move(sources.positions_limit)};
 }
 
 std::shared_ptr<const Pipeline::Impl> load_pipeline(const std::filesystem::path& checkpoint_dir,
@@ -128,14 +124,14 @@ std::shared_ptr<const Pipeline::Impl> load_pipeline(const std::filesystem::path&
     if (options.compat == Compat::hf) warn_of_other_stop(prompts.tokenizer(), config.generation);
 
     std::string limit = positions_limit_of(config, checkpoint_dir);
-    Model model = assemble(
+    ModelParts model = assemble(
         {std::move(config), image_config, store, std::move(prompts), std::move(limit)}, options);
     model.info.load_ms = watch.lap_ms();
     const ModelInfo& info = model.info;
     log_info(printable(checkpoint_dir.string()) + ": " + info.family + " with " +
              info.language_model + ", weights held as " + info.precision + " on " + info.device +
              ", threads: " + std::to_string(info.threads));
-    return make_pipeline(std::make_shared<const Model>(std::move(model)));
+    return std::make_shared<const Model>(std::move(model));
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory,
                 printable(checkpoint_dir.string()) + ": out of memory while loading");

@@ -1,25 +1,18 @@
-// Candidate answers and how likely they are.
 #include "pipeline/ranking.h"
 
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <memory>
 #include <numeric>
-#include <span>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "core/errors.h"
 #include "core/limits.h"
-#include "pipeline/batch.h"
-#include "pipeline/job.h"
+#include "pipeline/prepare.h"
 
 namespace instructblip {
 namespace {
-
-using Tokens = std::vector<std::int32_t>;
 
 // Scored at once: each candidate is a row of every step, and what stands before a token is kept for
 // each token of all.
@@ -34,11 +27,12 @@ void check_list(std::span<const std::string> candidates) {
 }
 
 // The tokens of all; what is wrong with one names it.
-std::vector<Tokens> tokens_of(const Model& model, std::span<const std::string> candidates,
-                              const RankOptions& options) {
+std::vector<CandidateTokens> tokens_of(const ModelParts& model,
+                                       std::span<const std::string> candidates,
+                                       const RankOptions& options) {
   check_list(candidates);
   const bool with_end = options.end_token.value_or(model.generation_defaults.ranks_with_end);
-  std::vector<Tokens> tokens;
+  std::vector<CandidateTokens> tokens;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     try {
       tokens.push_back(model.prompts.answer(candidates[i], with_end));
@@ -49,76 +43,56 @@ std::vector<Tokens> tokens_of(const Model& model, std::span<const std::string> c
   return tokens;
 }
 
-using JobFor = std::function<std::shared_ptr<Job>(std::vector<Tokens>)>;
-
-// With the score of each, in any order. They are scored in groups; those with the same beginning
-// come together, since within a group it is read once.
-std::vector<RankedCandidate> scored(const Model& model, std::vector<Tokens> tokens,
-                                    const JobFor& job_for) {
-  std::vector<std::size_t> order(tokens.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_sort(order, {}, [&](std::size_t i) -> const Tokens& { return tokens[i]; });
-  std::vector<RankedCandidate> ranked;
-  for (std::size_t next = 0; next < order.size();) {
-    std::vector<Tokens> group;
-    std::size_t in_all = 0;
-    const std::size_t first = next;
-    for (; next < order.size() && group.size() < kCandidatesOfAJob; ++next) {
-      Tokens& candidate = tokens[order[next]];
-      if (!group.empty() && in_all + candidate.size() > kTokensOfAJob) break;
-      in_all += candidate.size();
-      group.push_back(std::move(candidate));
-    }
-    Generation generation = answer(model, job_for(std::move(group)));
-    for (std::size_t i = 0; i < generation.sequences.size(); ++i) {
-      Sequence& sequence = generation.sequences[i];
-      ranked.push_back({order[first + i], sequence.score, 0, std::move(sequence.tokens),
-                        std::move(sequence.logprobs)});
-    }
-  }
-  std::ranges::sort(ranked, {}, &RankedCandidate::index);
-  return ranked;
-}
-
-std::vector<RankedCandidate> in_order(std::vector<RankedCandidate> ranked, RankBy by) {
-  for (RankedCandidate& candidate : ranked) {
-    if (by == RankBy::mean) candidate.score /= static_cast<double>(candidate.tokens.size());
-  }
-  std::ranges::stable_sort(ranked, std::ranges::greater(), &RankedCandidate::score);
-  double total = 0;
-  for (RankedCandidate& candidate : ranked) {
-    candidate.probability = std::exp(candidate.score - ranked.front().score);
-    total += candidate.probability;
-  }
-  for (RankedCandidate& candidate : ranked) candidate.probability /= total;
-  return ranked;
-}
-
 }  // namespace
 
-std::vector<RankedCandidate> rank(const Model& model, const EncodedPictures& features,
-                                  std::string_view instruction,
-                                  std::span<const std::string> candidates,
-                                  const RankOptions& options, const Control& control) {
-  const auto job_for = [&](std::vector<Tokens> group) {
-    return model.job(features, {instruction, {}, std::move(group)}, control);
-  };
-  return in_order(scored(model, tokens_of(model, candidates, options), job_for), options.by);
+Ranking::Ranking(const ModelParts& model, Request request, std::span<const std::string> candidates,
+                 const RankOptions& options)
+    : model_(model),
+      request_(std::move(request)),
+      by_(options.by),
+      tokens_(tokens_of(model, candidates, options)),
+      order_(tokens_.size()) {
+  std::iota(order_.begin(), order_.end(), std::size_t{0});
+  std::ranges::stable_sort(order_, {},
+                           [&](std::size_t i) -> const CandidateTokens& { return tokens_[i]; });
+  if (tokens_.size() <= kCandidatesOfAJob) return;  // else the caches may be off
+  check(model_, request_, tokens_);
+  request_.pictures = encode_pictures(model_, request_.pictures);
 }
 
-std::vector<RankedCandidate> rank(const Model& model, std::span<const Image> images,
-                                  std::string_view instruction,
-                                  std::span<const std::string> candidates,
-                                  const RankOptions& options, const Control& control) {
-  std::vector<Tokens> tokens = tokens_of(model, candidates, options);
-  if (tokens.size() > kCandidatesOfAJob) {                           // else the caches may be off
-    model.question({instruction, {}, tokens}, model.sizes(images));  // refuses what it can
-    return rank(model, model.encode(images), instruction, candidates, options, control);
+std::shared_ptr<Job> Ranking::next(const Control& control) {
+  std::vector<CandidateTokens> group;
+  std::size_t in_all = 0;
+  for (; next_ < order_.size() && group.size() < kCandidatesOfAJob; ++next_) {
+    CandidateTokens& candidate = tokens_[order_[next_]];
+    if (!group.empty() && in_all + candidate.size() > kTokensOfAJob) break;
+    in_all += candidate.size();
+    group.push_back(std::move(candidate));
   }
-  const auto job_for = [&](std::vector<Tokens> group) {
-    return model.job(images, {instruction, {}, std::move(group)}, control);
-  };
-  return in_order(scored(model, std::move(tokens), job_for), options.by);
+  if (group.empty()) return nullptr;
+  return prepare(model_, request_, {control}, std::move(group));
+}
+
+void Ranking::add(Generation generation) {
+  for (Sequence& sequence : generation.sequences) {
+    ranked_.push_back({order_[ranked_.size()], sequence.score, 0, std::move(sequence.tokens),
+                       std::move(sequence.logprobs)});
+  }
+}
+
+std::vector<RankedCandidate> Ranking::result() {
+  std::ranges::sort(ranked_, {}, &RankedCandidate::index);
+  for (RankedCandidate& candidate : ranked_) {
+    if (by_ == RankBy::mean) candidate.score /= static_cast<double>(candidate.tokens.size());
+  }
+  std::ranges::stable_sort(ranked_, std::ranges::greater(), &RankedCandidate::score);
+  double total = 0;
+  for (RankedCandidate& candidate : ranked_) {
+    candidate.probability = std::exp(candidate.score - ranked_.front().score);
+    total += candidate.probability;
+  }
+  for (RankedCandidate& candidate : ranked_) candidate.probability /= total;
+  return std::move(ranked_);
 }
 
 }  // namespace instructblip

@@ -21,7 +21,6 @@ Stages::Stages(const nn::Weights& root, const ModelConfig& config,
       projection(make_projection(root, config.projection,
                                  {config.qformer ? config.qformer->hidden : vision->width(),
                                   language_width(config.text)})),
-      language(make_language_model(root / "language_model", config.text)),
-      view_rows(config.qformer ? config.qformer->queries : vision->positions()) {}
+      language(make_language_model(root / "language_model", config.text)) {}
 
 }  // namespace instructblip

@@ -1,7 +1,6 @@
 // The stages of a family, assembled: the one place that knows them all.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <optional>
 
@@ -20,12 +19,6 @@ struct Stages {
   std::optional<QFormer> qformer;  // none: the projection takes the visual rows
   std::unique_ptr<const Projection> projection;
   std::unique_ptr<const LanguageModel> language;
-  std::int64_t view_rows;  // rows of each view of a picture that the projection takes
-
-  // Rows of the prompt for a picture of this size.
-  std::int64_t rows_of(const PictureSize& picture) const {
-    return projection->rows_of(picture, view_rows);
-  }
 
   Stages(const nn::Weights& root, const ModelConfig& config, const VisionEncoder::PixelSize& size);
 };

@@ -16,6 +16,7 @@ class WaitingRoom {
   // Given back when it goes. Must not outlive the room.
   class Place {
    public:
+    Place() = default;  // no room is taken
     Place(Place&& other) noexcept
         : room_(std::exchange(other.room_, nullptr)), bytes_(other.bytes_) {}
     Place& operator=(Place&& other) noexcept {
@@ -30,8 +31,8 @@ class WaitingRoom {
     friend class WaitingRoom;
     Place(WaitingRoom* room, std::int64_t bytes) : room_(room), bytes_(bytes) {}
 
-    WaitingRoom* room_;
-    std::int64_t bytes_;
+    WaitingRoom* room_ = nullptr;
+    std::int64_t bytes_ = 0;
   };
 
   // More bytes than the room has are taken in where no others are: they would have to be refused

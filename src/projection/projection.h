@@ -23,13 +23,9 @@ class Projection {
   // [B, Q, D] -> the visual rows of the prompt [B, Q, L].
   virtual at::Tensor forward(const at::Tensor& rows) const = 0;
 
-  // What the vision encoder is shown of a picture of this size: itself, and tiles of it. 0 where
-  // there are tiles and the size is not known.
-  virtual std::int64_t views_of(const PictureSize& picture) const;
-  // Its rows of the prompt, where each view has Q rows.
-  virtual std::int64_t rows_of(const PictureSize& picture, std::int64_t rows) const;
-  // Projected rows of pictures, one after the other: [B, Q, L] -> [1, rows_of() all of them, L].
-  // B is the number of all their views.
+  // Projected rows of pictures, one after the other: [B, Q, L] -> [1, R, L].
+  // B is the number of all their views, R that
+  // of their rows in the prompt.
   virtual at::Tensor arrange(const at::Tensor& projected,
                              std::span<const PictureSize> pictures) const;
 };

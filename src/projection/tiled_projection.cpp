@@ -15,14 +15,6 @@ TiledProjection::TiledProjection(const nn::Weights& weights, const TiledProjecti
       mlp_(weights / "multi_modal_projector", config.mlp, widths),
       line_end_(weights.vector("image_newline", {widths.to})) {}
 
-std::int64_t TiledProjection::views_of(const PictureSize& picture) const {
-  return picture == PictureSize{} ? 0 : 1 + layout_of(tiling_, picture).tiles();
-}
-
-std::int64_t TiledProjection::rows_of(const PictureSize& picture, std::int64_t rows) const {
-  return rows + layout_of(tiling_, picture).positions();
-}
-
 at::Tensor TiledProjection::put_together(const at::Tensor& tiles, const TileLayout& layout) const {
   const std::int64_t side = tiling_.patches, width = tiles.size(2);
   const at::Tensor grid = tiles.view({layout.rows, layout.columns, side, side, width})

@@ -15,8 +15,6 @@ class TiledProjection final : public Projection {
                   const ProjectionWidths& widths);
 
   at::Tensor forward(const at::Tensor& rows) const override { return mlp_.forward(rows); }
-  std::int64_t views_of(const PictureSize& picture) const override;
-  std::int64_t rows_of(const PictureSize& picture, std::int64_t rows) const override;
   at::Tensor arrange(const at::Tensor& projected,
                      std::span<const PictureSize> pictures) const override;
 

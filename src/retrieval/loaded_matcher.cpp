@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "core/boundary.h"
 #include "core/errors.h"
-#include "interface/guarded.h"
 #include "interface/tensors.h"
 #include "interface/text_checks.h"
 #include "nn/similarity.h"
@@ -113,7 +113,7 @@ std::vector<std::int32_t> LoadedMatcher::read(std::string_view text) const {
 }
 
 at::Tensor LoadedMatcher::vision_rows(const Image& image) const {
-  const at::Tensor pixels = to_pixels(parts_.image_processor, {&image, 1});
+  const at::Tensor pixels = to_pixels(parts_.image_processor, image);
   return parts_.runtime->run([&] {
     return finite(model().vision().forward(parts_.runtime->upload(pixels)), "vision encoder");
   });
@@ -152,7 +152,7 @@ void LoadedMatcher::check(const EncodedText& text) const {
 }
 
 ImageEncoding LoadedMatcher::encode(const Image& image) const {
-  return guarded([&] {
+  return at_boundary([&] {
     at::Tensor visual = vision_rows(image);
     at::Tensor embedded = parts_.runtime->run(
         [&] { return nn::to_host(finite(model().embed_image(visual), "Q-Former")).contiguous(); });
@@ -162,7 +162,7 @@ ImageEncoding LoadedMatcher::encode(const Image& image) const {
 }
 
 TextEncoding LoadedMatcher::encode(std::string_view text) const {
-  return guarded([&] {
+  return at_boundary([&] {
     std::vector<std::int32_t> tokens = read(text);
     at::Tensor embedded = parts_.runtime->run(
         [&] { return nn::to_host(finite(model().embed_text(tokens), "Q-Former")).contiguous(); });
@@ -173,7 +173,7 @@ TextEncoding LoadedMatcher::encode(std::string_view text) const {
 
 std::vector<float> LoadedMatcher::similarities(std::span<const ImageEncoding> images,
                                                std::span<const TextEncoding> texts) const {
-  return guarded([&] {
+  return at_boundary([&] {
     for (const ImageEncoding& image : images) check(encoded(image));
     for (const TextEncoding& text : texts) check(encoded(text));
     std::vector<float> matrix;
@@ -197,7 +197,7 @@ std::vector<float> LoadedMatcher::similarities(std::span<const ImageEncoding> im
 }
 
 Match LoadedMatcher::match(const ImageEncoding& image, const TextEncoding& text) const {
-  return guarded([&] {
+  return at_boundary([&] {
     check(encoded(image));
     check(encoded(text));
     return match(encoded(image).visual, text.tokens());
@@ -205,17 +205,17 @@ Match LoadedMatcher::match(const ImageEncoding& image, const TextEncoding& text)
 }
 
 Match LoadedMatcher::match(const Image& image, std::string_view text) const {
-  return guarded([&] {
+  return at_boundary([&] {
     const std::vector<std::int32_t> tokens = read(text);
     return match(vision_rows(image), tokens);
   });
 }
 
 std::vector<NamedTensor> LoadedMatcher::features(const Image& image, std::string_view text) const {
-  return guarded([&] {
+  return at_boundary([&] {
     const RetrievalStages& stages = model();
     const std::vector<std::int32_t> tokens = read(text);
-    const at::Tensor pixels = to_pixels(parts_.image_processor, {&image, 1});
+    const at::Tensor pixels = to_pixels(parts_.image_processor, image);
     return parts_.runtime->run([&] {
       const at::Tensor visual = stages.vision().forward(parts_.runtime->upload(pixels));
       const at::Tensor picture = stages.embed_image(visual);

@@ -129,6 +129,14 @@ void Process::wait_for_output(std::size_t bytes) {
   }
 }
 
+void Process::wait_for_error_output(const std::string& text) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (err_ >= 0 && finished_.err.find(text) == std::string::npos &&
+         std::chrono::steady_clock::now() < deadline) {
+    read_some(100);
+  }
+}
+
 void Process::signal(int number) { ::kill(pid_, number); }
 
 Finished Process::finish() {

@@ -34,6 +34,8 @@ class Process {
 
   // Reads until standard output holds at least `bytes`, or has ended.
   void wait_for_output(std::size_t bytes);
+  // Reads until standard error holds `text`, or has ended.
+  void wait_for_error_output(const std::string& text);
   void signal(int number);
   // Reads to the end, and reaps. Fails the test and kills after two minutes.
   Finished finish();

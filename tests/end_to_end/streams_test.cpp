@@ -41,8 +41,10 @@ TEST(Streams, AnswersGrowWhileTheyAreGenerated) {
 
 TEST(Streams, CtrlCEndsJsonWithAnObjectThatSaysSo) {
   Process process(instructblip(endless({"--json", "-v", "--image", image("coffee.jpg")})));
-  // Nothing tells from outside that decoding has begun; a second is past loading this checkpoint.
-  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  // Nothing tells from outside that decoding has begun; it does some 50 ms after the model is
+  // there.
+  process.wait_for_error_output("weights held as");
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
   process.signal(SIGINT);
   const Finished finished = process.finish();
   EXPECT_EQ(finished.exit_code, 130) << finished.err;

@@ -85,9 +85,8 @@ TEST_P(GoldenTest, BatchRowsEqualTheirOwnRuns) {
       const Json& request = requests.at(static_cast<std::size_t>(index));
       if (interpolates(request)) continue;
       want.push_back(request);
-      rows.push_back({.instruction = request.at("instruction").string(),
-                      .options = options_of(request.at("options")),
-                      .images = images_of(request)});
+      rows.push_back({images_of(request), request.at("instruction").string(),
+                      options_of(request.at("options"))});
     }
     if (rows.empty()) continue;
     const std::vector<Response> got = pipeline(false).generate(rows);

@@ -116,8 +116,7 @@ class Runner {
   // Answers every instruction about the pictures of one request. `count`: requests in all.
   void answer(const Shown& shown, std::size_t count) {
     if (instructions_.size() == 1) {
-      return answer_each(std::span<const Image>(shown.images), {shown.names}, count,
-                         {shown.decode_ms, 0});
+      return answer_each(shown.images, {shown.names}, count, {shown.decode_ms, 0});
     }
     session_.attempt({shown.names}, [&] {
       const auto start = std::chrono::steady_clock::now();
@@ -137,8 +136,8 @@ class Runner {
  private:
   bool ended() const { return session_.interrupt.requested() || session_.output.closed(); }
 
-  template <typename Pictures>
-  void answer_each(const Pictures& pictures, Subject subject, std::size_t count, Spent spent) {
+  void answer_each(const instructblip::Pictures& pictures, Subject subject, std::size_t count,
+                   Spent spent) {
     for (const std::string& instruction : instructions_) {
       if (ended()) return;
       session_.progress.next(static_cast<std::int64_t>(++asked_),
@@ -148,8 +147,8 @@ class Runner {
     }
   }
 
-  template <typename Pictures>
-  void answer_one(const Pictures& pictures, const Subject& subject, const Spent& spent) const {
+  void answer_one(const instructblip::Pictures& pictures, const Subject& subject,
+                  const Spent& spent) const {
     TextPrinter printer(session_, columns_of(subject, layout_), layout_.one_line);
     Generation generation = generate(pictures, *subject.instruction, printer);
     generation.timings.image += spent.image;
@@ -165,8 +164,7 @@ class Runner {
     if (session_.settings.verbose) session_.progress.print(timing_table(generation));
   }
 
-  template <typename Pictures>
-  Generation generate(const Pictures& pictures, const std::string& instruction,
+  Generation generate(const instructblip::Pictures& pictures, const std::string& instruction,
                       TextPrinter& printer) const {
     const Settings& settings = session_.settings;
     std::int64_t steps = 0;

@@ -139,7 +139,7 @@ TEST(WordNumbers, AreOneIdForEachWord) {
 TEST(Subject, IsBuiltOfMadeUpWeightsLikeAnyCheckpoint) {
   for (const char* name : {"tiny-t5", "tiny-llama"}) {
     Subject subject = Subject::synthetic(name, 1);
-    const Model model = subject.load({.precision = Precision::bf16, .threads = 1});
+    const ModelParts model = subject.load({.precision = Precision::bf16, .threads = 1});
     EXPECT_EQ(model.info.precision, "bf16");
     EXPECT_EQ(model.info.vision_layers, 1);
     EXPECT_GT(model.info.parameters, 0);

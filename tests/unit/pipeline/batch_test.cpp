@@ -86,7 +86,7 @@ TEST_P(BatchTest, AnyOrderGivesTheAnswersOfEachAlone) {
   const std::vector<Request> requests = mixed_requests();
   std::vector<Generation> alone;
   for (const Request& request : requests) {
-    alone.push_back(pipeline().generate(request.image, request.instruction, request.options));
+    alone.push_back(pipeline().generate(request.pictures, request.instruction, request.options));
   }
   std::vector<std::size_t> order(requests.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -166,7 +166,7 @@ TEST(Batch, OneThatFailsInTheModelHarmsNoOther) {
   EXPECT_EQ(got[1].error->code(), ErrorCode::invalid_argument);
   for (const std::size_t i : {std::size_t{0}, std::size_t{2}}) {
     const Generation alone =
-        pipeline.generate(requests[i].image, requests[i].instruction, requests[i].options);
+        pipeline.generate(requests[i].pictures, requests[i].instruction, requests[i].options);
     ASSERT_TRUE(got[i].generation) << got[i].error->what();
     expect_equal(*got[i].generation, alone);
   }
@@ -215,7 +215,7 @@ TEST(Batch, ADeadlineEndsBeforeFurtherPicturesAreResized) {
   const Pipeline pipeline = Pipeline::load(unresized, {.cache_bytes = 0});
   const Image fitting = Image::adopt(std::vector<std::uint8_t>(3 * 45 * 45), 45, 45);
   std::vector<Request> requests(9, {fitting, "What is this?", beams(5, 4)});
-  requests.back().image = picture();
+  requests.back().pictures = picture();
   EXPECT_EQ(pipeline.generate(requests).back().error->code(), ErrorCode::bad_image);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(2);
   const auto wait = [&](const TokenEvent&) {
@@ -229,20 +229,32 @@ TEST(Batch, ADeadlineEndsBeforeFurtherPicturesAreResized) {
   }
 }
 
+// As it is: an exception of the caller's own is no failure of the library.
+TEST(Batch, WhatACallbackThrowsLeavesTheCall) {
+  const Pipeline pipeline = Pipeline::load(checkpoint("t5_2024"));
+  const Control control{
+      .on_token = [](const TokenEvent&) -> Flow { throw std::out_of_range("the caller's"); }};
+  const std::vector<Request> requests(2, {picture(), "What is this?", tokens(3)});
+  EXPECT_THROW(pipeline.generate(requests, control), std::out_of_range);
+  EXPECT_THROW(pipeline.generate(picture(), "What is this?", tokens(3), control),
+               std::out_of_range);
+}
+
 TEST(Batch, FramesOfAVideoStayTogether) {
   const Pipeline pipeline = Pipeline::load(checkpoint("video_t5"), {.cache_bytes = 0});
   const std::vector<Image> four = {picture(), picture("coffee.jpg"), picture("rocket.jpg"),
                                    picture("retina.jpg")};
   const std::vector<Image> two = {picture("coffee.jpg"), picture()};
-  const std::vector<Request> requests = {{{}, "What happens?", tokens(8), four},
-                                         {{}, "Who is it, and why?", beams(3, 8), two},
-                                         {{}, "What happens?", tokens(8), two}};
+  const std::vector<Request> requests = {{four, "What happens?", tokens(8)},
+                                         {two, "Who is it, and why?", beams(3, 8)},
+                                         {two, "What happens?", tokens(8)}};
   const std::vector<Response> got = pipeline.generate(requests);
   for (std::size_t i = 0; i < requests.size(); ++i) {
     SCOPED_TRACE(i);
     ASSERT_TRUE(got[i].generation) << got[i].error->what();
-    expect_equal(*got[i].generation, pipeline.generate(requests[i].images, requests[i].instruction,
-                                                       requests[i].options));
+    expect_equal(
+        *got[i].generation,
+        pipeline.generate(requests[i].pictures, requests[i].instruction, requests[i].options));
   }
 }
 

@@ -182,10 +182,9 @@ TEST_P(CacheTest, SavedFeaturesAreAcceptedByEveryCall) {
     const Generation answer = pipeline.generate(read, "What is this?", tokens(8));
     EXPECT_EQ(answer.tokens(), direct.tokens());
     EXPECT_EQ(answer.timings.vision, 0);
-    const std::vector<Request> batch = {
-        {{}, "What is this?", tokens(8), {}, read},
-        {picture("coffee.jpg"), "What is this?", tokens(8)},
-        {.instruction = "What is this?", .options = tokens(8), .features = encoded}};
+    const std::vector<Request> batch = {{read, "What is this?", tokens(8)},
+                                        {picture("coffee.jpg"), "What is this?", tokens(8)},
+                                        {encoded, "What is this?", tokens(8)}};
     const std::vector<Response> got = pipeline.generate(batch);
     EXPECT_EQ(got[0].generation->tokens(), direct.tokens());
     EXPECT_EQ(got[2].generation->tokens(), direct.tokens());

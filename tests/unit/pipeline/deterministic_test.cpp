@@ -64,7 +64,7 @@ TEST_P(DeterministicTest, TheSameBitsInAnyBatch) {
   EXPECT_TRUE(pipeline.info().deterministic);
   std::vector<Generation> alone;
   for (const Request& request : all) {
-    alone.push_back(pipeline.generate(request.image, request.instruction, request.options));
+    alone.push_back(pipeline.generate(request.pictures, request.instruction, request.options));
   }
   std::vector<std::size_t> order(all.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -99,8 +99,8 @@ TEST_P(DeterministicTest, TheSameBitsAtAnyNumberOfThreads) {
 TEST_P(DeterministicTest, TheAnswersAreTheFastOnes) {
   const Pipeline fixed = load(1), fast = load(1, /*deterministic=*/false);
   for (const Request& request : requests()) {
-    const Generation want = fast.generate(request.image, request.instruction, request.options);
-    const Generation got = fixed.generate(request.image, request.instruction, request.options);
+    const Generation want = fast.generate(request.pictures, request.instruction, request.options);
+    const Generation got = fixed.generate(request.pictures, request.instruction, request.options);
     EXPECT_EQ(got.tokens(), want.tokens());
     EXPECT_NEAR(got.score(), want.score(), 1e-3);
   }

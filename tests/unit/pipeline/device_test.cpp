@@ -12,8 +12,9 @@
 #include "interface/tensors.h"
 #include "nn/similarity.h"
 #include "pipeline/batch.h"
+#include "pipeline/encoded_pictures.h"
 #include "pipeline/job.h"
-#include "pipeline/loaded_pipeline.h"
+#include "pipeline/prepare.h"
 #include "pipeline/ranking.h"
 #include "retrieval/stages.h"
 #include "support/temp_directory.h"
@@ -32,7 +33,7 @@ using Ids = std::vector<std::int32_t>;
 constexpr double kRounding = 1e-4;
 
 // What several requests at once become: greedy, several beams, and a picture that was seen before.
-std::vector<Ids> answers(const Model& model) {
+std::vector<Ids> answers(const ModelParts& model) {
   GenerationConfig beams = tokens(20);  // over a page
   beams.num_beams = 3;
   const std::vector<Request> requests = {{picture(), "What is this?", tokens(6)},
@@ -40,7 +41,8 @@ std::vector<Ids> answers(const Model& model) {
                                          {picture(), "Where is it?", tokens(4)}};
   Batch batch(model);
   std::vector<std::shared_ptr<Job>> jobs;
-  for (const Request& request : requests) jobs.push_back(model.job(request, {}, jobs.size()));
+  for (const Request& request : requests)
+    jobs.push_back(prepare(model, request, {{}, jobs.size()}));
   for (const auto& job : jobs) batch.admit(job);
   while (!batch.empty()) batch.advance();
   std::vector<Ids> all;
@@ -54,8 +56,8 @@ std::vector<Ids> answers(const Model& model) {
 
 class OnADevice : public testing::TestWithParam<std::string> {
  protected:
-  const std::unique_ptr<const Model> here_ = test::load(GetParam());
-  const std::unique_ptr<const Model> there_ =
+  const std::unique_ptr<const ModelParts> here_ = test::load(GetParam());
+  const std::unique_ptr<const ModelParts> there_ =
       test::load(GetParam(), std::make_unique<StandInRuntime>());
 };
 
@@ -69,8 +71,10 @@ TEST_P(OnADevice, AFamilyGivesTheAnswersOfTheProcessor) {
 TEST_P(OnADevice, AFamilyRanksAsOnTheProcessor) {
   const Image image = picture();
   const std::vector<std::string> candidates = {"a cat on a mat", "a cat", "the sea"};
-  const auto ranked = [&](const Model& model) {
-    return rank(model, std::span(&image, 1), "What is this?", candidates, {}, {});
+  const auto ranked = [&](const ModelParts& model) {
+    Ranking ranking(model, {image, "What is this?"}, candidates, {});
+    while (const auto job = ranking.next({})) ranking.add(answer(model, job));
+    return ranking.result();
   };
   const auto here = ranked(*here_), there = ranked(*there_);
   for (std::size_t i = 0; i < candidates.size(); ++i) {
@@ -84,14 +88,12 @@ TEST_P(OnADevice, FeaturesComeDownAndGoUpAgain) {
   const Image image = picture();
   const test::TempDirectory directory;
   const auto file = directory.path() / "features.safetensors";
-  there_->encode(std::span(&image, 1)).save(file);
+  encode_pictures(*there_, image).save(file);
   const ImageFeatures features = load_features(file);
-  const auto answer_of = [](const Model& model, std::shared_ptr<Job> job) {
-    return answer(model, std::move(job)).tokens();
+  const auto tokens_of = [](const ModelParts& model, const Pictures& pictures) {
+    return answer(model, prepare(model, {pictures, "What is this?", tokens(5)}, {})).tokens();
   };
-  const Model::Asked asked{"What is this?", tokens(5)};
-  EXPECT_EQ(answer_of(*there_, there_->job(encoded(features), asked, {})),
-            answer_of(*here_, here_->job(std::span(&image, 1), asked, {})));
+  EXPECT_EQ(tokens_of(*there_, features), tokens_of(*here_, image));
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, OnADevice,

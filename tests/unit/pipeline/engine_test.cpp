@@ -35,7 +35,7 @@ class EngineTest : public testing::TestWithParam<std::string> {
   }
 
   static std::vector<std::int32_t> alone(const Request& request) {
-    return pipeline().generate(request.image, request.instruction, request.options).tokens();
+    return pipeline().generate(request.pictures, request.instruction, request.options).tokens();
   }
 };
 
@@ -160,8 +160,7 @@ TEST_P(EngineTest, AQueueFullOfPicturesRefuses) {
                      [&] { engine.submit(ask("Who?", 2)); });
   EXPECT_EQ(engine.stats().refused, 1u);
   const ImageFeatures encoded = pipeline().encode(picture());
-  waiting.push_back(
-      engine.submit({.instruction = "Who?", .options = tokens(2), .features = encoded}));
+  waiting.push_back(engine.submit({encoded, "Who?", tokens(2)}));
   endless.enough = true;
   for (auto& response : waiting) EXPECT_TRUE(response.get().generation);
   EXPECT_EQ(engine.stats().waiting_bytes, 0);
@@ -207,6 +206,92 @@ TEST_P(EngineTest, ARequestOfMoreRowsThanItHasRunsAlone) {
   EXPECT_EQ(first.get().generation->tokens(), third.get().generation->tokens());
 }
 
+TEST_P(EngineTest, ACallbackGetsTheAnswerThatAFutureWouldGet) {
+  Engine engine(pipeline());
+  const Request request = ask("What is this?", 5);
+  std::promise<Response> answered, refused;
+  engine.submit(request, {}, [&](Response response) { answered.set_value(std::move(response)); });
+  engine.submit(request, {.deadline = std::chrono::steady_clock::now() - 1s},
+                [&](Response response) { refused.set_value(std::move(response)); });
+  EXPECT_EQ(answered.get_future().get().generation->tokens(), alone(request));
+  const Response late = refused.get_future().get();
+  ASSERT_TRUE(late.error);
+  EXPECT_EQ(late.error->code(), ErrorCode::deadline);
+  EXPECT_EQ(engine.stats().answered, 1u);
+  EXPECT_EQ(engine.stats().failed, 1u);
+}
+
+TEST_P(EngineTest, WhatCallbacksThrowHarmsNoOther) {
+  Engine engine(pipeline());
+  const Request request = ask("What is this?", 5);
+  const Control throwing{.on_token = [](const TokenEvent&) -> Flow { throw 7; }};
+  std::promise<Response> told;
+  engine.submit(request, throwing, [&](Response response) {
+    told.set_value(std::move(response));
+    throw std::runtime_error("dropped");
+  });
+  auto thrown = engine.submit(request, throwing);
+  EXPECT_EQ(engine.submit(request).get().generation->tokens(), alone(request));
+  EXPECT_EQ(told.get_future().get().error->code(), ErrorCode::cancelled);
+  EXPECT_THROW(thrown.get(), int);
+}
+
+// In two groups, which take their turn beside a request that runs.
+TEST_P(EngineTest, RanksAsThePipelineDoes) {
+  Engine engine(pipeline());
+  std::vector<std::string> candidates;
+  for (int i = 0; i < 70; ++i) candidates.push_back("a number like " + std::to_string(i));
+  const Request request = ask("What is this?", 20);
+  auto answer = engine.submit(request);
+  auto ranked = engine.rank(request, candidates);
+  std::promise<Outcome<Engine::Ranked>> told;
+  engine.rank(request, std::span(candidates).first(3), {}, {},
+              [&](Outcome<Engine::Ranked> outcome) { told.set_value(std::move(outcome)); });
+  const auto expect_same = [&](const Engine::Ranked& got, std::size_t count) {
+    const auto want =
+        pipeline().rank(request.pictures, request.instruction, std::span(candidates).first(count));
+    ASSERT_EQ(got.size(), want.size());
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      EXPECT_EQ(got[i].index, want[i].index) << i;
+      EXPECT_NEAR(got[i].score, want[i].score, 1e-4) << i;
+    }
+  };
+  expect_same(ranked.get(), 70);
+  expect_same(told.get_future().get().value.value(), 3);
+  EXPECT_EQ(answer.get().generation->tokens(), alone(request));
+  test::expect_error(ErrorCode::invalid_argument, "65536 candidates",
+                     [&] { engine.rank(request, {}); });
+}
+
+TEST_P(EngineTest, EncodesAsThePipelineDoes) {
+  Engine engine(pipeline());
+  const ImageFeatures features = engine.encode(picture()).get();
+  std::promise<Outcome<ImageFeatures>> told;
+  engine.encode(features,
+                [&](Outcome<ImageFeatures> outcome) { told.set_value(std::move(outcome)); });
+  EXPECT_EQ(told.get_future().get().value->positions(), features.positions());
+  Request request = ask("What is this?", 5);
+  const auto want = alone(request);
+  request.pictures = features;
+  EXPECT_EQ(engine.submit(request).get().generation->tokens(), want);
+  test::expect_error(ErrorCode::invalid_argument, "no picture", [&] { engine.encode(Pictures()); });
+}
+
+// The request that runs, and the ranking that waits.
+TEST_P(EngineTest, EndingItEndsRankings) {
+  Endless endless;
+  std::future<Response> running;
+  std::future<Engine::Ranked> ranked;
+  {
+    Engine engine(pipeline(), {.max_rows = 1});
+    running = engine.submit(ask("What is this?", 4000), endless.control());
+    endless.begun.get_future().wait();
+    ranked = engine.rank(ask("What is this?", 1), std::vector<std::string>{"yes", "no"});
+  }
+  EXPECT_EQ(running.get().error->code(), ErrorCode::cancelled);
+  test::expect_error(ErrorCode::cancelled, "the engine was ended", [&] { ranked.get(); });
+}
+
 TEST_P(EngineTest, ItMayOutliveThePipeline) {
   auto pipeline = std::make_unique<Pipeline>(Pipeline::load(checkpoint(GetParam())));
   Engine engine(*pipeline);
@@ -220,7 +305,7 @@ INSTANTIATE_TEST_SUITE_P(Families, EngineTest, testing::Values("t5_2024", "vicun
 // Otherwise it would be refused for ever.
 TEST(Engine, AVideoLargerThanTheQueueWaitsWhereNothingElseDoes) {
   const Pipeline& pipeline = test::without_cache("video_t5");
-  const Request video = {{}, "What happens?", tokens(2), std::vector<Image>(4, picture())};
+  const Request video = {std::vector<Image>(4, picture()), "What happens?", tokens(2)};
   const std::int64_t frame = 4LL * 3 * pipeline.info().image_height * pipeline.info().image_width;
   Endless endless;
   Engine engine(pipeline, {.max_rows = 1, .max_waiting_bytes = 3 * frame});

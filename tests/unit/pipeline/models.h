@@ -9,13 +9,13 @@
 
 #include "checkpoint/image_config.h"
 #include "interface/loading.h"
-#include "pipeline/model.h"
+#include "pipeline/model_parts.h"
 #include "unit/pipeline/toys.h"
 
 namespace instructblip::test {
 
 // The golden checkpoint of this name; `change` may replace stages.
-inline std::unique_ptr<const Model> load(
+inline std::unique_ptr<const ModelParts> load(
     const std::string& name, std::unique_ptr<nn::Runtime> runtime = std::make_unique<nn::Runtime>(),
     const std::function<void(Stages&)>& change = [](Stages&) {}) {
   const std::filesystem::path directory = checkpoint(name);
@@ -28,17 +28,16 @@ inline std::unique_ptr<const Model> load(
   PromptBuilder prompts(directory, config, words);
   ModelInfo info;
   info.stop_tokens = config.generation.eos;
-  auto stages =
-      build_stages(store, read_as(options, nullptr), *runtime, info, [&](const nn::Weights& root) {
-        return std::make_unique<Stages>(
-            root, config,
-            VisionEncoder::PixelSize{image.height, image.width, /*interpolate=*/true});
-      });
+  const VisionEncoder::PixelSize size{image.height, image.width, /*interpolate=*/true};
+  auto stages = build_stages(
+      store, read_as(options, nullptr), *runtime, info,
+      [&](const nn::Weights& root) { return std::make_unique<Stages>(root, config, size); });
   change(*stages);
   auto reader = std::make_unique<ImageReader>(*runtime, *stages, options.cache_bytes);
-  return std::make_unique<const Model>(
-      Model{std::move(info), config.generation, ImageProcessor(image, options.resize),
-            std::move(prompts), std::move(runtime), std::move(stages), std::move(reader)});
+  return std::make_unique<const ModelParts>(
+      ModelParts{std::move(info), config.generation, ImageProcessor(image, options.resize),
+                 PictureGeometry(config, size), std::move(prompts), std::move(runtime),
+                 std::move(stages), std::move(reader)});
 }
 
 }  // namespace instructblip::test

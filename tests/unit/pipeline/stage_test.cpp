@@ -9,7 +9,8 @@
 
 #include "pipeline/batch.h"
 #include "pipeline/job.h"
-#include "pipeline/model.h"
+#include "pipeline/model_parts.h"
+#include "pipeline/prepare.h"
 #include "unit/pipeline/models.h"
 #include "unit/pipeline/toys.h"
 
@@ -57,7 +58,8 @@ TEST(Batch, AStageThatFailsForOneIsRepeatedForTheOthers) {
                                          {picture("rocket.jpg"), "Where is it?", tokens(6)}};
   Batch batch(*model);
   std::vector<std::shared_ptr<Job>> jobs;
-  for (const Request& request : requests) jobs.push_back(model->job(request, {}, jobs.size()));
+  for (const Request& request : requests)
+    jobs.push_back(prepare(*model, request, {{}, jobs.size()}));
   for (const auto& job : jobs) batch.admit(job);
   while (!batch.empty()) batch.advance();
   const Pipeline sound = Pipeline::load(checkpoint("t5_2024"));
@@ -65,9 +67,9 @@ TEST(Batch, AStageThatFailsForOneIsRepeatedForTheOthers) {
     SCOPED_TRACE(i);
     const Response got = to_response(*jobs[i]);
     ASSERT_TRUE(got.generation) << got.error->what();
-    EXPECT_EQ(
-        got.generation->tokens(),
-        sound.generate(requests[i].image, requests[i].instruction, requests[i].options).tokens());
+    EXPECT_EQ(got.generation->tokens(),
+              sound.generate(requests[i].pictures, requests[i].instruction, requests[i].options)
+                  .tokens());
   }
 }
 
@@ -77,7 +79,7 @@ class ImageReaderTest : public testing::TestWithParam<std::string> {};
 TEST_P(ImageReaderTest, WhatIsKeptTakesTheBytesThatAreCounted) {
   const auto model = test::load(GetParam());
   const Image image = picture();
-  const std::vector<at::Tensor> pixels = model->pixels(std::span(&image, 1));
+  const std::vector<at::Tensor> pixels = pixels_of(*model, std::span(&image, 1));
   const std::vector<std::int32_t> words = {3, 4, 5, 6, 7};
   model->runtime->run([&] {
     const EncodedPicture seen = model->reader->encode(pixels).front().picture;
@@ -86,6 +88,17 @@ TEST_P(ImageReaderTest, WhatIsKeptTakesTheBytesThatAreCounted) {
         model->reader->run_qformer(std::vector<QFormerInput>{{seen, words}}).front().queries;
     EXPECT_EQ(queries.storage().nbytes(), queries.nbytes());
   });
+}
+
+// Arithmetic over config.json, asked before there are stages, and what the stages then do.
+TEST_P(ImageReaderTest, GeometryIsWhatTheVisionEncoderMakes) {
+  const auto model = test::load(GetParam());
+  const Image image = picture();
+  EXPECT_EQ(model->geometry.positions(), model->stages->vision->positions());
+  EXPECT_EQ(model->geometry.width(), model->stages->vision->width());
+  const std::vector<at::Tensor> pixels = pixels_of(*model, std::span(&image, 1));
+  EXPECT_EQ(model->geometry.views_of(model->image_processor.size_of(image)), pixels[0].size(0));
+  EXPECT_EQ(pixel_bytes(*model, image), static_cast<std::int64_t>(pixels[0].nbytes()));
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, ImageReaderTest,

@@ -45,12 +45,6 @@ TEST(TiledProjection, PutsTilesTogetherLineByLine) {
   // The first keeps 2 x 4 positions of two tiles, the second 4 x 2 of four: a quarter on each side
   // is margin.
   const std::vector<PictureSize> pictures = {{28, 56}, {80, 40}};
-  EXPECT_EQ(projection.views_of(pictures[0]), 3);
-  EXPECT_EQ(projection.views_of(pictures[1]), 5);
-  EXPECT_EQ(projection.views_of({}), 0);
-  EXPECT_EQ(projection.rows_of(pictures[0], 4), 4 + 2 * 5);
-  EXPECT_EQ(projection.rows_of(pictures[1], 4), 4 + 4 * 3);
-
   // Rows of the views by their number, and the end of a line.
   constexpr int kEnd = -1;
   const std::vector<int> order = {0,  1,  2,    3,                                // a whole picture

@@ -1,4 +1,5 @@
-// Encoded pictures as a file.
+#include "pipeline/encoded_pictures.h"
+
 #include <ATen/ops/all.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
@@ -12,12 +13,11 @@
 #include <utility>
 
 #include "checkpoint/tensor_store.h"
+#include "core/boundary.h"
 #include "core/errors.h"
 #include "core/limits.h"
-#include "interface/guarded.h"
 #include "interface/tensors.h"
-#include "pipeline/loaded_pipeline.h"
-#include "pipeline/model.h"
+#include "nn/runtime.h"
 
 namespace instructblip {
 namespace {
@@ -35,7 +35,7 @@ struct Place {
   std::int64_t first, views;
 };
 
-EncodedPicture picture(const TensorEntry& entry, const Place& place) {
+EncodedPicture read_picture(const TensorEntry& entry, const Place& place) {
   at::Tensor rows = at::empty({place.views, entry.shape[1], entry.shape[2]}, nn::host(at::kFloat));
   const std::size_t view = rows.nbytes() / static_cast<std::size_t>(place.views);
   std::memcpy(rows.data_ptr(), entry.bytes.data() + static_cast<std::size_t>(place.first) * view,
@@ -107,15 +107,23 @@ std::optional<NamedTensor> to_named(Compat compat) {
   return NamedTensor{kLavis, {1}, {1}};
 }
 
+std::vector<PictureSize> EncodedPictures::sizes() const {
+  std::vector<PictureSize> sizes;
+  for (const EncodedPicture& picture : pictures) sizes.push_back(picture.size);
+  return sizes;
+}
+
+at::Tensor EncodedPictures::rows() const {
+  std::vector<at::Tensor> all;
+  for (const EncodedPicture& picture : pictures) all.push_back(nn::to_host(picture.rows));
+  return at::cat(all);
+}
+
 void EncodedPictures::save(const std::filesystem::path& file) const {
-  guarded([&] {
-    std::vector<at::Tensor> rows;
+  at_boundary([&] {
     std::vector<std::int64_t> views;
-    for (const EncodedPicture& seen : pictures) {
-      rows.push_back(seen.rows);
-      views.push_back(seen.rows.size(0));
-    }
-    std::vector<NamedTensor> tensors = {to_named(kTensor, at::cat(rows))};
+    for (const EncodedPicture& picture : pictures) views.push_back(picture.rows.size(0));
+    std::vector<NamedTensor> tensors = {to_named(kTensor, rows())};
     if (auto places = to_named(sizes(), views)) tensors.push_back(std::move(*places));
     if (auto mode = to_named(compat)) tensors.push_back(std::move(*mode));
     save_tensors(file, tensors);
@@ -123,7 +131,7 @@ void EncodedPictures::save(const std::filesystem::path& file) const {
 }
 
 ImageFeatures load_features(const std::filesystem::path& file) {
-  return guarded([&] {
+  return at_boundary([&] {
     const TensorStore store = TensorStore::open_file(file);
     const TensorEntry* entry = store.find(kTensor);
     const std::string where = printable(file.string()) + ": ";
@@ -142,7 +150,7 @@ ImageFeatures load_features(const std::filesystem::path& file) {
     auto read = std::make_shared<EncodedPictures>();
     if (store.find(kLavis) != nullptr) read->compat = Compat::lavis;
     for (const Place& place : places_of(store.find(kPictures), entry->shape[0], where)) {
-      read->pictures.push_back(picture(*entry, place));
+      read->pictures.push_back(read_picture(*entry, place));
       if (at::isfinite(read->pictures.back().rows).all().item<bool>()) continue;
       throw Error(ErrorCode::bad_model, where + "tensor " + quote(kTensor) + " of picture " +
                                             std::to_string(read->pictures.size() - 1) +

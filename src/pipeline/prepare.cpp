@@ -1,0 +1,184 @@
+#include "pipeline/prepare.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "decoding/options.h"
+#include "interface/stopwatch.h"
+#include "interface/tensors.h"
+
+namespace instructblip {
+namespace {
+
+void add_once(std::vector<std::int32_t>& ids, std::optional<std::int32_t> id) {
+  if (id && std::ranges::find(ids, *id) == ids.end()) ids.push_back(*id);
+}
+
+// The prompt and its candidates fit into the language model. A longer answer than fits is refused
+// where it passes the end; it may stop before.
+void check_positions(const ModelParts& model, const Prompt& prompt,
+                     const std::vector<CandidateTokens>& candidates) {
+  const auto most = model.loaded().language->max_positions();
+  const auto taken = std::ssize(prompt.ids);
+  for (std::size_t i = 0; most && i < candidates.size(); ++i) {
+    const std::int64_t read = std::ssize(candidates[i]) - 1;  // the last one is not
+    if (taken > *most || taken + read <= *most) continue;
+    throw Error(ErrorCode::invalid_argument,
+                "a candidate of " + std::to_string(read + 1) + " tokens behind a prompt of " +
+                    std::to_string(taken) + " needs " + std::to_string(taken + read) +
+                    " positions, expected at most " + std::to_string(*most) + ", " +
+                    model.positions_limit);
+  }
+  if (!most || taken <= *most) return;
+  throw Error(ErrorCode::invalid_argument,
+              "the prompt has " + std::to_string(prompt.ids.size()) +
+                  " positions, pictures included, expected at most " + std::to_string(*most) +
+                  ", " + model.positions_limit,
+              "shorten the instruction: no text is cut in silence");
+}
+
+// The prompt of a request, checked with the candidates behind it.
+Prompt prompt_of(const ModelParts& model, const Request& request,
+                 const std::vector<CandidateTokens>& candidates) {
+  std::vector<PictureSize> pictures = sizes_of(model, request.pictures);
+  validate_options(request.options);
+  model.loaded();
+  std::vector<std::int64_t> rows;
+  for (const PictureSize& picture : pictures) rows.push_back(model.geometry.rows_of(picture));
+  Prompt prompt =
+      model.prompts.with_pictures(model.prompts.read(request.instruction), std::move(rows));
+  prompt.pictures = std::move(pictures);
+  check_positions(model, prompt, candidates);
+  return prompt;
+}
+
+// What decoding is told; the job adds who is to be called back.
+DecodeRequest decoding_of(const ModelParts& model, const GenerationConfig& asked,
+                          const Prompt& prompt) {
+  const auto& stand_in = model.generation_defaults.stands_for_prompt;
+  std::vector<std::int32_t> history = model.loaded().language->history(
+      stand_in ? std::span(&*stand_in, 1) : std::span<const std::int32_t>(prompt.ids));
+  DecodeRequest decoding{
+      .options = resolve_options(asked, model.generation_defaults,
+                                 static_cast<std::int64_t>(history.size())),
+      .stop_ids = model.info.stop_tokens,
+      .prompt_ids = std::move(history),
+      .beam_scorer = model.generation_defaults.beam_scorer,
+      .bad_words_from_first_id = model.generation_defaults.bad_words_from_first_id};
+  if (decoding.options.stop_at_tokenizer_eos) {
+    add_once(decoding.stop_ids, model.prompts.tokenizer().eos());
+  }
+  return decoding;
+}
+
+}  // namespace
+
+std::vector<at::Tensor> pixels_of(const ModelParts& model, std::span<const Image> images) {
+  if (images.empty()) {
+    throw Error(ErrorCode::invalid_argument, "no picture was given, expected one at least");
+  }
+  std::vector<at::Tensor> pixels;
+  for (const std::size_t i : model.image_processor.picked(images.size())) {
+    pixels.push_back(to_pixels(model.image_processor, images[i]));
+  }
+  return pixels;
+}
+
+std::vector<PictureSize> sizes_of(const ModelParts& model, const Pictures& pictures) {
+  if (pictures.features()) return encoded(*pictures.features()).sizes();
+  const std::span<const Image> images = pictures.images();
+  std::vector<PictureSize> sizes;
+  for (const std::size_t i : model.image_processor.picked(images.size())) {
+    sizes.push_back(model.image_processor.size_of(images[i]));
+  }
+  return sizes;
+}
+
+std::int64_t pixel_bytes(const ModelParts& model, const Pictures& pictures) {
+  if (pictures.features()) return 0;
+  std::int64_t views = 0;
+  for (const PictureSize& size : sizes_of(model, pictures)) views += model.geometry.views_of(size);
+  const std::int64_t values = 3 * model.image_processor.height() * model.image_processor.width();
+  return views * values * static_cast<std::int64_t>(sizeof(float));
+}
+
+void check_made_for(const ModelParts& model, const EncodedPictures& features) {
+  model.loaded();
+  if (features.compat != model.info.compat) {
+    throw Error(ErrorCode::invalid_argument,
+                "the features were encoded with compat " + std::string(to_string(features.compat)) +
+                    ", expected " + std::string(to_string(model.info.compat)),
+                "encode the picture again, or load the model with that compat");
+  }
+  for (const EncodedPicture& picture : features.pictures) {
+    const std::int64_t views = model.geometry.views_of(picture.size);
+    if (picture.rows.size(0) == views) continue;
+    throw Error(ErrorCode::invalid_argument,
+                "the features have " + std::to_string(picture.rows.size(0)) +
+                    " views of a picture of " + std::to_string(picture.size.width) + " x " +
+                    std::to_string(picture.size.height) + " pixels, expected " +
+                    std::to_string(views),
+                "they were encoded by another model");
+  }
+  const at::Tensor& rows = features.pictures.front().rows;  // the others have the same width
+  const std::int64_t positions = model.geometry.positions(), width = model.geometry.width();
+  if (rows.size(1) == positions && rows.size(2) == width) return;
+  const auto size = [](std::int64_t count, std::int64_t each) {
+    return std::to_string(count) + " rows, " + std::to_string(each) + " wide";
+  };
+  throw Error(ErrorCode::invalid_argument,
+              "the features have " + size(rows.size(1), rows.size(2)) + ", expected " +
+                  size(positions, width),
+              "they were encoded by another model");
+}
+
+std::function<ImageFeatures()> encoding_of(const ModelParts& model, const Pictures& pictures) {
+  if (const std::optional<ImageFeatures>& features = pictures.features()) {
+    check_made_for(model, encoded(*features));
+    return [given = *features] { return given; };
+  }
+  model.loaded();
+  return [&model, sizes = sizes_of(model, pictures), pixels = pixels_of(model, pictures.images())] {
+    auto encoded = std::make_shared<EncodedPictures>();
+    encoded->compat = model.info.compat;
+    model.runtime->run([&] {
+      for (const ImageReader::VisionOutput& output : model.reader->encode(pixels)) {
+        encoded->pictures.push_back(output.picture);
+      }
+    });
+    for (std::size_t i = 0; i < sizes.size(); ++i) encoded->pictures[i].size = sizes[i];
+    return ImageFeatures(std::move(encoded));
+  };
+}
+
+ImageFeatures encode_pictures(const ModelParts& model, const Pictures& pictures) {
+  return encoding_of(model, pictures)();
+}
+
+void check(const ModelParts& model, const Request& request,
+           const std::vector<CandidateTokens>& candidates) {
+  if (request.pictures.features()) check_made_for(model, encoded(*request.pictures.features()));
+  prompt_of(model, request, candidates);
+}
+
+std::shared_ptr<Job> prepare(const ModelParts& model, const Request& request, Caller caller,
+                             std::vector<CandidateTokens> candidates) {
+  const std::optional<ImageFeatures>& features = request.pictures.features();
+  if (features) check_made_for(model, encoded(*features));
+  Prompt prompt = prompt_of(model, request, candidates);
+  DecodeRequest decoding = decoding_of(model, request.options, prompt);
+  auto job = std::make_shared<Job>(model, std::move(prompt), std::move(decoding),
+                                   std::move(candidates), std::move(caller));
+  if (features) {
+    job->pictures = encoded(*features).pictures;
+  } else if (job->goes_on()) {  // else stopped, or late, while the requests before it were served
+    Stopwatch watch;
+    job->pixels = pixels_of(model, request.pictures.images());
+    job->timings.image = watch.lap_ms();
+  }
+  return job;
+}
+
+}  // namespace instructblip

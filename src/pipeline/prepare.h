@@ -1,0 +1,47 @@
+// From a caller's request to a job: checked, with every default filled in and its pictures resized.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "checkpoint/tiling.h"
+#include "instructblip/pipeline.h"
+#include "pipeline/encoded_pictures.h"
+#include "pipeline/job.h"
+#include "pipeline/model_parts.h"
+
+namespace instructblip {
+
+// The job of a request, which is generated for, or whose candidates are scored where there are any.
+// All that can be refused before a picture is resized is. Errors: as Pipeline::generate().
+std::shared_ptr<Job> prepare(const ModelParts& model, const Request& request, Caller caller,
+                             std::vector<CandidateTokens> candidates = {});
+
+// Only the checks of prepare(), for a request that is answered in parts. Errors: as above.
+void check(const ModelParts& model, const Request& request,
+           const std::vector<CandidateTokens>& candidates);
+
+// Pictures as the vision encoder reads them, each [T, 3, H, W], T views of it.
+std::vector<at::Tensor> pixels_of(const ModelParts& model, std::span<const Image> images);
+
+// Sizes of the pictures of a request, resized or encoded.
+std::vector<PictureSize> sizes_of(const ModelParts& model, const Pictures& pictures);
+
+// Bytes of the pixels that a job of this request holds.
+std::int64_t pixel_bytes(const ModelParts& model, const Pictures& pictures);
+
+// What encodes the pictures, which are checked and resized here already. `model` must outlive it.
+// Errors: as Pipeline::encode(), here and in the call.
+std::function<ImageFeatures()> encoding_of(const ModelParts& model, const Pictures& pictures);
+// The same at once: runs the vision encoder, or finds in the cache what it made.
+ImageFeatures encode_pictures(const ModelParts& model, const Pictures& pictures);
+
+// Throws Error(invalid_argument) for features of another vision encoder.
+void check_made_for(const ModelParts& model, const EncodedPictures& features);
+
+}  // namespace instructblip

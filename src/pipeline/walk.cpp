@@ -1,0 +1,193 @@
+#include "pipeline/walk.h"
+
+#include <ATen/ops/cat.h>
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "interface/stopwatch.h"
+
+namespace instructblip {
+namespace {
+
+bool failed(const Job* job) { return job->error != nullptr; }
+
+at::Tensor joined(const std::vector<at::Tensor>& tensors) {
+  return tensors.size() == 1 ? tensors.front() : at::cat(tensors);
+}
+
+// Visual rows [1, R, L] for embeddings of `width` E, which is below L in some OPT configurations:
+// the reference fills the places of the rows with as many of their numbers as go in, one run for
+// all rows.
+at::Tensor fitted(const at::Tensor& rows, std::int64_t width) {
+  if (rows.size(2) == width) return rows;
+  const std::int64_t count = rows.size(1);
+  return rows.reshape({-1}).narrow(0, 0, count * width).view({1, count, width});
+}
+
+// The prompt's embeddings [1, P, L]: words, and each picture's rows where Prompt::places says.
+at::Tensor embedded(const LanguageModel& language, const Prompt& prompt, const at::Tensor& prefix) {
+  const std::span<const std::int32_t> text = prompt.instruction.language;
+  const at::Tensor visual = fitted(prefix, language.width());  // [1, R, E]
+  std::vector<at::Tensor> parts;
+  const auto add_text = [&](std::size_t begin, std::size_t end) {
+    if (begin < end) parts.push_back(language.embed(text.subspan(begin, end - begin)));
+  };
+  std::size_t words = 0;
+  std::int64_t rows = 0;
+  for (std::size_t i = 0; i < prompt.places.size(); ++i) {
+    add_text(words, prompt.places[i]);
+    parts.push_back(visual.narrow(1, rows, prompt.rows[i]));
+    rows += prompt.rows[i];
+    words = prompt.places[i];
+  }
+  add_text(words, text.size());
+  return at::cat(parts, 1);
+}
+
+// The rows of each job. The states have moved on: where this fails, the pass must not be repeated.
+void hand_out(const at::Tensor& logits, std::span<Job* const> jobs) {
+  try {
+    const at::Tensor rows = nn::to_host(logits).contiguous();
+    std::int64_t first = 0;
+    for (Job* job : jobs) {
+      const auto count = static_cast<std::int64_t>(job->step().rows());
+      job->logits = rows.narrow(0, first, count);
+      job->show("logits", job->logits);
+      first += count;
+    }
+  } catch (...) {
+    for (Job* job : jobs) job->error = nn::translated(std::current_exception());
+  }
+}
+
+void accept(const Walk::Jobs& jobs) {
+  for (Job* job : jobs) {
+    if (!failed(job)) job->accept();
+  }
+}
+
+}  // namespace
+
+void Walk::read_prompts(const Jobs& jobs) const {
+  run(&Walk::encode, jobs);   // pixels [T, 3, H, W]          -> visual rows [T, P, V]
+  run(&Walk::query, jobs);    // visual rows and instruction  -> queries [B, Q, D]
+  run(&Walk::project, jobs);  // queries                      -> rows of the prompt [1, R, L]
+  run(&Walk::embed, jobs);    // those rows and the words     -> prompt [1, P, L]
+  run(&Walk::prefill, jobs);  // prompt                       -> logits [S, N]
+  accept(jobs);               // logits                       -> token ids, by each job's search
+}
+
+void Walk::step(const Jobs& jobs) const {
+  run(&Walk::decode, jobs);  // token ids -> logits [R of all, N]
+  accept(jobs);
+}
+
+void Walk::run(Stage stage, const Jobs& jobs) const {
+  Jobs live;
+  std::ranges::remove_copy_if(jobs, std::back_inserter(live), failed);
+  if (live.empty()) return;
+  try {
+    model_.runtime->run([&] { (this->*stage)(live); });
+  } catch (...) {
+    if (live.size() == 1) {
+      live.front()->error = std::current_exception();
+      return;
+    }
+    for (Job* job : live) run(stage, {job});
+  }
+}
+
+void Walk::encode(const Jobs& live) const {
+  Stopwatch watch;
+  std::vector<at::Tensor> pixels;
+  for (const Job* job : live) {
+    pixels.insert(pixels.end(), job->pixels.begin(), job->pixels.end());
+  }
+  const std::vector<ImageReader::VisionOutput> outputs = model_.reader->encode(pixels);
+  const double ms = watch.lap_ms();
+  auto output = outputs.begin();
+  for (Job* job : live) {
+    if (job->pixels.empty()) continue;  // features were given, or done in a pass that failed
+    std::vector<EncodedPicture> pictures;
+    for (std::size_t i = 0; i < job->pixels.size(); ++i, ++output) {
+      pictures.push_back(output->picture);
+      if (!output->cache_hit) job->timings.vision = ms;
+    }
+    job->pictures = std::move(pictures);
+    job->pixels.clear();
+  }
+}
+
+void Walk::query(const Jobs& live) const {
+  Stopwatch watch;
+  std::vector<QFormerInput> inputs;
+  for (const Job* job : live) {
+    for (const EncodedPicture& picture : job->pictures) {
+      inputs.push_back({picture, job->prompt().instruction.qformer});
+    }
+  }
+  const std::vector<ImageReader::QFormerOutput> outputs = model_.reader->run_qformer(inputs);
+  const double ms = watch.lap_ms();
+  auto output = outputs.begin();
+  for (Job* job : live) {
+    if (job->pictures.empty()) continue;  // done in a pass that failed
+    std::vector<at::Tensor> visual, queries;
+    for (std::size_t i = 0; i < job->pictures.size(); ++i, ++output) {
+      visual.push_back(job->pictures[i].rows);
+      queries.push_back(output->queries);
+      if (!output->cache_hit) job->timings.qformer = ms;
+    }
+    job->queries = joined(queries);
+    if (job->on_stage) job->show("vision", joined(visual));
+    if (model_.stages->qformer) job->show("qformer", job->queries);
+    job->pictures.clear();
+  }
+}
+
+void Walk::project(const Jobs& live) const {
+  const Projection& projection = *model_.stages->projection;
+  for (Job* job : live) {
+    if (!job->queries.defined()) continue;  // done in a pass that failed
+    Stopwatch watch;
+    job->prefix = projection.arrange(projection.forward(job->queries), job->prompt().pictures);
+    job->show("projection", job->prefix);
+    job->queries = at::Tensor();
+    job->timings.qformer += watch.lap_ms();
+  }
+}
+
+void Walk::embed(const Jobs& live) const {
+  const LanguageModel& language = *model_.stages->language;
+  for (Job* job : live) {
+    if (job->state) continue;  // done in a pass that failed
+    Stopwatch watch;
+    job->state = language.start(embedded(language, job->prompt(), job->prefix));
+    job->prefix = at::Tensor();
+    job->timings.qformer += watch.lap_ms();
+  }
+}
+
+void Walk::prefill(const Jobs& live) const {
+  Stopwatch watch;
+  std::vector<LanguageState*> states;
+  for (Job* job : live) states.push_back(job->state.get());
+  const at::Tensor logits = model_.stages->language->prefill(states);
+  const double ms = watch.lap_ms();
+  for (Job* job : live) job->timings.prefill = ms;
+  hand_out(logits, live);
+}
+
+void Walk::decode(const Jobs& live) const {
+  std::vector<LanguageStep> steps;
+  for (Job* job : live) {
+    const Step& step = job->step();
+    steps.push_back({job->state.get(), step.sources, step.tokens});
+  }
+  hand_out(model_.stages->language->step(steps), live);
+}
+
+}  // namespace instructblip
