@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <map>
+#include <sstream>
 
 #include "end_to_end/command.h"
 #include "instructblip/version.h"
@@ -178,6 +179,22 @@ TEST(Help, IsPrintedForEachCommand) {
   }
   EXPECT_NE(call(ask({"--help", "--nonsense"})).out.find("--no-repeat-ngram-size N"),
             std::string::npos);
+}
+
+TEST(Help, FitsIntoATerminal) {
+  for (const char* command :
+       {"", "run", "rank", "match", "features", "convert", "info", "tokenize", "doctor", "bench"}) {
+    const std::string help =
+        call(Arguments{"help"} + (*command ? Arguments{command} : Arguments{})).out;
+    std::istringstream lines(help);
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
+  }
+  const std::string help = call({"run", "--help"}).out;
+  const std::size_t chosen = help.find("\nHow the answer is chosen:\n");
+  ASSERT_NE(chosen, std::string::npos) << help;
+  EXPECT_LT(help.find("--image FILE"), chosen);
+  EXPECT_LT(chosen, help.find("--num-beams N"));
+  EXPECT_NE(help.find("\nOutput:\n  --logprobs"), std::string::npos) << help;
 }
 
 TEST(Version, IsTheHeaders) {

@@ -61,7 +61,8 @@ constexpr auto kRows = std::to_array<OptionRow>({
                                                    {"f16", Precision::f16},
                                                    {"bf16", Precision::bf16}});
      }},
-    {"threads", "LIST", "of computation; default 0, the physical cores allowed to the process",
+    {"threads", "LIST",
+     "number of compute threads; default 0, the physical cores allowed to the process",
      Takes::value, false, "", [](S s, A a) { s.bench.threads = integers(a); }},
     {"pictures", "LIST", "that vision and qformer take together; default 1", Takes::value, false,
      "", [](S s, A a) { s.bench.pictures = integers(a); }},

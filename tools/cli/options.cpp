@@ -156,7 +156,7 @@ constexpr auto kRows = std::to_array<OptionRow>({
      Takes::value, false, "", [](S s, A a) { s.generation.min_p = a.number(); }},
     {"typical-p", "X", "draw from the most typical tokens that together have X; default 1, off",
      Takes::value, false, "", [](S s, A a) { s.generation.typical_p = a.number(); }},
-    {"seed", "N", "of the draws; default: chosen at random, and reported by --json", Takes::value,
+    {"seed", "N", "seed of the draws; default: chosen at random, and reported by --json", Takes::value,
      false, "", [](S s, A a) { s.generation.seed = a.unsigned_integer(); }},
     {"stop", "TEXT", "end the answer before this text; repeated: before any of them", Takes::value,
      true, "", [](S s, A a) { s.generation.stop.push_back(a.text()); }},
@@ -203,10 +203,10 @@ constexpr auto kRows = std::to_array<OptionRow>({
      Takes::value, false, "", [](S s, A a) { s.load.precision = a.one_of(kPrecisions); }},
     {"device", "auto|cpu|cuda[:N]", "where to run; default auto", Takes::value, false, "",
      [](S s, A a) { s.load.device = device(a); }},
-    {"threads", "N", "of computation; default 0, the physical cores allowed to the process",
+    {"threads", "N", "number of compute threads; default 0, the physical cores allowed to the process",
      Takes::value, false, "", [](S s, A a) { s.load.threads = a.integer(); }},
     {"cache", "SIZE",
-     "of what is kept of encoded pictures, in bytes or with KB, MB or GB; default 256 MiB, 0 = "
+     "size of the cache of encoded pictures, in bytes or with KB, MB or GB; default 256 MiB, 0 = "
      "none",
      Takes::value, false, "", [](S s, A a) { s.load.cache_bytes = a.bytes(0); }},
     {"deterministic", "", "the same bits in any batch and at any number of threads; slower",
