@@ -10,6 +10,7 @@
 #include <regex>
 #include <sstream>
 
+#include "structure/document_rules.h"
 #include "structure/source_rules.h"
 #include "structure/symbol_rules.h"
 

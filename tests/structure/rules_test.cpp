@@ -1,6 +1,7 @@
 // Shows of every rule that it finds what it is there for, and leaves the like alone.
 #include <gtest/gtest.h>
 
+#include "structure/document_rules.h"
 #include "structure/source_rules.h"
 #include "structure/symbol_rules.h"
 
@@ -95,6 +96,8 @@ TEST(RulesTest, EachDependencyHasOneDoor) {
            {"src/checkpoint/a.cpp", "#include <nlohmann/json.hpp>\n", "nlohmann_json"},
            {"src/core/json.cpp", "#include <nlohmann/json.hpp>\n", ""},
            {"src/core/json_more.cpp", "#include <nlohmann/json.hpp>\n", "nlohmann_json"},
+           {"src/text/a.cpp", "#include <sentencepiece_processor.h>\n", "SentencePiece"},
+           {"tests/unit/text/a.cpp", "#include <sentencepiece_processor.h>\n", ""},
            {"src/core/a.cpp", "#include <boost/asio.hpp>\n", "has no door"},
            {"src/text/a.cpp", "#include <unistd.h>\n", "the system"},
            {"src/core/file.cpp", "#include <sys/mman.h>\n", ""},
@@ -175,6 +178,22 @@ TEST(RulesTest, TensorsAreMadeWhereSomebodySays) {
        }) {
     expect(check_places({sample.path, sample.text}), sample);
   }
+}
+
+TEST(RulesTest, DocumentsNameWhatExists) {
+  const auto exists = [](const std::string& path) { return path == "src/core/limits.h"; };
+  for (const Sample& sample : std::vector<Sample>{
+           {"docs/a.md", "see `src/core/limits.h`\n", ""},
+           {"docs/a.md", "\nsee `limits.h`, `src/core/` and `Model::run`\n",
+            "a.md:2: names src/core/"},
+           {"docs/a.md", "`src/core/*.h` and src/none, `tools/none/x y`\n", ""},
+       }) {
+    expect(check_paths({sample.path, sample.text}, exists), sample);
+  }
+  EXPECT_TRUE(
+      check_named({"docs/a.md", "`src/core/` and `src/nn/linear.h`"}, {"src/core", "src/nn"})
+          .empty());
+  EXPECT_EQ(check_named({"docs/a.md", "src/core/ without quotes"}, {"src/core"}).size(), 1U);
 }
 
 TEST(RulesTest, OnlyOurNamesAreExported) {

@@ -1,0 +1,21 @@
+// Rules about what documents say of the tree.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "structure/source_rules.h"
+
+namespace instructblip::structure {
+
+// Every path of this project that a document names in backquotes exists. `exists` is asked with
+// paths from the root, "src/core/limits.h".
+Findings check_paths(const SourceFile& document,
+                     const std::function<bool(const std::string& path)>& exists);
+
+// Every folder of the sources is named by the document that says where things are.
+Findings check_named(const SourceFile& document, const std::vector<std::string>& folders);
+
+}  // namespace instructblip::structure
