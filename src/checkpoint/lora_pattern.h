@@ -1,47 +1,29 @@
 // Expressions in a LoRA adapter's configuration: rank_pattern, alpha_pattern, target_modules.
 #pragma once
 
-#include <bitset>
-#include <cstddef>
+#include <memory>
 #include <optional>
 #include <string_view>
-#include <vector>
+
+namespace re2 {
+class RE2;
+}
 
 namespace instructblip {
 
 // A regular expression of Python as peft takes it: for the modules whose path, or the end of it
-// behind a dot, it matches. Classes, groups, alternatives, repetitions and anchors are understood;
-// what looks around, counts or refers back is not.
+// behind a dot, it matches. RE2 runs it, which takes time linear in the path whatever the
+// expression is; what looks around or refers back is not understood.
 class ModulePattern {
  public:
-  // None for what is not understood.
+  // nullopt for what is not understood, or means something else to Python than to RE2.
   static std::optional<ModulePattern> read(std::string_view key);
-  // In time linear in the lengths of both.
-  bool matches(std::string_view module) const { return runs(module, /*anywhere=*/true); }
+  bool matches(std::string_view module) const;
   // Whether it matches the path from its beginning, and not an end of it alone.
-  bool matches_whole(std::string_view module) const { return runs(module, /*anywhere=*/false); }
+  bool matches_whole(std::string_view module) const;
 
  private:
-  friend class PatternReader;
-
-  static constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
-
-  // One state of an automaton: what has to be there before `next`.
-  struct State {
-    enum class Kind { nothing, character, begin, end };
-    Kind kind = Kind::nothing;
-    std::bitset<128> characters;
-    std::size_t next = kNowhere;
-    std::size_t other = kNowhere;  // for `nothing`: another way
-  };
-
-  // `anywhere`: behind any dot too.
-  bool runs(std::string_view module, bool anywhere) const;
-  // Adds `state` and what follows without a character; `at_begin`, `at_end`: where the path is.
-  void enter(std::size_t state, bool at_begin, bool at_end, std::vector<bool>& in) const;
-
-  std::vector<State> states_;
-  std::size_t first_ = 0, last_ = 0;
+  std::shared_ptr<const re2::RE2> whole_, end_;
 };
 
 }  // namespace instructblip

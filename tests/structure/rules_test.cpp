@@ -96,6 +96,8 @@ TEST(RulesTest, EachDependencyHasOneDoor) {
            {"src/checkpoint/a.cpp", "#include <nlohmann/json.hpp>\n", "nlohmann_json"},
            {"src/core/json.cpp", "#include <nlohmann/json.hpp>\n", ""},
            {"src/core/json_more.cpp", "#include <nlohmann/json.hpp>\n", "nlohmann_json"},
+           {"src/text/a.cpp", "#include <re2/re2.h>\n", "RE2"},
+           {"src/checkpoint/a.cpp", "#include <re2/re2.h>\n", ""},
            {"src/text/a.cpp", "#include <sentencepiece_processor.h>\n", "SentencePiece"},
            {"tests/unit/text/a.cpp", "#include <sentencepiece_processor.h>\n", ""},
            {"src/core/a.cpp", "#include <boost/asio.hpp>\n", "has no door"},

@@ -94,6 +94,7 @@ const std::vector<Door>& doors() {
       {std::regex("^nlohmann/"),
        "nlohmann_json",
        {"src/core/json.h", "src/core/json.cpp", "tools", "examples", "tests"}},
+      {std::regex("^re2/"), "RE2", {"src/checkpoint"}},
       {std::regex("^sentencepiece"), "SentencePiece", {"tests/unit/text"}},
       // Our own sources quote them.
       {std::regex("^instructblip/"),

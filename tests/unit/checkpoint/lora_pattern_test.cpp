@@ -30,15 +30,16 @@ TEST(ModulePattern, MatchesWhatPythonMatches) {
 }
 
 TEST(ModulePattern, IsNotGuessedWhereItIsNotUnderstood) {
-  for (const char* key : {"",        "(a",      "a)",
-                          "[a",      "[]",      "a\\",
-                          "*a",      "a**",     "a*+",
-                          "a{2}",    "{",       "^*",
-                          "(?=a)",   "(?!a)",   "(?P<n>a)",
-                          "(?i)a",   "\\b",     "\\1",
-                          "\\n",     "[\\b]",   "[b-a]",
-                          "[a-\\d]", "[\\d-a]", "[[a]",
-                          "é",       "a\n",     "(((((((((((((((((a)))))))))))))))))"}) {
+  for (const char* key : {"",      "(a",          "a)",
+                          "[a",    "[]",          "a\\",
+                          "*a",    "a**",         "a*+",
+                          "a{,2}", "^*",          "${2}",
+                          "(?=a)", "(?!a)",       "(?P<n>a)",
+                          "(?i)a", "\\1",         "\\Qa\\E",
+                          "\\pL",  "\\C",         "\\z",
+                          "[\\b]", "[b-a]",       "[a-\\d]",
+                          "[[a]",  "[[:alpha:]]", "é",
+                          "a\n",   "a{1001}",     "(((((((((((((((((a)))))))))))))))))"}) {
     EXPECT_FALSE(ModulePattern::read(key)) << key;
   }
   EXPECT_FALSE(ModulePattern::read(std::string(limits::kPatternBytes + 1, 'a')));

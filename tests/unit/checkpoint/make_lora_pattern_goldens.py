@@ -19,7 +19,7 @@ KEYS = [
     ".*q_proj", ".*", ".+", "(q|k)_proj", "(?:q|k)_proj", "q_proj|k_proj", "[qk]_proj", "[^q]_proj", "[a-z]_proj", r"\w_proj",
     r"layers\.\d+\.self_attn\.q_proj", r"layers\.\d\..*", r"layers.[0-9]+?.self_attn.[a-l]_proj", r"model\.layers\.(0|1)\..*proj",
     r"(encoder|decoder)\.block\.\d+\..*\.[qv]", r".*\.(fc[12]|query)", "fc[]1]", "fc[^]2]", r"lm[\-_]head\d?", "lm[_-]head", "lm[-_]head2*",
-    "(l(m(.(head)+)))", "()", "a|", "(|model.)q", r"\S+q", r"\W?q", r"\D+", "q(_proj)?", "((a*)*)*q", "q_proj.*", "model.q_proj",
+    "(l(m(.(head)+)))", "()", "a|", "(|model.)q", r"q_proj{1}", r"layers\.\d{1,2}\..*proj", r".*\bq", r"[\w.]+\.q$", r"\S+q", r"\W?q", r"\D+", "q(_proj)?", "((a*)*)*q", "q_proj.*", "model.q_proj",
 ]  # fmt: skip
 rows = {key: "".join(str(int(bool(re.match(rf"(.*\.)?({key})$", module)))) for module in MODULES) for key in KEYS}
 path = pathlib.Path(__file__).parent / "lora_pattern_goldens.json"
