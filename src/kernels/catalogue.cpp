@@ -5,6 +5,7 @@
 #include "kernels/kv_append.h"
 #include "kernels/linear.h"
 #include "kernels/log_sum_exp.h"
+#include "kernels/packed_linear.h"
 #include "kernels/paged_attention.h"
 #include "kernels/resample.h"
 
@@ -28,6 +29,8 @@ constexpr KvAppendProblem kKvAppend = {
     .positions = 5, .key_heads = 32, .width = 128, .page_positions = 16};
 constexpr LinearProblem kLinear = {.rows = 1, .inputs = 4096, .outputs = 4096};
 constexpr LogSumExpProblem kLogSumExp = {.rows = 1, .size = 32000};
+constexpr PackedLinearProblem kPackedLinear = {
+    .rows = 1, .inputs = 4096, .outputs = 4096, .weights = Format::f16};
 constexpr PagedAttentionProblem kPagedAttention = {
     .rows = 5, .query_heads = 32, .key_heads = 32, .width = 128, .shared = 64, .tail = 16};
 constexpr ResampleProblem kResample = {
@@ -45,6 +48,8 @@ std::vector<Operation> catalogue(const Choice& choice, const Machine& machine) {
                 linear_kernels(), kLinear, wanted),
       operation(Scope::process, "the largest number of a row and log of the sum of exp",
                 log_sum_exp_kernels(), kLogSumExp, wanted),
+      operation(Scope::model, "y = x w^T + bias over packed weights", packed_linear_kernels(),
+                kPackedLinear, wanted),
       operation(Scope::model, "attention of new positions over pages of keys and values",
                 paged_attention_kernels(), kPagedAttention, wanted),
       operation(Scope::process, "resizes one axis of a picture", resample_kernels(), kResample,

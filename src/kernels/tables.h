@@ -5,6 +5,7 @@
 
 #include "kernels/kv_append.h"
 #include "kernels/linear.h"
+#include "kernels/packed_linear.h"
 #include "kernels/paged_attention.h"
 
 namespace instructblip::kernels {
@@ -13,6 +14,7 @@ namespace instructblip::kernels {
 struct Tables {
   std::span<const KvAppendKernel> kv_append = kv_append_kernels();
   std::span<const LinearKernel> linear = linear_kernels();
+  std::span<const PackedLinearKernel> packed_linear = packed_linear_kernels();
   std::span<const PagedAttentionKernel> paged_attention = paged_attention_kernels();
 };
 

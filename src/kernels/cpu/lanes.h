@@ -25,6 +25,10 @@ struct Half {
 struct BFloat16 {
   std::uint16_t bits;
 };
+// Whole numbers of 8 bits.
+struct Int8 {
+  std::int8_t value;
+};
 
 }  // namespace
 }  // namespace instructblip::kernels::cpu

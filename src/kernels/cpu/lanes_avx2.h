@@ -19,6 +19,11 @@ INSTRUCTBLIP_KERNEL __m256 widen_8(const BFloat16* from) {
   const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
 }
+INSTRUCTBLIP_KERNEL __m256 widen_8(const Int8* from) {
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+}
+INSTRUCTBLIP_KERNEL Lanes load(const Int8* from) { return {widen_8(from), widen_8(from + 8)}; }
 INSTRUCTBLIP_KERNEL Lanes load(const Half* from) { return {widen_8(from), widen_8(from + 8)}; }
 INSTRUCTBLIP_KERNEL Lanes load(const BFloat16* from) { return {widen_8(from), widen_8(from + 8)}; }
 INSTRUCTBLIP_KERNEL void store(const Lanes& x, float* to) {
@@ -63,6 +68,25 @@ INSTRUCTBLIP_KERNEL __m256 scale_8(__m256 x, __m256 e) {
 // x * 2^e for whole e, whose power of two may be out of a float's range: in two halves.
 INSTRUCTBLIP_KERNEL Lanes scale(const Lanes& x, const Lanes& e) {
   return {scale_8(x.low, e.low), scale_8(x.high, e.high)};
+}
+
+// Sixteen words of 32 bits.
+struct Words {
+  __m256i low, high;
+};
+
+INSTRUCTBLIP_KERNEL Words load_words(const void* from) {
+  const auto* at = static_cast<const __m256i*>(from);
+  return {_mm256_loadu_si256(at), _mm256_loadu_si256(at + 1)};
+}
+INSTRUCTBLIP_KERNEL __m256 take_4_bits_of_8(__m256i& words) {
+  const __m256i bits = _mm256_and_si256(words, _mm256_set1_epi32(15));
+  words = _mm256_srli_epi32(words, 4);
+  return _mm256_cvtepi32_ps(_mm256_sub_epi32(bits, _mm256_set1_epi32(8)));
+}
+// Their lowest 4 bits less 8; the bits above them take their place.
+INSTRUCTBLIP_KERNEL Lanes take_4_bits(Words& words) {
+  return {take_4_bits_of_8(words.low), take_4_bits_of_8(words.high)};
 }
 
 // Lanes i and i + 8 added.

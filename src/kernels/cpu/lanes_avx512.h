@@ -17,6 +17,10 @@ INSTRUCTBLIP_KERNEL Lanes load(const BFloat16* from) {
   const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};
 }
+INSTRUCTBLIP_KERNEL Lanes load(const Int8* from) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};
+}
 INSTRUCTBLIP_KERNEL void store(const Lanes& x, float* to) { _mm512_storeu_ps(to, x.all); }
 
 INSTRUCTBLIP_KERNEL Lanes add(const Lanes& a, const Lanes& b) {
@@ -54,6 +58,20 @@ INSTRUCTBLIP_KERNEL Lanes scale(const Lanes& x, const Lanes& e) {
       _mm512_slli_epi32(_mm512_add_epi32(_mm512_sub_epi32(exponent, half), bias), 23);
   return {
       _mm512_mul_ps(_mm512_mul_ps(x.all, _mm512_castsi512_ps(first)), _mm512_castsi512_ps(second))};
+}
+
+// Sixteen words of 32 bits.
+struct Words {
+  __m512i all;
+};
+
+INSTRUCTBLIP_KERNEL Words load_words(const void* from) { return {_mm512_loadu_si512(from)}; }
+// Their lowest 4 bits less 8; the bits above them take their place.
+INSTRUCTBLIP_KERNEL Lanes take_4_bits(Words& words) {
+  const __m512 values = _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7);
+  const Lanes result{_mm512_permutexvar_ps(words.all, values)};
+  words.all = _mm512_srli_epi32(words.all, 4);
+  return result;
 }
 
 // Lanes i and i + 8 added.

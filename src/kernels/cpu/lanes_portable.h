@@ -46,6 +46,9 @@ INSTRUCTBLIP_KERNEL Lanes load(const Half* from) {
 INSTRUCTBLIP_KERNEL Lanes load(const BFloat16* from) {
   return each([&](std::int64_t i) { return widened(from[i]); });
 }
+INSTRUCTBLIP_KERNEL Lanes load(const Int8* from) {
+  return each([&](std::int64_t i) { return static_cast<float>(from[i].value); });
+}
 INSTRUCTBLIP_KERNEL void store(const Lanes& x, float* to) { std::memcpy(to, x.all, sizeof(x)); }
 
 INSTRUCTBLIP_KERNEL Lanes add(const Lanes& a, const Lanes& b) {
@@ -94,6 +97,25 @@ INSTRUCTBLIP_KERNEL Lanes scale(const Lanes& x, const Lanes& e) {
     const auto exponent = whole ? static_cast<std::int32_t>(e.all[i]) : 0;
     const std::int32_t half = exponent >> 1;
     return x.all[i] * power(half) * power(exponent - half);
+  });
+}
+
+// Sixteen words of 32 bits.
+struct Words {
+  std::uint32_t all[kLanes];
+};
+
+INSTRUCTBLIP_KERNEL Words load_words(const void* from) {
+  Words words;
+  std::memcpy(words.all, from, sizeof(words));
+  return words;
+}
+// Their lowest 4 bits less 8; the bits above them take their place.
+INSTRUCTBLIP_KERNEL Lanes take_4_bits(Words& words) {
+  return each([&](std::int64_t i) {
+    const auto bits = static_cast<std::int32_t>(words.all[i] & 15U);
+    words.all[i] >>= 4;
+    return static_cast<float>(bits - 8);
   });
 }
 

@@ -5,7 +5,8 @@
 
 namespace instructblip {
 
-inline constexpr kernels::Tables kNoTables = {.kv_append = {}, .linear = {}, .paged_attention = {}};
+inline constexpr kernels::Tables kNoTables = {
+    .kv_append = {}, .linear = {}, .packed_linear = {}, .paged_attention = {}};
 
 // The processor as if it had no kernels: every operation is an ATen composition, as on a device
 // without tables.

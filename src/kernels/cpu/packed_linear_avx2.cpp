@@ -1,0 +1,10 @@
+#include "kernels/cpu/panel_loops.h"
+
+namespace instructblip::kernels::cpu {
+
+PanelKernel panel_kernel_avx2() {
+  return {
+      .most_rows = kMostRows, .most_rows_of_few = 6, .panels_of_many = 2, .run = run_panel_product};
+}
+
+}  // namespace instructblip::kernels::cpu

@@ -1,0 +1,66 @@
+// Packed weights as float32, where many rows take them: what is read once is used for all.
+#pragma once
+
+#include "kernels/cpu/panel_piece.h"
+
+namespace instructblip::kernels::cpu {
+namespace {
+
+// Where the weights of an input begin in a panel.
+INSTRUCTBLIP_KERNEL std::int64_t offset_of(Held held, std::int64_t input) {
+  switch (held) {
+    case Held::f32:
+      return input * kLanes * 4;
+    case Held::f16:
+    case Held::bf16:
+      return input * kLanes * 2;
+    case Held::w8:
+      return kLanes * 4 + input * kLanes;
+    case Held::w4:
+      return input / kColumnsOfBlockOf4Bits * kBytesOfBlockOf4Bits;
+  }
+  return 0;
+}
+
+template <class Weight>
+INSTRUCTBLIP_KERNEL void widen_panel(const std::byte* from, std::int64_t count, float* to) {
+  const auto* weights = reinterpret_cast<const Weight*>(from);
+  for (std::int64_t k = 0; k < count; ++k) {
+    // The next block, which memory delivers while this one is multiplied.
+    __builtin_prefetch(weights + (k + kInputsOfBlock) * kLanes, 0, 2);
+    store(load(weights + k * kLanes), to + k * kLanes);
+  }
+}
+
+INSTRUCTBLIP_KERNEL void widen_panel_of_4_bits(const std::byte* block, std::int64_t count,
+                                               float* to) {
+  for (; count > 0; count -= kColumnsOfBlockOf4Bits, block += kBytesOfBlockOf4Bits) {
+    const Lanes scale = load(reinterpret_cast<const Half*>(block));
+    for (int line = 0; line < 5; ++line)
+      __builtin_prefetch(block + kNextBlockOf4Bits + 64 * line, 0, 2);
+    for (std::int64_t k = 0; k < kColumnsOfBlockOf4Bits && k < count; k += 8) {
+      Words words = load_words(block + 2 * kLanes + k * 2 * 4);
+      for (std::int64_t i = k; i < k + 8 && i < count; ++i, to += kLanes) {
+        store(multiply(scale, take_4_bits(words)), to);
+      }
+    }
+  }
+}
+
+void widen_panel(Held held, const std::byte* from, std::int64_t count, float* to) {
+  switch (held) {
+    case Held::f32:
+      return widen_panel<float>(from, count, to);
+    case Held::f16:
+      return widen_panel<Half>(from, count, to);
+    case Held::bf16:
+      return widen_panel<BFloat16>(from, count, to);
+    case Held::w8:
+      return widen_panel<Int8>(from, count, to);
+    case Held::w4:
+      return widen_panel_of_4_bits(from, count, to);
+  }
+}
+
+}  // namespace
+}  // namespace instructblip::kernels::cpu

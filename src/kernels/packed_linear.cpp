@@ -1,0 +1,30 @@
+#include "kernels/packed_linear.h"
+
+#include "kernels/cpu/packed_linear.h"
+#include "kernels/cpu/supports.h"
+#include "kernels/reference/packed_linear.h"
+
+namespace instructblip::kernels {
+namespace {
+
+template <Support (*has)(const Machine&)>
+Support supports(const PackedLinearProblem&, const Machine& machine) {
+  return has(machine);
+}
+
+constexpr Traits kOneOrder = {.row_invariant = true};
+
+constexpr PackedLinearKernel kKernels[] = {
+#if INSTRUCTBLIP_KERNELS_X86
+    {"avx512", kOneOrder, supports<cpu::has_avx512>, cpu::packed_linear_avx512},
+    {"avx2", kOneOrder, supports<cpu::has_avx2>, cpu::packed_linear_avx2},
+#endif
+    {"portable", kOneOrder, supports<cpu::has_anything>, cpu::packed_linear_portable},
+    {"reference", kOneOrder, supports<cpu::has_anything>, reference::packed_linear},
+};
+
+}  // namespace
+
+std::span<const PackedLinearKernel> packed_linear_kernels() { return kKernels; }
+
+}  // namespace instructblip::kernels

@@ -1,0 +1,44 @@
+// y = x w^T + bias + plus over a packed matrix: the contract, and the table of its kernels.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "kernels/panels.h"
+#include "kernels/queue.h"
+#include "kernels/registry.h"
+
+namespace instructblip::kernels {
+
+// Sizes may be 0; a sum of nothing is 0.
+struct PackedLinearProblem {
+  std::int64_t rows = 0;
+  std::int64_t inputs = 0;
+  std::int64_t outputs = 0;
+  Format weights = Format::f32;
+};
+
+// All of them contiguous. Products are added up in float32, whatever the weights are held as.
+struct PackedLinearBuffers {
+  const float* x;            // [rows, inputs]
+  const std::byte* weights;  // panels of [outputs, inputs], see panels.h
+  const float* bias;         // [outputs], added to the rounded product; or null
+  const float* plus;         // [rows, outputs], added last; or null. May be y.
+  float* y;                  // [rows, outputs]
+};
+
+struct PackedLinearKernel {
+  static constexpr std::string_view kOperation = "packed_linear";
+
+  std::string_view name;
+  Traits traits;
+  Support (*supports)(const PackedLinearProblem&, const Machine&);
+  void (*run)(const PackedLinearProblem&, const PackedLinearBuffers&, Queue&);
+};
+
+// Best first, "reference" last.
+std::span<const PackedLinearKernel> packed_linear_kernels();
+
+}  // namespace instructblip::kernels

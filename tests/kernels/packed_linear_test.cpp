@@ -1,0 +1,300 @@
+#include "kernels/packed_linear.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <ostream>
+
+#include "kernels/numbers.h"
+#include "kernels/reference/half.h"
+
+namespace instructblip::kernels {
+
+void PrintTo(const PackedLinearKernel& kernel, std::ostream* out) { *out << kernel.name; }
+
+namespace {
+
+constexpr Format kFormats[] = {Format::f32, Format::f16, Format::bf16, Format::w8, Format::w4};
+
+std::string name_of(Format format) {
+  constexpr const char* kNames[] = {"f32", "f16", "bf16", "w8", "w4"};
+  return kNames[static_cast<int>(format)];
+}
+
+bool has_16_bits(Format format) { return format == Format::f16 || format == Format::bf16; }
+
+// A matrix as it is stored, packed, and what the packed one is worth.
+struct Matrix {
+  std::int64_t rows, columns;
+  std::vector<float> stored;
+  std::vector<std::uint16_t> halves;
+  std::vector<std::byte> panels;
+  std::vector<float> values;  // [rows, columns]
+
+  Matrix(Format format, std::int64_t r, std::int64_t c, std::uint32_t seed)
+      : rows(r), columns(c), stored(numbers(r * c, seed)) {
+    for (float& value : stored) {
+      if (!has_16_bits(format)) break;
+      // Numbers of float16 and of bfloat16: the sign, an exponent near 0 and 7 bits.
+      const auto bits = std::bit_cast<std::uint32_t>(value == 0.0f ? 1.0f : value);
+      const std::uint32_t exponent = 120 + (bits >> 16) % 9;
+      value = std::bit_cast<float>((bits & 0x80000000U) | exponent << 23 | (bits & 0x7F0000U));
+      const std::uint32_t sign = bits >> 16 & 0x8000U, fraction = bits >> 16 & 0x7FU;
+      const bool half = format == Format::f16;
+      halves.push_back(static_cast<std::uint16_t>(
+          half ? sign | (exponent - 112) << 10 | fraction << 3 : sign | exponent << 7 | fraction));
+    }
+    pack(format);
+    values.resize(stored.size());
+    for (std::int64_t row = 0; row < rows; ++row) {
+      unpack_row(format, panel_of(format, row), row % kRowsOfPanel, columns,
+                 values.data() + row * columns);
+    }
+  }
+
+  const std::byte* panel_of(Format format, std::int64_t row) const {
+    return panels.data() +
+           static_cast<std::size_t>(row / kRowsOfPanel) * bytes_of_panel(format, columns);
+  }
+
+  void pack(Format format) {
+    const std::size_t bytes = bytes_of_panel(format, columns);
+    panels.assign(static_cast<std::size_t>(panels_of(rows)) * bytes, std::byte{0xFF});
+    for (std::int64_t panel = 0; panel < panels_of(rows); ++panel) {
+      const std::int64_t first = panel * kRowsOfPanel, at = first * columns;
+      const void* from = halves.empty() ? static_cast<const void*>(stored.data() + at)
+                                        : static_cast<const void*>(halves.data() + at);
+      pack_panel(format, {from, std::min(kRowsOfPanel, rows - first), columns},
+                 panels.data() + static_cast<std::size_t>(panel) * bytes);
+    }
+  }
+};
+
+struct Data {
+  PackedLinearProblem problem;
+  std::vector<float> x, bias, plus;
+  Matrix weights;
+
+  explicit Data(const PackedLinearProblem& p)
+      : problem(p),
+        x(numbers(p.rows * p.inputs, 1)),
+        bias(numbers(p.outputs, 2)),
+        plus(numbers(p.rows * p.outputs, 3)),
+        weights(p.weights, p.outputs, p.inputs, 4) {}
+
+  std::vector<float> run(const PackedLinearKernel& kernel, Queue& queue, bool more = false) const {
+    std::vector<float> y(static_cast<std::size_t>(problem.rows * problem.outputs),
+                         std::numeric_limits<float>::quiet_NaN());
+    kernel.run(problem,
+               {x.data(), weights.panels.data(), more ? bias.data() : nullptr,
+                more ? plus.data() : nullptr, y.data()},
+               queue);
+    return y;
+  }
+};
+
+class PackedLinear : public testing::TestWithParam<PackedLinearKernel> {
+ protected:
+  void SetUp() override {
+    const Support support =
+        GetParam().supports({.rows = 1, .inputs = 1, .outputs = 1}, this_machine());
+    if (!support) GTEST_SKIP() << support.reason();
+  }
+};
+
+void expect_close(const Data& data, const std::vector<float>& y, bool more) {
+  const auto& [rows, inputs, outputs, format] = data.problem;
+  for (std::int64_t i = 0; i < rows * outputs; ++i) {
+    const std::int64_t row = i / outputs, output = i % outputs;
+    double want = 0.0;
+    if (more) {
+      want += static_cast<double>(data.bias[static_cast<std::size_t>(output)]) +
+              data.plus[static_cast<std::size_t>(i)];
+    }
+    double size = std::fabs(want);
+    if (more) size += std::fabs(data.bias[static_cast<std::size_t>(output)]);
+    for (std::int64_t k = 0; k < inputs; ++k) {
+      const double term = static_cast<double>(data.x[static_cast<std::size_t>(row * inputs + k)]) *
+                          data.weights.values[static_cast<std::size_t>(output * inputs + k)];
+      want += term;
+      size += std::fabs(term);
+    }
+    // The product, the additions, the scale of w8 and its own rounding, the bias and the residual.
+    const double bound = roundings(inputs + 5) * size + underflow(inputs);
+    ASSERT_NEAR(y[static_cast<std::size_t>(i)], want, bound)
+        << "element " << i << " of " << rows << " x " << inputs << " x " << outputs << " in "
+        << name_of(format);
+  }
+}
+
+TEST_P(PackedLinear, IsTheProduct) {
+  SerialQueue queue;
+  for (const Format format : kFormats) {
+    for (const std::int64_t inputs : {0, 1, 7, 8, 9, 31, 33, 64, 257}) {
+      for (const std::int64_t outputs : {0, 1, 15, 16, 17, 33, 150}) {
+        for (const std::int64_t rows : {0, 1, 2, 3, 5, 8, 9}) {
+          const Data data({rows, inputs, outputs, format});
+          expect_close(data, data.run(GetParam(), queue), false);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(PackedLinear, IsTheProductOfTallMatricesToo) {
+  SerialQueue queue;
+  for (const Format format : kFormats) {
+    for (const std::int64_t rows : {6, 7, 10, 12, 13, 24, 25, 37}) {
+      const Data data({rows, 1100, 35, format});  // blocks of inputs, the last one not whole
+      expect_close(data, data.run(GetParam(), queue, true), true);
+    }
+  }
+}
+
+TEST_P(PackedLinear, AddsToAResidualInItsPlace) {
+  SerialQueue queue;
+  const Data data({.rows = 5, .inputs = 40, .outputs = 21, .weights = Format::f16});
+  std::vector<float> y = data.plus;
+  GetParam().run(data.problem,
+                 {data.x.data(), data.weights.panels.data(), data.bias.data(), y.data(), y.data()},
+                 queue);
+  EXPECT_TRUE(same_bits(y, data.run(GetParam(), queue, true)));
+}
+
+TEST_P(PackedLinear, DoesNotMindHowTasksAreHandedOut) {
+  SerialQueue serial;
+  ScatteringQueue scattering;
+  for (const std::int64_t rows : {1, 6, 30}) {
+    const Data data({.rows = rows, .inputs = 70, .outputs = 331, .weights = Format::f16});
+    EXPECT_TRUE(same_bits(data.run(GetParam(), serial), data.run(GetParam(), scattering)));
+  }
+}
+
+TEST_P(PackedLinear, ARowHasItsBitsInAnyBatch) {
+  if (!GetParam().traits.row_invariant) GTEST_SKIP() << "promises no such thing";
+  SerialQueue queue;
+  for (const Format format : kFormats) {
+    const std::int64_t inputs = 777, outputs = 150;
+    const Data all({.rows = 26, .inputs = inputs, .outputs = outputs, .weights = format});
+    const std::vector<float> whole = all.run(GetParam(), queue);
+    for (const auto& [first, rows] : {std::pair{0, 1}, {3, 1}, {4, 5}, {10, 8}, {13, 12}}) {
+      Data some = all;
+      some.problem.rows = rows;
+      some.x.erase(some.x.begin(), some.x.begin() + first * inputs);
+      const std::vector<float> y = some.run(GetParam(), queue);
+      ASSERT_TRUE(
+          same_bits(y, {whole.begin() + first * outputs, whole.begin() + (first + rows) * outputs}))
+          << name_of(format) << ", rows " << first << " and " << rows - 1 << " behind it";
+    }
+  }
+}
+
+TEST_P(PackedLinear, WidensEveryNumberOf16Bits) {
+  SerialQueue queue;
+  std::vector<std::uint16_t> all(65536);
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::uint16_t>(i);
+  std::vector<std::byte> panels(all.size() * sizeof(std::uint16_t));
+  for (const Format format : {Format::f16, Format::bf16}) {
+    for (std::size_t first = 0; first < all.size(); first += kRowsOfPanel) {
+      pack_panel(format, {all.data() + first, kRowsOfPanel, 1},
+                 panels.data() + first * sizeof(std::uint16_t));
+    }
+    for (const std::int64_t rows : {1, 30}) {  // as many as have weights widened beforehand
+      const std::vector<float> ones(static_cast<std::size_t>(rows), 1.0f);
+      std::vector<float> y(all.size() * ones.size());
+      GetParam().run({.rows = rows, .inputs = 1, .outputs = 65536, .weights = format},
+                     {ones.data(), panels.data(), nullptr, nullptr, y.data()}, queue);
+      for (std::size_t i = 0; i < all.size(); ++i) {
+        const float want =
+            format == Format::f16 ? reference::from_f16(all[i]) : reference::from_bf16(all[i]);
+        if (std::isnan(want)) {
+          ASSERT_TRUE(std::isnan(y[i])) << i;
+        } else {
+          ASSERT_EQ(y[i], want) << i;
+        }
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, PackedLinear, testing::ValuesIn(packed_linear_kernels()),
+                         NameOfKernel());
+
+TEST(PackedLinearTest, Avx512AndAvx2GiveTheSameBits) {
+  SerialQueue queue;
+  for (const Format format : kFormats) {
+    for (const std::int64_t rows : {1, 7, 30}) {
+      const Data data({.rows = rows, .inputs = 1203, .outputs = 37, .weights = format});
+      std::vector<std::vector<float>> results;
+      for (const PackedLinearKernel& kernel : packed_linear_kernels()) {
+        if (kernel.name.find("avx") == std::string_view::npos) continue;
+        if (!kernel.supports(data.problem, this_machine())) continue;
+        results.push_back(data.run(kernel, queue));
+      }
+      for (std::size_t i = 1; i < results.size(); ++i) {
+        EXPECT_TRUE(same_bits(results[0], results[i])) << name_of(format) << ", rows " << rows;
+      }
+    }
+  }
+}
+
+TEST(Panels, HoldWhatIsStored) {
+  for (const Format format : {Format::f32, Format::f16, Format::bf16}) {
+    for (const std::int64_t rows : {1, 16, 21}) {
+      const Matrix matrix(format, rows, 67, 5);
+      EXPECT_EQ(matrix.values, matrix.stored) << name_of(format);
+    }
+  }
+}
+
+TEST(Panels, RoundTo8BitsOfARow) {
+  Matrix matrix(Format::w8, 18, 67, 6);
+  std::fill_n(matrix.stored.begin(), 67, 0.0f);  // a row of zeros has no scale
+  matrix.pack(Format::w8);
+  for (std::int64_t row = 1; row < 18; ++row) {
+    const auto begin = matrix.stored.begin() + row * 67;
+    const float largest = std::fabs(*std::max_element(
+        begin, begin + 67, [](float a, float b) { return std::fabs(a) < std::fabs(b); }));
+    for (std::int64_t k = 0; k < 67; ++k) {
+      const auto i = static_cast<std::size_t>(row * 67 + k);
+      EXPECT_NEAR(matrix.values[i], matrix.stored[i], largest / 127 * 0.5 * (1 + 1e-5));
+    }
+  }
+  std::vector<float> zeros(67);
+  unpack_row(Format::w8, matrix.panel_of(Format::w8, 0), 0, 67, zeros.data());
+  EXPECT_EQ(zeros, std::vector<float>(67, 0.0f));
+}
+
+TEST(Panels, RoundTo4BitsOfABlock) {
+  const Matrix matrix(Format::w4, 18, 70, 7);
+  for (std::int64_t row = 0; row < 18; ++row) {
+    for (std::int64_t begin = 0; begin < 70; begin += kColumnsOfBlock) {
+      const std::int64_t count = std::min(kColumnsOfBlock, 70 - begin);
+      const auto first = static_cast<std::size_t>(row * 70 + begin);
+      float largest = 0.0f;
+      for (std::size_t i = first; i < first + static_cast<std::size_t>(count); ++i) {
+        largest = std::max(largest, std::fabs(matrix.stored[i]));
+      }
+      // Half a step, or a whole one at the end that has a value less; and the scale is rounded.
+      for (std::size_t i = first; i < first + static_cast<std::size_t>(count); ++i) {
+        EXPECT_NEAR(matrix.values[i], matrix.stored[i], largest / 8 * (1 + 0x1p-8));
+      }
+    }
+  }
+}
+
+TEST(Panels, TakeAScaleOf4BitsThatIsAlmostNothing) {
+  for (const float value : {0.0f, 1e-9f, 3e-7f, 0x1p-24f, 1e-4f, 65504.0f * 8, 1e30f}) {
+    const std::vector<float> row(kColumnsOfBlock, value);
+    std::vector<std::byte> panel(bytes_of_panel(Format::w4, kColumnsOfBlock));
+    pack_panel(Format::w4, {row.data(), 1, kColumnsOfBlock}, panel.data());
+    std::vector<float> out(row.size());
+    unpack_row(Format::w4, panel.data(), 0, kColumnsOfBlock, out.data());
+    const float want = std::min(value, 65504.0f * 8);
+    // A scale of float16 has 11 bits, and none below 2^-24.
+    EXPECT_NEAR(out[5], want, want * 0x1p-11 + 8 * 0x1p-25) << value;
+  }
+}
+
+}  // namespace
+}  // namespace instructblip::kernels
