@@ -24,6 +24,7 @@ enum class Compat {
 
 /// The enumerator's name.
 INSTRUCTBLIP_API std::string_view to_string(Compat compat) noexcept;
+INSTRUCTBLIP_API std::string_view to_string(Numerics numerics) noexcept;
 
 /// How a picture that is not square becomes one.
 enum class Geometry {
@@ -52,9 +53,9 @@ struct LoadOptions {
   bool weights = true;
   /// false: read weights into memory instead of mapping the files.
   bool mmap = true;
-  /// The same bits for a request in any batch, beside any other, at any number of threads, on
-  /// processors with the same vector instructions: every sum is made in one order. Slower: see
-  /// docs/performance.md.
+  /// Which results operations may give; what each costs is in docs/performance.md.
+  Numerics numerics = Numerics::reference;
+  /// The same as Numerics::deterministic; refused beside Numerics::fast.
   bool deterministic = false;
   /// Kernels to force, by operation: "linear=reference,paged_attention=portable". Empty: the best
   /// that fit. `instructblip doctor` lists them; the environment variable
@@ -100,12 +101,13 @@ struct ModelInfo {
   bool pictures_are_frames = false;  ///< a video model: several pictures make one request
   bool needs_instruction = true;     ///< false: BLIP-2, where an empty one means none
   std::string device;                ///< "cpu", "cuda:0"
-  std::string precision;             ///< how weights are held: "f32", "f16", "bf16"
-  Compat compat = Compat::hf;        ///< as asked for
+  std::string precision;  ///< how weights are held, most of them: "f32", "f16", "bf16", "q8", "q4"
+  Numerics numerics = Numerics::reference;  ///< that took effect
+  Compat compat = Compat::hf;               ///< as asked for
   std::int64_t parameters = 0;
   std::int64_t weight_bytes = 0;  ///< in memory, once they are read
   int threads = 0;
-  bool deterministic = false;                ///< as asked for
+  bool deterministic = false;                ///< whether numerics are
   int image_height = 0, image_width = 0;     ///< pixels of pixel_values
   ResizeMode resize = ResizeMode::pillow13;  ///< that took effect: never automatic
   int image_positions = 0;                   ///< rows that the vision encoder hands on

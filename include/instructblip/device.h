@@ -21,6 +21,24 @@ enum class Precision {
   f32,
   f16,   ///< half the memory; values beyond 65504 are refused, the rest is rounded
   bf16,  ///< half the memory; 8 bits of mantissa
+  q8,    ///< the layers of the language model in 8 bits with a scale for each row; the rest in 16
+  q4,  ///< the same layers in 4 bits with a scale for each 32 elements, its head in 8; the rest in
+       ///< 16. Both round as weights are loaded, and run as Numerics::fast does.
+};
+
+/// Which results operations may give.
+enum class Numerics {
+  /// The reference's operations in its order: its results, but for the differences that a library's
+  /// product has when a matrix has other rows, lies elsewhere or is shared out among more threads.
+  reference,
+  /// Every element is computed by one rule from its own row and column: the same bits in any batch,
+  /// at any number of threads, on processors with the same vector instructions. Slower.
+  deterministic,
+  /// Products with weights by own kernels, which read the weights as they are stored, packed when
+  /// they are loaded, and add up in float32 in another order than the reference.
+  /// Precision::automatic
+  /// then widens nothing.
+  fast,
 };
 
 }  // namespace instructblip

@@ -5,6 +5,18 @@
 
 namespace instructblip {
 
+std::string_view to_string(Numerics numerics) noexcept {
+  switch (numerics) {
+    case Numerics::reference:
+      return "reference";
+    case Numerics::deterministic:
+      return "deterministic";
+    case Numerics::fast:
+      return "fast";
+  }
+  return "";
+}
+
 std::string_view to_string(Compat compat) noexcept {
   return compat == Compat::lavis ? "lavis" : "hf";
 }

@@ -150,6 +150,12 @@ std::optional<Target> target_of(Precision precision) {
       return Target{DType::bf16, "\"bfloat16\""};
     case Precision::automatic:
       break;
+    case Precision::q8:
+    case Precision::q4:
+      throw Error(ErrorCode::invalid_argument,
+                  "precision: expected auto, f32, f16 or bf16, which transformers reads, got q8 or "
+                  "q4",
+                  "write f16 or bf16, and ask for q8 or q4 when the directory is loaded");
   }
   return std::nullopt;
 }
@@ -214,9 +220,9 @@ ConvertReport convert_checkpoint(const fs::path& checkpoint_dir, const fs::path&
       throw Error(ErrorCode::invalid_argument, "max_shard_bytes: expected a positive number, got " +
                                                    std::to_string(how.max_shard_bytes));
     }
+    const std::optional<Target> target = target_of(options.precision);
     NewDirectory directory(output);
     Plan plan = checked_plan(checkpoint_dir, options);
-    const std::optional<Target> target = target_of(options.precision);
     if (target) set_dtype(checkpoint_dir, *target, plan.edits);
     // Its weights have been replaced, else they had been refused: what is written is not quantised.
     if (Json::read(checkpoint_dir / "config.json").contains("quantization_config")) {

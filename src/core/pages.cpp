@@ -23,9 +23,13 @@ Pages::Pages(std::size_t bytes, PageSize size) : length_(bytes + kHugePage) {
   if (bytes > SIZE_MAX - kHugePage) throw std::bad_alloc();
   mapped_ = ::mmap(nullptr, length_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapped_ == MAP_FAILED) throw std::bad_alloc();
-  // Advice: where the system does not take it, pages are as it pleases.
-  ::madvise(mapped_, length_, size == PageSize::huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   bytes_ = {next_huge_page(mapped_), bytes};
+  // Advice: where the system does not take it, pages are as it pleases. What is left behind the
+  // last whole huge page would be filled up with memory that nobody uses.
+  ::madvise(mapped_, length_, MADV_NOHUGEPAGE);
+  if (size == PageSize::huge) {
+    ::madvise(bytes_.data(), bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+  }
 }
 
 Pages::~Pages() { ::munmap(mapped_, length_); }

@@ -19,11 +19,40 @@ constexpr int kMostThreads = 1024;
 // longer where other programs keep the cores busy.
 constexpr std::int64_t kOneThreadBytes = 64 << 20;
 
-std::string name_of(nn::Format format) {
-  return format == nn::Format::f16 ? "f16" : format == nn::Format::bf16 ? "bf16" : "f32";
+nn::Numerics numerics_of(const LoadOptions& options) {
+  if (options.deterministic) return nn::Numerics::deterministic;
+  const bool quantised = options.precision == Precision::q8 || options.precision == Precision::q4;
+  return quantised && options.numerics == Numerics::reference ? nn::Numerics::fast
+                                                              : options.numerics;
 }
 
-// The CPU has no fast path for half precision yet: `automatic` widens, and the answers are those of
+nn::Format as_stored(nn::Module, DType stored) {
+  if (stored == DType::f16) return nn::Format::f16;
+  return stored == DType::bf16 ? nn::Format::bf16 : nn::Format::f32;
+}
+
+nn::Format in_16_bits(DType stored) {
+  return stored == DType::bf16 ? nn::Format::bf16 : nn::Format::f16;
+}
+
+// A step reads the layers of the language model, so that fewer bits make it faster. Pictures and
+// prompts are not read but computed, and errors of a head are errors of its logits.
+nn::Format in_8_bits(nn::Module module, DType stored) {
+  return module == nn::Module::language ? nn::Format::w8 : in_16_bits(stored);
+}
+nn::Format in_4_bits(nn::Module module, DType stored) {
+  if (module == nn::Module::head) return nn::Format::w8;
+  return module == nn::Module::language ? nn::Format::w4 : in_16_bits(stored);
+}
+
+nn::ChooseFormat choose_format(const LoadOptions& options) {
+  if (options.precision == Precision::q8) return in_8_bits;
+  if (options.precision == Precision::q4) return in_4_bits;
+  const bool fast = numerics_of(options) == nn::Numerics::fast;
+  return fast && options.precision == Precision::automatic ? as_stored : nullptr;
+}
+
+// ATen has no fast path for half precision: `automatic` widens, and the answers are those of
 // float32 whatever is stored.
 nn::Format format_of(Precision precision) {
   switch (precision) {
@@ -33,9 +62,29 @@ nn::Format format_of(Precision precision) {
       return nn::Format::bf16;
     case Precision::automatic:
     case Precision::f32:
+    case Precision::q8:  // see choose_format()
+    case Precision::q4:
       break;
   }
   return nn::Format::f32;
+}
+
+// Empty where that is seen when the weights are.
+std::string precision_of(const LoadOptions& options) {
+  switch (options.precision) {
+    case Precision::f32:
+    case Precision::f16:
+    case Precision::bf16:
+      break;
+    case Precision::q8:
+      return "q8";
+    case Precision::q4:
+      return "q4";
+    case Precision::automatic:
+      if (choose_format(options) != nullptr) return "";
+      break;
+  }
+  return name_of(format_of(options.precision));
 }
 
 int threads_for(const LoadOptions& options, const TensorStore& store) {
@@ -67,11 +116,21 @@ std::shared_ptr<const TensorStore> checked(TensorStore store) {
 
 }  // namespace
 
+std::string name_of(nn::Format format) {
+  constexpr const char* kNames[] = {"f32", "f16", "bf16", "q8", "q4"};
+  return kNames[static_cast<int>(format)];
+}
+
 void check_options(const LoadOptions& options) {
   if (options.threads < 0 || options.threads > kMostThreads) {
     throw Error(ErrorCode::invalid_argument, "threads: expected a number in [0, " +
                                                  std::to_string(kMostThreads) + "], got " +
                                                  std::to_string(options.threads));
+  }
+  if (options.deterministic && options.numerics == Numerics::fast) {
+    throw Error(ErrorCode::invalid_argument,
+                "numerics: expected reference or deterministic with deterministic set, got fast",
+                "leave one of the two out");
   }
   const bool lavis = options.compat == Compat::lavis;
   if (options.geometry && !lavis) {
@@ -109,7 +168,8 @@ nn::ReadAs read_as(const LoadOptions& options, RoundedTo rounded_to) {
           .values = options.weights ? nn::Values::read : nn::Values::leave,
           .unread = options.ignore_unexpected ? nn::Unread::leave : nn::Unread::refuse,
           .rounded_to = rounded_to,
-          .progress = called_back(options.progress)};
+          .progress = called_back(options.progress),
+          .choose_format = choose_format(options)};
 }
 
 ImageConfig image_config_of(const std::filesystem::path& directory, const LoadOptions& options,
@@ -122,17 +182,17 @@ ImageConfig image_config_of(const std::filesystem::path& directory, const LoadOp
 }
 
 std::unique_ptr<nn::Runtime> make_runtime(const LoadOptions& options, const ModelInfo& info) {
-  return std::make_unique<nn::Runtime>(
-      info.threads, options.deterministic ? nn::Numerics::deterministic : nn::Numerics::reference,
-      kernels::Choice::parse(options.kernels, "kernels"));
+  return std::make_unique<nn::Runtime>(info.threads, numerics_of(options),
+                                       kernels::Choice::parse(options.kernels, "kernels"));
 }
 
 void describe_weights(const LoadOptions& options, const TensorStore& store, ModelInfo& info) {
   info.device = "cpu";
-  info.precision = name_of(format_of(options.precision));
+  info.precision = precision_of(options);
   info.compat = options.compat;
   info.threads = threads_for(options, store);
-  info.deterministic = options.deterministic;
+  info.numerics = numerics_of(options);
+  info.deterministic = info.numerics == Numerics::deterministic;
   const bool mixed = sources_of({}, options).mixed();
   for (const TensorEntry& entry : store.entries()) {
     info.tensors.push_back(

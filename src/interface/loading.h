@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "checkpoint/image_config.h"
 #include "checkpoint/model_config.h"
@@ -26,6 +27,9 @@ std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& dir
 std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& directory,
                                                 const LoadOptions& options,
                                                 RetrievalConfig& config);
+
+// "f16", as Precision has it.
+std::string name_of(nn::Format format);
 
 // How weights are read; `rounded_to` may be null.
 nn::ReadAs read_as(const LoadOptions& options, RoundedTo rounded_to);
@@ -56,6 +60,7 @@ auto build_stages(std::shared_ptr<const TensorStore> store, nn::ReadAs as, nn::R
   loader.finish();
   info.parameters = loader.parameters();
   info.weight_bytes = loader.bytes();
+  if (info.precision.empty()) info.precision = name_of(loader.usual_format());
   return stages;
 }
 

@@ -13,8 +13,13 @@ namespace instructblip::nn {
 
 class Embedding {
  public:
+  // Whether a head multiplies with the table as well, which then is held as heads are.
+  enum class Tied { no, to_head };
+
+  static Tied tied_if(bool tied);
+
   // Reads `weight` [rows, width].
-  Embedding(const Weights& weights, std::int64_t rows, std::int64_t width);
+  Embedding(const Weights& weights, std::int64_t rows, std::int64_t width, Tied tied = Tied::no);
 
   // [T, width] float32. Throws Error(bad_model) where an id is not in [0, rows).
   at::Tensor operator()(std::span<const std::int32_t> ids) const;

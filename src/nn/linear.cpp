@@ -3,10 +3,13 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/linear.h>
+#include <c10/util/Exception.h>
+#include <c10/util/accumulate.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "kernels/packed_linear.h"
 #include "nn/product.h"
 
 namespace instructblip::nn {
@@ -34,7 +37,41 @@ at::Tensor Linear::times(const at::Tensor& x, const at::Tensor& weight,
   return bias.defined() ? y + bias : y;
 }
 
+// The result, with `plus` added where it is defined.
+at::Tensor Linear::times_packed(const at::Tensor& x, const at::Tensor& plus) const {
+  const PackedMatrix& packed = *weight_.packed();
+  // Products begin with a panel; the rows before the first one wanted are cut off.
+  const std::int64_t skipped = weight_.first_packed_row() % kernels::kRowsOfPanel;
+  const bool whole = skipped == 0;
+  const at::Tensor input = x.contiguous();
+  std::vector<std::int64_t> shape = x.sizes().vec();
+  const kernels::PackedLinearProblem problem{.rows = c10::multiply_integers(shape) / shape.back(),
+                                             .inputs = shape.back(),
+                                             .outputs = skipped + weight_.rows(),
+                                             .weights = packed.format()};
+  TORCH_CHECK(problem.inputs == packed.columns(), "product of ", x.sizes(), " and [", packed.rows(),
+              ", ", packed.columns(), "]");
+  shape.back() = problem.outputs;
+  const at::Tensor y = runtime_->empty(shape, at::kFloat);
+  const bool added = whole && plus.defined() && plus.sizes() == y.sizes();
+  const at::Tensor residual = added ? plus.contiguous() : at::Tensor();
+  const auto data = [](const at::Tensor& t) {
+    return t.defined() ? t.const_data_ptr<float>() : nullptr;
+  };
+  const kernels::PackedLinearBuffers buffers{.x = data(input),
+                                             .weights = packed.panel_of(weight_.first_packed_row()),
+                                             .bias = whole ? data(bias_) : nullptr,
+                                             .plus = data(residual),
+                                             .y = y.mutable_data_ptr<float>()};
+  runtime_->kernel(runtime_->tables().packed_linear, problem)
+      .run(problem, buffers, runtime_->queue());
+  at::Tensor result = whole ? y : y.narrow(-1, skipped, weight_.rows());
+  if (!whole && bias_.defined()) result = result + bias_;
+  return plus.defined() && !added ? plus + result : result;
+}
+
 std::vector<at::Tensor> Linear::by_block(const at::Tensor& x) const {
+  if (weight_.packed() != nullptr) return {times_packed(x, {})};
   std::vector<at::Tensor> results;
   std::int64_t first = 0;
   for (const at::Tensor& block : weight_.blocks()) {
@@ -61,6 +98,7 @@ std::vector<at::Tensor> Linear::split(const at::Tensor& x,
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x, const at::Tensor& plus) const {
+  if (weight_.packed() != nullptr) return times_packed(x, plus);
   return plus + (*this)(x);
 }
 

@@ -35,6 +35,7 @@ class Linear {
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& plus) const;
 
  private:
+  at::Tensor times_packed(const at::Tensor& x, const at::Tensor& plus) const;
   // The result of each block of the weight.
   std::vector<at::Tensor> by_block(const at::Tensor& x) const;
   at::Tensor times(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const;

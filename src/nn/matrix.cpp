@@ -1,6 +1,7 @@
 #include "nn/matrix.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/index_select.h>
 
 #include <algorithm>
@@ -9,14 +10,28 @@
 #include "instructblip/error.h"
 
 namespace instructblip::nn {
+namespace {
+
+// Rows of a packed matrix as float32, those that `row(i)` names.
+template <class Row>
+at::Tensor unpacked(const PackedMatrix& packed, std::int64_t count, const Row& row) {
+  const at::Tensor out = at::empty({count, packed.columns()}, host(at::kFloat));
+  auto* const to = out.mutable_data_ptr<float>();
+  for (std::int64_t i = 0; i < count; ++i) packed.read_row(row(i), to + i * packed.columns());
+  return out;
+}
+
+}  // namespace
 
 std::int64_t Matrix::rows() const {
+  if (packed_) return count_;
   std::int64_t rows = 0;
   for (const at::Tensor& block : blocks_) rows += block.size(0);
   return rows;
 }
 
 Format Matrix::format() const {
+  if (packed_) return packed_->format();
   switch (blocks_.front().scalar_type()) {
     case at::kHalf:
       return Format::f16;
@@ -33,6 +48,12 @@ Matrix Matrix::some_rows(std::int64_t first, std::int64_t count) const {
                                          std::to_string(first + count) + " of a matrix of " +
                                          std::to_string(rows()));
   }
+  if (packed_) {
+    Matrix some = *this;
+    some.first_ += first;
+    some.count_ = count;
+    return some;
+  }
   std::vector<at::Tensor> blocks;
   for (const at::Tensor& block : blocks_) {
     const std::int64_t begin = std::min(first, block.size(0));
@@ -45,11 +66,18 @@ Matrix Matrix::some_rows(std::int64_t first, std::int64_t count) const {
 }
 
 at::Tensor Matrix::gather(const at::Tensor& ids) const {
+  if (packed_) {
+    const auto* const id = ids.const_data_ptr<std::int32_t>();
+    return unpacked(*packed_, ids.numel(), [&](std::int64_t i) { return first_ + id[i]; });
+  }
   const at::Tensor all = blocks_.size() == 1 ? blocks_.front() : at::cat(blocks_);
   return at::index_select(all, 0, ids).to(at::kFloat);
 }
 
 at::Tensor Matrix::values() const {
+  if (packed_) {
+    return unpacked(*packed_, count_, [&](std::int64_t i) { return first_ + i; });
+  }
   const at::Tensor all = blocks_.size() == 1 ? blocks_.front() : at::cat(blocks_);
   return all.to(at::kFloat);
 }

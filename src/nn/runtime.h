@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "core/shape.h"
+#include "instructblip/device.h"
 #include "kernels/choice.h"
 #include "kernels/machine.h"
 #include "kernels/queue.h"
@@ -25,17 +26,11 @@
 
 namespace instructblip::nn {
 
-// Which results an operation may give. A library's matrix product may add up in another order when
-// a matrix has other rows, when it lies elsewhere in memory, or when more threads share the work;
-// an elementwise function may round its last elements otherwise than the ones before.
-enum class Numerics {
-  // ATen's operations in the order in which the reference calls them: its results, but for such
-  // differences.
-  reference,
-  // Every element is computed by one rule from its own row and column: the same bits in any batch,
-  // at any number of threads.
-  deterministic,
-};
+// Which results an operation may give. `reference` is ATen's operations in the order in which the
+// reference calls them. A library's matrix product may add up in another order when a matrix has
+// other rows, when it lies elsewhere in memory, or when more threads share the work; an elementwise
+// function may round its last elements otherwise than the ones before.
+using instructblip::Numerics;
 
 // How a tensor of this type is made in the host's memory, whatever the runtime.
 inline at::TensorOptions host(at::ScalarType type) { return at::dtype(type).device(at::kCPU); }

@@ -2,7 +2,10 @@
 
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <ranges>
 #include <set>
@@ -16,18 +19,6 @@
 
 namespace instructblip::nn {
 namespace {
-
-at::ScalarType scalar_type(Format format) {
-  switch (format) {
-    case Format::f16:
-      return at::kHalf;
-    case Format::bf16:
-      return at::kBFloat16;
-    case Format::f32:
-      break;
-  }
-  return at::kFloat;
-}
 
 // Buffers that older writers stored and that are computed here.
 bool is_known_buffer(std::string_view name) {
@@ -44,7 +35,8 @@ struct WeightLoader::Impl {
   std::set<std::string, std::less<>> needed;  // all known ones but copies and buffers
   std::vector<std::string> missing, misshapen, untyped;
   std::vector<AskedTensor> asked;
-  bool gathered_nowhere = false;  // a misshapen one has no elements
+  std::map<Format, std::int64_t> bytes_of;  // matrices by their formats
+  bool gathered_nowhere = false;            // a misshapen one has no elements
   std::int64_t parameters = 0;
   std::int64_t bytes = 0;
   std::int64_t bytes_read = 0;
@@ -56,23 +48,55 @@ struct WeightLoader::Impl {
 };
 
 Weights Weights::operator/(std::string_view name) const {
-  return Weights(*loader_, path_ + std::string(name) + ".", format_);
+  return Weights(*loader_, path_ + std::string(name) + ".", format_, module_);
 }
 
-Weights Weights::held_as(Format format) const { return Weights(*loader_, path_, format); }
+Weights Weights::held_as(Format format) const { return Weights(*loader_, path_, format, module_); }
+
+Weights Weights::of(Module module) const { return Weights(*loader_, path_, format_, module); }
+
+Format Weights::format_of(const std::string& path, Module module) const {
+  const ReadAs& as = loader_->impl_->as;
+  if (format_) return *format_;
+  if (as.choose_format == nullptr) return as.format;
+  const TensorEntry* const entry = loader_->impl_->store->find(path);
+  return entry == nullptr ? Format::f32 : as.choose_format(module, entry->dtype);
+}
 
 const Runtime& Weights::runtime() const { return *loader_->impl_->runtime; }
 
 Matrix Weights::matrix(std::string_view name, const Shape& expected) const {
-  return Matrix(loader_->get(path_ + std::string(name), expected, format_));
+  const std::string path = path_ + std::string(name);
+  const Format format = format_of(path, module_);
+  if (loader_->packs(format)) {
+    return loader_->get_packed(std::span(&path, 1), std::span(&expected, 1), format);
+  }
+  return Matrix(loader_->get(path, expected, format));
+}
+
+Matrix Weights::table(std::string_view name, const Shape& expected) const {
+  const std::string path = path_ + std::string(name);
+  return Matrix(loader_->get(path, expected, format_of(path, Module::rest)));
 }
 
 Matrix Weights::stacked(std::span<const std::string_view> names, std::span<const std::int64_t> rows,
                         std::int64_t columns) const {
-  std::vector<at::Tensor> blocks;
+  std::vector<std::string> paths;
+  std::vector<Shape> shapes;
+  std::vector<Format> formats;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    const std::string path = path_ + std::string(names[i]) + ".weight";
-    blocks.push_back(loader_->get(path, {rows[i], columns}, format_));
+    paths.push_back(path_ + std::string(names[i]) + ".weight");
+    shapes.push_back({rows[i], columns});
+    formats.push_back(format_of(paths.back(), module_));
+  }
+  // One format for all: float32 where they are stored as different ones.
+  const bool equal =
+      std::ranges::adjacent_find(formats, std::ranges::not_equal_to()) == formats.end();
+  const Format format = equal ? formats.front() : Format::f32;
+  if (loader_->packs(format)) return loader_->get_packed(paths, shapes, format);
+  std::vector<at::Tensor> blocks;
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    blocks.push_back(loader_->get(paths[i], shapes[i], format));
   }
   return Matrix(std::move(blocks));
 }
@@ -105,7 +129,27 @@ WeightLoader::WeightLoader(const Runtime& runtime, std::shared_ptr<const TensorS
 
 WeightLoader::~WeightLoader() = default;
 
-Weights WeightLoader::root() { return Weights(*this, "", impl_->as.format); }
+Weights WeightLoader::root() { return Weights(*this, "", std::nullopt, Module::rest); }
+
+bool WeightLoader::packs(Format format) const {
+  if (impl_->as.values == Values::plan) return false;
+  const bool quantised = format == Format::w8 || format == Format::w4;
+  if (impl_->runtime->tables().packed_linear.empty()) {
+    if (!quantised) return false;
+    throw Error(
+        ErrorCode::invalid_argument,
+        "precision: expected f32, f16 or bf16, which this device's products take, got q8 or "
+        "q4",
+        "choose another precision, or the CPU");
+  }
+  return quantised || impl_->runtime->numerics() == Numerics::fast;
+}
+
+Format WeightLoader::usual_format() const {
+  const auto most = std::ranges::max_element(impl_->bytes_of, {},
+                                             [](const auto& bytes_of) { return bytes_of.second; });
+  return most == impl_->bytes_of.end() ? impl_->as.format : most->first;
+}
 
 const std::vector<AskedTensor>& WeightLoader::asked() const { return impl_->asked; }
 std::int64_t WeightLoader::parameters() const { return impl_->parameters; }
@@ -152,7 +196,7 @@ at::Tensor WeightLoader::read(const TensorEntry& entry, at::ScalarType wanted) c
 
 at::Tensor WeightLoader::get(const std::string& path, const Shape& expected, Format format) {
   Impl& impl = *impl_;
-  const at::ScalarType wanted = scalar_type(format);
+  const at::ScalarType wanted = packed_from(format);
   if (impl.as.values == Values::plan) {
     if (impl.needed.insert(path).second) impl.asked.push_back({path, expected});
     const at::Tensor empty =
@@ -165,15 +209,58 @@ at::Tensor WeightLoader::get(const std::string& path, const Shape& expected, For
     const at::Tensor empty =
         at::empty(expected, at::TensorOptions().dtype(wanted).device(at::kMeta));
     if (entry != nullptr) impl.count(empty);
+    if (entry != nullptr && expected.size() == 2) {
+      impl.bytes_of[format] += static_cast<std::int64_t>(empty.nbytes());
+    }
     return empty;
   }
 
   const at::Tensor tensor = impl.runtime->upload(read(*entry, wanted));
   impl.count(tensor);
-  impl.bytes_read +=
-      checked_elements(entry->shape).value() * static_cast<std::int64_t>(size_of(entry->dtype));
-  if (impl.as.progress) impl.as.progress(impl.bytes_read, impl.store->bytes());
+  if (expected.size() == 2) impl.bytes_of[format] += static_cast<std::int64_t>(tensor.nbytes());
+  count_read(*entry);
   return tensor;
+}
+
+void WeightLoader::count_read(const TensorEntry& entry) {
+  Impl& impl = *impl_;
+  impl.bytes_read +=
+      checked_elements(entry.shape).value() * static_cast<std::int64_t>(size_of(entry.dtype));
+  if (impl.as.progress) impl.as.progress(impl.bytes_read, impl.store->bytes());
+}
+
+Matrix WeightLoader::get_packed(std::span<const std::string> paths, std::span<const Shape> expected,
+                                Format format) {
+  Impl& impl = *impl_;
+  std::vector<const TensorEntry*> entries;
+  std::vector<at::Tensor> blocks;
+  bool all = impl.as.values == Values::read;
+  std::int64_t rows = 0;
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    entries.push_back(accounted(paths[i], expected[i]));
+    if (entries.back() == nullptr) {
+      all = false;
+      continue;
+    }
+    rows += expected[i][0];
+    impl.parameters += expected[i][0] * expected[i][1];
+  }
+  const std::int64_t bytes = packed_bytes(format, rows, expected.front()[1]);
+  impl.bytes += bytes;
+  impl.bytes_of[format] += bytes;
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    blocks.push_back(
+        all ? read(*entries[i], packed_from(format))
+            : at::empty(expected[i],
+                        at::TensorOptions().dtype(packed_from(format)).device(at::kMeta)));
+  }
+  if (!all) return Matrix(std::move(blocks));
+  auto packed = std::make_shared<const PackedMatrix>(*impl.runtime, format, std::move(blocks));
+  for (const TensorEntry* entry : entries) {
+    count_read(*entry);
+    if (!entry->recipe) impl.store->release(*entry);
+  }
+  return Matrix(std::move(packed));
 }
 
 // What is to be said of tensors that nobody has read.

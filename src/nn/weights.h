@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,6 +34,13 @@ struct AskedTensor {
 // What becomes of tensors that belong to no part of the model: an error, or a warning.
 enum class Unread { refuse, leave };
 
+// The part of a model that a matrix belongs to, where parts may be held in different formats: the
+// head of a language model, the layers of one, and all the rest.
+enum class Module { rest, language, head };
+
+// The format of a module's matrices that are stored as `stored`.
+using ChooseFormat = Format (*)(Module module, DType stored);
+
 using LoadProgress = std::function<void(std::int64_t done, std::int64_t total)>;
 
 // How a checkpoint is read.
@@ -42,6 +50,7 @@ struct ReadAs {
   Unread unread = Unread::refuse;
   RoundedTo rounded_to = nullptr;
   LoadProgress progress = {};
+  ChooseFormat choose_format = nullptr;  // instead of `format`
 };
 
 class WeightLoader;
@@ -58,6 +67,8 @@ class Weights {
   // The same cursor, whose matrices are held in `format`: what a module of the model asks for that
   // is not held as the others are.
   Weights held_as(Format format) const;
+  // The same cursor, within this module.
+  Weights of(Module module) const;
 
   // A matrix [rows, columns]. A tensor that is missing or of another shape is remembered and
   // replaced by one without data, so that building goes on and one run finds every fault.
@@ -66,6 +77,9 @@ class Weights {
   // Each stays where it is, so that what lies in the map is not copied.
   Matrix stacked(std::span<const std::string_view> names, std::span<const std::int64_t> rows,
                  std::int64_t columns) const;
+  // A table of rows that are looked up, [rows, columns]: held as the rest of the model is, where
+  // products would be computed from 8 or 4 bits.
+  Matrix table(std::string_view name, const Shape& expected) const;
   // A bias, a norm, a position table: float32.
   at::Tensor vector(std::string_view name, const Shape& expected) const;
 
@@ -80,12 +94,15 @@ class Weights {
 
  private:
   friend class WeightLoader;
-  Weights(WeightLoader& loader, std::string path, Format format)
-      : loader_(&loader), path_(std::move(path)), format_(format) {}
+  Weights(WeightLoader& loader, std::string path, std::optional<Format> format, Module module)
+      : loader_(&loader), path_(std::move(path)), format_(format), module_(module) {}
+  // In what a tensor at this path is held as a matrix of `module`.
+  Format format_of(const std::string& path, Module module) const;
 
   WeightLoader* loader_;
-  std::string path_;  // with its trailing dot; empty at the root
-  Format format_;     // in which matrices are held
+  std::string path_;              // with its trailing dot; empty at the root
+  std::optional<Format> format_;  // in which matrices are held, if that was asked for
+  Module module_;
 };
 
 // Reads a checkpoint once, and accounts for every tensor of it.
@@ -111,11 +128,18 @@ class WeightLoader {
   // Elements of what has been asked for, and the bytes that hold them or would.
   std::int64_t parameters() const;
   std::int64_t bytes() const;
+  // The format that most of the bytes of matrices are held in.
+  Format usual_format() const;
 
  private:
   friend class Weights;
   std::vector<std::string> unread() const;
   at::Tensor get(const std::string& path, const Shape& expected, Format format);
+  // The same as one packed matrix.
+  Matrix get_packed(std::span<const std::string> paths, std::span<const Shape> expected,
+                    Format format);
+  void count_read(const TensorEntry& entry);
+  bool packs(Format format) const;
   // Its values as a tensor of this type.
   at::Tensor read(const TensorEntry& entry, at::ScalarType wanted) const;
   // The tensor of the checkpoint, if it is one that can be used; else null, and remembered.

@@ -21,6 +21,7 @@ Stages::Stages(const nn::Weights& root, const ModelConfig& config,
       projection(make_projection(root, config.projection,
                                  {config.qformer ? config.qformer->hidden : vision->width(),
                                   language_width(config.text)})),
-      language(make_language_model(root / "language_model", config.text)) {}
+      language(make_language_model(root.of(nn::Module::language) / "language_model", config.text)) {
+}
 
 }  // namespace instructblip

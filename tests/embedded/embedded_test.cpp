@@ -15,6 +15,9 @@ namespace {
 using namespace world;
 using instructblip::Pipeline;
 
+/// Shares of answers that are the reference's token by token, below which rounding has gone wrong.
+constexpr double kEqualIn8Bits = 0.97, kEqualIn4Bits = 0.6;
+
 struct Answer {
   std::string type, instruction, expected, text;
   int num_beams;
@@ -80,6 +83,43 @@ TEST_P(EmbeddedModel, GivesTheReferencesIds) {
       EXPECT_EQ(found.tokens(), answer.tokens) << answer.instruction;
       EXPECT_EQ(found.text(), answer.text) << answer.instruction;
     }
+  }
+}
+
+TEST_P(EmbeddedModel, GivesTheReferencesIdsWithFastNumerics) {
+  const auto directory = std::string(INSTRUCTBLIP_SOURCE_DIR "/models/") + GetParam();
+  const Pipeline fast = Pipeline::load(directory, {.numerics = instructblip::Numerics::fast});
+  for (const Page& page : pages()) {
+    const auto features = fast.encode(page.image());
+    for (const Answer& answer : page.answers) {
+      const auto found = fast.generate(features, answer.instruction, options(answer.num_beams));
+      EXPECT_EQ(found.tokens(), answer.tokens) << answer.instruction;
+    }
+  }
+}
+
+// Rounded weights may answer otherwise, but never nothing where there is an answer.
+TEST_P(EmbeddedModel, AnswersInFewerBitsToo) {
+  const auto directory = std::string(INSTRUCTBLIP_SOURCE_DIR "/models/") + GetParam();
+  const std::pair<instructblip::Precision, double> precisions[] = {
+      {instructblip::Precision::q8, kEqualIn8Bits}, {instructblip::Precision::q4, kEqualIn4Bits}};
+  for (const auto& [precision, equal_share] : precisions) {
+    const Pipeline rounded = Pipeline::load(directory, {.precision = precision});
+    EXPECT_EQ(rounded.info().numerics, instructblip::Numerics::fast);
+    EXPECT_LT(rounded.info().weight_bytes, model().info().weight_bytes);
+    int equal = 0, all = 0;
+    for (const Page& page : pages()) {
+      const auto features = rounded.encode(page.image());
+      for (const Answer& answer : page.answers) {
+        const auto found =
+            rounded.generate(features, answer.instruction, options(answer.num_beams));
+        EXPECT_EQ(found.text().empty(), answer.text.empty()) << answer.instruction;
+        equal += found.tokens() == answer.tokens;
+        ++all;
+      }
+    }
+    RecordProperty("equal in " + rounded.info().precision, equal);
+    EXPECT_GE(equal, equal_share * all) << rounded.info().precision << ", answers: " << all;
   }
 }
 

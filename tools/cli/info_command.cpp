@@ -50,6 +50,7 @@ std::string description(const ModelInfo& info) {
       {"Q-Former", qformer(info)},
       {"language", language(info)},
       {"answers", info.compat == Compat::hf ? "as transformers gives them" : "as LAVIS gives them"},
+      {"numerics", std::string(to_string(info.numerics))},
       {"threads", std::to_string(info.threads)},
   });
 }

@@ -58,6 +58,7 @@ Object options_of(const GenerationConfig& options, const Settings& settings,
           {"interpolate_pos_encoding", settings.load.interpolate_pos_encoding},
           {"compat", to_string(info.compat)},
           {"dtype", info.precision},
+          {"numerics", to_string(info.numerics)},
           {"device", info.device},
           {"threads", info.threads}};
 }
@@ -114,6 +115,7 @@ std::string to_json(const ModelInfo& info, bool with_tensors) {
                    {"needs_instruction", info.needs_instruction},
                    {"device", info.device},
                    {"precision", info.precision},
+                   {"numerics", to_string(info.numerics)},
                    {"compat", to_string(info.compat)},
                    {"threads", info.threads},
                    {"parameters", info.parameters},

@@ -16,7 +16,8 @@ nn::Linear read_whole_head(const nn::Weights& weights, const LlamaConfig& config
     weights.ignore("lm_head.weight");
     return nn::Linear(weights.runtime(), embedding.matrix());
   }
-  return nn::Linear(weights / "lm_head", config.hidden, config.vocabulary, nn::Linear::Bias::none);
+  return nn::Linear(weights.of(nn::Module::head) / "lm_head", config.hidden, config.vocabulary,
+                    nn::Linear::Bias::none);
 }
 
 nn::Linear read_head(const nn::Weights& weights, const LlamaConfig& config,
@@ -29,7 +30,8 @@ nn::Linear read_head(const nn::Weights& weights, const LlamaConfig& config,
 
 Llama::Llama(const nn::Weights& weights, const LlamaConfig& config)
     : pool_(weights.runtime(), config.layers, config.key_value_heads, config.head_dim),
-      embedding_(weights / "model" / "embed_tokens", config.vocabulary, config.hidden),
+      embedding_(weights / "model" / "embed_tokens", config.vocabulary, config.hidden,
+                 nn::Embedding::tied_if(config.tie_word_embeddings)),
       rotary_(weights.runtime(), config.head_dim, config.rope_theta, config.rope_scaling),
       final_norm_(weights / "model" / "norm", config.hidden, config.rms_norm_eps),
       head_(read_head(weights, config, embedding_)),

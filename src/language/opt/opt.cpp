@@ -20,8 +20,8 @@ nn::Linear read_head(const nn::Weights& weights, const OptConfig& config,
     weights.ignore("lm_head.weight");
     return nn::Linear(weights.runtime(), embedding.matrix());
   }
-  return nn::Linear(weights / "lm_head", config.embedding_width, config.vocabulary,
-                    nn::Linear::Bias::none);
+  return nn::Linear(weights.of(nn::Module::head) / "lm_head", config.embedding_width,
+                    config.vocabulary, nn::Linear::Bias::none);
 }
 
 }  // namespace
@@ -29,7 +29,7 @@ nn::Linear read_head(const nn::Weights& weights, const OptConfig& config,
 Opt::Opt(const nn::Weights& weights, const OptConfig& config)
     : pool_(weights.runtime(), config.layers, config.heads, config.hidden / config.heads),
       embedding_(weights / "model" / "decoder" / "embed_tokens", config.vocabulary,
-                 config.embedding_width),
+                 config.embedding_width, nn::Embedding::tied_if(config.tie_word_embeddings)),
       positions_(weights / "model" / "decoder" / "embed_positions",
                  config.max_positions + kUnusedPositions, config.hidden),
       head_(read_head(weights, config, embedding_)) {

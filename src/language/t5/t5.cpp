@@ -10,6 +10,10 @@
 namespace instructblip {
 namespace {
 
+bool is_tied(const nn::Weights& weights, const T5Config& config) {
+  return config.tie_word_embeddings || !weights.has("lm_head.weight");
+}
+
 // The embedding is stored under one of three names, or under several as copies.
 nn::Embedding read_embedding(const nn::Weights& weights, const T5Config& config) {
   constexpr std::array names = {"shared", "encoder.embed_tokens", "decoder.embed_tokens"};
@@ -18,16 +22,18 @@ nn::Embedding read_embedding(const nn::Weights& weights, const T5Config& config)
     weights.ignore(std::string(name) + ".weight");
     if (!weights.has(std::string(found) + ".weight")) found = name;
   }
-  return nn::Embedding(weights / found, config.vocabulary, config.hidden);
+  return nn::Embedding(weights / found, config.vocabulary, config.hidden,
+                       nn::Embedding::tied_if(is_tied(weights, config)));
 }
 
 nn::Linear read_head(const nn::Weights& weights, const T5Config& config,
                      const nn::Embedding& embedding) {
-  if (config.tie_word_embeddings || !weights.has("lm_head.weight")) {
+  if (is_tied(weights, config)) {
     weights.ignore("lm_head.weight");
     return nn::Linear(weights.runtime(), embedding.matrix());
   }
-  return nn::Linear(weights / "lm_head", config.hidden, config.vocabulary, nn::Linear::Bias::none);
+  return nn::Linear(weights.of(nn::Module::head) / "lm_head", config.hidden, config.vocabulary,
+                    nn::Linear::Bias::none);
 }
 
 // Stored in a stack's first block; all its blocks share the table.

@@ -2,7 +2,12 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
+
+#include <array>
+#include <memory>
+#include <tuple>
 
 #include "instructblip/error.h"
 #include "unit/nn/tensors.h"
@@ -45,6 +50,63 @@ TEST(Linear, StackedWeightsGiveTheProductsOfEach) {
     // Rows across the border of two blocks.
     EXPECT_LT(largest_difference(linear.some_rows(4, 3)(x), linear(x).narrow(-1, 4, 3)), 1e-6);
   }
+}
+
+nn::Matrix packed(const nn::Runtime& runtime, nn::Format format, std::vector<at::Tensor> blocks) {
+  for (at::Tensor& block : blocks) block = block.to(nn::packed_from(format));
+  return nn::Matrix(std::make_shared<const nn::PackedMatrix>(runtime, format, std::move(blocks)));
+}
+
+// Blocks that end where a panel does, and blocks that do not, at every format and number of rows.
+class PackedLinearLayer
+    : public testing::TestWithParam<std::tuple<nn::Format, std::int64_t, std::int64_t>> {};
+
+TEST_P(PackedLinearLayer, GivesTheProductsOfWhatItHolds) {
+  const auto [format, first_rows, rows] = GetParam();
+  const nn::Runtime runtime(2, nn::Numerics::fast);
+  const at::Tensor first = wave({first_rows, 40}, 0.3), second = wave({21, 40}, 0.4);
+  const at::Tensor bias = wave({first_rows + 21}, 0.6), x = wave({2, rows, 40}, 0.5);
+  const nn::Matrix matrix = packed(runtime, format, {first, second});
+  EXPECT_EQ(matrix.format(), format);
+  EXPECT_EQ(matrix.rows(), first_rows + 21);
+  const nn::Linear linear(runtime, matrix, bias);
+  const at::Tensor want = at::linear(x, matrix.values(), bias);
+  const at::Tensor plus = wave({2, rows, first_rows + 21}, 0.7);
+  EXPECT_LT(largest_difference(linear(x), want), 2e-5);
+  EXPECT_LT(largest_difference(linear(x, plus), want + plus), 2e-5);
+  const std::vector<at::Tensor> each = linear.split(x, std::array{first_rows, std::int64_t{21}});
+  ASSERT_EQ(each.size(), 2U);
+  EXPECT_LT(largest_difference(each[1], want.narrow(-1, first_rows, 21)), 2e-5);
+  for (const std::int64_t begin : {std::int64_t{0}, std::int64_t{3}, first_rows}) {
+    const nn::Linear some = linear.some_rows(begin, 17);
+    EXPECT_EQ(some.rows(), 17);
+    EXPECT_LT(largest_difference(some(x), want.narrow(-1, begin, 17)), 2e-5);
+    EXPECT_LT(largest_difference(some(x, plus.narrow(-1, begin, 17)),
+                                 (want + plus).narrow(-1, begin, 17)),
+              2e-5);
+  }
+  EXPECT_THROW(matrix.some_rows(1, first_rows + 21), Error);
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, PackedLinearLayer,
+                         testing::Combine(testing::Values(nn::Format::f32, nn::Format::f16,
+                                                          nn::Format::bf16, nn::Format::w8,
+                                                          nn::Format::w4),
+                                          testing::Values(16, 19), testing::Values(1, 4, 15)));
+
+TEST(Matrix, PackedGivesItsRows) {
+  const nn::Runtime runtime;
+  const at::Tensor values = wave({37, 40}, 0.3);
+  const std::vector<std::int32_t> ids = {36, 0, 17, 17};
+  const nn::Matrix whole = packed(runtime, nn::Format::f32, {values});
+  EXPECT_EQ(largest_difference(whole.values(), values), 0.0);
+  EXPECT_EQ(
+      largest_difference(whole.gather(runtime.ids(ids)), values.index_select(0, at::tensor(ids))),
+      0.0);
+  const nn::Matrix some = whole.some_rows(5, 20);
+  EXPECT_EQ(largest_difference(some.values(), values.narrow(0, 5, 20)), 0.0);
+  const std::vector<std::int32_t> last = {19};
+  EXPECT_EQ(largest_difference(some.gather(runtime.ids(last)), values.narrow(0, 24, 1)), 0.0);
 }
 
 TEST(Matrix, HasNoRowsBehindItsLast) {

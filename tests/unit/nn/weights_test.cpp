@@ -90,6 +90,62 @@ TEST_F(WeightsTest, HoldsMatricesAsAskedAndVectorsAsFloat) {
   EXPECT_EQ(loader.bytes(), 6 * 2 + 6 * 4);
 }
 
+// Fast numerics hold every matrix packed, as it is stored, and stacked ones as one.
+TEST_F(WeightsTest, FastNumericsPackMatricesAsTheyAreStored) {
+  const nn::Runtime fast(1, nn::Numerics::fast);
+  const std::vector<std::uint16_t> ones(6, 0x3C00);
+  const auto halves = std::as_bytes(std::span(ones));
+  nn::WeightLoader loader(fast,
+                          store({{"a.weight", DType::f32, {2, 3}, bytes_},
+                                 {"b.weight", DType::f16, {2, 3}, halves},
+                                 {"c.weight", DType::f16, {2, 3}, halves},
+                                 {"t.weight", DType::f16, {2, 3}, halves}}),
+                          {.choose_format = [](nn::Module, DType stored) {
+                            return stored == DType::f16 ? nn::Format::f16 : nn::Format::f32;
+                          }});
+  const nn::Weights root = loader.root();
+  const nn::Matrix stacked =
+      root.stacked(std::vector<std::string_view>{"b", "c"}, std::vector<std::int64_t>{2, 2}, 3);
+  ASSERT_NE(stacked.packed(), nullptr);
+  EXPECT_EQ(stacked.format(), nn::Format::f16);
+  EXPECT_EQ(stacked.values().sum().item<float>(), 12.0f);
+  const nn::Matrix wide = (root / "a").matrix("weight", {2, 3});
+  ASSERT_NE(wide.packed(), nullptr);
+  EXPECT_EQ(wide.values().sum().item<float>(), 21.0f);
+  EXPECT_EQ((root / "t").table("weight", {2, 3}).packed(), nullptr) << "rows are looked up";
+  EXPECT_EQ(loader.parameters(), 24);
+  // A panel of sixteen rows each, and the table as it is.
+  EXPECT_EQ(loader.bytes(), 16 * 3 * 2 + 16 * 3 * 4 + 6 * 2);
+  loader.finish();
+}
+
+// A module may ask for fewer bits, whatever the numerics; tables are held as the rest is.
+TEST_F(WeightsTest, ModulesAreHeldAsThePolicySays) {
+  nn::WeightLoader loader(runtime_, store({{"m", DType::f32, {2, 3}, bytes_}}),
+                          {.choose_format = [](nn::Module module, DType) {
+                            if (module == nn::Module::head) return nn::Format::w8;
+                            return module == nn::Module::language ? nn::Format::w4
+                                                                  : nn::Format::f16;
+                          }});
+  const nn::Weights root = loader.root();
+  const nn::Weights language = root.of(nn::Module::language);
+  EXPECT_EQ(root.matrix("m", {2, 3}).format(), nn::Format::f16);
+  EXPECT_EQ(language.matrix("m", {2, 3}).format(), nn::Format::w4);
+  EXPECT_EQ(language.of(nn::Module::head).matrix("m", {2, 3}).format(), nn::Format::w8);
+  EXPECT_EQ(language.table("m", {2, 3}).format(), nn::Format::f16);
+}
+
+TEST_F(WeightsTest, PackedTensorsThatDoNotFitAreNamedToo) {
+  const nn::Runtime fast(1, nn::Numerics::fast);
+  nn::WeightLoader loader(fast, store({{"a.weight", DType::f32, {2, 3}, bytes_}}));
+  loader.root().stacked(std::vector<std::string_view>{"a", "b"}, std::vector<std::int64_t>{2, 2},
+                        4);
+  const std::string message = message_of(loader);
+  EXPECT_NE(message.find("a.weight has shape [2, 3], expected [2, 4]"), std::string::npos)
+      << message;
+  EXPECT_NE(message.find("b.weight [2, 4] is missing"), std::string::npos) << message;
+}
+
 // As a model computes that was loaded in half precision and widened afterwards.
 TEST_F(WeightsTest, ValuesAreRoundedWhereTheRuleSaysSo) {
   values_ = {1.0F, 1.0009766F, 1.00049F, 3.14159F, -2.71828F, 1e-3F};

@@ -1,0 +1,48 @@
+// A weight matrix that was packed for products when it was loaded.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/pages.h"
+#include "kernels/panels.h"
+#include "nn/runtime.h"
+
+namespace instructblip::nn {
+
+using kernels::Format;
+
+// Bytes of a matrix once it is packed.
+std::int64_t packed_bytes(Format format, std::int64_t rows, std::int64_t columns);
+
+// The type of the values that a matrix of this format is packed from: float32, or the format's own
+// 16 bits.
+at::ScalarType packed_from(Format format);
+
+// Panels of one matrix, see kernels/panels.h. Immutable.
+class PackedMatrix {
+ public:
+  // Packs blocks [rows of each, columns] of packed_from(format), one behind the other, on all
+  // threads of the runtime.
+  PackedMatrix(const Runtime& runtime, Format format, std::vector<at::Tensor> blocks);
+
+  Format format() const { return format_; }
+  std::int64_t rows() const { return rows_; }
+  std::int64_t columns() const { return columns_; }
+  // The panel that has this row.
+  const std::byte* panel_of(std::int64_t row) const;
+  // A row as float32, [columns].
+  void read_row(std::int64_t row, float* out) const;
+
+ private:
+  void pack(const Runtime& runtime, const at::Tensor& block, std::int64_t first_row);
+
+  Format format_;
+  std::int64_t rows_, columns_;
+  Pages panels_;
+};
+
+}  // namespace instructblip::nn
