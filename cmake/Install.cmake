@@ -6,6 +6,16 @@ get_property(modules GLOBAL PROPERTY INSTRUCTBLIP_MODULES)
 option(INSTRUCTBLIP_BUNDLE_TORCH
        "Install LibTorch's libraries beside the library; OFF refers to where they are now" ON)
 
+if(TARGET instructblip_cuda)
+  if(INSTRUCTBLIP_BUNDLE_TORCH)
+    message(STATUS "CUDA: installed with INSTRUCTBLIP_BUNDLE_TORCH=OFF only, beside a LibTorch that has its part for CUDA")
+    list(REMOVE_ITEM modules instructblip_cuda)
+  else()
+    set_target_properties(instructblip_cuda PROPERTIES INSTALL_RPATH
+                          "$ORIGIN/..;${INSTRUCTBLIP_TORCH_DIR_FOUND}/lib;${INSTRUCTBLIP_TORCH_DIR_FOUND}/../nvidia/cu13/lib")
+  endif()
+endif()
+
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/instructblip)
 set(bundle_dir ${CMAKE_INSTALL_LIBDIR}/instructblip)
 if(INSTRUCTBLIP_BUNDLE_TORCH)

@@ -10,5 +10,11 @@ cmake --preset sanitize
 cmake --build --preset sanitize
 ctest --preset sanitize --label-regex torch_free --parallel "$(nproc)" --no-tests=error
 
-scripts/build.sh
+# With the part for CUDA where there is a compiler for it.
+cuda=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true)
+if [[ -n $cuda ]] && "$cuda" --version | grep -q 'release 1[3-9]'; then
+  scripts/build.sh -DINSTRUCTBLIP_WITH_CUDA=ON
+else
+  scripts/build.sh
+fi
 ctest --test-dir build --parallel "$(nproc)" --output-on-failure --no-tests=error "$@"

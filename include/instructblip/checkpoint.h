@@ -101,6 +101,7 @@ struct ModelInfo {
   bool pictures_are_frames = false;  ///< a video model: several pictures make one request
   bool needs_instruction = true;     ///< false: BLIP-2, where an empty one means none
   std::string device;                ///< "cpu", "cuda:0"
+  std::string device_reason;         ///< why DeviceType::automatic took the processor; else empty
   std::string precision;  ///< how weights are held, most of them: "f32", "f16", "bf16", "q8", "q4"
   Numerics numerics = Numerics::reference;  ///< that took effect
   Compat compat = Compat::hf;               ///< as asked for

@@ -2,6 +2,7 @@
 /// would run. For bug reports, and to choose kernels by name.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -32,12 +33,22 @@ struct ModuleReport {
   bool found = false;
 };
 
+/// A device that the driver names.
+struct DeviceReport {
+  std::string name;               ///< "cuda:0", as LoadOptions::device takes it
+  std::string model;              ///< "NVIDIA H100 80GB HBM3"
+  std::int64_t memory_bytes = 0;  ///< in all
+  std::string unfit;              ///< why no model can run there; empty where one can
+};
+
 struct SystemReport {
   std::string version;                        ///< the library's
   std::string processor;                      ///< as the system names it
   std::vector<std::string> instruction_sets;  ///< those that kernels are written for
   int threads = 0;                            ///< what LoadOptions::threads = 0 starts
   std::vector<ModuleReport> modules;
+  std::vector<DeviceReport> devices;
+  std::string no_cuda;  ///< why DeviceType::automatic takes the processor; empty: it takes cuda:0
   std::vector<OperationReport> operations;
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/boundary.h"
+#include "core/cuda_driver.h"
 #include "core/module.h"
 #include "core/processors.h"
 #include "instructblip/version.h"
@@ -64,6 +65,17 @@ std::vector<OperationReport> operations(const kernels::Choice& choice) {
   return reports;
 }
 
+void describe_devices(SystemReport& report) {
+  const CudaDriver driver = examine_cuda_driver();
+  const std::string plugin = cuda_plugin_place();
+  report.no_cuda = cuda_obstacle(0, driver, plugin).reason;
+  for (std::size_t i = 0; i < driver.devices.size(); ++i) {
+    const CudaDevice& device = driver.devices[i];
+    report.devices.push_back({"cuda:" + std::to_string(i), device.name, device.memory,
+                              cuda_obstacle(static_cast<int>(i), driver, plugin).reason});
+  }
+}
+
 }  // namespace
 
 SystemReport examine_system(const std::string& kernels) {
@@ -77,6 +89,7 @@ SystemReport examine_system(const std::string& kernels) {
     report.threads = usable_cores();
     report.modules = {module_report("libinstructblip_stages.so", "models, which run on LibTorch"),
                       module_report("libinstructblip_codecs.so", "rare picture files")};
+    describe_devices(report);
     report.operations = operations(choice);
     return report;
   });

@@ -144,12 +144,7 @@ void check_options(const LoadOptions& options) {
                 "resize: expected auto, pillow13 or pillow12 with compat lavis, whose pictures are "
                 "Pillow's, got torchvision");
   }
-  // The CUDA kernels will come as a library that is opened here; without it there is only the CPU.
-  if (options.device.type == DeviceType::cuda) {
-    throw Error(ErrorCode::invalid_argument,
-                "device: expected cpu, got cuda: this build has no CUDA kernels",
-                "choose cpu or auto");
-  }
+  choose_device(options);
 }
 
 std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& directory,
@@ -182,12 +177,23 @@ ImageConfig image_config_of(const std::filesystem::path& directory, const LoadOp
 }
 
 std::unique_ptr<nn::Runtime> make_runtime(const LoadOptions& options, const ModelInfo& info) {
+  if (const DeviceChoice choice = choose_device(options); choice.cuda) {
+    if (!options.kernels.empty()) {
+      throw Error(
+          ErrorCode::invalid_argument,
+          "kernels: expected none on " + name_of(choice) + ", whose operations are LibTorch's",
+          "leave it out, or choose cpu");
+    }
+    return make_cuda_runtime(*choice.cuda, info.threads, {});
+  }
   return std::make_unique<nn::Runtime>(info.threads, numerics_of(options),
                                        kernels::Choice::parse(options.kernels, "kernels"));
 }
 
 void describe_weights(const LoadOptions& options, const TensorStore& store, ModelInfo& info) {
-  info.device = "cpu";
+  const DeviceChoice device = choose_device(options);
+  info.device = name_of(device);
+  info.device_reason = device.why_not;
   info.precision = precision_of(options);
   info.compat = options.compat;
   info.threads = threads_for(options, store);

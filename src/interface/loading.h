@@ -12,6 +12,7 @@
 #include "checkpoint/tensor_store.h"
 #include "image/image_processor.h"
 #include "instructblip/pipeline.h"
+#include "interface/devices.h"
 #include "nn/runtime.h"
 #include "nn/weights.h"
 
@@ -55,6 +56,7 @@ std::unique_ptr<nn::Runtime> make_runtime(const LoadOptions& options, const Mode
 template <typename Make>
 auto build_stages(std::shared_ptr<const TensorStore> store, nn::ReadAs as, nn::Runtime& runtime,
                   ModelInfo& info, const Make& make) {
+  check_memory(runtime, *store, as);
   nn::WeightLoader loader(runtime, std::move(store), std::move(as));
   auto stages = runtime.run([&] { return make(loader.root()); });
   loader.finish();

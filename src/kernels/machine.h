@@ -3,7 +3,7 @@
 
 namespace instructblip::kernels {
 
-// Instruction sets that the processor has and the system lets programs use.
+// Instruction sets that the processor has and the system lets programs use; or what a device has.
 struct Machine {
   bool avx2 = false;
   bool fma = false;
@@ -15,6 +15,7 @@ struct Machine {
   bool amx_tile = false;
   bool amx_int8 = false;
   bool amx_bf16 = false;
+  int cuda_capability = 0;  // 90 stands for 9.0; 0: this is no CUDA device
 };
 
 // The one that this process runs on; looked at once.

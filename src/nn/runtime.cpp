@@ -23,6 +23,11 @@ std::exception_ptr translated(const std::exception_ptr& error) {
     return error;
   } catch (const std::bad_alloc&) {
     return std::make_exception_ptr(Error(ErrorCode::out_of_memory, "out of memory"));
+  } catch (const c10::OutOfMemoryError& e) {  // says how much was asked for, and what is free
+    const std::string what = e.what_without_backtrace();
+    return std::make_exception_ptr(
+        Error(ErrorCode::out_of_memory, "out of memory: " + what.substr(0, what.find(" See ")),
+              "ask for less at once, or choose a smaller dtype or another device"));
   } catch (const c10::Error& e) {
     const std::string what = e.what_without_backtrace();
     if (what.find("DefaultCPUAllocator") != std::string::npos) {

@@ -32,6 +32,11 @@ namespace instructblip::nn {
 // function may round its last elements otherwise than the ones before.
 using instructblip::Numerics;
 
+// Bytes of a device of its own memory.
+struct DeviceMemory {
+  std::int64_t free, total;
+};
+
 // How a tensor of this type is made in the host's memory, whatever the runtime.
 inline at::TensorOptions host(at::ScalarType type) { return at::dtype(type).device(at::kCPU); }
 
@@ -83,6 +88,9 @@ class Runtime {
   }
   // Whether a kernel of this operation is forced, where a composition would be taken otherwise.
   bool forces(std::string_view operation) const { return !kernels_.forced(operation).empty(); }
+
+  // What its device has, where that is not the host's memory.
+  virtual std::optional<DeviceMemory> memory() const { return std::nullopt; }
 
   // Where its tensors lie.
   virtual at::Device device() const { return at::kCPU; }

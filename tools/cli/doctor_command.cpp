@@ -23,6 +23,12 @@ std::string overview(const SystemReport& report) {
   for (const ModuleReport& module : report.modules) {
     rows.push_back({module.found ? "found" : "MISSING", module.file + ", for " + module.purpose});
   }
+  for (const DeviceReport& device : report.devices) {
+    rows.push_back({device.name,
+                    device.model + ", " + fixed(static_cast<double>(device.memory_bytes) / 1e9, 1) +
+                        " GB" + (device.unfit.empty() ? "" : "; not used: ") + device.unfit});
+  }
+  rows.push_back({"device auto", report.no_cuda.empty() ? "cuda:0" : "cpu: " + report.no_cuda});
   return harmless(table(rows));
 }
 

@@ -42,7 +42,8 @@ std::string description(const ModelInfo& info) {
        info.family + ", " + (info.language_model.empty() ? "retrieval" : info.language_model)},
       {"parameters", fixed(static_cast<double>(info.parameters) / 1e6, 1) + " million"},
       {"weights", fixed(static_cast<double>(info.weight_bytes) / 1e6, 1) + " MB as " +
-                      info.precision + " on " + info.device},
+                      info.precision + " on " + info.device +
+                      (info.device_reason.empty() ? "" : "; no CUDA: " + info.device_reason)},
       {"picture", std::to_string(info.image_width) + " x " + std::to_string(info.image_height) +
                       " pixels, " + std::to_string(info.image_positions) +
                       " positions, resized as by " + std::string(name_of(info.resize))},

@@ -114,6 +114,7 @@ std::string to_json(const ModelInfo& info, bool with_tensors) {
                    {"pictures_are_frames", info.pictures_are_frames},
                    {"needs_instruction", info.needs_instruction},
                    {"device", info.device},
+                   {"device_reason", info.device_reason},
                    {"precision", info.precision},
                    {"numerics", to_string(info.numerics)},
                    {"compat", to_string(info.compat)},
@@ -158,6 +159,14 @@ std::string to_json(const SystemReport& report) {
     modules.push_back(
         {{"file", module.file}, {"purpose", module.purpose}, {"found", module.found}});
   }
+  Object devices = Object::array();
+  for (const DeviceReport& device : report.devices) {
+    devices.push_back({{"name", device.name},
+                       {"model", device.model},
+                       {"memory_bytes", device.memory_bytes},
+                       {"usable", device.unfit.empty()},
+                       {"reason", device.unfit}});
+  }
   Object operations = Object::array();
   for (const OperationReport& operation : report.operations) {
     Object kernels = Object::array();
@@ -178,6 +187,8 @@ std::string to_json(const SystemReport& report) {
                {"instruction_sets", report.instruction_sets},
                {"threads", report.threads},
                {"modules", modules},
+               {"devices", devices},
+               {"no_cuda", report.no_cuda},
                {"operations", operations}});
 }
 

@@ -8,7 +8,10 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "nn/runtime.h"
+#include <cstdint>
+#include <memory>
+
+#include "nn/device.h"
 #include "unit/nn/runtimes.h"
 
 namespace instructblip {
@@ -19,12 +22,26 @@ inline at::Device stand_in_device() { return {at::kPrivateUse1, 0}; }
 std::int64_t operations_of_stand_in();
 
 // All operations are ATen compositions there.
-class StandInRuntime final : public nn::Runtime {
+class StandInDevice final : public nn::Device {
  public:
-  using nn::Runtime::Runtime;
+  explicit StandInDevice(nn::DeviceMemory memory) : memory_(memory) {}
 
-  at::Device device() const override { return stand_in_device(); }
+  c10::Device where() const override { return stand_in_device(); }
   const kernels::Tables& tables() const override { return kNoTables; }
+  const kernels::Machine& machine() const override { return machine_; }
+  nn::DeviceMemory memory() const override { return memory_; }
+  void enter() override {}
+
+ private:
+  nn::DeviceMemory memory_;
+  kernels::Machine machine_;
+};
+
+// The runtime of a device, on this one.
+class StandInRuntime final : public nn::DeviceRuntime {
+ public:
+  explicit StandInRuntime(nn::DeviceMemory memory = {.free = 1 << 30, .total = 1 << 30})
+      : DeviceRuntime(std::make_unique<StandInDevice>(memory)) {}
 };
 
 }  // namespace instructblip

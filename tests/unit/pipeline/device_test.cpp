@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "checkpoint/retrieval_config.h"
+#include "interface/devices.h"
 #include "interface/tensors.h"
 #include "nn/similarity.h"
 #include "pipeline/batch.h"
@@ -95,6 +96,32 @@ TEST_P(OnADevice, FeaturesComeDownAndGoUpAgain) {
   };
   EXPECT_EQ(tokens_of(*there_, features), tokens_of(*here_, image));
 }
+
+// Where there is a CUDA device, and the part for it was built.
+class CudaDevice : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    LoadOptions options;
+    options.device.type = DeviceType::automatic;
+    const DeviceChoice choice = choose_device(options);
+    if (!choice.cuda) GTEST_SKIP() << choice.why_not;
+    there_ = test::load(GetParam(), make_cuda_runtime(*choice.cuda, 1, {}));
+  }
+
+  std::unique_ptr<const ModelParts> there_;
+};
+
+TEST_P(CudaDevice, AFamilyGivesTheAnswersOfTheProcessor) {
+  const std::vector<Ids> first = answers(*there_);
+  EXPECT_EQ(first, answers(*test::load(GetParam())));
+  EXPECT_EQ(first, answers(*there_));
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, CudaDevice,
+                         testing::Values("t5_2024", "vicuna_gqa", "vicuna_dynamic", "video_vicuna",
+                                         "blip2_opt", "blip2_opt_postln", "blip2_t5", "llava_hub",
+                                         "llava_llama3", "llava_next_hub"),
+                         [](const auto& test) { return test.param; });
 
 INSTANTIATE_TEST_SUITE_P(Families, OnADevice,
                          testing::Values("t5_2024", "vicuna_gqa", "vicuna_dynamic", "video_vicuna",

@@ -1,0 +1,36 @@
+// Which device a model runs on.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/cuda_driver.h"
+#include "instructblip/pipeline.h"
+#include "nn/runtime.h"
+#include "nn/weights.h"
+
+namespace instructblip {
+
+struct DeviceChoice {
+  std::optional<int> cuda;   // its index; none: the processor
+  std::string why_not = {};  // why DeviceType::automatic took the processor
+};
+
+// What `options` asks for, where it can be had. Throws Error(invalid_argument) where it cannot, and
+// for options that the device does not take.
+DeviceChoice choose_device(const LoadOptions& options);
+DeviceChoice choose_device(const LoadOptions& options, const CudaDriver& driver,
+                           const std::string& plugin);
+
+// "cpu", "cuda:0".
+std::string name_of(const DeviceChoice& choice);
+
+// A runtime on the CUDA device of this index. Opens our part for CUDA, and LibTorch's with it.
+std::unique_ptr<nn::Runtime> make_cuda_runtime(int index, int threads, kernels::Choice kernels);
+
+// Throws Error(out_of_memory) where the weights of `store`, held as `as` says, take more memory
+// than the device of `runtime` has free.
+void check_memory(const nn::Runtime& runtime, const TensorStore& store, const nn::ReadAs& as);
+
+}  // namespace instructblip

@@ -1,0 +1,98 @@
+// Which device a model is given, and what is said where it cannot have one.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "instructblip/error.h"
+#include "interface/devices.h"
+#include "interface/loading.h"
+#include "unit/nn/stand_in_device.h"
+#include "unit/pipeline/toys.h"
+
+namespace instructblip {
+namespace {
+
+const std::string kPlugin = INSTRUCTBLIP_SOURCE_DIR "/CMakeLists.txt";  // any file that is there
+
+CudaDriver two_devices() {
+  return {.problem = "", .version = 13000, .devices = {{"A", 90, 80}, {"B", 80, 40}}};
+}
+
+LoadOptions asking(DeviceType type, int index = 0, bool deterministic = false) {
+  LoadOptions options;
+  options.device = {type, index};
+  options.deterministic = deterministic;
+  return options;
+}
+
+template <typename Call>
+std::string message_of(const Call& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+TEST(DeviceChoice, TakesWhatIsAskedForAndThere) {
+  EXPECT_EQ(name_of(choose_device(asking(DeviceType::cuda, 1), two_devices(), kPlugin)), "cuda:1");
+  EXPECT_EQ(name_of(choose_device(asking(DeviceType::automatic), two_devices(), kPlugin)),
+            "cuda:0");
+  EXPECT_EQ(name_of(choose_device(asking(DeviceType::cpu), two_devices(), kPlugin)), "cpu");
+}
+
+TEST(DeviceChoice, RefusesWhatIsNotThere) {
+  const auto refused = [](const LoadOptions& options, const CudaDriver& driver,
+                          const std::string& plugin) {
+    return message_of([&] { choose_device(options, driver, plugin); });
+  };
+  const LoadOptions cuda = asking(DeviceType::cuda);
+  EXPECT_NE(refused(asking(DeviceType::cuda, 2), two_devices(), kPlugin).find("no cuda:2"),
+            std::string::npos);
+  EXPECT_NE(refused(cuda, {.problem = "no NVIDIA driver: x"}, kPlugin).find("no NVIDIA driver: x"),
+            std::string::npos);
+  EXPECT_NE(refused(cuda, two_devices(), "/no/plugin.so").find("/no/plugin.so: no such file"),
+            std::string::npos);
+  EXPECT_NE(
+      refused(asking(DeviceType::cuda, 0, true), two_devices(), kPlugin).find("deterministic"),
+      std::string::npos);
+}
+
+TEST(DeviceChoice, AutomaticTakesTheProcessorAndSaysWhy) {
+  const LoadOptions automatic = asking(DeviceType::automatic);
+  const DeviceChoice none = choose_device(automatic, {.problem = "no driver"}, kPlugin);
+  EXPECT_EQ(name_of(none), "cpu");
+  EXPECT_EQ(none.why_not, "no driver");
+  const DeviceChoice exact =
+      choose_device(asking(DeviceType::automatic, 0, true), two_devices(), kPlugin);
+  EXPECT_EQ(name_of(exact), "cpu");
+  EXPECT_NE(exact.why_not.find("deterministic"), std::string::npos);
+}
+
+// The device of this machine, or what is missing.
+TEST(DeviceChoice, ALoadedModelSaysWhereItRuns) {
+  const ModelInfo& info = test::without_cache("t5_2024").info();
+  EXPECT_EQ(info.device == "cpu", !info.device_reason.empty()) << info.device_reason;
+}
+
+TEST(DeviceMemoryCheck, RefusesWeightsThatDoNotFit) {
+  ModelConfig config = read_model_config(test::checkpoint("t5_2024"));
+  const auto store = open_weights(test::checkpoint("t5_2024"), {}, config);
+  const nn::ReadAs f32, f16{.format = nn::Format::f16};
+  std::int64_t elements = 0;
+  for (const TensorEntry& entry : store->entries()) {
+    elements += checked_elements(entry.shape).value();
+  }
+  const StandInRuntime enough({.free = 4 * elements, .total = 4 * elements});
+  const StandInRuntime half({.free = 2 * elements, .total = std::int64_t{8'000'000'000}});
+  EXPECT_NO_THROW(check_memory(enough, *store, f32));
+  EXPECT_NO_THROW(check_memory(half, *store, f16));
+  EXPECT_NO_THROW(check_memory(nn::Runtime(), *store, f32));  // the host swaps
+  const std::string message = message_of([&] { check_memory(half, *store, f32); });
+  EXPECT_NE(message.find("of the device's 8.0 GB only 0.0 GB are free"), std::string::npos)
+      << message;
+}
+
+}  // namespace
+}  // namespace instructblip
