@@ -62,8 +62,8 @@ const std::array<Group, 6>& groups() {
        {"compat", "geometry", "resize", "exif", "background", "max-pixels", "max-side", "max-bytes",
         "interpolate-pos-encoding"}},
       {"Where and how it runs",
-       {"dtype", "device", "threads", "cache", "deterministic", "kernels", "warm-up", "repetitions",
-        "seconds", "read-size"}},
+       {"dtype", "device", "threads", "cache", "numerics", "deterministic", "kernels", "warm-up",
+        "repetitions", "seconds", "read-size"}},
       {"Output", {}},
   }};
   return all;
