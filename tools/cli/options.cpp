@@ -212,7 +212,7 @@ constexpr auto kRows = std::to_array<OptionRow>({
      "none",
      Takes::value, false, "", [](S s, A a) { s.load.cache_bytes = a.bytes(0); }},
     {"numerics", "reference|deterministic|fast",
-     "whether answers are the reference's, to the bit the same in any batch, or computed by faster "
+     "whether answers are the reference's, to the bit the same in any batch, or computed by other "
      "kernels that add up in another order; default reference",
      Takes::value, false, "", [](S s, A a) { s.load.numerics = a.one_of(kNumerics); }},
     {"deterministic", "", "--numerics deterministic: the same bits in any batch; slower",
