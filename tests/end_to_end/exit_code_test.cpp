@@ -131,7 +131,7 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"Resize", ask({"--resize", "pillow11"}), 2, "pillow13, pillow12 or torchvision"},
         Row{"Exif", ask({"--exif=maybe"}), 2, "apply or ignore"},
         Row{"Background", ask({"--background", "black"}), 2, "drop or white"},
-        Row{"Dtype", ask({"--dtype", "int8"}), 2, "auto, f32, f16 or bf16"},
+        Row{"Dtype", ask({"--dtype", "int8"}), 2, "auto, f32, f16, bf16, q8 or q4"},
         Row{"Device", ask({"--device", "tpu"}), 2, "auto, cpu, cuda or cuda:N"},
         Row{"DeviceIndex", ask({"--device", "cuda:"}), 2, "auto, cpu, cuda or cuda:N"},
         Row{"DeviceIndexSign", ask({"--device", "cuda:-1"}), 2, "auto, cpu, cuda or cuda:N"},
