@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "api/backend.h"
-#include "checkpoint/retrieval_config.h"
+#include "config/retrieval_config.h"
 #include "core/boundary.h"
 
 namespace instructblip {

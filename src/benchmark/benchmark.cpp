@@ -10,8 +10,8 @@
 #include "core/boundary.h"
 #include "core/errors.h"
 #include "core/processors.h"
-#include "interface/loading.h"
-#include "interface/stopwatch.h"
+#include "core/stopwatch.h"
+#include "loading/loading.h"
 
 namespace instructblip {
 namespace {

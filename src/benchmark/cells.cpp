@@ -14,7 +14,7 @@
 
 #include "benchmark/word_numbers.h"
 #include "core/errors.h"
-#include "interface/stopwatch.h"
+#include "core/stopwatch.h"
 #include "nn/runtime.h"
 #include "pipeline/batch.h"
 #include "pipeline/prepare.h"

@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "checkpoint/model_config.h"
+#include "config/model_config.h"
 #include "costs/stage_costs.h"
 #include "instructblip/benchmark.h"
 #include "pipeline/model_parts.h"

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/pages.h"
-#include "interface/stopwatch.h"
+#include "core/stopwatch.h"
 #include "kernels/probe.h"
 
 namespace instructblip {

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <variant>
 
+#include "adapters/plausibility.h"
 #include "benchmark/synthetic_weights.h"
 #include "benchmark/word_numbers.h"
-#include "checkpoint/plausibility.h"
 #include "core/errors.h"
 #include "core/processors.h"
 #include "costs/published_models.h"
-#include "interface/loading.h"
+#include "loading/loading.h"
 #include "pipeline/assemble.h"
 
 namespace instructblip {

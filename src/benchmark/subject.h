@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "checkpoint/image_config.h"
-#include "checkpoint/model_config.h"
+#include "config/image_config.h"
+#include "config/model_config.h"
 #include "core/dtype.h"
 #include "instructblip/checkpoint.h"
 #include "pipeline/model_parts.h"

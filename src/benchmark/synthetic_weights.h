@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "checkpoint/model_config.h"
 #include "checkpoint/tensor_store.h"
+#include "config/model_config.h"
 #include "core/dtype.h"
 #include "nn/weights.h"
 #include "vision/vision_encoder.h"

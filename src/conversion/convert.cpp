@@ -6,16 +6,16 @@
 #include <utility>
 #include <vector>
 
-#include "checkpoint/image_config.h"
-#include "checkpoint/retrieval_config.h"
+#include "adapters/tensor_names.h"
 #include "checkpoint/shard_writer.h"
-#include "checkpoint/tensor_names.h"
+#include "config/image_config.h"
+#include "config/retrieval_config.h"
 #include "conversion/companions.h"
 #include "core/boundary.h"
 #include "core/errors.h"
 #include "core/new_directory.h"
 #include "core/processors.h"
-#include "interface/loading.h"
+#include "loading/loading.h"
 #include "nn/tensor_values.h"
 #include "pipeline/model.h"
 #include "pipeline/stages.h"

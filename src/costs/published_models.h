@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "checkpoint/image_config.h"
-#include "checkpoint/model_config.h"
+#include "config/image_config.h"
+#include "config/model_config.h"
 
 namespace instructblip::costs {
 

@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "checkpoint/model_config.h"
+#include "config/model_config.h"
 
 namespace instructblip::costs {
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "checkpoint/model_config.h"
+#include "config/model_config.h"
 #include "instructblip/generation.h"
 
 namespace instructblip {

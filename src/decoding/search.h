@@ -11,7 +11,7 @@
 #include <stop_token>
 #include <vector>
 
-#include "checkpoint/generation_defaults.h"
+#include "config/generation_defaults.h"
 #include "decoding/logits.h"
 #include "decoding/stops.h"
 #include "instructblip/generation.h"

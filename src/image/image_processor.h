@@ -7,7 +7,7 @@
 #include <functional>
 #include <vector>
 
-#include "checkpoint/image_config.h"
+#include "config/image_config.h"
 #include "image/resize.h"
 #include "instructblip/image.h"
 

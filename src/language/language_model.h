@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "checkpoint/model_config.h"
+#include "config/model_config.h"
 #include "language/language_state.h"
 #include "nn/weights.h"
 

@@ -3,7 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "checkpoint/language_config.h"
+#include "config/language_config.h"
 #include "nn/runtime.h"
 
 namespace instructblip::nn {

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "checkpoint/language_config.h"
+#include "config/language_config.h"
 #include "nn/linear.h"
 #include "nn/weights.h"
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "checkpoint/language_config.h"
+#include "config/language_config.h"
 #include "nn/runtime.h"
 
 namespace instructblip::nn {

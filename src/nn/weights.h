@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
-#include "checkpoint/model_config.h"
 #include "checkpoint/tensor_store.h"
+#include "config/model_config.h"
 #include "core/shape.h"
 #include "nn/matrix.h"
 #include "nn/runtime.h"

@@ -4,9 +4,9 @@
 #include <memory>
 #include <string>
 
-#include "checkpoint/image_config.h"
-#include "checkpoint/model_config.h"
 #include "checkpoint/tensor_store.h"
+#include "config/image_config.h"
+#include "config/model_config.h"
 #include "instructblip/checkpoint.h"
 #include "pipeline/model_parts.h"
 

@@ -16,8 +16,8 @@
 #include "core/boundary.h"
 #include "core/errors.h"
 #include "core/limits.h"
-#include "interface/tensors.h"
 #include "nn/runtime.h"
+#include "pipeline/tensors.h"
 
 namespace instructblip {
 namespace {

@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "interface/tensors.h"
+#include "pipeline/tensors.h"
 
 namespace instructblip {
 namespace {

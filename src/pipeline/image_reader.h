@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "checkpoint/tiling.h"
+#include "config/tiling.h"
 #include "pipeline/lru_cache.h"
 #include "pipeline/stages.h"
 

@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
+#include "core/stopwatch.h"
 #include "decoding/search.h"
 #include "instructblip/generation.h"
 #include "instructblip/pipeline.h"
-#include "interface/stopwatch.h"
 #include "language/language_state.h"
 #include "pipeline/image_reader.h"
 #include "pipeline/model_parts.h"

@@ -4,14 +4,14 @@
 #include <string>
 #include <utility>
 
-#include "checkpoint/image_config.h"
-#include "checkpoint/lavis.h"
-#include "checkpoint/plausibility.h"
-#include "checkpoint/processor_config.h"
+#include "adapters/plausibility.h"
+#include "config/image_config.h"
+#include "config/lavis.h"
+#include "config/processor_config.h"
 #include "core/errors.h"
 #include "core/log.h"
-#include "interface/loading.h"
-#include "interface/stopwatch.h"
+#include "core/stopwatch.h"
+#include "loading/loading.h"
 #include "pipeline/assemble.h"
 #include "pipeline/model.h"
 

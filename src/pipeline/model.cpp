@@ -5,12 +5,12 @@
 #include <utility>
 
 #include "core/boundary.h"
-#include "interface/tensors.h"
 #include "pipeline/batch.h"
 #include "pipeline/encoded_pictures.h"
 #include "pipeline/prepare.h"
 #include "pipeline/ranking.h"
 #include "pipeline/running_engine.h"
+#include "pipeline/tensors.h"
 #include "pipeline/walk.h"
 
 namespace instructblip {

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "checkpoint/model_config.h"
+#include "config/model_config.h"
 #include "image/image_processor.h"
 #include "instructblip/checkpoint.h"
 #include "nn/runtime.h"

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "checkpoint/model_config.h"
-#include "checkpoint/tiling.h"
+#include "config/model_config.h"
+#include "config/tiling.h"
 #include "vision/vision_encoder.h"
 
 namespace instructblip {

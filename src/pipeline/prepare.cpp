@@ -5,9 +5,9 @@
 #include <string>
 #include <utility>
 
+#include "core/stopwatch.h"
 #include "decoding/options.h"
-#include "interface/stopwatch.h"
-#include "interface/tensors.h"
+#include "pipeline/tensors.h"
 
 namespace instructblip {
 namespace {

@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "checkpoint/tiling.h"
+#include "config/tiling.h"
 #include "instructblip/pipeline.h"
 #include "pipeline/encoded_pictures.h"
 #include "pipeline/job.h"

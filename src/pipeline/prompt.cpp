@@ -8,8 +8,8 @@
 
 #include "core/errors.h"
 #include "core/limits.h"
-#include "interface/text_checks.h"
 #include "pipeline/whole_prompt.h"
+#include "text/text_checks.h"
 
 namespace instructblip {
 namespace {

@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "checkpoint/model_config.h"
-#include "interface/text_checks.h"
+#include "config/model_config.h"
 #include "text/chat_template.h"
+#include "text/text_checks.h"
 #include "text/tokenizer.h"
 
 namespace instructblip {

@@ -4,7 +4,7 @@
 #include <memory>
 #include <optional>
 
-#include "checkpoint/model_config.h"
+#include "config/model_config.h"
 #include "language/language_model.h"
 #include "nn/weights.h"
 #include "projection/projection.h"

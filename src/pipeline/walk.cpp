@@ -8,7 +8,7 @@
 #include <span>
 #include <utility>
 
-#include "interface/stopwatch.h"
+#include "core/stopwatch.h"
 
 namespace instructblip {
 namespace {

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string_view>
 
-#include "checkpoint/model_config.h"
+#include "config/model_config.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 

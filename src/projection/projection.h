@@ -7,8 +7,8 @@
 #include <memory>
 #include <span>
 
-#include "checkpoint/model_config.h"
-#include "checkpoint/tiling.h"
+#include "config/model_config.h"
+#include "config/tiling.h"
 #include "nn/weights.h"
 
 namespace instructblip {

@@ -1,7 +1,7 @@
 // LLaVA-NeXT's: pictures of several tiles, put together again.
 #pragma once
 
-#include "checkpoint/tiling.h"
+#include "config/tiling.h"
 #include "projection/mlp_projection.h"
 
 namespace instructblip {

@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "checkpoint/model_config.h"
+#include "config/model_config.h"
 #include "nn/embedding.h"
 #include "nn/normalization.h"
 #include "nn/weights.h"

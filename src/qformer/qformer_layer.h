@@ -8,7 +8,7 @@
 #include <span>
 #include <string_view>
 
-#include "checkpoint/model_config.h"
+#include "config/model_config.h"
 #include "nn/attention.h"
 #include "nn/feed_forward.h"
 #include "nn/heads.h"

@@ -3,17 +3,17 @@
 #include <string>
 #include <utility>
 
-#include "checkpoint/image_config.h"
-#include "checkpoint/lavis.h"
-#include "checkpoint/plausibility.h"
-#include "checkpoint/processor_config.h"
-#include "checkpoint/retrieval_config.h"
+#include "adapters/plausibility.h"
+#include "config/image_config.h"
+#include "config/lavis.h"
+#include "config/processor_config.h"
+#include "config/retrieval_config.h"
 #include "core/errors.h"
 #include "core/log.h"
-#include "interface/loading.h"
-#include "interface/stopwatch.h"
-#include "interface/text_checks.h"
+#include "core/stopwatch.h"
+#include "loading/loading.h"
 #include "retrieval/loaded_matcher.h"
+#include "text/text_checks.h"
 
 namespace instructblip {
 namespace {

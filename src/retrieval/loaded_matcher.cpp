@@ -8,9 +8,9 @@
 
 #include "core/boundary.h"
 #include "core/errors.h"
-#include "interface/tensors.h"
-#include "interface/text_checks.h"
 #include "nn/similarity.h"
+#include "pipeline/tensors.h"
+#include "text/text_checks.h"
 
 namespace instructblip {
 namespace {

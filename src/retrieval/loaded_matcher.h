@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "api/backend.h"
-#include "checkpoint/model_config.h"
+#include "config/model_config.h"
 #include "image/image_processor.h"
-#include "interface/text_checks.h"
 #include "nn/runtime.h"
 #include "retrieval/stages.h"
+#include "text/text_checks.h"
 #include "text/tokenizer.h"
 
 namespace instructblip {

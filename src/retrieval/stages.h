@@ -7,7 +7,7 @@
 #include <memory>
 #include <span>
 
-#include "checkpoint/retrieval_config.h"
+#include "config/retrieval_config.h"
 #include "nn/linear.h"
 #include "nn/weights.h"
 #include "qformer/qformer.h"

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "checkpoint/model_config.h"
+#include "config/model_config.h"
 #include "nn/normalization.h"
 #include "nn/patches.h"
 #include "nn/weights.h"

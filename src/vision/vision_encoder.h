@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "checkpoint/model_config.h"
+#include "config/model_config.h"
 #include "nn/weights.h"
 
 namespace instructblip {

@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "checkpoint/model_config.h"
+#include "config/model_config.h"
 #include "nn/normalization.h"
 #include "nn/patches.h"
 #include "nn/weights.h"

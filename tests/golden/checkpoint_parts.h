@@ -11,9 +11,9 @@
 #include <variant>
 #include <vector>
 
-#include "checkpoint/model_config.h"
 #include "checkpoint/safetensors_writer.h"
 #include "checkpoint/tensor_store.h"
+#include "config/model_config.h"
 #include "golden/golden_requests.h"
 #include "support/lavis_names.h"
 #include "support/temp_directory.h"

@@ -1,6 +1,6 @@
 // The golden checkpoints as LAVIS itself answers about them: what Compat::lavis stands for. The
 // data and the script that made it: README.md in this folder.
-#include "checkpoint/lavis.h"
+#include "config/lavis.h"
 
 #include <gtest/gtest.h>
 
@@ -13,8 +13,8 @@
 #include <tuple>
 #include <vector>
 
-#include "checkpoint/retrieval_config.h"
 #include "checkpoint/tensor_store.h"
+#include "config/retrieval_config.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "golden/golden_requests.h"

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string>
 
-#include "checkpoint/model_config.h"
+#include "config/model_config.h"
 #include "malformed/malformed.h"
 
 namespace instructblip {

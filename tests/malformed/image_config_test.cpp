@@ -1,5 +1,5 @@
 // Rows of preprocessor_config.json and processor_config.json.
-#include "checkpoint/image_config.h"
+#include "config/image_config.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Rows of config.json of a model for retrieval.
-#include "checkpoint/retrieval_config.h"
+#include "config/retrieval_config.h"
 
 #include <gtest/gtest.h>
 

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string>
 
-#include "checkpoint/weight_sources.h"
+#include "adapters/weight_sources.h"
 #include "instructblip/log.h"
 #include "malformed/malformed.h"
 #include "support/expect_error.h"

@@ -8,7 +8,7 @@
 namespace instructblip::structure {
 namespace {
 
-const Arrows kArrows = parse_arrows("core: \nnn: checkpoint core\nvision: nn checkpoint core\n");
+const Arrows kArrows = parse_arrows("core: \nnn: checkpoint core\nvision: nn config core\n");
 
 struct Sample {
   std::string path;
@@ -51,6 +51,7 @@ TEST(RulesTest, ArrowsPointDown) {
   EXPECT_EQ(check_layers(parse_arrows("vision: qformer core\n")).size(), 1U);
   EXPECT_EQ(check_layers(parse_arrows("text: nn core\n")).size(), 1U);
   EXPECT_EQ(check_layers(parse_arrows("nn: pipeline\n")).size(), 1U);
+  EXPECT_EQ(check_layers(parse_arrows("unknown: core\n")).size(), 1U);
 }
 
 TEST(RulesTest, PublicHeadersIncludeTheStandardLibraryOnly) {
@@ -97,7 +98,7 @@ TEST(RulesTest, EachDependencyHasOneDoor) {
            {"src/core/json.cpp", "#include <nlohmann/json.hpp>\n", ""},
            {"src/core/json_more.cpp", "#include <nlohmann/json.hpp>\n", "nlohmann_json"},
            {"src/text/a.cpp", "#include <re2/re2.h>\n", "RE2"},
-           {"src/checkpoint/a.cpp", "#include <re2/re2.h>\n", ""},
+           {"src/adapters/a.cpp", "#include <re2/re2.h>\n", ""},
            {"src/text/a.cpp", "#include <sentencepiece_processor.h>\n", "SentencePiece"},
            {"tests/unit/text/a.cpp", "#include <sentencepiece_processor.h>\n", ""},
            {"src/core/a.cpp", "#include <boost/asio.hpp>\n", "has no door"},
@@ -135,7 +136,7 @@ TEST(RulesTest, TheModelTypeIsComparedInOnePlace) {
            {"src/vision/a.cpp", "if (\"t5\" != c.text->model_type) {}\n", "model's type"},
            {"src/vision/a.cpp", "if (model_type.starts_with(\"x\")) {}\n", "model's type"},
            {"src/pipeline/a.cpp", "info.family = config.model_type;\n", ""},
-           {"src/checkpoint/a.cpp", "if (model_type == \"blip-2\") {}\n", ""},
+           {"src/config/a.cpp", "if (model_type == \"blip-2\") {}\n", ""},
        }) {
     expect(check_family_tests({sample.path, sample.text}), sample);
   }

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "checkpoint/model_config.h"
+#include "config/model_config.h"
 #include "nn/attention.h"
 #include "nn/feed_forward.h"
 #include "nn/heads.h"

@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "checkpoint/model_config.h"
+#include "config/model_config.h"
 #include "language/language_model.h"
 #include "language/opt/opt_layer.h"
 #include "language/packing.h"

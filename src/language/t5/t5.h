@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "checkpoint/model_config.h"
+#include "config/model_config.h"
 #include "language/language_model.h"
 #include "language/packing.h"
 #include "language/t5/t5_layer.h"

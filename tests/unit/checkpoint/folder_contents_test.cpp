@@ -5,8 +5,8 @@
 
 #include <filesystem>
 
-#include "checkpoint/model_config.h"
 #include "checkpoint/tensor_store.h"
+#include "config/model_config.h"
 #include "support/expect_error.h"
 #include "support/safetensors_builder.h"
 #include "support/temp_directory.h"

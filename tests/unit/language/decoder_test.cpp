@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/model_config.h"
-#include "checkpoint/weight_sources.h"
+#include "adapters/weight_sources.h"
+#include "config/model_config.h"
 #include "language/language_model.h"
 #include "unit/nn/tensors.h"
 

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "instructblip/error.h"
-#include "interface/devices.h"
-#include "interface/loading.h"
+#include "loading/devices.h"
+#include "loading/loading.h"
 #include "unit/nn/stand_in_device.h"
 #include "unit/pipeline/toys.h"
 

@@ -8,15 +8,15 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/retrieval_config.h"
-#include "interface/devices.h"
-#include "interface/tensors.h"
+#include "config/retrieval_config.h"
+#include "loading/devices.h"
 #include "nn/similarity.h"
 #include "pipeline/batch.h"
 #include "pipeline/encoded_pictures.h"
 #include "pipeline/job.h"
 #include "pipeline/prepare.h"
 #include "pipeline/ranking.h"
+#include "pipeline/tensors.h"
 #include "retrieval/stages.h"
 #include "support/temp_directory.h"
 #include "unit/nn/stand_in_device.h"

@@ -7,8 +7,8 @@
 #include <utility>
 #include <variant>
 
-#include "checkpoint/image_config.h"
-#include "interface/loading.h"
+#include "config/image_config.h"
+#include "loading/loading.h"
 #include "pipeline/model_parts.h"
 #include "unit/pipeline/toys.h"
 

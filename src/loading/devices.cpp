@@ -1,0 +1,109 @@
+#include "loading/devices.h"
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "core/errors.h"
+#include "core/module.h"
+#include "nn/device.h"
+
+namespace instructblip {
+namespace {
+
+std::string gigabytes(std::int64_t bytes) {
+  const std::int64_t tenths = (bytes + 50'000'000) / 100'000'000;
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " GB";
+}
+
+std::string headline(const Error& error) {
+  const std::string what = error.what();
+  return what.substr(0, what.find('\n'));
+}
+
+// Opens our part for CUDA, and LibTorch's with it. Before any tensor is made: LibTorch asks for
+// CUDA once, and remembers that there was none.
+const nn::DevicePlugin& open_plugin() {
+  static auto* const entry = [] {
+    try {
+      return reinterpret_cast<nn::DevicePluginEntry*>(
+          open_module({"libinstructblip_cuda.so", "instructblip_cuda"}));
+    } catch (const Error& error) {
+      throw Error(error.code(), headline(error),
+                  "LibTorch's libraries for CUDA belong beside its others: build with "
+                  "INSTRUCTBLIP_TORCH_DIR set to the torch folder of a PyTorch 2.11 for CUDA 13");
+    }
+  }();
+  const nn::DevicePlugin* const plugin = entry(nn::kDevicePluginVersion);
+  if (plugin != nullptr) return *plugin;
+  throw Error(ErrorCode::unsupported,
+              printable(cuda_plugin_place()) + ": of another version than this library",
+              "install the library whole: its parts belong together");
+}
+
+}  // namespace
+
+DeviceChoice choose_device(const LoadOptions& options) {
+  if (options.device.type == DeviceType::cpu) return {};
+  const std::string plugin = cuda_plugin_place();
+  std::error_code none;
+  // Starting the driver takes a while: not where nothing could run.
+  const bool present = std::filesystem::exists(plugin, none);
+  DeviceChoice choice =
+      choose_device(options, present ? examine_cuda_driver() : CudaDriver(), plugin);
+  try {
+    if (choice.cuda) open_plugin();
+  } catch (const Error& error) {
+    if (options.device.type != DeviceType::automatic) throw;
+    choice = {{}, headline(error)};
+  }
+  return choice;
+}
+
+DeviceChoice choose_device(const LoadOptions& options, const CudaDriver& driver,
+                           const std::string& plugin) {
+  if (options.device.type == DeviceType::cpu) return {};
+  const bool automatic = options.device.type == DeviceType::automatic;
+  const int index = automatic ? 0 : options.device.index;
+  if (const CudaObstacle obstacle = cuda_obstacle(index, driver, plugin)) {
+    if (automatic) return {{}, obstacle.reason};
+    throw Error(ErrorCode::invalid_argument, "device: expected cpu, got cuda: " + obstacle.reason,
+                obstacle.hint);
+  }
+  if (options.deterministic || options.numerics != Numerics::reference ||
+      options.precision == Precision::q8 || options.precision == Precision::q4) {
+    const std::string reason =
+        "deterministic and fast numerics, q8 and q4 are computed by kernels of the processor";
+    if (automatic) return {{}, reason};
+    throw Error(ErrorCode::invalid_argument, "device: expected cpu, got cuda: " + reason,
+                "choose cpu, or leave them out");
+  }
+  return {index};
+}
+
+std::string name_of(const DeviceChoice& choice) {
+  return choice.cuda ? "cuda:" + std::to_string(*choice.cuda) : "cpu";
+}
+
+std::unique_ptr<nn::Runtime> make_cuda_runtime(int index, int threads, kernels::Choice kernels) {
+  return std::make_unique<nn::DeviceRuntime>(open_plugin().open(index), threads,
+                                             std::move(kernels));
+}
+
+void check_memory(const nn::Runtime& runtime, const TensorStore& store, const nn::ReadAs& as) {
+  const auto memory = runtime.memory();
+  if (!memory || as.values != nn::Values::read) return;
+  const std::int64_t element = as.format == nn::Format::f32 ? 4 : 2;
+  std::int64_t needed = 0;
+  for (const TensorEntry& entry : store.entries()) {
+    needed += checked_elements(entry.shape).value_or(0) * element;
+  }
+  if (needed <= memory->free) return;
+  throw Error(ErrorCode::out_of_memory,
+              "the weights take " + gigabytes(needed) + ", but of the device's " +
+                  gigabytes(memory->total) + " only " + gigabytes(memory->free) + " are free",
+              as.format == nn::Format::f32 ? "hold them as bf16 or f16, or choose another device"
+                                           : "choose another device");
+}
+
+}  // namespace instructblip

@@ -1,0 +1,235 @@
+#include "loading/loading.h"
+
+#include <string>
+#include <utility>
+
+#include "adapters/blank_weights.h"
+#include "adapters/weight_sources.h"
+#include "config/lavis.h"
+#include "core/boundary.h"
+#include "core/processors.h"
+
+namespace instructblip {
+
+namespace {
+
+constexpr int kMostThreads = 1024;
+
+// Below this, handing a part of an operation to another thread takes longer than doing it, and far
+// longer where other programs keep the cores busy.
+constexpr std::int64_t kOneThreadBytes = 64 << 20;
+
+nn::Numerics numerics_of(const LoadOptions& options) {
+  if (options.deterministic) return nn::Numerics::deterministic;
+  const bool quantised = options.precision == Precision::q8 || options.precision == Precision::q4;
+  return quantised && options.numerics == Numerics::reference ? nn::Numerics::fast
+                                                              : options.numerics;
+}
+
+nn::Format as_stored(nn::Module, DType stored) {
+  if (stored == DType::f16) return nn::Format::f16;
+  return stored == DType::bf16 ? nn::Format::bf16 : nn::Format::f32;
+}
+
+nn::Format in_16_bits(DType stored) {
+  return stored == DType::bf16 ? nn::Format::bf16 : nn::Format::f16;
+}
+
+// A step reads the layers of the language model, so that fewer bits make it faster. Pictures and
+// prompts are not read but computed, and errors of a head are errors of its logits.
+nn::Format in_8_bits(nn::Module module, DType stored) {
+  return module == nn::Module::language ? nn::Format::w8 : in_16_bits(stored);
+}
+nn::Format in_4_bits(nn::Module module, DType stored) {
+  if (module == nn::Module::head) return nn::Format::w8;
+  return module == nn::Module::language ? nn::Format::w4 : in_16_bits(stored);
+}
+
+nn::ChooseFormat choose_format(const LoadOptions& options) {
+  if (options.precision == Precision::q8) return in_8_bits;
+  if (options.precision == Precision::q4) return in_4_bits;
+  const bool fast = numerics_of(options) == nn::Numerics::fast;
+  return fast && options.precision == Precision::automatic ? as_stored : nullptr;
+}
+
+// ATen has no fast path for half precision: `automatic` widens, and the answers are those of
+// float32 whatever is stored.
+nn::Format format_of(Precision precision) {
+  switch (precision) {
+    case Precision::f16:
+      return nn::Format::f16;
+    case Precision::bf16:
+      return nn::Format::bf16;
+    case Precision::automatic:
+    case Precision::f32:
+    case Precision::q8:  // see choose_format()
+    case Precision::q4:
+      break;
+  }
+  return nn::Format::f32;
+}
+
+// Empty where that is seen when the weights are.
+std::string precision_of(const LoadOptions& options) {
+  switch (options.precision) {
+    case Precision::f32:
+    case Precision::f16:
+    case Precision::bf16:
+      break;
+    case Precision::q8:
+      return "q8";
+    case Precision::q4:
+      return "q4";
+    case Precision::automatic:
+      if (choose_format(options) != nullptr) return "";
+      break;
+  }
+  return name_of(format_of(options.precision));
+}
+
+int threads_for(const LoadOptions& options, const TensorStore& store) {
+  if (options.threads > 0) return options.threads;
+  return store.bytes() < kOneThreadBytes ? 1 : usable_cores();
+}
+
+MappedFile::Access access_of(const LoadOptions& options) {
+  return options.mmap ? MappedFile::Access::map : MappedFile::Access::copy;
+}
+
+WeightSources sources_of(const std::filesystem::path& directory, const LoadOptions& options) {
+  return {directory, options.language_model, options.overlays, options.adapters,
+          access_of(options)};
+}
+
+// What it throws leaves the library as it is.
+auto called_back(const decltype(LoadOptions::progress)& progress) {
+  if (!progress) return progress;
+  return decltype(LoadOptions::progress)([progress](std::int64_t done, std::int64_t total) {
+    call_back([&] { progress(done, total); });
+  });
+}
+
+std::shared_ptr<const TensorStore> checked(TensorStore store) {
+  check_not_blank(store);
+  return std::make_shared<const TensorStore>(std::move(store));
+}
+
+}  // namespace
+
+std::string name_of(nn::Format format) {
+  constexpr const char* kNames[] = {"f32", "f16", "bf16", "q8", "q4"};
+  return kNames[static_cast<int>(format)];
+}
+
+void check_options(const LoadOptions& options) {
+  if (options.threads < 0 || options.threads > kMostThreads) {
+    throw Error(ErrorCode::invalid_argument, "threads: expected a number in [0, " +
+                                                 std::to_string(kMostThreads) + "], got " +
+                                                 std::to_string(options.threads));
+  }
+  if (options.deterministic && options.numerics == Numerics::fast) {
+    throw Error(ErrorCode::invalid_argument,
+                "numerics: expected reference or deterministic with deterministic set, got fast",
+                "leave one of the two out");
+  }
+  const bool lavis = options.compat == Compat::lavis;
+  if (options.geometry && !lavis) {
+    throw Error(ErrorCode::invalid_argument,
+                "geometry: expected none with compat hf, which does what "
+                "preprocessor_config.json says",
+                "leave it out, or set compat to lavis, whose pictures it is about");
+  }
+  if (lavis && options.resize == ResizeMode::torchvision) {
+    throw Error(ErrorCode::invalid_argument,
+                "resize: expected auto, pillow13 or pillow12 with compat lavis, whose pictures are "
+                "Pillow's, got torchvision");
+  }
+  choose_device(options);
+}
+
+std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& directory,
+                                                const LoadOptions& options, ModelConfig& config) {
+  return checked(gather_weights(sources_of(directory, options), config));
+}
+
+std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& directory,
+                                                const LoadOptions& options,
+                                                RetrievalConfig& config) {
+  return checked(gather_weights(sources_of(directory, options), config));
+}
+
+nn::ReadAs read_as(const LoadOptions& options, RoundedTo rounded_to) {
+  return {.format = format_of(options.precision),
+          .values = options.weights ? nn::Values::read : nn::Values::leave,
+          .unread = options.ignore_unexpected ? nn::Unread::leave : nn::Unread::refuse,
+          .rounded_to = rounded_to,
+          .progress = called_back(options.progress),
+          .choose_format = choose_format(options)};
+}
+
+ImageConfig image_config_of(const std::filesystem::path& directory, const LoadOptions& options,
+                            const ImageProcessorRules& rules) {
+  ImageConfig config = read_image_config(directory, rules);
+  if (options.compat == Compat::lavis) {
+    follow_lavis(config, options.geometry.value_or(Geometry::squash));
+  }
+  return config;
+}
+
+std::unique_ptr<nn::Runtime> make_runtime(const LoadOptions& options, const ModelInfo& info) {
+  if (const DeviceChoice choice = choose_device(options); choice.cuda) {
+    if (!options.kernels.empty()) {
+      throw Error(
+          ErrorCode::invalid_argument,
+          "kernels: expected none on " + name_of(choice) + ", whose operations are LibTorch's",
+          "leave it out, or choose cpu");
+    }
+    return make_cuda_runtime(*choice.cuda, info.threads, {});
+  }
+  return std::make_unique<nn::Runtime>(info.threads, numerics_of(options),
+                                       kernels::Choice::parse(options.kernels, "kernels"));
+}
+
+void describe_weights(const LoadOptions& options, const TensorStore& store, ModelInfo& info) {
+  const DeviceChoice device = choose_device(options);
+  info.device = name_of(device);
+  info.device_reason = device.why_not;
+  info.precision = precision_of(options);
+  info.compat = options.compat;
+  info.threads = threads_for(options, store);
+  info.numerics = numerics_of(options);
+  info.deterministic = info.numerics == Numerics::deterministic;
+  const bool mixed = sources_of({}, options).mixed();
+  for (const TensorEntry& entry : store.entries()) {
+    info.tensors.push_back(
+        {entry.name, std::string(instructblip::name_of(entry.dtype)), entry.shape,
+         mixed ? entry.file : std::filesystem::path(entry.file).filename().string()});
+  }
+}
+
+void describe_pixels(const ImageProcessor& processor, ModelInfo& info) {
+  info.image_height = static_cast<int>(processor.height());
+  info.image_width = static_cast<int>(processor.width());
+  info.resize = processor.mode();
+}
+
+void describe_vision(const VitConfig& config, ModelInfo& info) {
+  info.vision_layers = static_cast<int>(config.layers);
+  info.vision_width = static_cast<int>(config.hidden);
+}
+
+void describe_vision(const ClipVisionConfig& config, ModelInfo& info) {
+  info.vision_layers = static_cast<int>(config.layers);
+  info.vision_width = static_cast<int>(config.hidden);
+}
+
+void describe_qformer(const QFormerConfig& config, ModelInfo& info) {
+  info.query_tokens = static_cast<int>(config.queries);
+  info.qformer_layers = static_cast<int>(config.layers);
+  info.qformer_width = static_cast<int>(config.hidden);
+  if (config.reads_instruction) {
+    info.max_instruction_tokens = static_cast<int>(config.max_positions);
+  }
+}
+
+}  // namespace instructblip

@@ -1,0 +1,69 @@
+// What loading takes whatever the model: options, weights, and the description of both.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "checkpoint/tensor_store.h"
+#include "config/image_config.h"
+#include "config/model_config.h"
+#include "config/retrieval_config.h"
+#include "image/image_processor.h"
+#include "instructblip/pipeline.h"
+#include "loading/devices.h"
+#include "nn/runtime.h"
+#include "nn/weights.h"
+
+namespace instructblip {
+
+// Throws Error(invalid_argument).
+void check_options(const LoadOptions& options);
+
+// The weights of `directory` and of what `options` names besides, under the names that the stages
+// ask for. May change the rows of words that `config` describes.
+std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& directory,
+                                                const LoadOptions& options, ModelConfig& config);
+std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& directory,
+                                                const LoadOptions& options,
+                                                RetrievalConfig& config);
+
+// "f16", as Precision has it.
+std::string name_of(nn::Format format);
+
+// How weights are read; `rounded_to` may be null.
+nn::ReadAs read_as(const LoadOptions& options, RoundedTo rounded_to);
+
+// Image settings of `directory`, as the reference that `options` names has them.
+ImageConfig image_config_of(const std::filesystem::path& directory, const LoadOptions& options,
+                            const ImageProcessorRules& rules);
+
+// Device, precision, threads and the list of tensors.
+void describe_weights(const LoadOptions& options, const TensorStore& store, ModelInfo& info);
+// What pixels are made, and how.
+void describe_pixels(const ImageProcessor& processor, ModelInfo& info);
+void describe_vision(const VitConfig& config, ModelInfo& info);
+void describe_vision(const ClipVisionConfig& config, ModelInfo& info);
+void describe_qformer(const QFormerConfig& config, ModelInfo& info);
+
+// What the model will run on, as `options` and the threads of `info` have it. Throws
+// Error(invalid_argument) for kernels that do not exist or do not fit this machine.
+std::unique_ptr<nn::Runtime> make_runtime(const LoadOptions& options, const ModelInfo& info);
+
+// What `make` builds of the weights at their root, to run on `runtime`. Every tensor is accounted
+// for, and counted in `info`. With LoadOptions::weights unset they are left without data.
+template <typename Make>
+auto build_stages(std::shared_ptr<const TensorStore> store, nn::ReadAs as, nn::Runtime& runtime,
+                  ModelInfo& info, const Make& make) {
+  check_memory(runtime, *store, as);
+  nn::WeightLoader loader(runtime, std::move(store), std::move(as));
+  auto stages = runtime.run([&] { return make(loader.root()); });
+  loader.finish();
+  info.parameters = loader.parameters();
+  info.weight_bytes = loader.bytes();
+  if (info.precision.empty()) info.precision = name_of(loader.usual_format());
+  return stages;
+}
+
+}  // namespace instructblip

@@ -1,0 +1,37 @@
+#include "pipeline/tensors.h"
+
+#include <ATen/ops/all.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/isfinite.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "instructblip/error.h"
+#include "nn/runtime.h"
+
+namespace instructblip {
+
+at::Tensor to_pixels(const ImageProcessor& processor, const Image& image) {
+  auto values = std::make_shared<std::vector<float>>(processor.run(image));
+  const std::int64_t size = 3 * processor.height() * processor.width();
+  return at::from_blob(
+      values->data(),
+      {static_cast<std::int64_t>(values->size()) / size, 3, processor.height(), processor.width()},
+      [values](void*) {}, nn::host(at::kFloat));
+}
+
+at::Tensor finite(at::Tensor x, const std::string& stage) {
+  if (at::isfinite(x).all().item<bool>()) return x;
+  throw Error(ErrorCode::bad_model, "the output of the " + stage + " is not finite",
+              "the weights hold NaN or infinities, or are too large for the type they are held in");
+}
+
+NamedTensor to_named(std::string name, const at::Tensor& tensor) {
+  const at::Tensor flat = nn::to_host(tensor).contiguous();
+  const float* data = flat.const_data_ptr<float>();
+  return {std::move(name), tensor.sizes().vec(), {data, data + flat.numel()}};
+}
+
+}  // namespace instructblip
