@@ -10,6 +10,7 @@
 
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/dev.h"
+#include "kernels/cuda/padded_width.h"
 
 namespace instructblip::kernels::cuda {
 namespace {
@@ -17,11 +18,6 @@ namespace {
 constexpr int kQueries = 64, kKeys = 64;  // in a tile
 constexpr unsigned kThreads = 128;
 constexpr float kLog2E = 1.4426950408889634f;
-
-// Rows of kPadded elements, of which those of a head come first and zeros follow. The pitch is an
-// odd number of 16 bytes: eight rows of one matrix lie in different banks.
-template <int kPadded>
-constexpr int kPitch = kPadded + 8;
 
 struct Arguments {
   AttentionProblem problem;
@@ -291,11 +287,9 @@ int launch_padded(const Arguments& arguments, void* stream, bool overlaps) {
 
 template <class T>
 int launch_element(const Arguments& arguments, void* stream, bool overlaps) {
-  const std::int32_t width = arguments.problem.width;
-  if (width <= 64) return launch_padded<T, 64>(arguments, stream, overlaps);
-  if (width <= 80) return launch_padded<T, 80>(arguments, stream, overlaps);
-  if (width <= 96) return launch_padded<T, 96>(arguments, stream, overlaps);
-  return launch_padded<T, 128>(arguments, stream, overlaps);
+  return with_padded_width(arguments.problem.width, [&](auto padded) {
+    return launch_padded<T, padded.value>(arguments, stream, overlaps);
+  });
 }
 
 }  // namespace

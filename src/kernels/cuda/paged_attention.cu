@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "kernels/cuda/dev.h"
+#include "kernels/cuda/padded_width.h"
 #include "kernels/cuda/paged_attention.h"
 
 namespace instructblip::kernels::cuda {
@@ -18,9 +19,6 @@ namespace {
 constexpr int kPositions = 64, kQueries = 16;  // in a tile
 constexpr unsigned kThreads = 128;
 constexpr float kLog2E = 1.4426950408889634f;
-
-template <int kPadded>
-constexpr int kPitch = kPadded + 8;  // an odd number of 16 bytes
 
 // How the work on one key head of one request is divided among blocks.
 struct Division {
@@ -384,11 +382,9 @@ int launch_padded(const Arguments& arguments, void* stream, bool overlaps) {
 
 template <class T>
 int launch_element(const Arguments& arguments, void* stream, bool overlaps) {
-  const std::int32_t width = arguments.problem.width;
-  if (width <= 64) return launch_padded<T, 64>(arguments, stream, overlaps);
-  if (width <= 80) return launch_padded<T, 80>(arguments, stream, overlaps);
-  if (width <= 96) return launch_padded<T, 96>(arguments, stream, overlaps);
-  return launch_padded<T, 128>(arguments, stream, overlaps);
+  return with_padded_width(arguments.problem.width, [&](auto padded) {
+    return launch_padded<T, padded.value>(arguments, stream, overlaps);
+  });
 }
 
 }  // namespace
