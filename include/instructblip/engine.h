@@ -55,8 +55,8 @@ struct Outcome {
 /// token; new prompts are read between passes, at most 1,024 positions or one prompt at a time, so
 /// that a long queue does not hold up the answers being written. An answer is the one that
 /// Pipeline::generate() gives to the request alone, whatever runs beside it, and a request that
-/// fails harms no other. Rankings take their turn as requests do, up to 64 candidates at a time,
-/// and pictures are encoded between two passes.
+/// fails harms no other. Rankings take their turn as requests do, up to 64 candidates at a time in
+/// a pass, and pictures are encoded between two passes.
 ///
 /// Each function comes twice: with a future, and with a callback, so that no thread has to wait for
 /// it. A callback is called once, on the engine's thread, where it holds up all requests: it should
@@ -86,7 +86,7 @@ class INSTRUCTBLIP_API Engine {
   using OnResponse = std::function<void(Response response)>;
   void submit(const Request& request, const Control& control, OnResponse on_response);
 
-  /// Queues a ranking. More than 64 candidates have their pictures encoded first, in this call.
+  /// Queues a ranking; it takes up to 64 rows.
   /// Errors: as submit() and Pipeline::rank().
   using Ranked = std::vector<RankedCandidate>;
   std::future<Ranked> rank(const Request& request, std::span<const std::string> candidates,

@@ -17,6 +17,7 @@
 #include "instructblip/image.h"
 #include "instructblip/pictures.h"
 #include "instructblip/ranking.h"
+#include "instructblip/score.h"
 
 namespace instructblip {
 
@@ -41,11 +42,14 @@ struct NamedTensor {
 INSTRUCTBLIP_API void save_tensors(const std::filesystem::path& file,
                                    std::span<const NamedTensor> tensors);
 
-/// One element of a batch.
+/// What is asked about which pictures; one element of a batch.
 struct Request {
   Pictures pictures = {};
-  std::string instruction = {};
+  std::string instruction = {};  ///< UTF-8
   GenerationConfig options = {};
+  /// What the Q-Former reads in the place of the instruction, UTF-8: the question alone, say, where
+  /// the language model is given a conversation. Refused for a model whose Q-Former reads nothing.
+  std::optional<std::string> qformer_text = {};
 };
 
 /// Outcome of a request: either a generation or an error.
@@ -65,6 +69,16 @@ struct CacheUsage {
 /// the Q-Former's output by pixels and instruction, since it reads both.
 struct CacheReport {
   CacheUsage vision, qformer;
+};
+
+/// What the stages have computed since the pipeline was loaded, for all callers together. What a
+/// cache had, and what callers share within a pass, is not counted again.
+struct Usage {
+  std::int64_t vision_views = 0;      ///< pictures, or tiles of them, through the vision encoder
+  std::int64_t qformer_pictures = 0;  ///< pictures through the Q-Former, once per instruction
+  std::int64_t prompts = 0;           ///< prompts that the language model has read
+  std::int64_t prompt_rows = 0;       ///< positions of them all
+  std::int64_t step_rows = 0;  ///< rows of all later steps: a token of one hypothesis or candidate
 };
 
 /// Answers instructions about pictures. Owns the weights; movable, not copyable.
@@ -93,6 +107,10 @@ class INSTRUCTBLIP_API Pipeline {
   Generation generate(const Pictures& pictures, std::string_view instruction,
                       const GenerationConfig& config = {}, const Control& control = {}) const;
 
+  /// The same of a request. Errors: as above; invalid_argument for Request::qformer_text where no
+  /// Q-Former reads it.
+  Generation generate(const Request& request, const Control& control = {}) const;
+
   /// Every request gets the answer that it would get alone; one that fails does not touch the
   /// others. They are answered together, up to 32 hypotheses at a time, so that weights are read
   /// once for all: nothing is padded. `control` is for all of them: its callback hears the steps of
@@ -100,15 +118,31 @@ class INSTRUCTBLIP_API Pipeline {
   std::vector<Response> generate(std::span<const Request> requests,
                                  const Control& control = {}) const;
 
-  /// How likely each candidate is as the answer: most likely first, of equal ones the earlier. They
-  /// are scored 64 at a time, for which the prompt and the beginnings that they share are read
-  /// once. A candidate is tokenized by itself; 1 to 65,536 of them. `control`: its callback is not
-  /// called, and a stop is an error. Errors: as generate(); invalid_argument (a candidate without a
-  /// token, or not UTF-8); cancelled.
+  /// How likely each candidate is as the answer: most likely first, of equal ones the earlier. The
+  /// pictures and the prompt are read once, and so is every beginning that candidates share. A
+  /// candidate is tokenized by itself; 1 to 65,536 of them, spellings included. `control`: its
+  /// callback is not called, and a stop is an error. Request::options do not count. Errors: as
+  /// generate(); invalid_argument (a candidate without a token, or not UTF-8; options); cancelled.
+  std::vector<RankedCandidate> rank(const Request& request, std::span<const std::string> candidates,
+                                    const RankOptions& options = {},
+                                    const Control& control = {}) const;
   std::vector<RankedCandidate> rank(const Pictures& pictures, std::string_view instruction,
                                     std::span<const std::string> candidates,
                                     const RankOptions& options = {},
                                     const Control& control = {}) const;
+
+  /// How likely each answer is, token by token: what the model would have had to be told to give
+  /// it. 1 to 65,536 answers; shared beginnings are read once, as for rank(). Errors: as rank().
+  Scores score(const Request& request, std::span<const std::string> answers,
+               const ScoreOptions& options = {}, const Control& control = {}) const;
+
+  /// How likely one answer is for each picture with each text, such as VQAScore's "Yes" to whether
+  /// the picture shows the text. Each picture goes through the vision encoder once; where a model
+  /// reads its pictures before it knows the text (BLIP-2 with OPT, LLaVA), also through the
+  /// language model, together with the words that all texts share. Errors: as rank();
+  /// invalid_argument (no picture or text, an instruction without {}).
+  ScoreMatrix score_matrix(std::span<const Pictures> pictures, std::span<const std::string> texts,
+                           const MatrixOptions& options = {}, const Control& control = {}) const;
 
   /// Runs the vision encoder alone. Features are handed back as they are.
   /// Errors: as generate() for the pictures.
@@ -130,11 +164,15 @@ class INSTRUCTBLIP_API Pipeline {
   /// Hits, misses, entries and bytes of both caches.
   CacheReport cache() const;
 
+  /// Counts of what has been computed.
+  Usage usage() const;
+
   Pipeline(Pipeline&&) noexcept;
   Pipeline& operator=(Pipeline&&) noexcept;
   ~Pipeline();
 
-  struct Impl;  ///< not for callers
+  struct Impl;  ///< not for callers, nor what gives one
+  const Impl& impl() const noexcept { return *impl_; }
 
  private:
   friend class Engine;

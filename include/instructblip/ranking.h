@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace instructblip {
@@ -21,6 +22,16 @@ struct RankOptions {
   /// not as its beginning. Default: true; false for LLaMA with Compat::lavis, which leaves it out
   /// there.
   std::optional<bool> end_token = {};
+  /// Verbalizers: other spellings of each candidate, such as "true" of "yes". Empty, or a list for
+  /// each candidate, in their order. A candidate's score is then the logarithm of the sum of the
+  /// exponentials of its spellings' scores: with RankBy::sum and end tokens, how likely it is that
+  /// any one of them is the answer.
+  std::vector<std::vector<std::string>> spellings = {};
+  /// How much of a candidate's score without the picture is taken from its score: 1 is pointwise
+  /// mutual information of answer and picture, which takes away what the language model would say
+  /// in any case; 0, the default, ranks by likelihood. Without the picture the prompt is the
+  /// instruction alone. >= 0 and finite.
+  double without_picture = 0;
 };
 
 /// A candidate and how likely it is as the answer.
@@ -28,8 +39,11 @@ struct RankedCandidate {
   std::size_t index = 0;             ///< position of the candidate in the list that was given
   double score = 0;                  ///< what it is ranked by
   double probability = 0;            ///< softmax of the scores of all candidates
-  std::vector<std::int32_t> tokens;  ///< the end token included where it counts
+  std::vector<std::int32_t> tokens;  ///< its likeliest spelling, the end token included where it
+                                     ///< counts
   std::vector<float> logprobs;       ///< log-softmax of the raw logits, one per token
+  std::size_t spelling = 0;  ///< which one that is: 0 the candidate itself, n its n-th spelling
+  double prior = 0;  ///< its score without the picture; 0 where RankOptions::without_picture is 0
 };
 
 }  // namespace instructblip

@@ -54,22 +54,26 @@ struct Engine::Impl {
 
 struct Pipeline::Impl {
   using Text = std::string_view;
-  using Candidates = std::span<const std::string>;
+  using Texts = std::span<const std::string>;
 
   virtual ~Impl() = default;
-  virtual Generation generate(const Pictures& pictures, Text instruction,
-                              const GenerationConfig& config, const Control& control) const = 0;
+  virtual Generation generate(const Request& request, const Control& control) const = 0;
   virtual std::vector<Response> generate(std::span<const Request> requests,
                                          const Control& control) const = 0;
-  virtual std::vector<RankedCandidate> rank(const Pictures& pictures, Text instruction,
-                                            Candidates candidates, const RankOptions& options,
+  virtual std::vector<RankedCandidate> rank(const Request& request, Texts candidates,
+                                            const RankOptions& options,
                                             const Control& control) const = 0;
+  virtual Scores score(const Request& request, Texts answers, const ScoreOptions& options,
+                       const Control& control) const = 0;
+  virtual ScoreMatrix score_matrix(std::span<const Pictures> pictures, Texts texts,
+                                   const MatrixOptions& options, const Control& control) const = 0;
   virtual ImageFeatures encode(const Pictures& pictures) const = 0;
   virtual std::vector<NamedTensor> features(const Pictures& pictures,
                                             std::optional<Text> instruction) const = 0;
   virtual TokenizedText tokenize(Text text) const = 0;
   virtual const ModelInfo& info() const noexcept = 0;
   virtual CacheReport cache() const = 0;
+  virtual Usage usage() const = 0;
   // An engine that shares the model.
   virtual std::unique_ptr<Engine::Impl> start_engine(const EngineOptions& options) const = 0;
 };

@@ -28,7 +28,11 @@ Pipeline Pipeline::load(const std::filesystem::path& checkpoint_dir, const LoadO
 
 Generation Pipeline::generate(const Pictures& pictures, std::string_view instruction,
                               const GenerationConfig& config, const Control& control) const {
-  return impl_->generate(pictures, instruction, config, control);
+  return impl_->generate({pictures, std::string(instruction), config}, control);
+}
+
+Generation Pipeline::generate(const Request& request, const Control& control) const {
+  return impl_->generate(request, control);
 }
 
 std::vector<Response> Pipeline::generate(std::span<const Request> requests,
@@ -40,7 +44,25 @@ std::vector<RankedCandidate> Pipeline::rank(const Pictures& pictures, std::strin
                                             std::span<const std::string> candidates,
                                             const RankOptions& options,
                                             const Control& control) const {
-  return impl_->rank(pictures, instruction, candidates, options, control);
+  return rank({pictures, std::string(instruction)}, candidates, options, control);
+}
+
+std::vector<RankedCandidate> Pipeline::rank(const Request& request,
+                                            std::span<const std::string> candidates,
+                                            const RankOptions& options,
+                                            const Control& control) const {
+  return impl_->rank(request, candidates, options, control);
+}
+
+Scores Pipeline::score(const Request& request, std::span<const std::string> answers,
+                       const ScoreOptions& options, const Control& control) const {
+  return impl_->score(request, answers, options, control);
+}
+
+ScoreMatrix Pipeline::score_matrix(std::span<const Pictures> pictures,
+                                   std::span<const std::string> texts, const MatrixOptions& options,
+                                   const Control& control) const {
+  return impl_->score_matrix(pictures, texts, options, control);
 }
 
 ImageFeatures Pipeline::encode(const Pictures& pictures) const { return impl_->encode(pictures); }
@@ -53,6 +75,7 @@ std::vector<NamedTensor> Pipeline::features(const Pictures& pictures,
 TokenizedText Pipeline::tokenize(std::string_view text) const { return impl_->tokenize(text); }
 const ModelInfo& Pipeline::info() const noexcept { return impl_->info(); }
 CacheReport Pipeline::cache() const { return impl_->cache(); }
+Usage Pipeline::usage() const { return impl_->usage(); }
 
 void save_tensors(const std::filesystem::path& file, std::span<const NamedTensor> tensors) {
   at_boundary([&] {

@@ -12,18 +12,22 @@
 namespace instructblip {
 namespace {
 
+using Tokens = std::vector<std::int32_t>;
+
 class CandidateScoring final : public Search {
  public:
-  CandidateScoring(DecodeRequest request, std::vector<std::vector<std::int32_t>> candidates)
+  CandidateScoring(DecodeRequest request, std::vector<Tokens> candidates,
+                   const ScoringLimits& limits)
       : request_(std::move(request)),
         watch_(request_),
+        limits_(limits),
         candidates_(std::move(candidates)),
         logprobs_(candidates_.size()),
-        rows_(candidates_.size(), 0),
-        going_on_(candidates_.size()) {
-    std::iota(going_on_.begin(), going_on_.end(), std::size_t{0});
-    // Those with the same beginning stand together, and so they do after every step.
-    std::ranges::stable_sort(going_on_, {}, [this](std::size_t i) { return candidates_[i]; });
+        order_(candidates_.size()) {
+    std::iota(order_.begin(), order_.end(), std::size_t{0});
+    // Those with the same beginning stand together.
+    std::ranges::stable_sort(order_, {}, [this](std::size_t i) { return candidates_[i]; });
+    rows_ = {{0, order_.size()}};  // the prompt
     name();
   }
 
@@ -38,71 +42,126 @@ class CandidateScoring final : public Search {
   }
 
  private:
+  // Candidates that share a text, by their places in order_; all of them go on.
+  struct Range {
+    std::size_t begin, end;
+  };
+  // A text one token longer, to be run: a node of the trie.
+  struct Node {
+    std::int32_t source, token;  // row of the step that found it, and what it adds to it
+    Range range;
+    std::size_t longest;  // tokens that are left of the longest candidate
+  };
+  // What one step found.
+  struct Level {
+    std::size_t length;  // tokens of its texts
+    std::vector<Node> nodes;
+    std::size_t next = 0;  // in `nodes`: the first that has not been run
+  };
+
   std::optional<Step> propose() override {
-    if (going_on_.empty()) return std::nullopt;
-    if (watch_.cancelled(static_cast<int>(length_))) {
+    if (rows_.empty()) return std::nullopt;
+    if (watch_.cancelled(steps_run_)) {
       throw Error(ErrorCode::cancelled, "rank: stopped before every candidate had its score");
     }
-    return Step{.sources = sources_, .tokens = tokens_, .named = named_};
+    return Step{.sources = sources_,
+                .tokens = tokens_,
+                .back_to = back_to_,
+                .kept = kept_,
+                .length = kept_ ? length_ - 1 : 0,
+                .named = named_};
   }
 
   void extend(std::span<const RowSummary> rows, Logits& /*logits*/) override {
-    for (const std::size_t i : going_on_) {
-      const std::vector<std::int32_t>& named = named_[rows_[i]];
-      const auto at = std::ranges::lower_bound(named, candidates_[i][length_]) - named.begin();
-      const RowSummary& row = rows[rows_[i]];
-      logprobs_[i].push_back(row.normalizer(row.named[static_cast<std::size_t>(at)]));
-    }
-    read_on();
-  }
-
-  // A row for each different beginning, one token longer than before, that some candidate goes on
-  // from.
-  void read_on() {
-    ++length_;
-    std::erase_if(going_on_, [this](std::size_t i) { return candidates_[i].size() == length_; });
-    sources_.clear();
-    tokens_.clear();
-    std::optional<std::pair<std::size_t, std::int32_t>> last;  // row before, token
-    for (const std::size_t i : going_on_) {
-      const std::pair here(rows_[i], candidates_[i][length_ - 1]);
-      if (here != last) {
-        sources_.push_back(static_cast<std::int32_t>(here.first));
-        tokens_.push_back(here.second);
-        last = here;
-      }
-      rows_[i] = tokens_.size() - 1;
-    }
+    ++steps_run_;
+    Level found{length_, {}};
+    for (std::size_t r = 0; r < rows_.size(); ++r) read_row(r, rows[r], found);
+    if (!found.nodes.empty()) levels_.push_back(std::move(found));
+    plan();
     name();
   }
 
-  // The next tokens of all candidates, by row. In a row they come in ascending order, since the
-  // candidates are sorted and have all that stands before in common.
+  // The next token of every candidate of row `r`; texts that go on behind it become nodes.
+  void read_row(std::size_t r, const RowSummary& row, Level& found) {
+    std::size_t i = rows_[r].begin;
+    for (std::size_t n = 0; n < named_[r].size(); ++n) {
+      const float logprob = row.normalizer(row.named[n]);
+      Node node{static_cast<std::int32_t>(r), named_[r][n], {i, i}, 0};
+      for (; i < rows_[r].end && candidates_[order_[i]][length_] == node.token; ++i) {
+        logprobs_[order_[i]].push_back(logprob);
+        const std::size_t left = candidates_[order_[i]].size() - length_ - 1;
+        if (left == 0) node.range.begin = i + 1;  // the shorter ones come first
+        node.longest = std::max(node.longest, left);
+      }
+      node.range.end = i;
+      if (node.longest > 0) found.nodes.push_back(node);
+    }
+  }
+
+  // What is run next: as much as the limits allow of what the last step found, or of what was left
+  // by an earlier one.
+  void plan() {
+    rows_.clear();
+    sources_.clear();
+    tokens_.clear();
+    back_to_.reset();
+    while (!levels_.empty() && levels_.back().next == levels_.back().nodes.size()) {
+      levels_.pop_back();
+    }
+    if (levels_.empty()) return;
+    Level& level = levels_.back();
+    const bool goes_back = level.next > 0;
+    if (goes_back) back_to_ = level.length;
+    std::size_t longest = 0;
+    for (; level.next < level.nodes.size(); ++level.next) {
+      const Node& node = level.nodes[level.next];
+      longest = std::max(longest, node.longest);
+      const std::size_t count = rows_.size() + 1;
+      if (count > 1 && (count > limits_.rows || count * longest > limits_.tokens)) break;
+      rows_.push_back(node.range);
+      sources_.push_back(node.source);
+      tokens_.push_back(node.token);
+    }
+    kept_ = !goes_back && level.next < level.nodes.size();
+    length_ = level.length + 1;
+  }
+
+  // The next tokens of all candidates, by row: ascending, since the candidates are sorted and have
+  // all that stands before in common.
   void name() {
-    named_.assign(std::max<std::size_t>(1, tokens_.size()), {});
-    for (const std::size_t i : going_on_) {
-      std::vector<std::int32_t>& named = named_[rows_[i]];
-      const std::int32_t token = candidates_[i][length_];
-      if (named.empty() || named.back() != token) named.push_back(token);
+    named_.assign(rows_.size(), {});
+    for (std::size_t r = 0; r < rows_.size(); ++r) {
+      for (std::size_t i = rows_[r].begin; i < rows_[r].end; ++i) {
+        const std::int32_t token = candidates_[order_[i]][length_];
+        if (named_[r].empty() || named_[r].back() != token) named_[r].push_back(token);
+      }
     }
   }
 
   DecodeRequest request_;
   Watch watch_;
-  std::vector<std::vector<std::int32_t>> candidates_;
-  std::vector<std::vector<float>> logprobs_;      // one list per candidate, as far as it is scored
-  std::vector<std::size_t> rows_;                 // each candidate's row in the logits of this step
-  std::vector<std::size_t> going_on_;             // candidates with tokens left, sorted by tokens
-  std::vector<std::int32_t> sources_, tokens_;    // this step's
-  std::vector<std::vector<std::int32_t>> named_;  // this step's
-  std::size_t length_ = 0;                        // tokens of each that have been scored
+  ScoringLimits limits_;
+  std::vector<Tokens> candidates_;
+  std::vector<std::vector<float>> logprobs_;  // one list per candidate, as far as it is scored
+  std::vector<std::size_t> order_;            // candidates, sorted by their tokens
+  std::vector<Level> levels_;                 // with nodes that are to be run; each longer
+  int steps_run_ = 0;
+
+  // The step that has been named: its rows, none where all is done, and the tokens of their texts.
+  std::vector<Range> rows_;
+  std::size_t length_ = 0;
+  std::vector<std::int32_t> sources_, tokens_;
+  std::vector<Tokens> named_;
+  std::optional<std::size_t> back_to_;
+  bool kept_ = false;
 };
 
 }  // namespace
 
 std::unique_ptr<Search> make_candidate_scoring(DecodeRequest request,
-                                               std::vector<std::vector<std::int32_t>> candidates,
-                                               std::int64_t vocabulary) {
+                                               std::vector<Tokens> candidates,
+                                               std::int64_t vocabulary,
+                                               const ScoringLimits& limits) {
   for (const auto& candidate : candidates) {
     for (const std::int32_t token : candidate) {
       if (token < vocabulary) continue;
@@ -112,7 +171,7 @@ std::unique_ptr<Search> make_candidate_scoring(DecodeRequest request,
                       ", which the language model can answer with");
     }
   }
-  return std::make_unique<CandidateScoring>(std::move(request), std::move(candidates));
+  return std::make_unique<CandidateScoring>(std::move(request), std::move(candidates), limits);
 }
 
 }  // namespace instructblip

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -21,6 +22,14 @@ struct Step {
   // empty for the prompt itself, which comes first and has one row.
   std::span<const std::int32_t> sources = {}, tokens = {};
   std::size_t rows() const { return std::max<std::size_t>(1, tokens.size()); }
+
+  // Where the rows do not continue the step before: the model goes back to what it was when a step
+  // was `kept`, whose rows had texts of so many tokens behind the prompt. `sources` are the rows
+  // that it had then.
+  std::optional<std::size_t> back_to = {};
+  // A later step will go back to what the model is before this one.
+  bool kept = false;
+  std::size_t length = 0;  // tokens behind the prompt before this step; read where it is kept
 
   // Tokens of each row whose logits are read by name: because their scores are edited before they
   // are ranked, or because they are to be scored. Below the vocabulary, ascending, each once; no

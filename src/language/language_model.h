@@ -35,6 +35,9 @@ class LanguageModel {
   // The ids that stand before the first new one in the sequence that is being generated: the prompt
   // of a decoder, the start token of an encoder-decoder. Repetition penalties look at them.
   virtual std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const = 0;
+  // Whether a position is read without knowledge of those behind it, so that prompts with the same
+  // beginning can share what was read of it; not where an encoder looks both ways.
+  virtual bool reads_forward() const { return true; }
   // Rows of the head, the length of a row of logits. The embedding has as many at least: prompt ids
   // may lie beyond.
   virtual std::int64_t vocabulary() const = 0;

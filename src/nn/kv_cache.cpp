@@ -39,6 +39,7 @@ void KvCache::clear() noexcept {
   pages_.clear();
   table_ = {};
   before_ = {};
+  kept_.clear();
 }
 
 void KvCache::take_slots(Table& table, std::int64_t rows) {
@@ -84,6 +85,16 @@ void KvCache::begin_step(std::span<const std::int32_t> sources) {
 void KvCache::undo() noexcept {
   table_ = std::move(before_);
   before_ = {};
+}
+
+void KvCache::keep(std::size_t number) {
+  kept_.erase(kept_.lower_bound(number), kept_.end());
+  kept_.emplace(number, table_);
+}
+
+void KvCache::go_back(std::size_t number) {
+  table_ = kept_.at(number);
+  kept_.erase(kept_.upper_bound(number), kept_.end());
 }
 
 void KvCache::append(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values) {

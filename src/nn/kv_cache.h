@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -63,6 +64,12 @@ class KvCache {
   // it.
   void undo() noexcept;
 
+  // Remembers what the cache holds, and forgets what was kept by this number or a higher one.
+  void keep(std::size_t number);
+  // Holds again what it held when that number was kept; may be called again. Positions behind it
+  // are lost.
+  void go_back(std::size_t number);
+
   // Keys and values of one layer at the positions that have been begun, [R, G, d].
   void append(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values);
 
@@ -90,6 +97,7 @@ class KvCache {
   const KvPool* pool_;
   std::vector<KvPage> pages_;
   Table table_, before_;  // before the last begin
+  std::map<std::size_t, Table> kept_;
 };
 
 }  // namespace instructblip::nn

@@ -79,6 +79,7 @@ std::vector<ImageReader::VisionOutput> ImageReader::encode(std::span<const at::T
   std::vector<VisionOutput> outputs(pixels.size());
   std::vector<PixelsKey> missing;
   std::unordered_map<PixelsKey, std::vector<std::size_t>, PixelsHash> places;  // in `outputs`
+  std::int64_t encoded_views = 0;
   for (std::size_t i = 0; i < pixels.size(); ++i) {
     const PixelsKey key{pixels[i].contiguous()};
     if (const auto known = places.find(key); known != places.end()) {
@@ -101,6 +102,7 @@ std::vector<ImageReader::VisionOutput> ImageReader::encode(std::span<const at::T
     }
     const at::Tensor rows =
         finite(stages_.vision->forward(runtime_.upload(stacked(pass))), "vision encoder");
+    encoded_views += views;
     std::int64_t row = 0;
     for (std::size_t i = 0; i < count; ++i) {
       const PixelsKey& key = missing[first + i];
@@ -113,6 +115,7 @@ std::vector<ImageReader::VisionOutput> ImageReader::encode(std::span<const at::T
   }
   const std::lock_guard lock(report_mutex_);
   report_.vision = encoded_.usage();
+  work_.views += encoded_views;
   return outputs;
 }
 
@@ -158,7 +161,13 @@ std::vector<ImageReader::QFormerOutput> ImageReader::run_qformer(
   });
   const std::lock_guard lock(report_mutex_);
   report_.qformer = queries_.usage();
+  work_.pictures += std::ssize(missing);
   return outputs;
+}
+
+ImageReader::Work ImageReader::work() const {
+  const std::lock_guard lock(report_mutex_);
+  return work_;
 }
 
 CacheReport ImageReader::usage() const {

@@ -61,6 +61,13 @@ class ImageReader {
 
   CacheReport usage() const;
 
+  // What the stages have computed.
+  struct Work {
+    std::int64_t views = 0;     // through the vision encoder
+    std::int64_t pictures = 0;  // through the Q-Former
+  };
+  Work work() const;
+
  private:
   // The bytes of a tensor as a key.
   struct PixelsKey {
@@ -85,6 +92,7 @@ class ImageReader {
   LruCache<QFormerKey, at::Tensor, QFormerHash> queries_;
   mutable std::mutex report_mutex_;
   CacheReport report_;  // the caches after the last call
+  Work work_;
 };
 
 }  // namespace instructblip

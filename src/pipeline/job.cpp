@@ -53,7 +53,7 @@ std::unique_ptr<Search> Job::search(DecodeRequest decoding) {
 }
 
 std::size_t Job::rows() const {
-  if (!candidates_.empty()) return candidates_.size();
+  if (!candidates_.empty()) return std::min(candidates_.size(), ScoringLimits{}.rows);
   return static_cast<std::size_t>(std::max(*options_.num_beams, *options_.num_return_sequences));
 }
 

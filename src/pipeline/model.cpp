@@ -10,6 +10,7 @@
 #include "pipeline/prepare.h"
 #include "pipeline/ranking.h"
 #include "pipeline/running_engine.h"
+#include "pipeline/scoring.h"
 #include "pipeline/tensors.h"
 #include "pipeline/walk.h"
 
@@ -36,12 +37,8 @@ const Stages& ModelParts::loaded() const {
               "load it with LoadOptions::weights set");
 }
 
-Generation Model::generate(const Pictures& pictures, Text instruction,
-                           const GenerationConfig& config, const Control& control) const {
-  return at_boundary([&] {
-    const Request request{pictures, std::string(instruction), config};
-    return answer(parts_, prepare(parts_, request, {control}));
-  });
+Generation Model::generate(const Request& request, const Control& control) const {
+  return at_boundary([&] { return answer(parts_, prepare(parts_, request, {control})); });
 }
 
 std::vector<Response> Model::generate(std::span<const Request> requests,
@@ -49,14 +46,23 @@ std::vector<Response> Model::generate(std::span<const Request> requests,
   return at_boundary([&] { return answer_all(parts_, requests, control); });
 }
 
-std::vector<RankedCandidate> Model::rank(const Pictures& pictures, Text instruction,
-                                         Candidates candidates, const RankOptions& options,
-                                         const Control& control) const {
+std::vector<RankedCandidate> Model::rank(const Request& request, Texts candidates,
+                                         const RankOptions& options, const Control& control) const {
   return at_boundary([&] {
-    Ranking ranking(parts_, {pictures, std::string(instruction)}, candidates, options);
+    Ranking ranking(parts_, request, candidates, options);
     while (const auto job = ranking.next(control)) ranking.add(answer(parts_, job));
     return ranking.result();
   });
+}
+
+Scores Model::score(const Request& request, Texts answers, const ScoreOptions& options,
+                    const Control& control) const {
+  return at_boundary([&] { return score_answers(parts_, request, answers, options, control); });
+}
+
+ScoreMatrix Model::score_matrix(std::span<const Pictures> pictures, Texts texts,
+                                const MatrixOptions& options, const Control& control) const {
+  return at_boundary([&] { return make_score_matrix(parts_, pictures, texts, options, control); });
 }
 
 ImageFeatures Model::encode(const Pictures& pictures) const {
@@ -98,6 +104,15 @@ TokenizedText Model::tokenize(Text text) const {
 }
 
 CacheReport Model::cache() const { return parts_.reader ? parts_.reader->usage() : CacheReport{}; }
+
+Usage Model::usage() const {
+  const ImageReader::Work work = parts_.reader ? parts_.reader->work() : ImageReader::Work{};
+  return {.vision_views = work.views,
+          .qformer_pictures = work.pictures,
+          .prompts = parts_.counts->prompts,
+          .prompt_rows = parts_.counts->prompt_rows,
+          .step_rows = parts_.counts->step_rows};
+}
 
 std::unique_ptr<Engine::Impl> Model::start_engine(const EngineOptions& options) const {
   return at_boundary([&] { return run_engine({shared_from_this(), &parts_}, options); });

@@ -13,6 +13,7 @@
 #include "pipeline/picture_geometry.h"
 #include "pipeline/prompt.h"
 #include "pipeline/stages.h"
+#include "pipeline/work_counts.h"
 
 namespace instructblip {
 
@@ -27,6 +28,8 @@ struct ModelParts {
   std::unique_ptr<ImageReader> reader;   // null where there are no stages
   // What limits the positions of the language model, for messages.
   std::string positions_limit = "as many as the language model has";
+  // What the language model has done so far.
+  std::unique_ptr<WorkCounts> counts = std::make_unique<WorkCounts>();
 
   // Throws Error(invalid_argument) where there are none.
   const Stages& loaded() const;

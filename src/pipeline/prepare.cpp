@@ -39,21 +39,6 @@ void check_positions(const ModelParts& model, const Prompt& prompt,
               "shorten the instruction: no text is cut in silence");
 }
 
-// The prompt of a request, checked with the candidates behind it.
-Prompt prompt_of(const ModelParts& model, const Request& request,
-                 const std::vector<CandidateTokens>& candidates) {
-  std::vector<PictureSize> pictures = sizes_of(model, request.pictures);
-  validate_options(request.options);
-  model.loaded();
-  std::vector<std::int64_t> rows;
-  for (const PictureSize& picture : pictures) rows.push_back(model.geometry.rows_of(picture));
-  Prompt prompt =
-      model.prompts.with_pictures(model.prompts.read(request.instruction), std::move(rows));
-  prompt.pictures = std::move(pictures);
-  check_positions(model, prompt, candidates);
-  return prompt;
-}
-
 // What decoding is told; the job adds who is to be called back.
 DecodeRequest decoding_of(const ModelParts& model, const GenerationConfig& asked,
                           const Prompt& prompt) {
@@ -74,6 +59,20 @@ DecodeRequest decoding_of(const ModelParts& model, const GenerationConfig& asked
 }
 
 }  // namespace
+
+Prompt prompt_of(const ModelParts& model, const Request& request,
+                 const std::vector<CandidateTokens>& candidates) {
+  std::vector<PictureSize> pictures = sizes_of(model, request.pictures);
+  validate_options(request.options);
+  model.loaded();
+  std::vector<std::int64_t> rows;
+  for (const PictureSize& picture : pictures) rows.push_back(model.geometry.rows_of(picture));
+  Prompt prompt = model.prompts.with_pictures(
+      model.prompts.read(request.instruction, request.qformer_text), std::move(rows));
+  prompt.pictures = std::move(pictures);
+  check_positions(model, prompt, candidates);
+  return prompt;
+}
 
 std::vector<at::Tensor> pixels_of(const ModelParts& model, std::span<const Image> images) {
   if (images.empty()) {
@@ -157,6 +156,15 @@ ImageFeatures encode_pictures(const ModelParts& model, const Pictures& pictures)
   return encoding_of(model, pictures)();
 }
 
+std::shared_ptr<Job> prepare_without_pictures(const ModelParts& model, const Request& request,
+                                              Caller caller,
+                                              std::vector<CandidateTokens> candidates) {
+  Prompt prompt =
+      model.prompts.without_pictures(model.prompts.read(request.instruction, request.qformer_text));
+  check_positions(model, prompt, candidates);
+  return make_job(model, std::move(prompt), request, std::move(caller), std::move(candidates));
+}
+
 void check(const ModelParts& model, const Request& request,
            const std::vector<CandidateTokens>& candidates) {
   if (request.pictures.features()) check_made_for(model, encoded(*request.pictures.features()));
@@ -168,9 +176,16 @@ std::shared_ptr<Job> prepare(const ModelParts& model, const Request& request, Ca
   const std::optional<ImageFeatures>& features = request.pictures.features();
   if (features) check_made_for(model, encoded(*features));
   Prompt prompt = prompt_of(model, request, candidates);
+  return make_job(model, std::move(prompt), request, std::move(caller), std::move(candidates));
+}
+
+std::shared_ptr<Job> make_job(const ModelParts& model, Prompt prompt, const Request& request,
+                              Caller caller, std::vector<CandidateTokens> candidates) {
+  const std::optional<ImageFeatures>& features = request.pictures.features();
   DecodeRequest decoding = decoding_of(model, request.options, prompt);
   auto job = std::make_shared<Job>(model, std::move(prompt), std::move(decoding),
                                    std::move(candidates), std::move(caller));
+  if (job->prompt().places.empty()) return job;
   if (features) {
     job->pictures = encoded(*features).pictures;
   } else if (job->goes_on()) {  // else stopped, or late, while the requests before it were served

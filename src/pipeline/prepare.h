@@ -22,6 +22,18 @@ namespace instructblip {
 std::shared_ptr<Job> prepare(const ModelParts& model, const Request& request, Caller caller,
                              std::vector<CandidateTokens> candidates = {});
 
+// The same, but the language model is given the instruction alone.
+std::shared_ptr<Job> prepare_without_pictures(const ModelParts& model, const Request& request,
+                                              Caller caller,
+                                              std::vector<CandidateTokens> candidates);
+
+// The two halves of prepare(): the prompt of a request, checked with the candidates behind it, and
+// the job of a prompt, which takes the pictures and the options of the request.
+Prompt prompt_of(const ModelParts& model, const Request& request,
+                 const std::vector<CandidateTokens>& candidates);
+std::shared_ptr<Job> make_job(const ModelParts& model, Prompt prompt, const Request& request,
+                              Caller caller, std::vector<CandidateTokens> candidates = {});
+
 // Only the checks of prepare(), for a request that is answered in parts. Errors: as above.
 void check(const ModelParts& model, const Request& request,
            const std::vector<CandidateTokens>& candidates);

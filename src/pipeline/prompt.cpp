@@ -129,17 +129,30 @@ void PromptBuilder::take_marks(Instruction& instruction) const {
   instruction.language = std::move(text);
 }
 
-Instruction PromptBuilder::read(std::string_view text) const {
+void PromptBuilder::read_for_qformer(std::string_view text, const std::string& name,
+                                     Instruction& instruction) const {
+  instruction.qformer = qformer_tokenizer_->encode(text);
+  const TextReader reader{name, "Q-Former"};
+  if (config_.qformer_limit) {
+    instruction.qformer_cut = cut_to(*config_.qformer_limit, instruction.qformer, reader);
+  }
+  check_length(instruction.qformer.size(), max_qformer_tokens_, reader);
+  check_ids(*qformer_tokenizer_, instruction.qformer, qformer_words_);
+}
+
+Instruction PromptBuilder::read(std::string_view text,
+                                const std::optional<std::string>& for_qformer) const {
   check_text(text, "instruction");
   Instruction instruction;
-  if (qformer_tokenizer_) {
-    instruction.qformer = qformer_tokenizer_->encode(text);
-    const TextReader reader{"instruction", "Q-Former"};
-    if (config_.qformer_limit) {
-      instruction.qformer_cut = cut_to(*config_.qformer_limit, instruction.qformer, reader);
+  if (for_qformer) {
+    check_text(*for_qformer, "qformer_text");
+    if (!qformer_tokenizer_) {
+      refuse("qformer_text: the model has no Q-Former that reads a text, expected none",
+             "leave it out: only InstructBLIP's Q-Former reads the instruction");
     }
-    check_length(instruction.qformer.size(), max_qformer_tokens_, reader);
-    check_ids(*qformer_tokenizer_, instruction.qformer, qformer_words_);
+    read_for_qformer(*for_qformer, "qformer_text", instruction);
+  } else if (qformer_tokenizer_) {
+    read_for_qformer(text, "instruction", instruction);
   }
   instruction.language = encode(text);
   take_marks(instruction);
@@ -187,6 +200,16 @@ void PromptBuilder::check_count(const Instruction& instruction, std::int64_t pic
              (pictures == 1 ? " picture" : " pictures") + ", expected " + std::to_string(wanted),
          config_.chat ? "as many as the instruction has " + config_.image_marker
                       : "only a video model looks at several pictures at once");
+}
+
+Prompt PromptBuilder::without_pictures(Instruction instruction) const {
+  instruction.marks.clear();
+  if (instruction.language.empty()) {
+    refuse("the instruction has no token, expected one at least where there is no picture");
+  }
+  Prompt prompt{std::move(instruction), {}, {}, {}, {}};
+  prompt.ids = prompt.instruction.language;
+  return prompt;
 }
 
 Prompt PromptBuilder::with_pictures(Instruction instruction, std::vector<std::int64_t> rows) const {

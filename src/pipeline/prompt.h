@@ -60,12 +60,17 @@ class PromptBuilder {
 
   // Throws Error(invalid_argument): not UTF-8, too long, or holding a literal image token where
   // pictures come first, which would stand for one that is not there.
-  Instruction read(std::string_view text) const;
+  // With `for_qformer` the Q-Former reads that; refused where none reads a text.
+  Instruction read(std::string_view text, const std::optional<std::string>& for_qformer = {}) const;
 
   // With as many pictures as there are `rows`, each of so many. Throws Error(invalid_argument)
   // where the instruction or the model wants another number of them, and where the whole is too
   // long. Leaves Prompt::pictures empty.
   Prompt with_pictures(Instruction instruction, std::vector<std::int64_t> rows) const;
+
+  // With no picture at all: what is asked, and nothing to look at. Throws Error(invalid_argument)
+  // where nothing is left.
+  Prompt without_pictures(Instruction instruction) const;
 
   // The tokens of a whole answer, with or without the end token. Throws Error(invalid_argument):
   // not UTF-8, too long, or none.
@@ -80,6 +85,8 @@ class PromptBuilder {
   // A question by the directory's chat template.
   std::vector<std::int32_t> encode_as_chat(std::string_view question) const;
   void take_marks(Instruction& instruction) const;
+  void read_for_qformer(std::string_view text, const std::string& name,
+                        Instruction& instruction) const;
   void check_image_token() const;
   void check_count(const Instruction& instruction, std::int64_t pictures) const;
 

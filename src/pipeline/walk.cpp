@@ -31,7 +31,8 @@ at::Tensor fitted(const at::Tensor& rows, std::int64_t width) {
 // The prompt's embeddings [1, P, L]: words, and each picture's rows where Prompt::places says.
 at::Tensor embedded(const LanguageModel& language, const Prompt& prompt, const at::Tensor& prefix) {
   const std::span<const std::int32_t> text = prompt.instruction.language;
-  const at::Tensor visual = fitted(prefix, language.width());  // [1, R, E]
+  const at::Tensor visual =
+      prompt.places.empty() ? prefix : fitted(prefix, language.width());  // [1, R, E]
   std::vector<at::Tensor> parts;
   const auto add_text = [&](std::size_t begin, std::size_t end) {
     if (begin < end) parts.push_back(language.embed(text.subspan(begin, end - begin)));
@@ -178,6 +179,10 @@ void Walk::prefill(const Jobs& live) const {
   const at::Tensor logits = model_.stages->language->prefill(states);
   const double ms = watch.lap_ms();
   for (Job* job : live) job->timings.prefill = ms;
+  for (const Job* job : live) {
+    ++model_.counts->prompts;
+    model_.counts->prompt_rows += static_cast<std::int64_t>(job->prompt_rows());
+  }
   hand_out(logits, live);
 }
 
@@ -185,9 +190,13 @@ void Walk::decode(const Jobs& live) const {
   std::vector<LanguageStep> steps;
   for (Job* job : live) {
     const Step& step = job->step();
+    if (step.back_to) job->state->cache.go_back(*step.back_to);
+    if (step.kept) job->state->cache.keep(step.length);
     steps.push_back({job->state.get(), step.sources, step.tokens});
   }
-  hand_out(model_.stages->language->step(steps), live);
+  const at::Tensor logits = model_.stages->language->step(steps);
+  model_.counts->step_rows += logits.size(0);
+  hand_out(logits, live);
 }
 
 }  // namespace instructblip

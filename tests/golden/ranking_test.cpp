@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -104,6 +106,74 @@ class RankTest : public testing::Test {
     return pipeline_.rank(image_, "Why?", candidates, options);
   }
 };
+
+// Beginnings of all token lists that go on, the empty one left out: nodes of a trie that are run.
+std::size_t inner_nodes(const std::vector<RankedCandidate>& ranked) {
+  std::set<std::vector<std::int32_t>> nodes;
+  for (const RankedCandidate& one : ranked) {
+    for (std::size_t n = 1; n < one.tokens.size(); ++n) {
+      nodes.insert({one.tokens.begin(), one.tokens.begin() + static_cast<std::ptrdiff_t>(n)});
+    }
+  }
+  return nodes.size();
+}
+
+// However many there are: one picture, one prompt, and every beginning once.
+TEST_F(RankTest, ThousandCandidatesReadTheirPromptOnce) {
+  std::vector<std::string> candidates;
+  for (int i = 0; i < 1000; ++i) {
+    candidates.push_back((i % 2 ? "a photo of number " : "the ") + std::to_string(i));
+  }
+  const Usage before = pipeline_.usage();
+  const auto ranked = rank(candidates);
+  const Usage after = pipeline_.usage();
+  EXPECT_EQ(after.vision_views - before.vision_views, 1);
+  EXPECT_EQ(after.qformer_pictures - before.qformer_pictures, 1);
+  EXPECT_EQ(after.prompts - before.prompts, 1);
+  EXPECT_EQ(after.step_rows - before.step_rows, static_cast<std::int64_t>(inner_nodes(ranked)));
+  for (const std::size_t i : {std::size_t{0}, std::size_t{500}, std::size_t{999}}) {
+    const auto alone = rank({candidates[ranked[i].index]});
+    EXPECT_NEAR(alone.front().score, ranked[i].score, 1e-3);
+  }
+}
+
+TEST_F(RankTest, SpellingsOfACandidateAddUp) {
+  const std::vector<std::string> labels = {"yes", "no"};
+  const std::vector<std::string> all = {"yes", "true", "right", "no", "false"};
+  std::map<std::string, double> alone;
+  for (const RankedCandidate& one : rank(all)) alone[all[one.index]] = one.score;
+  const auto ranked = rank(labels, {.spellings = {{"true", "right"}, {"false"}}});
+  ASSERT_EQ(ranked.size(), 2u);
+  for (const RankedCandidate& one : ranked) {
+    double sum = 0, best = -1e9;
+    std::string likeliest;
+    const std::vector<std::string> own = one.index == 0
+                                             ? std::vector<std::string>{"yes", "true", "right"}
+                                             : std::vector<std::string>{"no", "false"};
+    for (const std::string& spelling : own) {
+      sum += std::exp(alone[spelling]);
+      if (alone[spelling] > best) likeliest = spelling;
+      best = std::max(best, alone[spelling]);
+    }
+    EXPECT_NEAR(one.score, std::log(sum), 1e-3);
+    EXPECT_EQ(own[one.spelling], likeliest);
+    EXPECT_EQ(one.tokens.size(), one.logprobs.size());
+  }
+}
+
+TEST_F(RankTest, BadOptionsAreNamed) {
+  expect_error(ErrorCode::invalid_argument, "spellings: expected a list for each of 2 candidates",
+               [&] {
+                 rank({"yes", "no"}, {.spellings = {{"true"}}});
+               });
+  expect_error(ErrorCode::invalid_argument, "candidate 2, spelling 1: the text is not valid UTF-8",
+               [&] {
+                 rank({"yes", "no"}, {.spellings = {{}, {"\xff"}}});
+               });
+  expect_error(ErrorCode::invalid_argument, "without_picture: expected a finite number", [&] {
+    rank({"yes", "no"}, {.without_picture = -1});
+  });
+}
 
 // More than are scored at once.
 TEST_F(RankTest, ManyCandidatesAreRankedAsOneList) {

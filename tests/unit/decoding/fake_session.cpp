@@ -116,6 +116,8 @@ std::span<const float> FakeSession::run(const Step& step) {
   EXPECT_EQ(sources.size(), tokens.size());
   EXPECT_EQ(tokens.empty(), !prompt_read_) << "the prompt first, and once";
   if (!std::exchange(prompt_read_, true)) return hand_out();
+  if (step.back_to) rows_ = kept_.at(*step.back_to);
+  if (step.kept) kept_[step.length] = rows_;
   ++steps_;
   std::vector<std::vector<std::int32_t>> next;
   for (std::size_t i = 0; i < tokens.size(); ++i) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -45,6 +46,7 @@ class FakeSession {
   FakeModel model_;
   std::vector<std::vector<std::int32_t>> rows_;
   std::vector<float> logits_;
+  std::map<std::size_t, std::vector<std::vector<std::int32_t>>> kept_;  // by length
   int steps_ = 0;
   bool prompt_read_ = false;
 };

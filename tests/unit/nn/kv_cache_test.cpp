@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -119,9 +120,20 @@ class Both {
     }
   }
 
+  void keep(std::size_t number) {
+    cache.keep(number);
+    kept_[number] = plain_;
+  }
+  void go_back(std::size_t number) {
+    cache.go_back(number);
+    plain_ = kept_.at(number);
+    check();
+  }
+
   nn::KvCache cache;
 
  private:
+  std::map<std::size_t, std::vector<CopyingCache>> kept_;
   std::vector<CopyingCache> plain_ = std::vector<CopyingCache>(kLayers);
 };
 
@@ -164,6 +176,26 @@ TEST_P(KvCache, WorksWithoutAPromptAndWithRowsThatBecomeMore) {
   both.step({0}, 1);
   both.step({0, 0, 0, 0}, 5);
   both.step({3, 1}, 9);
+}
+
+// As for candidate answers: some beginnings are followed to their ends before the others.
+TEST_P(KvCache, GoesBackToWhatWasKept) {
+  Both both(GetParam());
+  both.sequence(14, 0.1);
+  both.keep(0);
+  both.step({0, 0, 0}, 2);
+  both.keep(1);
+  both.step({1, 1}, 6);
+  both.step({0, 1, 1}, 10);
+  both.go_back(1);
+  both.step({2, 0, 0, 1}, 14);
+  both.go_back(1);  // again, as a pass that failed would
+  both.step({0}, 18);
+  both.go_back(0);
+  for (int step = 0; step < 40; ++step) both.step({0}, step + 22.5);  // over several pages
+  both.go_back(0);
+  both.step({0, 0}, 90);
+  EXPECT_EQ(both.cache.length(), 15);
 }
 
 TEST(KvPages, OfTheirOwnNeverMove) {
