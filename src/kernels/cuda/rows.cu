@@ -2,7 +2,9 @@
 // is read once and the variance is that about the mean; a thread takes eight numbers at a time.
 //
 // nvcc gate: ld.global.v4 st.global.v4 shfl.sync griddepcontrol.wait@sm_90a
+#include "kernels/cuda/activated.h"
 #include "kernels/cuda/dev.h"
+#include "kernels/cuda/pieces.h"
 #include "kernels/cuda/rows.h"
 
 namespace instructblip::kernels::cuda {
@@ -11,27 +13,9 @@ namespace {
 constexpr int kMaxPieces = 8;  // in the registers of a thread, eight numbers each
 constexpr unsigned kMaxThreads = 256;
 
-template <class T>
-__device__ __forceinline__ void widen_eight(const dev::Words4& piece, float (&to)[8]) {
-  const std::uint32_t words[4] = {piece.x, piece.y, piece.z, piece.w};
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    const dev::Float2 two = dev::widen_two<T>(words[i]);
-    to[2 * i] = two.x;
-    to[2 * i + 1] = two.y;
-  }
-}
-
-template <class T>
-__device__ __forceinline__ dev::Words4 narrow_eight(const float (&x)[8]) {
-  return {dev::narrow_two<T>(x[0], x[1]), dev::narrow_two<T>(x[2], x[3]),
-          dev::narrow_two<T>(x[4], x[5]), dev::narrow_two<T>(x[6], x[7])};
-}
-
 // The sum over the block, the same bits for all its threads. Uses one float for each warp.
 __device__ inline float sum_of_block(float value, dev::Shared<float> partial) {
-#pragma unroll
-  for (unsigned by = 16; by > 0; by /= 2) value += dev::shuffle_xor(value, by);
+  value = sum_of_warp(value);
   if (dev::lane() == 0) partial.store(dev::warp(), value);
   dev::sync_threads();
   float sum = 0.0f;
@@ -76,8 +60,8 @@ __global__ void __launch_bounds__(kMaxThreads) norm_kernel(NormArguments a) {
     for (int i = 0; i < 8; ++i) sum += x[n][i];
   }
   const auto partial = dev::shared_memory<float>();
-  const float count = static_cast<float>(width);
-  const float mean = a.problem.centred ? sum_of_block(sum, partial) / count : 0.0f;
+  const float share = dev::reciprocal(static_cast<float>(width));
+  const float mean = a.problem.centred ? sum_of_block(sum, partial) * share : 0.0f;
   float squares = 0.0f;
 #pragma unroll
   for (int n = 0; n < kPieces; ++n) {
@@ -85,7 +69,7 @@ __global__ void __launch_bounds__(kMaxThreads) norm_kernel(NormArguments a) {
 #pragma unroll
     for (int i = 0; i < 8; ++i) squares += (x[n][i] - mean) * (x[n][i] - mean);
   }
-  const float variance = sum_of_block(squares, partial + kMaxThreads / 32) / count;
+  const float variance = sum_of_block(squares, partial + kMaxThreads / 32) * share;
   const float scale = dev::inverse_root(variance + a.problem.eps);
 #pragma unroll
   for (int n = 0; n < kPieces; ++n) {
@@ -126,23 +110,6 @@ struct ActivationArguments {
   ActivationProblem problem;
   ActivationBuffers buffers;
 };
-
-__device__ __forceinline__ float sigmoid(float x) { return 1.0f / (1.0f + dev::exponential(-x)); }
-
-template <Activation kActivation>
-__device__ __forceinline__ float activated(float x) {
-  if constexpr (kActivation == Activation::relu) return fmaxf(x, 0.0f);
-  if constexpr (kActivation == Activation::gelu) {
-    // The complement keeps the digits of small values where erf is close to -1.
-    return 0.5f * x * dev::complementary_error_function(x * -0.70710678118654752f);
-  }
-  if constexpr (kActivation == Activation::gelu_new) {
-    // 1 + tanh(z) without the cancellation.
-    return x * sigmoid(1.5957691216057308f * (x + 0.044715f * x * x * x));
-  }
-  if constexpr (kActivation == Activation::quick_gelu) return x * sigmoid(1.702f * x);
-  if constexpr (kActivation == Activation::silu) return x * sigmoid(x);
-}
 
 template <class T, Activation kActivation>
 __global__ void __launch_bounds__(kMaxThreads) activation_kernel(ActivationArguments a) {

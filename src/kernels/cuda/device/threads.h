@@ -78,6 +78,18 @@ __device__ __forceinline__ Float2 widen_two(std::uint32_t two) {
   return {widen(T{static_cast<std::uint16_t>(two)}),
           widen(T{static_cast<std::uint16_t>(two >> 16)})};
 }
+// a * b + c of two numbers each, rounded once.
+template <class T>
+__device__ __forceinline__ std::uint32_t multiply_add_two(std::uint32_t a, std::uint32_t b,
+                                                          std::uint32_t c) {
+  std::uint32_t two;
+  if constexpr (std::is_same_v<T, Half>) {
+    asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(two) : "r"(a), "r"(b), "r"(c));
+  } else {
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(two) : "r"(a), "r"(b), "r"(c));
+  }
+  return two;
+}
 __device__ __forceinline__ float power_of_two(float x) {
   float power;
   asm("ex2.approx.f32 %0, %1;" : "=f"(power) : "f"(x));
@@ -85,6 +97,12 @@ __device__ __forceinline__ float power_of_two(float x) {
 }
 __device__ __forceinline__ float exponential(float x) { return expf(x); }
 __device__ __forceinline__ float logarithm(float x) { return logf(x); }
+// To a unit in the last place, without the branch that an exact one has.
+__device__ __forceinline__ float reciprocal(float x) {
+  float inverse;
+  asm("rcp.approx.f32 %0, %1;" : "=f"(inverse) : "f"(x));
+  return inverse;
+}
 __device__ __forceinline__ float inverse_root(float x) { return rsqrtf(x); }
 __device__ __forceinline__ float complementary_error_function(float x) { return erfcf(x); }
 __device__ __forceinline__ float hyperbolic_tangent(float x) { return tanhf(x); }

@@ -28,9 +28,16 @@ inline Float2 widen_two(std::uint32_t two) {
   return {widen(T{static_cast<std::uint16_t>(two)}),
           widen(T{static_cast<std::uint16_t>(two >> 16)})};
 }
+template <class T>
+inline std::uint32_t multiply_add_two(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
+  const Float2 x = widen_two<T>(a), y = widen_two<T>(b), z = widen_two<T>(c);
+  return narrow_two<T>(static_cast<float>(double{x.x} * y.x + z.x),
+                       static_cast<float>(double{x.y} * y.y + z.y));
+}
 inline float power_of_two(float x) { return std::exp2(x); }
 inline float exponential(float x) { return std::exp(x); }
 inline float logarithm(float x) { return std::log(x); }
+inline float reciprocal(float x) { return 1.0f / x; }
 inline float inverse_root(float x) { return 1.0f / std::sqrt(x); }
 inline float complementary_error_function(float x) { return std::erfc(x); }
 inline float hyperbolic_tangent(float x) { return std::tanh(x); }

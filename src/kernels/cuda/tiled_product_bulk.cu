@@ -1,0 +1,207 @@
+// The products of tiled_product.cu where the device has bulk copies. A thread of its own copies
+// weights in chunks of 16 units into a ring, ahead of their use and across tiles; eight warps
+// multiply them, and give a slot back when its weights have been used; two more warps add up what
+// those found and finish a tile, while the next one is multiplied. They meet in mbarriers only.
+//
+// nvcc gate: mma.sync.aligned.m16n8k16 cp.async.bulk.shared::cluster.global@sm_90a
+// nvcc gate: mbarrier.try_wait.parity@sm_90a mbarrier.arrive.expect_tx@sm_90a
+// nvcc gate: griddepcontrol.wait@sm_90a
+#include <algorithm>
+
+#include "kernels/cuda/dev.h"
+#include "kernels/cuda/tiled_product_ends.h"
+#include "kernels/cuda/tiled_product_launch.h"
+
+namespace instructblip::kernels::cuda {
+namespace {
+
+constexpr int kUnitsOfChunk = 16;
+constexpr int kFinishWarps = 2;
+constexpr int kThreads = kProductThreads + 32 * kFinishWarps + 32;
+
+template <int kBits>
+constexpr int kChunkBytes = kUnitsOfChunk*(kBits == 4 ? 1152 : 1024);
+
+// What the warps of a block share. Barriers of a slot: it is full, it is empty; of each of two
+// buffers of sums: they are all there, they have been taken.
+struct Ring {
+  dev::Shared<dev::Words4> ring;
+  dev::Shared<float> partials;
+  dev::Mbarrier full, empty, summed, taken;
+  std::int32_t slots;
+
+  __device__ void init() const {
+    for (int i = 0; i < slots; ++i) {
+      dev::init_mbarrier(full + static_cast<unsigned>(i), 1);
+      dev::init_mbarrier(empty + static_cast<unsigned>(i), kProductWarps);
+    }
+    for (unsigned i = 0; i < 2; ++i) {
+      dev::init_mbarrier(summed + i, kProductWarps);
+      dev::init_mbarrier(taken + i, kFinishWarps);
+    }
+  }
+};
+
+// A place in a ring, and the parity of its use.
+struct Turn {
+  unsigned slot = 0, parity = 0;
+
+  __device__ __forceinline__ void advance(unsigned slots) {
+    if (++slot < slots) return;
+    slot = 0;
+    parity ^= 1;
+  }
+};
+
+template <int kBits>
+__device__ void copy_chunks(const TiledArguments& a, const Ring& s) {
+  constexpr int kUnitBytes = kChunkBytes<kBits> / kUnitsOfChunk;
+  Turn turn;
+  for (int tile = static_cast<int>(dev::block_x()); tile < a.tiles;
+       tile += static_cast<int>(dev::blocks_x())) {
+    const unsigned char* units = static_cast<const unsigned char*>(a.buffers.tiles) +
+                                 static_cast<std::int64_t>(tile) * a.tile_bytes +
+                                 (kBits == 8 ? 128 : 0);
+    for (int unit = 0; unit < a.units; unit += kUnitsOfChunk) {
+      const int count = a.units - unit < kUnitsOfChunk ? a.units - unit : kUnitsOfChunk;
+      const auto bytes = static_cast<unsigned>(count * kUnitBytes);
+      dev::wait(s.empty + turn.slot, turn.parity ^ 1);
+      dev::arrive_expecting(s.full + turn.slot, bytes);
+      dev::copy_bulk(s.ring + turn.slot * (kChunkBytes<kBits> / 16), units + unit * kUnitBytes,
+                     bytes, s.full + turn.slot);
+      turn.advance(static_cast<unsigned>(s.slots));
+    }
+  }
+}
+
+// Units `warp` and warp + 8 of a chunk.
+template <class T, int kBits, int kTiles, bool kStaged>
+__device__ __forceinline__ void multiply_chunk(const TiledArguments& a, int first,
+                                               dev::Shared<dev::Words4> chunk,
+                                               const Activations<T, kStaged>& x,
+                                               float (&sums)[kTiles][4]) {
+  constexpr unsigned kUnit = kChunkBytes<kBits> / kUnitsOfChunk / 16;
+  const unsigned lane = dev::lane(), warp = dev::warp();
+#pragma unroll
+  for (unsigned i = 0; i < kUnitsOfChunk / kProductWarps; ++i) {
+    const unsigned own = i * kProductWarps + warp;
+    if (first + static_cast<int>(own) >= a.units) break;
+    const auto unit = chunk + own * kUnit;
+    const auto upper = unit.load_late(lane), lower = unit.load_late(32 + lane);
+    UnitWords words;
+    words.scales = {0, 0, 0, 0};
+    if constexpr (kBits == 4) words.scales = unit.load_late(64 + lane / 4).get();
+    words.upper = upper.get();
+    words.lower = lower.get();
+    multiply_unit<T, kBits, kTiles, kStaged>(words, first + static_cast<int>(own), x, sums);
+  }
+}
+
+template <class T, int kBits, int kTiles, bool kStaged>
+__device__ void multiply_chunks(const TiledArguments& a, const Ring& s,
+                                const Activations<T, kStaged>& x) {
+  Turn turn, buffer;
+  for (int tile = static_cast<int>(dev::block_x()); tile < a.tiles;
+       tile += static_cast<int>(dev::blocks_x())) {
+    float sums[kTiles][4] = {};
+    for (int unit = 0; unit < a.units; unit += kUnitsOfChunk) {
+      dev::wait(s.full + turn.slot, turn.parity);
+      multiply_chunk<T, kBits, kTiles, kStaged>(
+          a, unit, s.ring + turn.slot * (kChunkBytes<kBits> / 16), x, sums);
+      float used = 0.0f;
+#pragma unroll
+      for (int t = 0; t < kTiles; ++t) used += sums[t][0];
+      dev::sync_warp();
+      if (dev::lane() == 0) dev::arrive_after(s.empty + turn.slot, used);
+      turn.advance(static_cast<unsigned>(s.slots));
+    }
+    dev::wait(s.taken + buffer.slot, buffer.parity ^ 1);
+    store_partials<kTiles>(sums, a.problem.rows, s.partials + buffer.slot * kPartials<kTiles>);
+    dev::sync_warp();
+    if (dev::lane() == 0) dev::arrive(s.summed + buffer.slot);
+    buffer.advance(2);
+  }
+}
+
+template <class T, int kBits, int kTiles>
+__device__ void finish_tiles(const TiledArguments& a, const Ring& s) {
+  Turn buffer;
+  const int thread = static_cast<int>(dev::thread()) - kProductThreads;
+  for (int tile = static_cast<int>(dev::block_x()); tile < a.tiles;
+       tile += static_cast<int>(dev::blocks_x())) {
+    // 64 threads: each has the same outputs of all rows.
+    const int r = thread % 8;
+    const dev::Float2 scales = scales_of_rows<kBits>(a, tile, r);
+    const auto partials = s.partials + buffer.slot * kPartials<kTiles>;
+    dev::wait(s.summed + buffer.slot, buffer.parity);
+    for (int row = thread / 8; row < a.problem.rows; row += 32 * kFinishWarps / 8) {
+      finish_pair<T>(a, tile, row, r, scales.x * sum_of_partials<kTiles>(partials, row, r),
+                     scales.y * sum_of_partials<kTiles>(partials, row, r + 8));
+    }
+    dev::sync_warp();
+    if (dev::lane() == 0) dev::arrive(s.taken + buffer.slot);
+    buffer.advance(2);
+  }
+}
+
+template <class T, int kBits, int kTiles, bool kStaged>
+__global__ void __launch_bounds__(kThreads, kTiles == 1 ? 2 : 1)
+    tiled_product_bulk_kernel(TiledArguments a) {
+  dev::grid_signal();
+  const TiledProductProblem& p = a.problem;
+  Ring s;
+  s.slots = a.slots;
+  s.ring = dev::shared_memory<dev::Words4>();
+  s.partials = s.ring.as<float>(static_cast<unsigned>(a.slots * kChunkBytes<kBits>));
+  const auto staged = (s.partials + 2 * kPartials<kTiles>).template as<T>();
+  s.full = staged.template as<dev::Words2>(
+      kStaged ? static_cast<unsigned>(p.rows * staged_pitch(p.inputs) * 2) : 0);
+  s.empty = s.full + static_cast<unsigned>(a.slots);
+  s.summed = s.empty + static_cast<unsigned>(a.slots);
+  s.taken = s.summed + 2;
+  if (dev::thread() == 0) s.init();
+  dev::fence_mbarriers();
+  dev::sync_threads();
+  const int warp = static_cast<int>(dev::warp());
+  if (warp < kProductWarps) {
+    dev::grid_wait();
+    Activations<T, kStaged> x{static_cast<const T*>(a.buffers.x), staged, p.inputs, p.rows,
+                              p.inputs};
+    if constexpr (kStaged) {
+      x.pitch = staged_pitch(p.inputs);
+      stage_activations<T>(a, staged, s.partials, [] { dev::sync_some<1>(kProductThreads); });
+    }
+    multiply_chunks<T, kBits, kTiles, kStaged>(a, s, x);
+  } else if (warp < kProductWarps + kFinishWarps) {
+    dev::grid_wait();
+    finish_tiles<T, kBits, kTiles>(a, s);
+  } else if (dev::lane() == 0) {
+    copy_chunks<kBits>(a, s);  // before the launch before has ended: it does not write weights
+  }
+}
+
+// So much that the launch after has room beside this one, and its first weights are on their way.
+constexpr std::size_t kHalfOfShared = 112 * 1024;
+constexpr int kMinSlots = 2, kMaxSlots = 6;
+
+struct BulkWay {
+  template <class T, int kBits, int kTiles, bool kStaged>
+  static int launch(TiledArguments& arguments, dev::LaunchConfig config) {
+    constexpr int kBarriers = 2 * kMaxSlots + 4;
+    const std::size_t fixed = 2 * kPartials<kTiles> * sizeof(float) +
+                              staged_bytes(arguments.problem) + kBarriers * sizeof(dev::Words2);
+    const std::size_t room = kHalfOfShared > fixed ? kHalfOfShared - fixed : 0;
+    arguments.slots = std::clamp(static_cast<int>(room / kChunkBytes<kBits>), kMinSlots, kMaxSlots);
+    config.threads = kThreads;
+    config.shared_bytes = fixed + static_cast<std::size_t>(arguments.slots) * kChunkBytes<kBits>;
+    return dev::launch(config, tiled_product_bulk_kernel<T, kBits, kTiles, kStaged>, arguments);
+  }
+};
+
+}  // namespace
+
+int multiply_tiles_in_bulk(TiledArguments& arguments, const dev::LaunchConfig& config) {
+  return launch_way<BulkWay>(arguments, config);
+}
+
+}  // namespace instructblip::kernels::cuda
