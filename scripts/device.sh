@@ -3,7 +3,7 @@
 # devices, compute-sanitizer and the benchmark, and compares the ids of the embedded models with the processor's.
 #
 #   scripts/device.sh [FOLDER]     writes FOLDER/device.json and FOLDER/device.log; FOLDER is $OUT, else build-device/report
-#   scripts/device.sh --pack       copies what such machines lack, GoogleTest, nlohmann_json and RE2, from this one to .carried
+#   scripts/device.sh --pack       copies what such machines lack, GoogleTest, nlohmann_json, CLI11 and RE2, from this one to .carried
 #
 #   INSTRUCTBLIP_TORCH_DIR=/path/to/torch   the torch folder of PyTorch 2.11 for CUDA 13; else that of python3
 #   NVIDIA_SMI=/path/to/nvidia-smi          else the one in the PATH
@@ -15,12 +15,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 quoted() { local text=${1//\\/\\\\}; text=${text//\"/\\\"}; text=${text//$'\t'/ }; printf '"%s"' "${text//$'\n'/\\n}"; }
 
 if [[ ${1:-} == --pack ]]; then
-  for needed in /usr/include/nlohmann/json.hpp /usr/include/re2/re2.h /usr/src/googletest/CMakeLists.txt; do
+  for needed in /usr/include/nlohmann/json.hpp /usr/include/re2/re2.h /usr/include/CLI/App.hpp /usr/src/googletest/CMakeLists.txt; do
     [[ -e $needed ]] || { echo "device: error: $needed is missing: run scripts/setup.sh first" >&2; exit 1; }
   done
   rm -rf .carried
   mkdir -p .carried/include
-  cp -r /usr/include/nlohmann /usr/include/re2 .carried/include/
+  cp -r /usr/include/nlohmann /usr/include/re2 /usr/include/CLI .carried/include/
   mkdir .carried/lib
   cp -L "$(pkg-config --variable=libdir re2)/libre2.so" .carried/lib/libre2.so
   cp .carried/lib/libre2.so ".carried/lib/$(objdump -p .carried/lib/libre2.so | awk '$1 == "SONAME" { print $2 }')"

@@ -36,7 +36,7 @@ needs_torch() {
 }
 
 wanted_packages() {
-  echo g++ cmake ninja-build pkg-config nlohmann-json3-dev libre2-dev libgtest-dev libsentencepiece-dev
+  echo g++ cmake ninja-build pkg-config nlohmann-json3-dev libre2-dev libcli11-dev libgtest-dev libsentencepiece-dev
   if [[ ${INSTRUCTBLIP_WITH_OPENCV:-ON} != OFF ]]; then
     echo libopencv-dev libgif-dev libjpeg-dev libopenjp2-7-dev libpng-dev libtiff-dev
   fi

@@ -37,7 +37,7 @@ TEST(RulesTest, IncludesFollowTheDeclaredArrows) {
            {"src/core/a.cpp", "\n#include \"nn/linear.h\"\n", "src/core/a.cpp:2: includes"},
            {"src/fashion/a.cpp", "", "declared by no"},
            {"tools/cli/main.cpp", "#include \"nn/linear.h\"\n", "not a public header"},
-           {"tools/cli/main.cpp", "#include \"cli/options.h\"\n", ""},
+           {"tools/cli/main.cpp", "#include \"cli/session.h\"\n", ""},
            {"examples/ask.cpp", "#include \"core/json.h\"\n", "not a public header"},
            {"tests/unit/nn/a.cpp", "#include \"nn/linear.h\"\n", ""},
        }) {

@@ -96,6 +96,7 @@ const std::vector<Door>& doors() {
        "nlohmann_json",
        {"src/core/json.h", "src/core/json.cpp", "tools", "examples", "tests"}},
       {std::regex("^re2/"), "RE2", {"src/adapters"}},
+      {std::regex("^CLI/"), "CLI11", {"tools/cli/command_line.cpp"}},
       {std::regex("^sentencepiece"), "SentencePiece", {"tests/unit/text"}},
       // Our own sources quote them.
       {std::regex("^instructblip/"),

@@ -3,8 +3,9 @@
 #include "cli/session.h"
 
 namespace instructblip::cli {
+namespace {
 
-ExitCode bench_command(Session& session) {
+ExitCode bench(Session& session) {
   const Settings& settings = session.settings;
   BenchmarkOptions options = settings.bench;
   if (options.models.empty() && options.synthetic.empty()) {
@@ -27,5 +28,18 @@ ExitCode bench_command(Session& session) {
                                      : to_text(report, machine, earlier));
   return report.complete ? ExitCode::success : ExitCode::interrupted;
 }
+
+constexpr Takes kTakes[] = {"device", "numerics", "deterministic", "kernels", "json", "quiet"};
+
+}  // namespace
+
+extern const Command kBench = {
+    .name = "bench",
+    .usage = "(--model DIR | --synthetic NAMES)",
+    .help = "time the stages of models, and say how far from this machine's limits they are",
+    .takes = kTakes,
+    .execute = bench,
+    .own = options::benchmark_table,
+};
 
 }  // namespace instructblip::cli

@@ -5,8 +5,9 @@
 #include "instructblip/checkpoint.h"
 
 namespace instructblip::cli {
+namespace {
 
-ExitCode convert_command(Session& session) {
+ExitCode convert_model(Session& session) {
   const Settings& settings = session.settings;
   LoadOptions options = settings.load;
   const Interrupt::Graceful graceful(session.interrupt);
@@ -30,5 +31,20 @@ ExitCode convert_command(Session& session) {
                                            (report.files == 1 ? " file\n" : " files\n"));
   return ExitCode::success;
 }
+
+constexpr Takes kTakes[] = {Group::model, "threads", "json", "quiet"};
+constexpr Takes kNeeds[] = {"model", "output"};
+
+}  // namespace
+
+extern const Command kConvert = {
+    .name = "convert",
+    .usage = "--model DIR --output DIR",
+    .help = "write a model, with all that is laid over it, as one directory of safetensors",
+    .takes = kTakes,
+    .needs = kNeeds,
+    .execute = convert_model,
+    .own = options::conversion_table,
+};
 
 }  // namespace instructblip::cli

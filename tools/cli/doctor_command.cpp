@@ -52,9 +52,7 @@ std::string kernel_table(const SystemReport& report) {
   return out;
 }
 
-}  // namespace
-
-ExitCode doctor_command(Session& session) {
+ExitCode doctor(Session& session) {
   SystemReport report;
   try {
     report = examine_system(session.settings.load.kernels);
@@ -68,5 +66,17 @@ ExitCode doctor_command(Session& session) {
   }
   return ExitCode::success;
 }
+
+constexpr Takes kTakes[] = {"kernels", "json"};
+
+}  // namespace
+
+extern const Command kDoctor = {
+    .name = "doctor",
+    .usage = "[--kernels LIST]",
+    .help = "describe this machine and what of the library runs on it",
+    .takes = kTakes,
+    .execute = doctor,
+};
 
 }  // namespace instructblip::cli

@@ -34,9 +34,7 @@ void check_count(Session& session, std::size_t pictures,
                                      "LLaVA whose instruction has an <image> for each");
 }
 
-}  // namespace
-
-ExitCode features_command(Session& session) {
+ExitCode features(Session& session) {
   const Settings& settings = session.settings;
   const std::optional<std::string> instruction = instruction_of(settings);
   PictureList list = list_pictures(session);
@@ -51,5 +49,20 @@ ExitCode features_command(Session& session) {
          [&] { save_tensors(settings.output, pipeline.features(shown->images, instruction)); });
   return ExitCode::success;
 }
+
+constexpr Takes kTakes[] = {Group::model, "image",  "images-from", "instruction", Group::pictures,
+                            "dtype",      "device", "threads",     "output",      "quiet"};
+constexpr Takes kNeeds[] = {"model", "image", "output"};
+
+}  // namespace
+
+extern const Command kFeatures = {
+    .name = "features",
+    .usage = "--model DIR --image FILE [--instruction TEXT] --output FILE",
+    .help = "write what each stage computes as float32 safetensors",
+    .takes = kTakes,
+    .needs = kNeeds,
+    .execute = features,
+};
 
 }  // namespace instructblip::cli

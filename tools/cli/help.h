@@ -3,14 +3,17 @@
 
 #include <string>
 
-#include "cli/options.h"
+#include "cli/command.h"
 
 namespace instructblip::cli {
 
 // Help for one command, or for all of them where it is null.
-std::string help_text(const CommandRow* command);
+std::string help_text(const Command* command);
 
-// The table of options in docs/command-line.md.
-std::string help_markdown(const CommandRow* command);
+// The table of options in docs/command-line.md, or that of commands.
+std::string help_markdown(const Command* command);
+
+// The same for programs: an array with an object for each option, or for each command.
+std::string help_json(const Command* command);
 
 }  // namespace instructblip::cli

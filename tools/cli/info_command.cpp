@@ -46,7 +46,7 @@ std::string description(const ModelInfo& info) {
                       (info.device_reason.empty() ? "" : "; no CUDA: " + info.device_reason)},
       {"picture", std::to_string(info.image_width) + " x " + std::to_string(info.image_height) +
                       " pixels, " + std::to_string(info.image_positions) +
-                      " positions, resized as by " + std::string(name_of(info.resize))},
+                      " positions, resized as by " + std::string(options::name_of(info.resize))},
       {"vision", layers(info.vision_layers, info.vision_width)},
       {"Q-Former", qformer(info)},
       {"language", language(info)},
@@ -64,9 +64,7 @@ std::string tensor_table(const ModelInfo& info) {
   return harmless(table(rows));
 }
 
-}  // namespace
-
-ExitCode info_command(Session& session) {
+ExitCode info(Session& session) {
   const ModelInfo info = session.describe();
   const bool with_tensors = session.settings.tensors;
   if (session.settings.json) {
@@ -76,5 +74,20 @@ ExitCode info_command(Session& session) {
   }
   return ExitCode::success;
 }
+
+constexpr Takes kTakes[] = {Group::model, "compat", "dtype",   "device",
+                            "threads",    "json",   "tensors", "quiet"};
+constexpr Takes kNeeds[] = {"model"};
+
+}  // namespace
+
+extern const Command kInfo = {
+    .name = "info",
+    .usage = "--model DIR",
+    .help = "describe a checkpoint",
+    .takes = kTakes,
+    .needs = kNeeds,
+    .execute = info,
+};
 
 }  // namespace instructblip::cli

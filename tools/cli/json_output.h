@@ -1,16 +1,20 @@
 // What the commands print with --json: a contract, described in docs/command-line.md.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "cli/options.h"
+#include "cli/failure.h"
 #include "instructblip/doctor.h"
 #include "instructblip/generation.h"
 #include "instructblip/pipeline.h"
 #include "instructblip/retrieval.h"
+#include "options/settings.h"
 
 namespace instructblip::cli {
+
+using options::Settings;
 
 // What something is about: the pictures of a request, or the files of features, and the
 // instruction.

@@ -26,10 +26,13 @@ ExitCode run(const Invocation& invocation, Interrupt& interrupt) {
     case Action::help_markdown:
       output.write(help_markdown(invocation.command));
       return ExitCode::success;
+    case Action::help_json:
+      output.write(help_json(invocation.command));
+      return ExitCode::success;
     case Action::run_command:
       break;
   }
-  Session session(invocation.settings, interrupt);
+  Session session(*invocation.command, invocation.settings, interrupt);
   return invocation.command->execute(session);
 }
 

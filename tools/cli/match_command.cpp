@@ -38,9 +38,7 @@ class PairPrinter {
   std::vector<std::vector<std::string>> rows_ = {{"picture", "text", "match", "similarity"}};
 };
 
-}  // namespace
-
-ExitCode match_command(Session& session) {
+ExitCode match(Session& session) {
   const std::vector<std::string> texts = texts_or_lines(session.settings.texts);
   Pictures pictures(list_pictures(session), session);
   const ImageTextMatcher matcher = session.load_matcher();
@@ -71,5 +69,23 @@ ExitCode match_command(Session& session) {
   printer.finish();
   return code;
 }
+
+constexpr Takes kTakes[] = {"model",         "overlay",     "lora",       "ignore-unexpected",
+                            "image",         "images-from", "text",       Group::pictures,
+                            "dtype",         "device",      "threads",    "numerics",
+                            "deterministic", "kernels",     "keep-going", "json",
+                            "quiet"};
+constexpr Takes kNeeds[] = {"model", "image", "text"};
+
+}  // namespace
+
+extern const Command kMatch = {
+    .name = "match",
+    .usage = "--model DIR --image FILE --text TEXT",
+    .help = "say how well texts describe pictures, with a BLIP-2 model for retrieval",
+    .takes = kTakes,
+    .needs = kNeeds,
+    .execute = match,
+};
 
 }  // namespace instructblip::cli

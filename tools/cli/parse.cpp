@@ -5,112 +5,100 @@
 #include <set>
 #include <system_error>
 
-#include "cli/spellings.h"
+#include "cli/command_line.h"
+#include "options/suggestion.h"
 
 namespace instructblip::cli {
 namespace {
+
+using options::Option;
+using options::quote;
+using options::Settings;
+using Given = std::set<std::string_view>;  // names of options
+using Options = std::vector<const Option*>;
 
 [[noreturn]] void refuse(const std::string& message, const std::string& hint) {
   throw Failure(ExitCode::usage, message + "\n  hint: " + hint);
 }
 
-std::string see_help(const CommandRow* command) {
+std::string see_help(const Command* command) {
   const std::string of = command == nullptr ? "" : std::string(command->name) + " ";
   return "instructblip " + of + "--help lists what there is";
 }
 
-std::string meant(const std::optional<std::string>& name, const CommandRow* command) {
+std::string meant(const std::optional<std::string>& name, const Command* command) {
   return name ? "did you mean " + *name + "?" : see_help(command);
 }
 
-// One argument that starts with a dash, taken apart.
-struct Typed {
-  std::string_view name;                  // with its dashes
-  std::optional<std::string_view> value;  // after the first =
-};
-
-Typed take_apart(std::string_view argument) {
-  const auto equals = argument.find('=');
-  if (equals == std::string_view::npos) return {argument, std::nullopt};
-  return {argument.substr(0, equals), argument.substr(equals + 1)};
+// "--seed" of "--seed=7".
+std::string_view without_value(std::string_view argument) {
+  return argument.substr(0, argument.find('='));
 }
 
-bool names(const OptionRow& row, std::string_view typed) {
-  if (typed.starts_with("--")) return typed.substr(2) == row.name;
-  return !row.letter.empty() && typed.substr(1) == row.letter;
-}
-
-[[noreturn]] void refuse_unknown(const Typed& typed, const CommandRow& command) {
-  refuse(std::string(command.name) + ": unknown option " + quote(typed.name),
-         suggestion(typed.name, command).value_or(see_help(&command)));
-}
-
-const OptionRow& find_option(const Typed& typed, const CommandRow& command) {
-  for (const std::string_view name : command.options) {
-    const OptionRow& row = option_row(command, name);
-    if (names(row, typed.name)) return row;
+// Which commands have the option that this one lacks; empty where none has.
+std::string takers_of(std::string_view option) {
+  std::string names;
+  for (const Command* command : commands()) {
+    if (takes(*command, option)) names += (names.empty() ? "" : ", ") + std::string(command->name);
   }
-  refuse_unknown(typed, command);
+  return names;
 }
 
-// Reads the option at arguments[at], and moves `at` past it and its value.
-const OptionRow& read_option(std::span<const std::string> arguments, std::size_t& at,
-                             const CommandRow& command, Settings& settings) {
-  const Typed typed = take_apart(arguments[at++]);
-  const OptionRow& row = find_option(typed, command);
-  std::string_view value;
-  switch (row.takes) {
-    case Takes::nothing:
-      if (typed.value) refuse(std::string(typed.name) + " takes no value", see_help(&command));
-      break;
-    case Takes::optional_value:
-      value = typed.value.value_or("true");
-      break;
-    case Takes::value:
-      if (!typed.value && at == arguments.size()) {
-        refuse(std::string(typed.name) + ": expected a value",
-               std::string(typed.name) + " " + std::string(row.argument));
-      }
-      value = typed.value ? *typed.value : std::string_view(arguments[at++]);
-      break;
+std::string hint_of_unknown(const Command& command, std::string_view typed) {
+  const Options known = options_of(command);
+  const std::string name = options::plain(typed);
+  if (name == "help" || options::find(known, name) != nullptr) {
+    return "did you mean --" + name + "?";
   }
-  row.set(settings, Argument(typed.name, value));
-  return row;
+  if (const options::Spelling* elsewhere = options::named_elsewhere(name, known)) {
+    const std::string note(elsewhere->note);
+    return "did you mean --" + std::string(elsewhere->option) + "?" +
+           (note.empty() ? "" : " (" + note + ")");
+  }
+  if (const std::string takers = takers_of(name); !takers.empty()) {
+    return "--" + name + " is an option of " + takers;
+  }
+  std::vector<std::string> dashed = {"--help"};
+  for (const Option* option : known) dashed.push_back("--" + std::string(option->name));
+  return meant(options::nearest("--" + name, dashed), &command);
 }
 
-bool has(const CommandRow& command, std::string_view option) {
-  return std::ranges::find(command.options, option) != command.options.end();
+[[noreturn]] void refuse_unknown(const Command& command, const std::string& argument) {
+  const std::string_view typed = without_value(argument);
+  refuse(std::string(command.name) + ": unknown option " + quote(typed),
+         hint_of_unknown(command, typed));
 }
 
 // An argument without an option in front of it, which is plainly the value of one.
-std::optional<std::string> hint_of_stray(const CommandRow& command, const std::string& argument,
-                                         const std::set<std::string_view>& given) {
+std::optional<std::string> option_of_stray(const Command& command, const std::string& argument,
+                                           const Given& given) {
   namespace fs = std::filesystem;
   std::error_code unknown;
-  const auto meant_as = [&](std::string_view option) {
-    return "did you mean --" + std::string(option) + " " + argument + "?";
+  const auto is_open = [&](std::string_view option) {
+    return takes(command, option) && !given.contains(option);
   };
   const bool is_model = fs::exists(fs::path(argument) / "config.json", unknown);
-  if (is_model && has(command, "model") && !given.contains("model")) return meant_as("model");
-  const bool is_there = !is_model && fs::exists(argument, unknown);
-  if (is_there && has(command, "image") && !given.contains("image")) return meant_as("image");
+  if (is_model && is_open("model")) return "--model";
+  if (!is_model && is_open("image") && fs::exists(argument, unknown)) return "--image";
   return std::nullopt;
 }
 
-[[noreturn]] void refuse_stray(const CommandRow& command, const std::string& argument,
-                               std::string_view option_before,
-                               const std::set<std::string_view>& given) {
-  if (const auto hint = hint_of_stray(command, argument, given)) {
-    refuse(std::string(command.name) + ": unexpected argument " + quote(argument), *hint);
+// `before`: the option in front of it, or null.
+[[noreturn]] void refuse_stray(const Command& command, const std::string& argument,
+                               const Option* before, const Given& given) {
+  const std::string message =
+      std::string(command.name) + ": unexpected argument " + quote(argument);
+  if (const auto option = option_of_stray(command, argument, given)) {
+    refuse(message, "did you mean " + *option + " " + argument + "?");
   }
-  const bool is_picture = option_before == "image" || option_before == "images-from";
-  if (!option_before.empty() && option_row(command, option_before).takes == Takes::optional_value) {
-    const std::string option = "--" + std::string(option_before);
-    refuse(std::string(command.name) + ": unexpected argument " + quote(argument),
-           "a value of " + option + " stands behind an equals sign: " + option + "=" +
-               std::string(option_row(command, option_before).argument));
+  if (before != nullptr && before->extras.stands_alone) {
+    const std::string option = "--" + std::string(before->name);
+    refuse(message, "a value of " + option + " stands behind an equals sign: " + option + "=" +
+                        std::string(before->value));
   }
-  refuse(std::string(command.name) + ": unexpected argument " + quote(argument),
+  const bool is_picture =
+      before != nullptr && (before->name == "image" || before->name == "images-from");
+  refuse(message,
          is_picture ? "several pictures have an --image each, or stand in a folder, which --image "
                       "takes too, or in a list for --images-from"
                     : "a value stands after its option, and in quotes where it holds spaces");
@@ -122,8 +110,8 @@ void check_standard_input(const Settings& settings) {
   const auto add = [&](const std::string& option, const std::string& value) {
     if (value == "-") readers.push_back("--" + option + " -");
   };
-  for (const PictureSource& source : settings.pictures) {
-    add(source.kind == PictureSource::Kind::list ? "images-from" : "image", source.value);
+  for (const options::PictureSource& source : settings.pictures) {
+    add(source.kind == options::PictureSource::Kind::list ? "images-from" : "image", source.value);
   }
   for (const std::string& text : settings.instructions) add("instruction", text);
   for (const std::string& text : settings.texts) add("text", text);
@@ -135,7 +123,7 @@ void check_standard_input(const Settings& settings) {
 }
 
 // What some values mean for other options.
-void settle(Settings& settings, const std::set<std::string_view>& given) {
+void settle(Settings& settings, const Given& given) {
   // LAVIS opens pictures without looking at it.
   if (settings.load.compat == Compat::lavis && !given.contains("exif")) {
     settings.decode.exif = ExifOrientation::ignore;
@@ -148,57 +136,75 @@ void settle(Settings& settings, const std::set<std::string_view>& given) {
   }
 }
 
-Invocation parse_command(const CommandRow& command, std::span<const std::string> arguments) {
-  Invocation invocation{.command = &command};
-  std::set<std::string_view> given;
-  std::string_view last;
-  for (std::size_t at = 0; at < arguments.size();) {
-    const std::string& argument = arguments[at];
-    if (argument == "--help" || argument == "-h") return {Action::help, &command, {}};
-    if (!argument.starts_with("-") || argument == "-") {
-      refuse_stray(command, argument, last, given);
-    }
-    last = read_option(arguments, at, command, invocation.settings).name;
-    given.insert(last);
+void set(Settings& settings, const Typed& typed, const Command& command) {
+  const std::string name = "--" + std::string(typed.option->name);
+  if (typed.has_value && typed.option->kind == options::Kind::flag) {
+    refuse(name + " takes no value", see_help(&command));
   }
-  invocation.settings.may_keep_going =
-      std::ranges::find(command.options, "keep-going") != command.options.end();
+  typed.option->set(settings, options::Argument(name, typed.text));
+}
+
+Given set_all(Settings& settings, const CommandLine& line, const Command& command) {
+  Given given;
+  const Option* last = nullptr;
+  for (const Typed& typed : line.typed) {
+    if (typed.option == nullptr) refuse_stray(command, typed.text, last, given);
+    last = typed.option;
+    given.insert(last->name);
+    set(settings, typed, command);
+  }
   if (given.contains("images-from")) given.insert("image");
+  return given;
+}
+
+[[noreturn]] void refuse_open(const Command& command, const std::string& argument) {
+  const Options known = options_of(command);
+  const Option* const option = options::find(known, options::plain(argument));
+  refuse(argument + ": expected a value",
+         argument + (option == nullptr ? "" : " " + std::string(option->value)));
+}
+
+Invocation parse_command(const Command& command, std::span<const std::string> arguments) {
+  const CommandLine line = read_command_line(command, arguments);
+  if (line.help) return {Action::help, &command, {}};
+  if (!line.unknown.empty()) refuse_unknown(command, line.unknown.front());
+  Invocation invocation{.command = &command};
+  const Given given = set_all(invocation.settings, line, command);
+  if (line.open) refuse_open(command, *line.open);
   settle(invocation.settings, given);
   check_standard_input(invocation.settings);
-  for (const std::string_view name : command.required) {
-    if (given.contains(name)) continue;
-    refuse(std::string(command.name) + ": --" + std::string(name) + " is missing",
+  for (const Takes& needed : command.needs) {
+    if (given.contains(needed.name)) continue;
+    refuse(std::string(command.name) + ": --" + std::string(needed.name) + " is missing",
            "instructblip " + std::string(command.name) + " " + std::string(command.usage));
   }
   return invocation;
 }
 
-[[noreturn]] void refuse_command(std::string_view typed) {
-  const std::string_view option = take_apart(typed).name;
-  const bool is_ours = std::ranges::any_of(command_rows(), [&](const CommandRow& row) {
-    return option.starts_with("--") && has(row, option.substr(2));
-  });
-  if (is_ours) {
+[[noreturn]] void refuse_command(const std::string& typed) {
+  const std::string option(without_value(typed));
+  if (option.starts_with("--") && !takers_of(option.substr(2)).empty()) {
     refuse("unexpected option " + quote(option) + " before a command",
-           "the command comes first: instructblip run " + std::string(option) + " ...");
+           "the command comes first: instructblip run " + option + " ...");
   }
   if (typed.starts_with("-")) {
-    refuse("unknown option " + quote(typed),
-           meant(nearest(typed, {"--help", "--version"}), nullptr));
+    const std::string known[] = {"--help", "--version"};
+    refuse("unknown option " + quote(typed), meant(options::nearest(typed, known), nullptr));
   }
-  std::vector<std::string_view> known = {"help"};
-  for (const CommandRow& row : command_rows()) known.push_back(row.name);
   if (typed == "version") refuse("unknown command 'version'", "did you mean --version?");
-  refuse("unknown command " + quote(typed), meant(nearest(typed, known), nullptr));
+  std::vector<std::string> known = {"help"};
+  for (const Command* command : commands()) known.emplace_back(command->name);
+  refuse("unknown command " + quote(typed), meant(options::nearest(typed, known), nullptr));
 }
 
-// help [--markdown] [COMMAND]
+// help [--markdown|--json] [COMMAND]
 Invocation parse_help(std::span<const std::string> arguments) {
   Invocation invocation{.action = Action::help};
   for (const std::string& argument : arguments) {
     if (argument == "--markdown") {
       invocation.action = Action::help_markdown;
+    } else if (argument == "--json") {
+      invocation.action = Action::help_json;
     } else if (invocation.command = find_command(argument); invocation.command == nullptr) {
       refuse_command(argument);
     }
@@ -214,8 +220,8 @@ Invocation parse(std::span<const std::string> arguments) {
   if (first == "--version") return {.action = Action::version};
   if (first == "--help" || first == "-h") return {.action = Action::help};
   if (first == "help") return parse_help(arguments.subspan(1));
-  if (const CommandRow* command = find_command(first)) {
-    return parse_command(*command, arguments.subspan(1));
+  if (const Command* command = find_command(first)) {
+    return during(Stage::request, [&] { return parse_command(*command, arguments.subspan(1)); });
   }
   refuse_command(first);
 }

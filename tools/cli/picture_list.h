@@ -5,14 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "options/settings.h"
+
 namespace instructblip::cli {
 
-// The value of one --image or --images-from.
-struct PictureSource {
-  enum class Kind { picture, list };
-  Kind kind;
-  std::string value;
-};
+using options::PictureSource;
 
 struct PictureList {
   std::vector<std::string> names;  // "-" stands for standard input

@@ -10,9 +10,9 @@
 #include <system_error>
 #include <utility>
 
-#include "cli/arguments.h"
 #include "cli/failure.h"
 #include "cli/text_input.h"
+#include "options/argument.h"
 
 namespace instructblip::cli {
 namespace {
@@ -43,7 +43,7 @@ void refuse_pipe(const std::string& name) {
   std::error_code unknown;
   if (!std::filesystem::is_fifo(name, unknown)) return;
   throw Failure(ExitCode::image, name + ": expected a file, got a pipe\n  hint: --image - < " +
-                                     quote(name) + " reads a picture from it");
+                                     options::quote(name) + " reads a picture from it");
 }
 
 // What other programs download.
@@ -69,7 +69,7 @@ Pictures::Pictures(PictureList list, Session& session)
     if (is_shell_pipe(name)) piped_.emplace(name, read_to_end(name, kInputBytes));
   }
   if (session.settings.keep_going) return;
-  if (size() > 1 && session.settings.may_keep_going) {
+  if (size() > 1 && takes(session.command, "keep-going")) {
     way_on_ = "\n  hint: with --keep-going a picture that cannot be read does not end the command";
   }
   look_ahead(session.progress);

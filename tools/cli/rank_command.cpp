@@ -75,11 +75,9 @@ class Ranker {
   std::size_t asked_ = 0;
 };
 
-}  // namespace
-
-ExitCode rank_command(Session& session) {
+ExitCode rank(Session& session) {
   const Settings& settings = session.settings;
-  const std::vector<std::string> instructions = session.instructions("rank");
+  const std::vector<std::string> instructions = session.instructions();
   const std::vector<std::string> candidates = texts_or_lines(settings.candidates);
   Pictures pictures(list_pictures(session), session);
   const Pipeline pipeline = session.load_pipeline();
@@ -94,5 +92,22 @@ ExitCode rank_command(Session& session) {
     ranker.rank(shown, instructions, pictures.size() / each);
   });
 }
+
+constexpr Takes kTakes[] = {Group::model, "image",     "images-from",   "instruction", "candidate",
+                            "by",         "end-token", Group::pictures, "dtype",       "device",
+                            "threads",    "numerics",  "deterministic", "kernels",     "keep-going",
+                            "json",       "quiet"};
+constexpr Takes kNeeds[] = {"model", "image", "candidate"};
+
+}  // namespace
+
+extern const Command kRank = {
+    .name = "rank",
+    .usage = "--model DIR --image FILE [--instruction TEXT] --candidate TEXT",
+    .help = "say how likely given answers are, most likely first",
+    .takes = kTakes,
+    .needs = kNeeds,
+    .execute = rank,
+};
 
 }  // namespace instructblip::cli

@@ -186,13 +186,13 @@ class Runner {
   std::size_t asked_ = 0;
 };
 
-void check_shown(const Settings& settings) {
+void check_shown(const Command& command, const Settings& settings) {
   if (settings.pictures.empty() != settings.features.empty()) return;
   throw Failure(
       ExitCode::usage,
       std::string(settings.pictures.empty() ? "run: --image is missing"
                                             : "run: expected --image or --features, got both") +
-          "\n  hint: instructblip run " + std::string(find_command("run")->usage));
+          "\n  hint: instructblip run " + std::string(command.usage));
 }
 
 // Whether lines have to say what they are about: where there are several whose order is not plain
@@ -220,13 +220,11 @@ ExitCode run_with_features(Session& session, const std::vector<ImageFeatures>& f
   return session.end();
 }
 
-}  // namespace
-
-ExitCode run_command(Session& session) {
+ExitCode run(Session& session) {
   const Settings& settings = session.settings;
-  check_shown(settings);
+  check_shown(session.command, settings);
   during(Stage::request, [&] { validate(settings.generation); });
-  const std::vector<std::string> instructions = session.instructions("run");
+  const std::vector<std::string> instructions = session.instructions();
   Pictures pictures(list_pictures(session), session);
   std::vector<ImageFeatures> features;
   for (const std::string& file : settings.features) {
@@ -249,5 +247,22 @@ ExitCode run_command(Session& session) {
     runner.answer(shown, pictures.size() / each);
   });
 }
+
+constexpr Takes kTakes[] = {Group::model,  "image",       "images-from",   "features",
+                            "instruction", Group::answer, Group::pictures, Group::running,
+                            "logprobs",    "keep-going",  "names",         "json",
+                            "quiet",       "verbose"};
+constexpr Takes kNeeds[] = {"model"};
+
+}  // namespace
+
+extern const Command kRun = {
+    .name = "run",
+    .usage = "--model DIR (--image FILE | --features FILE) [--instruction TEXT]",
+    .help = "answer an instruction about a picture",
+    .takes = kTakes,
+    .needs = kNeeds,
+    .execute = run,
+};
 
 }  // namespace instructblip::cli

@@ -30,8 +30,10 @@ LoadOptions without_weights(LoadOptions options) {
 
 }  // namespace
 
-Session::Session(Settings settings_of_command, Interrupt& interrupt_of_process)
-    : settings(std::move(settings_of_command)),
+Session::Session(const Command& command_of_session, Settings settings_of_command,
+                 Interrupt& interrupt_of_process)
+    : command(command_of_session),
+      settings(std::move(settings_of_command)),
       interrupt(interrupt_of_process),
       progress(!settings.quiet && !(settings.json && output.is_terminal())) {
   if (settings.quiet) return;
@@ -69,14 +71,14 @@ Model Session::load(LoadOptions options) {
 template Pipeline Session::load<Pipeline>(LoadOptions options);
 template ImageTextMatcher Session::load<ImageTextMatcher>(LoadOptions options);
 
-std::vector<std::string> Session::instructions(const std::string& command) {
+std::vector<std::string> Session::instructions() {
   std::vector<std::string> all;
   for (const std::string& instruction : settings.instructions) {
     all.push_back(text_or_input(instruction));
   }
   if (!all.empty()) return all;
   if (load_description().info().needs_instruction) {
-    throw Failure(ExitCode::usage, command +
+    throw Failure(ExitCode::usage, std::string(command.name) +
                                        ": --instruction is missing: only BLIP-2 describes a "
                                        "picture without one");
   }

@@ -7,10 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include "cli/command.h"
 #include "cli/failure.h"
 #include "cli/interrupt.h"
 #include "cli/json_output.h"
-#include "cli/options.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "instructblip/pipeline.h"
@@ -21,7 +21,8 @@ namespace instructblip::cli {
 // One per process: the library's log sink points into it while it lives.
 class Session {
  public:
-  Session(Settings settings_of_command, Interrupt& interrupt_of_process);
+  Session(const Command& command_of_session, Settings settings_of_command,
+          Interrupt& interrupt_of_process);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -34,7 +35,7 @@ class Session {
   Pipeline load_description();
   // What --instruction says, one at least: an empty one is one; none at all has to be allowed by
   // the model.
-  std::vector<std::string> instructions(const std::string& command);
+  std::vector<std::string> instructions();
   // The same of any checkpoint, those for retrieval too.
   ModelInfo describe();
 
@@ -62,6 +63,7 @@ class Session {
   // How the command ends that has come to its end.
   ExitCode end() const;
 
+  const Command& command;
   const Settings settings;
   Interrupt& interrupt;
   Output output;
@@ -78,15 +80,5 @@ class Session {
   std::set<std::string> said_;  // warnings: a thousand requests give the same one
   bool passed_over_ = false;
 };
-
-ExitCode run_command(Session& session);
-ExitCode match_command(Session& session);
-ExitCode rank_command(Session& session);
-ExitCode features_command(Session& session);
-ExitCode info_command(Session& session);
-ExitCode tokenize_command(Session& session);
-ExitCode convert_command(Session& session);
-ExitCode doctor_command(Session& session);
-ExitCode bench_command(Session& session);
 
 }  // namespace instructblip::cli

@@ -10,7 +10,6 @@
 #include <string_view>
 #include <utility>
 
-#include "cli/arguments.h"
 #include "cli/failure.h"
 
 namespace instructblip::cli {

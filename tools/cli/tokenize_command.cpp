@@ -12,9 +12,7 @@ std::string line(const std::string& name, const std::vector<std::int32_t>& ids) 
   return out + "\n";
 }
 
-}  // namespace
-
-ExitCode tokenize_command(Session& session) {
+ExitCode tokenize(Session& session) {
   const std::vector<std::string>& texts = session.settings.texts;
   if (texts.size() != 1) {
     throw Failure(ExitCode::usage,
@@ -28,5 +26,19 @@ ExitCode tokenize_command(Session& session) {
                            : line("lm", tokens.language) + line("qformer", tokens.qformer));
   return ExitCode::success;
 }
+
+constexpr Takes kTakes[] = {Group::model, "text", "compat", "json", "quiet"};
+constexpr Takes kNeeds[] = {"model", "text"};
+
+}  // namespace
+
+extern const Command kTokenize = {
+    .name = "tokenize",
+    .usage = "--model DIR --text TEXT",
+    .help = "print the token ids of a text as the model is fed them",
+    .takes = kTakes,
+    .needs = kNeeds,
+    .execute = tokenize,
+};
 
 }  // namespace instructblip::cli

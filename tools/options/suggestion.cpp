@@ -1,17 +1,12 @@
-#include "cli/spellings.h"
+#include "options/suggestion.h"
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <vector>
 
-namespace instructblip::cli {
+namespace instructblip::options {
 namespace {
-
-struct Spelling {
-  std::string_view typed;   // without dashes, and with - for _
-  std::string_view option;  // ours, where the command has it
-  std::string_view note = {};
-};
 
 constexpr std::string_view kCountsTheAnswer =
     "it counts the tokens of the answer alone; max_length of transformers counts the prompt of a "
@@ -19,7 +14,7 @@ constexpr std::string_view kCountsTheAnswer =
 constexpr std::string_view kDirectory = "it takes a directory with config.json and *.safetensors";
 constexpr std::string_view kOffByDefault = "nothing is drawn without it";
 
-// Options of llama.cpp, transformers, LAVIS, LLaVA, vLLM and the like. Earlier rows go first.
+// Earlier rows go first.
 constexpr auto kSpellings = std::to_array<Spelling>({
     {"m", "model", kDirectory},
     {"model-path", "model", kDirectory},
@@ -150,11 +145,25 @@ constexpr auto kSpellings = std::to_array<Spelling>({
     {"filenames", "names"},
 });
 
-bool has(const CommandRow& command, std::string_view option) {
-  return std::ranges::find(command.options, option) != command.options.end();
+// Edits (one character put in, left out, replaced, or two swapped) between two words.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::vector<std::size_t>> cost(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  for (std::size_t i = 0; i <= a.size(); ++i) cost[i][0] = i;
+  std::iota(cost[0].begin(), cost[0].end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      cost[i][j] = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1,
+                             cost[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
+      }
+    }
+  }
+  return cost[a.size()][b.size()];
 }
 
-// "--Num_Beams" as "num-beams".
+}  // namespace
+
 std::string plain(std::string_view typed) {
   std::string name(typed.substr(std::min(typed.find_first_not_of('-'), typed.size())));
   for (char& c : name) {
@@ -164,39 +173,29 @@ std::string plain(std::string_view typed) {
   return name;
 }
 
-std::optional<std::string> known_elsewhere(const std::string& name, const CommandRow& command) {
-  for (const Spelling& spelling : kSpellings) {
-    if (spelling.typed != name || !has(command, spelling.option)) continue;
-    const std::string note = spelling.note.empty() ? "" : " (" + std::string(spelling.note) + ")";
-    return "did you mean --" + std::string(spelling.option) + "?" + note;
-  }
-  return std::nullopt;
+std::span<const Spelling> spellings() { return kSpellings; }
+
+const Spelling* named_elsewhere(std::string_view name, std::span<const Option* const> options) {
+  const auto found = std::ranges::find_if(kSpellings, [&](const Spelling& spelling) {
+    return spelling.typed == name && find(options, spelling.option) != nullptr;
+  });
+  return found == kSpellings.end() ? nullptr : &*found;
 }
 
-// An option that is ours, but of other commands.
-std::optional<std::string> of_other_commands(const std::string& name) {
-  std::string commands;
-  for (const CommandRow& row : command_rows()) {
-    if (has(row, name)) commands += (commands.empty() ? "" : ", ") + std::string(row.name);
+std::optional<std::string> nearest(std::string_view typed, std::span<const std::string> names) {
+  std::string_view best;
+  std::size_t fewest = typed.size() / 3 + 1;  // more edits than that are another word
+  for (const std::string& name : names) {
+    // A name that was cut short is near, however much of it is missing.
+    const bool cut = typed.size() >= 3 && name.starts_with(typed);
+    const std::size_t edits = cut ? 1 : distance(typed, name);
+    if (edits < fewest || (edits == fewest && best.empty())) {
+      best = name;
+      fewest = edits;
+    }
   }
-  if (commands.empty()) return std::nullopt;
-  return "--" + name + " is an option of " + commands;
+  if (best.empty()) return std::nullopt;
+  return std::string(best);
 }
 
-}  // namespace
-
-std::optional<std::string> suggestion(std::string_view typed, const CommandRow& command) {
-  const std::string name = plain(typed);
-  if (name == "help" || has(command, name)) return "did you mean --" + name + "?";
-  if (auto found = known_elsewhere(name, command)) return found;
-  if (auto found = of_other_commands(name)) return found;
-  std::vector<std::string> dashed = {"--help"};
-  for (const std::string_view option : command.options)
-    dashed.push_back("--" + std::string(option));
-  if (const auto near = nearest("--" + name, {dashed.begin(), dashed.end()})) {
-    return "did you mean " + *near + "?";
-  }
-  return std::nullopt;
-}
-
-}  // namespace instructblip::cli
+}  // namespace instructblip::options

@@ -8,12 +8,11 @@
 #include <utility>
 #include <vector>
 
-#include "cli/failure.h"
+namespace instructblip::options {
 
-namespace instructblip::cli {
-
-// A value as typed, with the name of its option for messages. Every reader throws Failure(usage)
-// unless the whole text is what it expects.
+// A value as typed, with the name of its option for messages: "--num-beams" on a command line,
+// "num_beams" in JSON. Both are borrowed. Every reader throws Error(invalid_argument) unless the
+// whole text is what it expects.
 class Argument {
  public:
   Argument(std::string_view option, std::string_view text) : option_(option), text_(text) {}
@@ -28,7 +27,7 @@ class Argument {
   bool boolean() const;                         // true, false
   std::vector<std::int32_t> token_ids() const;  // "306,626"; "none" is an empty list
   std::vector<Argument> parts() const;          // "1,5": one for each comma and one more
-  // "500MB": `least` or more; KB, MB and GB are powers of ten.
+  // "500MB": `least` or more; KB, MB and GB are powers of ten, KiB, MiB and GiB of two.
   std::int64_t bytes(std::int64_t least = 1) const;
 
   // The value that stands beside `text()` in `choices`.
@@ -55,8 +54,4 @@ class Argument {
 // character escaped, so that an argument cannot drive the terminal.
 std::string quote(std::string_view text);
 
-// The name nearest to `typed`, where it is near enough for a slip of the finger.
-std::optional<std::string> nearest(std::string_view typed,
-                                   const std::vector<std::string_view>& names);
-
-}  // namespace instructblip::cli
+}  // namespace instructblip::options

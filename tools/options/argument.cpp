@@ -1,12 +1,13 @@
-#include "cli/arguments.h"
+#include "options/argument.h"
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
-namespace instructblip::cli {
+#include "instructblip/error.h"
+
+namespace instructblip::options {
 namespace {
 
 constexpr std::size_t kQuotedBytes = 120;
@@ -17,23 +18,6 @@ std::optional<Number> parse_whole(std::string_view text) {
   const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (fault != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return value;
-}
-
-// Edits (one character put in, left out, replaced, or two swapped) between two words.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::vector<std::size_t>> cost(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
-  for (std::size_t i = 0; i <= a.size(); ++i) cost[i][0] = i;
-  std::iota(cost[0].begin(), cost[0].end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      cost[i][j] = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1,
-                             cost[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-        cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
-      }
-    }
-  }
-  return cost[a.size()][b.size()];
 }
 
 }  // namespace
@@ -67,7 +51,8 @@ double Argument::number() const {
 
 std::int64_t Argument::bytes(std::int64_t least) const {
   constexpr std::pair<std::string_view, std::int64_t> kUnits[] = {
-      {"KB", 1'000}, {"MB", 1'000'000}, {"GB", 1'000'000'000}};
+      {"KB", 1'000},    {"MB", 1'000'000}, {"GB", 1'000'000'000},
+      {"KiB", 1 << 10}, {"MiB", 1 << 20},  {"GiB", 1 << 30}};
   std::string_view digits = text_;
   std::int64_t unit = 1;
   for (const auto& [name, factor] : kUnits) {
@@ -112,8 +97,8 @@ std::vector<Argument> Argument::parts() const {
 bool Argument::boolean() const { return one_of<bool>({{"true", true}, {"false", false}}); }
 
 void Argument::fail(const std::string& expected) const {
-  throw Failure(ExitCode::usage,
-                std::string(option_) + ": expected " + expected + ", got " + quote(text_));
+  throw Error(ErrorCode::invalid_argument,
+              std::string(option_) + ": expected " + expected + ", got " + quote(text_));
 }
 
 void Argument::fail_choice(const std::vector<std::string_view>& names) const {
@@ -141,21 +126,4 @@ std::string quote(std::string_view text) {
   return out + (text.size() > kQuotedBytes ? "..." : "") + "'";
 }
 
-std::optional<std::string> nearest(std::string_view typed,
-                                   const std::vector<std::string_view>& names) {
-  std::string_view best;
-  std::size_t fewest = typed.size() / 3 + 1;  // more edits than that are another word
-  for (const std::string_view name : names) {
-    // A name that was cut short is near, however much of it is missing.
-    const bool cut = typed.size() >= 3 && name.starts_with(typed);
-    const std::size_t edits = cut ? 1 : distance(typed, name);
-    if (edits < fewest || (edits == fewest && best.empty())) {
-      best = name;
-      fewest = edits;
-    }
-  }
-  if (best.empty()) return std::nullopt;
-  return std::string(best);
-}
-
-}  // namespace instructblip::cli
+}  // namespace instructblip::options

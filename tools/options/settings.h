@@ -1,0 +1,52 @@
+// What options set: the structs of the public headers, and what a program reads itself.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "instructblip/benchmark.h"
+#include "instructblip/checkpoint.h"
+#include "instructblip/generation.h"
+#include "instructblip/image.h"
+#include "instructblip/pipeline.h"
+
+namespace instructblip::options {
+
+// The value of one --image or --images-from.
+struct PictureSource {
+  enum class Kind { picture, list };
+  Kind kind;
+  std::string value;
+};
+
+struct Settings {
+  std::string model;
+  std::vector<PictureSource> pictures;  // in the order in which they were given
+  std::vector<std::string> features;
+  std::vector<std::string> instructions;
+  std::vector<std::string> texts;
+  std::vector<std::string> candidates;
+  RankOptions rank;
+  std::string output;
+  GenerationConfig generation;
+  LoadOptions load;
+  ConvertOptions convert;
+  ImageOptions decode;
+  BenchmarkOptions bench;
+  std::string compare;  // a file
+  bool keep_going = false;
+  std::optional<bool> names;
+  bool json = false;
+  bool tensors = false;
+  bool quiet = false;
+  bool verbose = false;
+};
+
+// How options and JSON spell a value of the public interface.
+std::string_view name_of(ResizeMode mode);
+std::string_view name_of(ExifOrientation exif);
+std::string_view name_of(AlphaBackground background);
+
+}  // namespace instructblip::options

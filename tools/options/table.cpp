@@ -1,0 +1,279 @@
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+#include <vector>
+
+#include "options/option.h"
+
+namespace instructblip::options {
+namespace {
+
+template <typename T>
+using Choices = std::vector<std::pair<std::string_view, T>>;
+
+const Choices<ResizeMode> kResizeModes = {{"auto", ResizeMode::automatic},
+                                          {"pillow13", ResizeMode::pillow13},
+                                          {"pillow12", ResizeMode::pillow12},
+                                          {"torchvision", ResizeMode::torchvision}};
+const Choices<Compat> kCompat = {{"hf", Compat::hf}, {"lavis", Compat::lavis}};
+const Choices<Geometry> kGeometries = {{"squash", Geometry::squash}, {"crop", Geometry::crop}};
+const Choices<RankBy> kRankBy = {{"sum", RankBy::sum}, {"mean", RankBy::mean}};
+const Choices<ExifOrientation> kExif = {{"apply", ExifOrientation::apply},
+                                        {"ignore", ExifOrientation::ignore}};
+const Choices<AlphaBackground> kBackgrounds = {{"drop", AlphaBackground::drop},
+                                               {"white", AlphaBackground::white}};
+const Choices<EarlyStopping> kEarlyStopping = {
+    {"true", EarlyStopping::yes}, {"false", EarlyStopping::no}, {"never", EarlyStopping::never}};
+const Choices<Precision> kPrecisions = {{"auto", Precision::automatic}, {"f32", Precision::f32},
+                                        {"f16", Precision::f16},        {"bf16", Precision::bf16},
+                                        {"q8", Precision::q8},          {"q4", Precision::q4}};
+const Choices<Numerics> kNumerics = {{"reference", Numerics::reference},
+                                     {"deterministic", Numerics::deterministic},
+                                     {"fast", Numerics::fast}};
+
+Device device(const Argument& argument) {
+  const std::string text = argument.text();
+  if (text == "auto") return {};
+  if (text == "cpu") return {.type = DeviceType::cpu};
+  if (text == "cuda") return {.type = DeviceType::cuda};
+  Device cuda{.type = DeviceType::cuda};
+  constexpr std::string_view kPrefix = "cuda:";
+  if (text.starts_with(kPrefix)) {
+    const char* const last = text.data() + text.size();
+    const auto [end, fault] = std::from_chars(text.data() + kPrefix.size(), last, cuda.index);
+    if (fault == std::errc() && end == last && cuda.index >= 0) return cuda;
+  }
+  argument.fail("auto, cpu, cuda or cuda:N");
+}
+
+template <typename T>
+std::string_view name_in(const Choices<T>& choices, T value) {
+  const auto found =
+      std::ranges::find_if(choices, [&](const auto& choice) { return choice.second == value; });
+  return found == choices.end() ? std::string_view() : found->first;
+}
+
+using A = const Argument&;
+using S = Settings&;
+
+// Name, group, kind, value, default, help, and what it sets; then what only some options have.
+constexpr auto kTable = std::to_array<Option>({
+    {"model", Group::model, Kind::path, "DIR", "",
+     "a Hugging Face directory: config.json, *.safetensors, tokenizers",
+     [](S s, A a) { s.model = a.path(); }},
+    {"language-model", Group::model, Kind::path, "DIR", "",
+     "a directory with the language model alone, used instead of what --model holds of one",
+     [](S s, A a) { s.load.language_model = a.path(); }},
+    {"overlay", Group::model, Kind::path, "FILE", "",
+     "weights to lay over those of --model, by the names of LAVIS or transformers: .pth, .bin, "
+     ".safetensors or a directory; repeated: the last one wins",
+     [](S s, A a) { s.load.overlays.emplace_back(a.path()); }, kRepeats},
+    {"lora", Group::model, Kind::path, "DIR", "",
+     "a LoRA adapter of PEFT to merge into the weights; repeated: one after the other",
+     [](S s, A a) { s.load.adapters.emplace_back(a.path()); }, kRepeats},
+    {"ignore-unexpected", Group::model, Kind::flag, "", "",
+     "leave tensors aside that belong to no part of the model, and say so",
+     [](S s, A) { s.load.ignore_unexpected = true; }},
+
+    {"image", Group::request, Kind::path, "FILE", "",
+     "JPEG, PNG, GIF, WebP, BMP, TIFF, JPEG 2000 or PNM; - reads it from standard input, a folder "
+     "stands for its pictures; several are one request each, in order, or one request together: "
+     "the frames of a video model, or as many as the instruction has <image>",
+     [](S s, A a) {
+       s.pictures.push_back({PictureSource::Kind::picture, a.path()});
+     },
+     kRepeats},
+    {"images-from", Group::request, Kind::path, "FILE", "",
+     "names of pictures and folders, one a line, as if each stood behind --image; - reads standard "
+     "input",
+     [](S s, A a) {
+       s.pictures.push_back({PictureSource::Kind::list, a.path()});
+     },
+     kRepeats},
+    {"features", Group::request, Kind::path, "FILE", "",
+     "pictures that were encoded before, as `instructblip features` writes them: instead of "
+     "--image",
+     [](S s, A a) { s.features.push_back(a.path()); }, kRepeats},
+    {"instruction", Group::request, Kind::text, "TEXT", "",
+     "what to answer about the picture; - reads it from standard input; BLIP-2 needs none; run and "
+     "rank take several: each about every picture, which is encoded once",
+     [](S s, A a) { s.instructions.push_back(a.text()); }, kRepeats},
+    {"text", Group::request, Kind::text, "TEXT", "",
+     "a text to compare with pictures or to tokenize; - reads standard input; match takes several, "
+     "and reads one on each line",
+     [](S s, A a) { s.texts.push_back(a.text()); }, kRepeats},
+    {"candidate", Group::request, Kind::text, "TEXT", "",
+     "an answer whose probability is wanted; repeated; - reads standard input: one on each line",
+     [](S s, A a) { s.candidates.push_back(a.text()); }, kRepeats},
+    {"by", Group::request, Kind::choice, "sum|mean", "sum",
+     "rank by the log probability of the whole candidate or of its mean token",
+     [](S s, A a) { s.rank.by = a.one_of(kRankBy); }},
+    {"end-token", Group::request, Kind::choice, "true|false", "",
+     "whether the end of the answer counts too; default true, but for LLaMA with --compat lavis",
+     [](S s, A a) { s.rank.end_token = a.boolean(); }},
+
+    {"max-new-tokens", Group::answer, Kind::integer, "N", "256",
+     "most tokens of the answer, 1 to 4096",
+     [](S s, A a) { s.generation.max_new_tokens = a.integer(); }},
+    {"min-new-tokens", Group::answer, Kind::integer, "N", "0",
+     "fewest tokens before the end token may come",
+     [](S s, A a) { s.generation.min_new_tokens = a.integer(); }},
+    {"num-beams", Group::answer, Kind::integer, "N", "1",
+     "width of the beam search, 1 to 64; 1 is greedy",
+     [](S s, A a) { s.generation.num_beams = a.integer(); }},
+    {"length-penalty", Group::answer, Kind::number, "X", "1",
+     "exponent on the length that divides a beam's score",
+     [](S s, A a) { s.generation.length_penalty = a.number(); }},
+    {"early-stopping", Group::answer, Kind::choice, "true|false|never", "false",
+     "end the beam search when enough answers are complete; alone true",
+     [](S s, A a) { s.generation.early_stopping = a.one_of(kEarlyStopping); }, kStandsAlone},
+    {"repetition-penalty", Group::answer, Kind::number, "X", "1",
+     "above 1 discourages tokens that have occurred",
+     [](S s, A a) { s.generation.repetition_penalty = a.number(); }},
+    {"no-repeat-ngram-size", Group::answer, Kind::integer, "N", "0",
+     "no run of N tokens occurs twice; 0 is off",
+     [](S s, A a) { s.generation.no_repeat_ngram_size = a.integer(); }},
+    {"bad-words-ids", Group::answer, Kind::ids, "IDS", "",
+     "token ids, with commas, that may not stand together in this order; repeated: none of such "
+     "runs; none: not even those that the model's files ban",
+     [](S s, A a) {
+       auto& runs = s.generation.bad_words_ids;
+       if (!runs) runs.emplace();
+       if (const auto ids = a.token_ids(); !ids.empty()) runs->push_back(ids);
+     },
+     kRepeats},
+    {"suppress-tokens", Group::answer, Kind::ids, "IDS", "",
+     "token ids, with commas, that the answer may not hold; none: not even the model's own",
+     [](S s, A a) { s.generation.suppress_tokens = a.token_ids(); }},
+    {"begin-suppress-tokens", Group::answer, Kind::ids, "IDS", "",
+     "token ids, with commas, that may not come first; none: not even the model's own",
+     [](S s, A a) { s.generation.begin_suppress_tokens = a.token_ids(); }},
+    {"num-return-sequences", Group::answer, Kind::integer, "N", "1",
+     "answers to each request, best first, one a line",
+     [](S s, A a) { s.generation.num_return_sequences = a.integer(); }},
+    {"do-sample", Group::answer, Kind::choice, "true|false", "false",
+     "draw instead of taking the best; alone true",
+     [](S s, A a) { s.generation.do_sample = a.boolean(); }, kStandsAlone},
+    {"temperature", Group::answer, Kind::number, "X", "1",
+     "below 1 sharpens the distribution, 0 is --do-sample=false",
+     [](S s, A a) { s.generation.temperature = a.number(); }},
+    {"top-k", Group::answer, Kind::integer, "N", "50", "draw from the N likeliest tokens; 0 is off",
+     [](S s, A a) { s.generation.top_k = a.integer(); }},
+    {"top-p", Group::answer, Kind::number, "X", "1",
+     "draw from the likeliest tokens that together have X; 1 is off",
+     [](S s, A a) { s.generation.top_p = a.number(); }},
+    {"min-p", Group::answer, Kind::number, "X", "0",
+     "draw from tokens at least X times as likely as the likeliest; 0 is off",
+     [](S s, A a) { s.generation.min_p = a.number(); }},
+    {"typical-p", Group::answer, Kind::number, "X", "1",
+     "draw from the most typical tokens that together have X; 1 is off",
+     [](S s, A a) { s.generation.typical_p = a.number(); }},
+    {"seed", Group::answer, Kind::integer, "N", "",
+     "seed of the draws; else one is chosen at random, and reported by --json",
+     [](S s, A a) { s.generation.seed = a.unsigned_integer(); }},
+    {"stop", Group::answer, Kind::text, "TEXT", "",
+     "end the answer before this text; repeated: before any of them",
+     [](S s, A a) { s.generation.stop.push_back(a.text()); }, kRepeats},
+    {"stop-at-tokenizer-eos", Group::answer, Kind::flag, "", "",
+     "stop at the tokenizer's end token besides text_config's",
+     [](S s, A) { s.generation.stop_at_tokenizer_eos = true; }},
+
+    {"compat", Group::pictures, Kind::choice, "hf|lavis", "hf",
+     "whose answers to give: transformers' or those of LAVIS, the authors' code, with its defaults",
+     [](S s, A a) { s.load.compat = a.one_of(kCompat); }},
+    {"geometry", Group::pictures, Kind::choice, "squash|crop", "squash",
+     "with --compat lavis, how a picture becomes a square: blip_image_eval or clip_image_eval",
+     [](S s, A a) { s.load.geometry = a.one_of(kGeometries); }},
+    {"resize", Group::pictures, Kind::choice, "auto|pillow13|pillow12|torchvision", "auto",
+     "whose bicubic filter pixels are equal to; auto: as transformers does with this checkpoint",
+     [](S s, A a) { s.load.resize = a.one_of(kResizeModes); }},
+    {"exif", Group::pictures, Kind::choice, "apply|ignore", "",
+     "whether to turn the picture as its file says; default apply, with --compat lavis ignore",
+     [](S s, A a) { s.decode.exif = a.one_of(kExif); }},
+    {"background", Group::pictures, Kind::choice, "drop|white", "drop",
+     "what is done about transparency",
+     [](S s, A a) { s.decode.background = a.one_of(kBackgrounds); }},
+    {"max-pixels", Group::pictures, Kind::integer, "N", "178956970",
+     "refuse pictures with more, as Pillow does, before memory is taken for them",
+     [](S s, A a) { s.decode.max_pixels = a.count(); }},
+    {"max-side", Group::pictures, Kind::integer, "N", "1048576",
+     "refuse pictures with a longer side", [](S s, A a) { s.decode.max_side = a.integer(); }},
+    {"max-bytes", Group::pictures, Kind::size, "SIZE", "640MiB", "refuse larger picture files",
+     [](S s, A a) { s.decode.max_bytes = a.bytes(); }},
+    {"interpolate-pos-encoding", Group::pictures, Kind::flag, "", "",
+     "resize the position table to the picture size of preprocessor_config.json",
+     [](S s, A) { s.load.interpolate_pos_encoding = true; }},
+
+    {"dtype", Group::running, Kind::choice, "auto|f32|f16|bf16|q8|q4", "auto",
+     "how weights are held in memory, q8 and q4: the language model's in 8 or 4 bits",
+     [](S s, A a) { s.load.precision = a.one_of(kPrecisions); }},
+    {"device", Group::running, Kind::text, "auto|cpu|cuda[:N]", "auto", "where to run",
+     [](S s, A a) { s.load.device = device(a); }},
+    {"threads", Group::running, Kind::integer, "N", "0",
+     "number of compute threads; 0: the physical cores allowed to the process",
+     [](S s, A a) { s.load.threads = a.integer(); }},
+    {"cache", Group::running, Kind::size, "SIZE", "256MiB",
+     "size of the cache of encoded pictures; 0 is none",
+     [](S s, A a) { s.load.cache_bytes = a.bytes(0); }},
+    {"numerics", Group::running, Kind::choice, "reference|deterministic|fast", "reference",
+     "whether answers are the reference's, to the bit the same in any batch, or computed by other "
+     "kernels that add up in another order",
+     [](S s, A a) { s.load.numerics = a.one_of(kNumerics); }},
+    {"deterministic", Group::running, Kind::flag, "", "",
+     "--numerics deterministic: the same bits in any batch; slower",
+     [](S s, A) { s.load.deterministic = true; }},
+    {"kernels", Group::running, Kind::list, "LIST", "",
+     "kernels to force, OPERATION=KERNEL with commas between; `instructblip doctor` lists them",
+     [](S s, A a) { s.load.kernels = a.text(); }},
+
+    {"output", Group::output, Kind::path, "FILE", "", "the safetensors file to write",
+     [](S s, A a) { s.output = a.path(); }},
+    {"logprobs", Group::output, Kind::flag, "", "",
+     "with --json: the log probability of each token",
+     [](S s, A) { s.generation.logprobs = true; }},
+    {"keep-going", Group::output, Kind::flag, "", "",
+     "report a picture that cannot be answered about, go on, and end with exit code 3",
+     [](S s, A) { s.keep_going = true; }},
+    {"names", Group::output, Kind::choice, "true|false", "",
+     "begin each line of text with its picture, and with the instruction where there are several, "
+     "and a tab behind each; alone true; default: as needed to tell answers apart",
+     [](S s, A a) { s.names = a.boolean(); }, kStandsAlone},
+    {"json", Group::output, Kind::flag, "", "",
+     "print JSON: an object on one line for each answer, or for all there is to say",
+     [](S s, A) { s.json = true; }},
+    {"tensors", Group::output, Kind::flag, "", "", "list every tensor as well",
+     [](S s, A) { s.tensors = true; }},
+    {"quiet", Group::output, Kind::flag, "", "", "print no warnings and no progress",
+     [](S s, A) { s.quiet = true; }},
+    {"verbose",
+     Group::output,
+     Kind::flag,
+     "",
+     "",
+     "print what was loaded and a table of timings to standard error",
+     [](S s, A) { s.verbose = true; },
+     {.letter = 'v'}},
+});
+
+constexpr auto kConversion = std::to_array<Option>({
+    {"output", Group::output, Kind::path, "DIR", "",
+     "the directory to write, which is not there yet", [](S s, A a) { s.output = a.path(); }},
+    {"dtype", Group::output, Kind::choice, "auto|f32|f16|bf16", "auto",
+     "how weights are written; auto: as they are stored",
+     [](S s, A a) { s.load.precision = a.one_of(kPrecisions); }},
+    {"max-shard-size", Group::output, Kind::size, "SIZE", "4GB",
+     "size of the tensors in one file, at most",
+     [](S s, A a) { s.convert.max_shard_bytes = a.bytes(); }},
+});
+
+}  // namespace
+
+std::span<const Option> table() { return kTable; }
+std::span<const Option> conversion_table() { return kConversion; }
+
+std::string_view name_of(ResizeMode mode) { return name_in(kResizeModes, mode); }
+std::string_view name_of(ExifOrientation exif) { return name_in(kExif, exif); }
+std::string_view name_of(AlphaBackground background) { return name_in(kBackgrounds, background); }
+
+}  // namespace instructblip::options
