@@ -148,24 +148,28 @@ TEST_P(PackedLinear, IsTheProductOfTallMatricesToo) {
       const Data data({rows, 1100, 35, format});  // blocks of inputs, the last one not whole
       expect_close(data, data.run(GetParam(), queue, true), true);
     }
+    const Data data({.rows = 301, .inputs = 530, .outputs = 70, .weights = format});
+    expect_close(data, data.run(GetParam(), queue, true), true);  // blocks of rows too
   }
 }
 
 TEST_P(PackedLinear, AddsToAResidualInItsPlace) {
   SerialQueue queue;
-  const Data data({.rows = 5, .inputs = 40, .outputs = 21, .weights = Format::f16});
-  std::vector<float> y = data.plus;
-  GetParam().run(data.problem,
-                 {data.x.data(), data.weights.panels.data(), data.bias.data(), y.data(), y.data()},
-                 queue);
-  EXPECT_TRUE(same_bits(y, data.run(GetParam(), queue, true)));
+  for (const std::int64_t rows : {5, 30}) {
+    const Data data({.rows = rows, .inputs = 700, .outputs = 21, .weights = Format::f16});
+    std::vector<float> y = data.plus;
+    GetParam().run(
+        data.problem,
+        {data.x.data(), data.weights.panels.data(), data.bias.data(), y.data(), y.data()}, queue);
+    EXPECT_TRUE(same_bits(y, data.run(GetParam(), queue, true)));
+  }
 }
 
 TEST_P(PackedLinear, DoesNotMindHowTasksAreHandedOut) {
   SerialQueue serial;
   ScatteringQueue scattering;
-  for (const std::int64_t rows : {1, 6, 30}) {
-    const Data data({.rows = rows, .inputs = 70, .outputs = 331, .weights = Format::f16});
+  for (const std::int64_t rows : {1, 6, 30, 200}) {
+    const Data data({.rows = rows, .inputs = 570, .outputs = 331, .weights = Format::f16});
     EXPECT_TRUE(same_bits(data.run(GetParam(), serial), data.run(GetParam(), scattering)));
   }
 }
@@ -175,9 +179,10 @@ TEST_P(PackedLinear, ARowHasItsBitsInAnyBatch) {
   SerialQueue queue;
   for (const Format format : kFormats) {
     const std::int64_t inputs = 777, outputs = 150;
-    const Data all({.rows = 26, .inputs = inputs, .outputs = outputs, .weights = format});
+    const Data all({.rows = 150, .inputs = inputs, .outputs = outputs, .weights = format});
     const std::vector<float> whole = all.run(GetParam(), queue);
-    for (const auto& [first, rows] : {std::pair{0, 1}, {3, 1}, {4, 5}, {10, 8}, {13, 12}}) {
+    for (const auto& [first, rows] :
+         {std::pair{0, 1}, {3, 1}, {4, 5}, {10, 8}, {13, 12}, {74, 3}, {100, 50}}) {
       Data some = all;
       some.problem.rows = rows;
       some.x.erase(some.x.begin(), some.x.begin() + first * inputs);

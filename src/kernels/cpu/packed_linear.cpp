@@ -39,70 +39,165 @@ std::unique_ptr<float[]> room(std::int64_t count) {
   return std::make_unique_for_overwrite<float[]>(static_cast<std::size_t>(count));
 }
 
-// The rows of x, regrouped into tiles; x itself where each tile is one row.
-class Tiles {
- public:
-  Tiles(const float* x, std::int64_t inputs, const RowTiles& tiles, Queue& queue) : x_(x) {
-    if (tiles.rows == 1) return;
-    own_ = room(tiles.rows * inputs);
-    x_ = own_.get();
-    const std::int64_t grain = std::max<std::int64_t>(1, kWorthAThread / (inputs + 1) / 4);
-    queue.run(count_of(tiles), grain, [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t tile = first; tile < last; ++tile) {
-        const std::int64_t begin = begin_of(tiles, tile);
-        const std::int64_t rows = begin_of(tiles, tile + 1) - begin;
-        float* const to = own_.get() + begin * inputs;
-        for (std::int64_t row = 0; row < rows; ++row) {
-          const float* const from = x + (begin + row) * inputs;
-          for (std::int64_t k = 0; k < inputs; ++k) to[k * rows + row] = from[k];
-        }
-      }
-    });
+std::int64_t tasks_worth_a_thread(std::int64_t work_of_task) {
+  return std::max<std::int64_t>(1, kWorthAThread / std::max<std::int64_t>(1, work_of_task));
+}
+
+Results results_of(const PackedLinearProblem& p, const PackedLinearBuffers& b, std::int64_t row,
+                   std::int64_t panel, std::int64_t last_panel) {
+  const std::int64_t output = panel * kRowsOfPanel, at = row * p.outputs + output;
+  return {.outputs = std::min(last_panel * kRowsOfPanel, p.outputs) - output,
+          .bias = b.bias == nullptr ? nullptr : b.bias + output,
+          .plus = b.plus == nullptr ? nullptr : b.plus + at,
+          .y = b.y + at,
+          .stride = p.outputs};
+}
+
+// Inputs [first, first + count) of the rows of a tile, which lie `inputs` apart, as a tile.
+void regroup(const float* from, std::int64_t inputs, std::int64_t rows, std::int64_t count,
+             float* to) {
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const float* const in = from + row * inputs;
+    for (std::int64_t k = 0; k < count; ++k) to[k * rows + row] = in[k];
   }
+}
 
-  const float* x() const { return x_; }
-
- private:
-  const float* x_;
-  std::unique_ptr<float[]> own_;
-};
-
-void run(const PackedLinearProblem& p, const PackedLinearBuffers& b, const PanelKernel& kernel,
-         Queue& queue) {
-  if (p.rows == 0 || p.outputs == 0) return;
-  const bool few = p.rows <= kFewRows;
-  const RowTiles tiles{p.rows, few ? kernel.most_rows_of_few : kernel.most_rows};
-  const bool widened = !few && p.weights != Format::f32 && count_of(tiles) > 1;
-  const std::int64_t at_once = few ? kMostPanels : kernel.panels_of_many;
-  const Tiles x(b.x, p.inputs, tiles, queue);
-
+void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const PanelKernel& kernel,
+             Queue& queue) {
+  const RowTiles tiles{p.rows, kernel.most_rows_of_few};
+  std::unique_ptr<float[]> own;
+  if (p.rows > 1) {
+    own = room(p.rows * p.inputs);
+    for (std::int64_t tile = 0; tile < count_of(tiles); ++tile) {
+      const std::int64_t begin = begin_of(tiles, tile);
+      regroup(b.x + begin * p.inputs, p.inputs, begin_of(tiles, tile + 1) - begin, p.inputs,
+              own.get() + begin * p.inputs);
+    }
+  }
   const std::int64_t panels = panels_of(p.outputs);
   const std::int64_t tasks = (panels + kPanelsOfTask - 1) / kPanelsOfTask;
   const std::int64_t work = p.rows * p.inputs * kRowsOfPanel * kPanelsOfTask;
-  const auto grain = std::max<std::int64_t>(1, kWorthAThread / std::max<std::int64_t>(1, work));
   const std::size_t bytes = bytes_of_panel(p.weights, p.inputs);
-  queue.run(tasks, grain, [&](std::int64_t first, std::int64_t last) {
-    const auto totals = room(p.rows * kMostPanels * kRowsOfPanel);
-    const auto wide = room(widened ? at_once * kInputsOfBlock * kRowsOfPanel : 0);
+  queue.run(tasks, tasks_worth_a_thread(work), [&](std::int64_t first, std::int64_t last) {
+    float totals[kFewRows * kMostPanels * kRowsOfPanel];
     const std::int64_t end = std::min(panels, last * kPanelsOfTask);
-    for (std::int64_t panel = first * kPanelsOfTask; panel < end; panel += at_once) {
-      const std::int64_t output = panel * kRowsOfPanel;
-      const std::int64_t behind = std::min(end, panel + at_once) * kRowsOfPanel;
-      kernel.run({.x = x.x(),
+    for (std::int64_t panel = first * kPanelsOfTask; panel < end; panel += kMostPanels) {
+      kernel.run({.x = own ? own.get() : b.x,
                   .tiles = tiles,
                   .inputs = p.inputs,
                   .panels = b.weights + static_cast<std::size_t>(panel) * bytes,
                   .bytes_of_panel = bytes,
                   .held = held_of(p.weights),
-                  .outputs = std::min(behind, p.outputs) - output,
-                  .totals = totals.get(),
-                  .wide = widened ? wide.get() : nullptr,
-                  .bias = b.bias == nullptr ? nullptr : b.bias + output,
-                  .plus = b.plus == nullptr ? nullptr : b.plus + output,
-                  .y = b.y + output,
-                  .stride = p.outputs});
+                  .totals = totals,
+                  .results = results_of(p, b, 0, panel, std::min(end, panel + kMostPanels))});
     }
   });
+}
+
+// Where many rows are multiplied, a block of rows and of inputs of x stays in the second level
+// cache while the weights of a thread go by, each of them widened once for the block.
+class TallProduct {
+ public:
+  TallProduct(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
+              const PanelKernel& kernel)
+      : p_(problem),
+        b_(buffers),
+        kernel_(kernel),
+        bytes_(bytes_of_panel(problem.weights, problem.inputs)),
+        row_blocks_{problem.rows, kRowsOfBlock},
+        groups_((panels_of(problem.outputs) + kernel.panels_of_many - 1) / kernel.panels_of_many),
+        x_(room(problem.rows * problem.inputs)) {}
+
+  void run(Queue& queue) {
+    const std::int64_t blocks = count_of(row_blocks_);
+    queue.run(blocks * input_blocks(), 1, [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t i = first; i < last; ++i) pack(i / input_blocks(), i % input_blocks());
+    });
+    const std::int64_t work = p_.rows / blocks * p_.inputs * kRowsOfPanel * kernel_.panels_of_many;
+    queue.run(
+        blocks * groups_, tasks_worth_a_thread(work), [&](std::int64_t first, std::int64_t last) {
+          while (first < last) {
+            const std::int64_t block = first / groups_;
+            const std::int64_t end = std::min({last, (block + 1) * groups_, first + kGroupsAtOnce});
+            multiply(block, first - block * groups_, end - block * groups_);
+            first = end;
+          }
+        });
+  }
+
+ private:
+  // Rows of a block at most.
+  static constexpr std::int64_t kRowsOfBlock = 144;
+  // Groups of panels whose sums a thread keeps.
+  static constexpr std::int64_t kGroupsAtOnce = 128;
+
+  std::int64_t input_blocks() const {
+    return std::max<std::int64_t>(1, (p_.inputs + kInputsOfBlock - 1) / kInputsOfBlock);
+  }
+  std::int64_t inputs_in(std::int64_t block) const {
+    return std::min(kInputsOfBlock, p_.inputs - block * kInputsOfBlock);
+  }
+  RowTiles tiles_of(std::int64_t row_block) const {
+    return {begin_of(row_blocks_, row_block + 1) - begin_of(row_blocks_, row_block),
+            kernel_.most_rows};
+  }
+  float* packed(std::int64_t row_block, std::int64_t input_block) const {
+    return x_.get() + begin_of(row_blocks_, row_block) * p_.inputs +
+           tiles_of(row_block).rows * input_block * kInputsOfBlock;
+  }
+
+  void pack(std::int64_t row_block, std::int64_t input_block) const {
+    const RowTiles tiles = tiles_of(row_block);
+    const std::int64_t count = inputs_in(input_block);
+    const float* const from =
+        b_.x + begin_of(row_blocks_, row_block) * p_.inputs + input_block * kInputsOfBlock;
+    for (std::int64_t tile = 0; tile < count_of(tiles); ++tile) {
+      const std::int64_t begin = begin_of(tiles, tile);
+      regroup(from + begin * p_.inputs, p_.inputs, begin_of(tiles, tile + 1) - begin, count,
+              packed(row_block, input_block) + begin * count);
+    }
+  }
+
+  // The groups [first, last) of panels with the rows of one block.
+  void multiply(std::int64_t row_block, std::int64_t first, std::int64_t last) const {
+    const RowTiles tiles = tiles_of(row_block);
+    const std::int64_t panels = panels_of(p_.outputs), at_once = kernel_.panels_of_many;
+    const std::int64_t size = tiles.rows * at_once * kRowsOfPanel;
+    const auto totals = room(size * (last - first));
+    const auto wide = room(at_once * kInputsOfBlock * kRowsOfPanel);
+    for (std::int64_t block = 0; block < input_blocks(); ++block) {
+      for (std::int64_t group = first; group < last; ++group) {
+        const std::int64_t panel = group * at_once;
+        kernel_.run_block({.x = packed(row_block, block),
+                           .tiles = tiles,
+                           .first = block * kInputsOfBlock,
+                           .count = inputs_in(block),
+                           .panels = b_.weights + static_cast<std::size_t>(panel) * bytes_,
+                           .bytes_of_panel = bytes_,
+                           .held = held_of(p_.weights),
+                           .wide = wide.get(),
+                           .totals = totals.get() + (group - first) * size,
+                           .last = block + 1 == input_blocks(),
+                           .results = results_of(p_, b_, begin_of(row_blocks_, row_block), panel,
+                                                 std::min(panels, panel + at_once))});
+      }
+    }
+  }
+
+  const PackedLinearProblem& p_;
+  const PackedLinearBuffers& b_;
+  const PanelKernel& kernel_;
+  std::size_t bytes_;
+  RowTiles row_blocks_;
+  std::int64_t groups_;
+  std::unique_ptr<float[]> x_;
+};
+
+void run(const PackedLinearProblem& p, const PackedLinearBuffers& b, const PanelKernel& kernel,
+         Queue& queue) {
+  if (p.rows == 0 || p.outputs == 0) return;
+  if (p.rows <= kFewRows) return run_few(p, b, kernel, queue);
+  TallProduct(p, b, kernel).run(queue);
 }
 
 }  // namespace

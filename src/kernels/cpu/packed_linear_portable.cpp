@@ -3,8 +3,11 @@
 namespace instructblip::kernels::cpu {
 
 PanelKernel panel_kernel_portable() {
-  return {
-      .most_rows = kMostRows, .most_rows_of_few = 4, .panels_of_many = 1, .run = run_panel_product};
+  return {.most_rows = kMostRows,
+          .most_rows_of_few = 4,
+          .panels_of_many = 1,
+          .run = run_panel_product,
+          .run_block = run_panel_block};
 }
 
 }  // namespace instructblip::kernels::cpu

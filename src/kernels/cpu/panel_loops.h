@@ -2,6 +2,7 @@
 // compiled for.
 #pragma once
 
+#include "kernels/cpu/panel_finish.h"
 #include "kernels/cpu/panel_piece.h"
 #include "kernels/cpu/panel_widen.h"
 
@@ -54,71 +55,76 @@ void multiply_tile(Held held, const Piece& piece, std::int64_t rows, std::int64_
   }
 }
 
+constexpr std::int64_t kTotalsStride = kMostPanels * kLanes;
+
+std::int64_t panels_in(const Results& results) { return (results.outputs + kLanes - 1) / kLanes; }
+
 // Inputs [first, first + count) of all tiles.
 void multiply_inputs(const PanelProduct& p, std::int64_t panels, std::int64_t first,
                      std::int64_t count) {
   const std::byte* weights = p.panels + offset_of(p.held, first);
-  std::size_t bytes_of_panel = p.bytes_of_panel;
-  Held held = p.held;
-  if (p.wide != nullptr) {
-    for (std::int64_t n = 0; n < panels; ++n) {
-      widen_panel(held, weights + static_cast<std::size_t>(n) * bytes_of_panel, count,
-                  p.wide + n * kInputsOfBlock * kLanes);
-    }
-    weights = reinterpret_cast<const std::byte*>(p.wide);
-    bytes_of_panel = kInputsOfBlock * kLanes * sizeof(float);
-    held = Held::f32;
-  }
   const std::int64_t tiles = count_of(p.tiles);
   for (std::int64_t tile = 0; tile < tiles; ++tile) {
     const std::int64_t begin = begin_of(p.tiles, tile);
     const std::int64_t rows = begin_of(p.tiles, tile + 1) - begin;
     const Piece piece{.x = p.x + begin * p.inputs + first * rows,
                       .panels = weights,
-                      .bytes_of_panel = bytes_of_panel,
+                      .bytes_of_panel = p.bytes_of_panel,
                       .count = count,
-                      .totals = p.totals + begin * kTotalsStride};
-    multiply_tile(held, piece, rows, panels);
+                      .totals = p.totals + begin * kTotalsStride,
+                      .stride = kTotalsStride};
+    multiply_tile(p.held, piece, rows, panels);
   }
 }
 
-// Writes 16 results, or the first few of them.
-INSTRUCTBLIP_KERNEL void finish(const PanelProduct& p, const Lanes& total, std::int64_t row,
-                                std::int64_t output) {
-  const std::int64_t count = p.outputs - output < kLanes ? p.outputs - output : kLanes;
-  const std::int64_t at = row * p.stride + output;
-  const auto of = [&](const float* from) {
-    return count == kLanes ? load(from) : load_first(from, count);
-  };
-  Lanes y = total;
-  if (p.bias != nullptr) y = add(y, of(p.bias + output));
-  if (p.plus != nullptr) y = add(y, of(p.plus + at));
-  if (count == kLanes) {
-    store(y, p.y + at);
-  } else {
-    store_first(y, count, p.y + at);
+void clear_totals(float* totals, std::int64_t rows, std::int64_t stride, std::int64_t panels) {
+  for (std::int64_t row = 0; row < rows; ++row) {
+    for (std::int64_t n = 0; n < panels; ++n) {
+      store(broadcast(0.0f), totals + row * stride + n * kLanes);
+    }
   }
 }
 
 void run_panel_product(const PanelProduct& p) {
-  const std::int64_t panels = (p.outputs + kLanes - 1) / kLanes;
-  for (std::int64_t row = 0; row < p.tiles.rows; ++row) {
-    for (std::int64_t n = 0; n < panels; ++n) {
-      store(broadcast(0.0f), p.totals + row * kTotalsStride + n * kLanes);
-    }
-  }
+  const std::int64_t panels = panels_in(p.results);
+  clear_totals(p.totals, p.tiles.rows, kTotalsStride, panels);
   for (std::int64_t first = 0; first < p.inputs; first += kInputsOfBlock) {
     const std::int64_t left = p.inputs - first;
     multiply_inputs(p, panels, first, left < kInputsOfBlock ? left : kInputsOfBlock);
   }
-  for (std::int64_t n = 0; n < panels; ++n) {
-    const bool scaled = p.held == Held::w8;
-    const auto* scales =
-        reinterpret_cast<const float*>(p.panels + static_cast<std::size_t>(n) * p.bytes_of_panel);
-    const Lanes scale = scaled ? load(scales) : broadcast(1.0f);
-    for (std::int64_t row = 0; row < p.tiles.rows; ++row) {
-      const Lanes total = load(p.totals + row * kTotalsStride + n * kLanes);
-      finish(p, scaled ? multiply(scale, total) : total, row, n * kLanes);
+  finish_rows(p.results, {p.totals, kTotalsStride, 0, p.tiles.rows, panels}, p.held, p.panels,
+              p.bytes_of_panel);
+}
+
+void run_panel_block(const PanelBlock& b) {
+  const std::int64_t panels = panels_in(b.results);
+  const std::int64_t stride = panels * kLanes;
+  const std::byte* weights = b.panels + offset_of(b.held, b.first);
+  std::size_t bytes_of_panel = b.bytes_of_panel;
+  if (b.held != Held::f32) {
+    for (std::int64_t n = 0; n < panels; ++n) {
+      widen_panel(b.held, weights + static_cast<std::size_t>(n) * bytes_of_panel, b.count,
+                  static_cast<std::size_t>(panels) * bytes_of_panel,
+                  b.wide + n * kInputsOfBlock * kLanes);
+    }
+    weights = reinterpret_cast<const std::byte*>(b.wide);
+    bytes_of_panel = kInputsOfBlock * kLanes * sizeof(float);
+  }
+  const std::int64_t tiles = count_of(b.tiles);
+  for (std::int64_t tile = 0; tile < tiles; ++tile) {
+    const std::int64_t begin = begin_of(b.tiles, tile), end = begin_of(b.tiles, tile + 1);
+    float* const totals = b.totals + begin * stride;
+    if (b.first == 0) clear_totals(totals, end - begin, stride, panels);
+    const Piece piece{.x = b.x + begin * b.count,
+                      .panels = weights,
+                      .bytes_of_panel = bytes_of_panel,
+                      .count = b.count,
+                      .totals = totals,
+                      .stride = stride};
+    multiply_tile<float>(piece, end - begin, panels);
+    if (b.last) {
+      finish_rows(b.results, {b.totals, stride, begin, end, panels}, b.held, b.panels,
+                  b.bytes_of_panel);
     }
   }
 }

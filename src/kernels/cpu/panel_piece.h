@@ -25,19 +25,15 @@ constexpr int kPanelsOfRows[] = {0, 1, 1, 1, 1};
 constexpr std::int64_t kColumnsOfBlockOf4Bits = 32;
 constexpr std::int64_t kBytesOfBlockOf4Bits = 16 * 2 + 4 * 16 * 4;
 
-constexpr std::int64_t kNextBlockOf4Bits =
-    kInputsOfBlock / kColumnsOfBlockOf4Bits * kBytesOfBlockOf4Bits;
-
 // Inputs of a few panels, times a tile of rows.
 struct Piece {
   const float* x;           // [count][M]
   const std::byte* panels;  // from the first of the inputs on
   std::size_t bytes_of_panel;
   std::int64_t count;  // inputs in the piece
-  float* totals;       // rows kMostPanels * 16 apart
+  float* totals;
+  std::int64_t stride;  // from the totals of a row to those of the next
 };
-
-constexpr std::int64_t kTotalsStride = kMostPanels * kLanes;
 
 template <int M, int N>
 INSTRUCTBLIP_KERNEL void clear(Lanes (&sums)[M][N]) {
@@ -47,10 +43,10 @@ INSTRUCTBLIP_KERNEL void clear(Lanes (&sums)[M][N]) {
 }
 
 template <int M, int N>
-INSTRUCTBLIP_KERNEL void add_to_totals(const Lanes (&sums)[M][N], float* totals) {
+INSTRUCTBLIP_KERNEL void add_to_totals(const Lanes (&sums)[M][N], const Piece& piece) {
   for (int m = 0; m < M; ++m) {
     for (int n = 0; n < N; ++n) {
-      float* at = totals + m * kTotalsStride + n * kLanes;
+      float* at = piece.totals + m * piece.stride + n * kLanes;
       store(add(load(at), sums[m][n]), at);
     }
   }
@@ -84,7 +80,7 @@ INSTRUCTBLIP_KERNEL void multiply_piece(const Piece& piece) {
     x += M;
     at += kStep;
   }
-  add_to_totals(sums, piece.totals);
+  add_to_totals(sums, piece);
 }
 
 // Weights of 4 bits, eight inputs in a word.
@@ -121,7 +117,7 @@ INSTRUCTBLIP_KERNEL void multiply_piece_of_4_bits(const Piece& piece) {
     }
     block += kBytesOfBlockOf4Bits;
   }
-  add_to_totals(sums, piece.totals);
+  add_to_totals(sums, piece);
 }
 
 }  // namespace

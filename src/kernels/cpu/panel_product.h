@@ -34,7 +34,16 @@ inline std::int64_t begin_of(const RowTiles& tiles, std::int64_t tile) {
 
 }  // namespace
 
-// A few panels times all rows.
+// What is added to the sums of some panels, and where they go.
+struct Results {
+  std::int64_t outputs;  // rows of the matrix in these panels
+  const float* bias;     // [outputs]; or null
+  const float* plus;     // rows `stride` apart; or null
+  float* y;              // the same
+  std::int64_t stride;
+};
+
+// A few panels times a few rows: weights are widened where they are read.
 struct PanelProduct {
   const float* x;  // tiles
   RowTiles tiles;
@@ -42,20 +51,30 @@ struct PanelProduct {
   const std::byte* panels;
   std::size_t bytes_of_panel;
   Held held;
-  std::int64_t outputs;  // rows of the matrix in these panels
-  float* totals;         // room for [rows, kMostPanels * 16]
-  float* wide;           // room for [kMostPanels][kInputsOfBlock][16]; null: widened where used
-  const float* bias;     // [outputs]; or null
-  const float* plus;     // rows `stride` apart; or null
-  float* y;              // the same
-  std::int64_t stride;
+  float* totals;  // room for [rows, kMostPanels * 16]
+  Results results;
+};
+
+// A block of inputs of a few panels times many rows: weights are widened once for all of them.
+struct PanelBlock {
+  const float* x;  // tiles of the block's inputs
+  RowTiles tiles;
+  std::int64_t first, count;  // inputs; the first is a multiple of kInputsOfBlock
+  const std::byte* panels;
+  std::size_t bytes_of_panel;
+  Held held;
+  float* wide;    // room for [panels][kInputsOfBlock][16]
+  float* totals;  // [rows, panels * 16], the sums of the blocks before
+  bool last;      // sums become results
+  Results results;
 };
 
 struct PanelKernel {
   std::int64_t most_rows;         // rows of a tile at most
   std::int64_t most_rows_of_few;  // the same where all rows are one or two tiles
-  std::int64_t panels_of_many;    // panels at a time where there are many rows
+  std::int64_t panels_of_many;    // panels of a PanelBlock
   void (*run)(const PanelProduct& product);
+  void (*run_block)(const PanelBlock& block);
 };
 
 PanelKernel panel_kernel_avx512();
