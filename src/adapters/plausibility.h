@@ -10,13 +10,10 @@
 namespace instructblip {
 
 // Throws one Error(bad_model), with a hint, for what is easily mixed up: a language model alone, a
-// BLIP-2 or LLaVA checkpoint, the Q-Former of another vision encoder, another size or kind of
-// language model; and for a config.json that describes a model far larger than the files. Reads
-// shapes only. What it lets pass may still lack tensors: nn::WeightLoader accounts for each.
+// checkpoint of another family, the Q-Former of another family, another kind of language model.
+// Looks at how names begin. What it lets pass may still lack tensors or have them in other shapes:
+// nn::WeightLoader accounts for each.
 void check_plausible(const ModelConfig& config, const TensorStore& tensors);
 void check_plausible(const RetrievalConfig& config, const TensorStore& tensors);
-
-// A lower bound of the elements that the described model needs. Never overflows.
-double estimated_elements(const ModelConfig& config);
 
 }  // namespace instructblip

@@ -5,10 +5,7 @@
 #include <utility>
 
 #include "decoding/beam_search.h"
-#include "decoding/log_softmax.h"
-#include "decoding/logits_processors.h"
 #include "decoding/row_search.h"
-#include "decoding/warpers.h"
 #include "instructblip/error.h"
 
 namespace instructblip {
@@ -61,24 +58,6 @@ std::unique_ptr<Search> make_search(DecodeRequest request, std::int64_t vocabula
                     ", got " + std::to_string(width));
   }
   return make_beam_search(std::move(request), width);
-}
-
-std::vector<double> next_token_distribution(std::span<const float> logits,
-                                            const DecodeRequest& request,
-                                            std::span<const std::int32_t> new_tokens) {
-  std::vector<float> scores(logits.begin(), logits.end());
-  if (*request.options.num_beams > 1) log_softmax(logits, scores);
-  std::vector<std::int32_t> sequence = request.prompt_ids;
-  sequence.insert(sequence.end(), new_tokens.begin(), new_tokens.end());
-  LogitsProcessors processors(request.options, request.stop_ids, request.prompt_ids.size(),
-                              request.bad_words_from_first_id, scores.size());
-  processors.process(scores, processors.edits(sequence), sequence);
-  Warpers(request.options, request.stop_ids.size()).apply(scores);
-  std::vector<double> probabilities = softmax_weights(scores);
-  double total = 0;
-  for (const double weight : probabilities) total += weight;
-  for (double& probability : probabilities) probability /= total;
-  return probabilities;
 }
 
 }  // namespace instructblip

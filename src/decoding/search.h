@@ -78,11 +78,4 @@ class Search {
 // the beams); invalid_argument (bad_words_ids past the vocabulary, or of end tokens alone).
 std::unique_ptr<Search> make_search(DecodeRequest request, std::int64_t vocabulary);
 
-// The probabilities, [vocabulary], that the next token is drawn from after `new_tokens`: softmax of
-// the processed logits (with beams: of the processed log probabilities of one hypothesis). For
-// comparing them with the reference's, whose draws are of another generator.
-std::vector<double> next_token_distribution(std::span<const float> logits,
-                                            const DecodeRequest& request,
-                                            std::span<const std::int32_t> new_tokens);
-
 }  // namespace instructblip

@@ -51,19 +51,25 @@ void describe_qformer(const QFormerConfig& config, ModelInfo& info);
 // Error(invalid_argument) for kernels that do not exist or do not fit this machine.
 std::unique_ptr<nn::Runtime> make_runtime(const LoadOptions& options, const ModelInfo& info);
 
-// What `make` builds of the weights at their root, to run on `runtime`. Every tensor is accounted
-// for, and counted in `info`. With LoadOptions::weights unset they are left without data.
+// What `make` builds of the weights at their root, to run on `runtime`. It is called twice: first
+// without data, when every tensor is accounted for and counted in `info`, so that what does not fit
+// config.json is told before a weight is read. With LoadOptions::weights unset that is all.
 template <typename Make>
 auto build_stages(std::shared_ptr<const TensorStore> store, nn::ReadAs as, nn::Runtime& runtime,
                   ModelInfo& info, const Make& make) {
   check_memory(runtime, *store, as);
+  nn::ReadAs without_data = as;
+  without_data.values = nn::Values::leave;
+  nn::WeightLoader checked(runtime, store, std::move(without_data));
+  auto stages = runtime.run([&] { return make(checked.root()); });
+  checked.finish();
+  info.parameters = checked.parameters();
+  info.weight_bytes = checked.bytes();
+  if (info.precision.empty()) info.precision = name_of(checked.usual_format());
+  if (as.values == nn::Values::leave) return stages;
+
   nn::WeightLoader loader(runtime, std::move(store), std::move(as));
-  auto stages = runtime.run([&] { return make(loader.root()); });
-  loader.finish();
-  info.parameters = loader.parameters();
-  info.weight_bytes = loader.bytes();
-  if (info.precision.empty()) info.precision = name_of(loader.usual_format());
-  return stages;
+  return runtime.run([&] { return make(loader.root()); });
 }
 
 }  // namespace instructblip

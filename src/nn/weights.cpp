@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "checkpoint/tensor_recipe.h"
+#include "config/shape_keys.h"
 #include "core/errors.h"
 #include "core/log.h"
 #include "nn/tensor_values.h"
@@ -34,6 +35,7 @@ struct WeightLoader::Impl {
   std::set<std::string, std::less<>> known;
   std::set<std::string, std::less<>> needed;  // all known ones but copies and buffers
   std::vector<std::string> missing, misshapen, untyped;
+  std::string misshapen_hint;  // what the first of them may mean
   std::vector<AskedTensor> asked;
   std::map<Format, std::int64_t> bytes_of;  // matrices by their formats
   bool gathered_nowhere = false;            // a misshapen one has no elements
@@ -172,8 +174,11 @@ const TensorEntry* WeightLoader::accounted(const std::string& path, const Shape&
     impl.missing.push_back(path + " " + to_string(expected) + " is missing");
   } else if (entry->shape != expected) {
     if (checked_elements(entry->shape) == 0) impl.gathered_nowhere = true;
+    const ShapeKeys because = shape_keys_of(path);
+    const std::string keys = because.keys.empty() ? "" : " (" + std::string(because.keys) + ")";
+    if (impl.misshapen.empty()) impl.misshapen_hint = because.hint;
     impl.misshapen.push_back(printable(entry->file) + ": " + path + " has shape " +
-                             to_string(entry->shape) + ", expected " + to_string(expected));
+                             to_string(entry->shape) + ", expected " + to_string(expected) + keys);
   } else if (!is_weight_dtype(entry->dtype)) {
     impl.untyped.push_back(printable(entry->file) + ": " + path + " has type " +
                            std::string(name_of(entry->dtype)) + ", expected F32, F16, BF16 or F64");
@@ -310,6 +315,8 @@ void WeightLoader::finish() const {
     hint =
         "tensors without elements are what DeepSpeed's stage 3 saves unless it gathers them: put "
         "its shards together with zero_to_fp32.py";
+  } else if (!impl.misshapen_hint.empty()) {
+    hint = impl.misshapen_hint;
   }
   findings.throw_if_any(ErrorCode::bad_model,
                         findings.size() == 1

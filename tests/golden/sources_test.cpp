@@ -224,6 +224,28 @@ TEST(SourcesErrors, NameWhatHasAnotherShape) {
   const std::string message =
       message_of(parts.checkpoint(), options, "language_projection.weight has shape [1, 2]");
   EXPECT_NE(message.find("other.pth"), std::string::npos) << message;
+  EXPECT_NE(message.find("(the width in text_config, qformer_config.hidden_size)"),
+            std::string::npos)
+      << message;
+  EXPECT_NE(message.find("hint: is this the language model of another size?"), std::string::npos)
+      << message;
+}
+
+// All that is wrong is said at once, and before weights are read.
+TEST(SourcesErrors, ComeBeforeAnythingIsRead) {
+  const Parts parts("t5_2024");
+  parts.write_with_zeros([](const TensorEntry&) { return false; });
+  parts.directory().write("other.pth",
+                          torch_file_of(std::vector<SavedTensor>{
+                              {"t5_proj.weight", DType::f32, {1, 2}, std::string(8, '\0')},
+                              {"query_tokens", DType::f32, {1, 1, 1}, std::string(4, '\0')}}));
+  LoadOptions options;
+  options.overlays = {parts.directory() / "other.pth"};
+  bool any_was_read = false;
+  options.progress = [&](std::int64_t, std::int64_t) { any_was_read = true; };
+  const std::string message = message_of(parts.checkpoint(), options, "2 tensors do not fit");
+  EXPECT_NE(message.find("query_tokens has shape [1, 1, 1]"), std::string::npos) << message;
+  EXPECT_FALSE(any_was_read);
 }
 
 TEST(SourcesErrors, TellWhatWasTakenForSomethingElse) {

@@ -69,13 +69,6 @@ void check(const ModelConfig& config, const std::vector<TensorOf>& tensors) {
   check_plausible(config, TensorStore::open(directory.path()));
 }
 
-std::vector<TensorOf> with(std::vector<TensorOf> tensors, const std::string& name, Shape shape) {
-  for (TensorOf& tensor : tensors) {
-    if (tensor.name == name) tensor.shape = shape;
-  }
-  return tensors;
-}
-
 std::vector<TensorOf> without(const std::vector<TensorOf>& tensors, const std::string& prefix) {
   std::vector<TensorOf> kept;
   for (const TensorOf& tensor : tensors) {
@@ -99,12 +92,6 @@ TEST(Plausibility, AcceptsTheGoldenCheckpoints) {
     const TensorStore store =
         TensorStore::open(directory.path(), MappedFile::Access::map, config.renames);
     EXPECT_NO_THROW(check_plausible(config, store));
-    double present = 0;
-    for (const TensorEntry& entry : store.entries()) {
-      present += static_cast<double>(entry.bytes.size() / size_of(entry.dtype));
-    }
-    EXPECT_LE(estimated_elements(config), present);  // a lower bound, though not an idle one
-    EXPECT_GE(estimated_elements(config), 0.4 * present);
     ++checked;
   }
   EXPECT_GE(checked, 2);
@@ -159,20 +146,6 @@ TEST(Plausibility, RecognisesWhatIsNotLlava) {
   });
 }
 
-TEST(Plausibility, RecognisesOtherWidthsInLlava) {
-  ModelConfig config = small_config();
-  config.vision = ClipVisionConfig{.hidden = 8, .layers = 1, .feature_layers = {0, 1}};
-  config.qformer.reset();
-  config.projection = MlpProjectionConfig{};
-  const std::string message = expect_error(ErrorCode::bad_model, "expected [10, 16]", [&] {
-    check(config, {{"language_model.model.embed_tokens.weight", {31, 10}},
-                   {"multi_modal_projector.linear_1.weight", {10, 8}},
-                   {"vision_tower.embeddings.class_embedding", {9}}});
-  });
-  EXPECT_NE(message.find("class_embedding has shape [9], expected [8]"), std::string::npos);
-  EXPECT_NE(message.find("embed_tokens.weight has shape [31, 10]"), std::string::npos);
-}
-
 TEST(Plausibility, RecognisesTheOtherKindOfLanguageModel) {
   ModelConfig t5 = small_config();
   t5.text = T5Config{};
@@ -182,39 +155,6 @@ TEST(Plausibility, RecognisesTheOtherKindOfLanguageModel) {
   tensors.push_back({"language_model.encoder.block.0.layer.0.SelfAttention.q.weight", {2, 2}});
   expect_error(ErrorCode::bad_model, "describes a LLaMA language model, but the weights hold a T5",
                [&] { check(small_config(), tensors); });
-}
-
-TEST(Plausibility, RecognisesOtherWidths) {
-  expect_error(ErrorCode::bad_model, "is this the Q-Former of another vision encoder?", [] {
-    check(small_config(),
-          with(small_tensors(), "qformer.encoder.layer.0.crossattention.attention.key.weight",
-               {6, 4}));
-  });
-  auto wide = with(small_tensors(), "language_projection.weight", {12, 6});
-  wide = with(wide, "language_model.model.embed_tokens.weight", {30, 12});
-  const std::string message = expect_error(ErrorCode::bad_model,
-                                           "language_projection.weight has shape [12, 6], expected "
-                                           "[10, 6]",
-                                           [&] { check(small_config(), wide); });
-  EXPECT_NE(message.find("embed_tokens.weight has shape [30, 12]"), std::string::npos);
-  EXPECT_NE(message.find("is this the language model of another size?"), std::string::npos);
-  expect_error(ErrorCode::bad_model, "another resolution", [] {
-    check(small_config(),
-          with(small_tensors(), "vision_model.embeddings.position_embedding", {1, 17, 8}));
-  });
-}
-
-TEST(Plausibility, MeasuresTheConfigAgainstTheFiles) {
-  ModelConfig config = small_config();
-  std::get<LlamaConfig>(config.text).feed_forward = 1 << 20;
-  std::get<LlamaConfig>(config.text).layers = 1024;
-  expect_error(ErrorCode::bad_model, "parameters, but the weights hold",
-               [&] { check(config, small_tensors()); });
-  ModelConfig largest = small_config();
-  LlamaConfig& llama = std::get<LlamaConfig>(largest.text);
-  llama.vocabulary = llama.hidden = llama.feed_forward = llama.head_dim = 1 << 20;
-  llama.layers = llama.heads = llama.key_value_heads = 1024;
-  EXPECT_GT(estimated_elements(largest), 1e18);
 }
 
 // The config of a model for retrieval: as above without a language model, by the names under which
@@ -253,9 +193,6 @@ TEST(Plausibility, TellsRetrievalFromAnswering) {
   expect_error(kBad, "load it with ImageTextMatcher: instructblip match",
                [&] { check(small_config(), tensors); });
   expect_error(kBad, "no tensors named", [&] { check(config, without(tensors, "itm_head.")); });
-  expect_error(kBad, "image_text_hidden_size", [&] {
-    check(config, with(tensors, "text_projection.weight", {4, 6}));
-  });
 }
 
 }  // namespace

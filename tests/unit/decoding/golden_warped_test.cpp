@@ -4,10 +4,34 @@
 #include <cmath>
 #include <map>
 
+#include "decoding/log_softmax.h"
+#include "decoding/logits_processors.h"
+#include "decoding/warpers.h"
 #include "unit/decoding/fake_session.h"
 
 namespace instructblip::testing {
 namespace {
+
+// The probabilities, [vocabulary], that the next token is drawn from after `new_tokens`: softmax of
+// the processed logits (with beams: of the processed log probabilities of one hypothesis). The
+// reference draws with another generator, so that this is what can be compared.
+std::vector<double> next_token_distribution(std::span<const float> logits,
+                                            const DecodeRequest& request,
+                                            std::span<const std::int32_t> new_tokens) {
+  std::vector<float> scores(logits.begin(), logits.end());
+  if (*request.options.num_beams > 1) log_softmax(logits, scores);
+  std::vector<std::int32_t> sequence = request.prompt_ids;
+  sequence.insert(sequence.end(), new_tokens.begin(), new_tokens.end());
+  LogitsProcessors processors(request.options, request.stop_ids, request.prompt_ids.size(),
+                              request.bad_words_from_first_id, scores.size());
+  processors.process(scores, processors.edits(sequence), sequence);
+  Warpers(request.options, request.stop_ids.size()).apply(scores);
+  std::vector<double> probabilities = softmax_weights(scores);
+  double total = 0;
+  for (const double weight : probabilities) total += weight;
+  for (double& probability : probabilities) probability /= total;
+  return probabilities;
+}
 
 TEST(GoldenWarped, ProbabilitiesAreThoseOfTheReference) {
   std::size_t filtered = 0, below_min_p = 0;
