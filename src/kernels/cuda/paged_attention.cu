@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "kernels/cuda/dev.h"
+#include "kernels/cuda/last_block.h"
 #include "kernels/cuda/padded_width.h"
 #include "kernels/cuda/paged_attention.h"
 
@@ -290,20 +291,6 @@ __device__ void store_part(const Arguments& a, const Division& d, const Task& ta
     }
     part[2 + column] = value;
   }
-}
-
-// One for each key head of a request: the block that ends last. Its threads see what all wrote.
-__device__ inline bool is_last(unsigned* counter, unsigned blocks, dev::Shared<unsigned> told) {
-  dev::sync_threads();
-  if (dev::thread() == 0) {
-    dev::fence_global();
-    const bool last = dev::add_global(counter, 1) == blocks - 1;
-    if (last) *counter = 0;  // for the next launch
-    dev::fence_global();
-    told.store(0, last ? 1u : 0u);
-  }
-  dev::sync_threads();
-  return told.load(0) != 0;
 }
 
 template <class T>

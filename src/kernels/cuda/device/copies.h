@@ -142,7 +142,10 @@ __device__ __forceinline__ T load_once(const void* from) {
   return u.value;
 }
 // What another block of the launch may have written.
-__device__ __forceinline__ float load_coherent(const float* from) { return __ldcg(from); }
+template <class T>
+__device__ __forceinline__ T load_coherent(const T* from) {
+  return __ldcg(from);
+}
 template <class T>
 __device__ __forceinline__ void store_global(void* to, T value) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 16);

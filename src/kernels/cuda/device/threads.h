@@ -78,6 +78,8 @@ __device__ __forceinline__ Float2 widen_two(std::uint32_t two) {
   return {widen(T{static_cast<std::uint16_t>(two)}),
           widen(T{static_cast<std::uint16_t>(two >> 16)})};
 }
+__device__ __forceinline__ std::uint32_t bits_of(float x) { return __float_as_uint(x); }
+__device__ __forceinline__ float from_bits(std::uint32_t bits) { return __uint_as_float(bits); }
 // a * b + c of two numbers each, rounded once.
 template <class T>
 __device__ __forceinline__ std::uint32_t multiply_add_two(std::uint32_t a, std::uint32_t b,

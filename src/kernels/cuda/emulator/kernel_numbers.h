@@ -1,6 +1,7 @@
 // The numbers of dev.h for a C++ compiler. Included by kernel_side.h only.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <type_traits>
@@ -28,6 +29,8 @@ inline Float2 widen_two(std::uint32_t two) {
   return {widen(T{static_cast<std::uint16_t>(two)}),
           widen(T{static_cast<std::uint16_t>(two >> 16)})};
 }
+inline std::uint32_t bits_of(float x) { return std::bit_cast<std::uint32_t>(x); }
+inline float from_bits(std::uint32_t bits) { return std::bit_cast<float>(bits); }
 template <class T>
 inline std::uint32_t multiply_add_two(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
   const Float2 x = widen_two<T>(a), y = widen_two<T>(b), z = widen_two<T>(c);

@@ -142,7 +142,10 @@ template <class T>
 inline T load_once(const void* from, Site where = Site::current()) {
   return load_global<T>(from, where);
 }
-inline float load_coherent(const float* from) { return *from; }
+template <class T>
+inline T load_coherent(const T* from) {
+  return *from;
+}
 template <class T>
 inline void store_global(void* to, T value, Site where = Site::current()) {
   emulator::check_global(to, sizeof(T), where);
