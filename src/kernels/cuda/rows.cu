@@ -53,7 +53,7 @@ __global__ void __launch_bounds__(kMaxThreads) norm_kernel(NormArguments a) {
 #pragma unroll
       for (int i = 0; i < 8; ++i) x[n][i] += more[i];
       const dev::Words4 rounded = narrow_eight<T>(x[n]);
-      dev::store_global(static_cast<T*>(b.sum) + row + piece * 8, rounded);
+      if (b.sum != nullptr) dev::store_global(static_cast<T*>(b.sum) + row + piece * 8, rounded);
       widen_eight<T>(rounded, x[n]);
     }
 #pragma unroll

@@ -19,9 +19,9 @@ struct NormProblem {
 
 // All contiguous, aligned to 16 bytes, of the element type. y may be x.
 struct NormBuffers {
-  const void* x;      // [rows, width]
-  const void* added;  // the same, added to x before; or null
-  void* sum;          // where x + added goes, rounded, which is what is normalised; null without it
+  const void* x;       // [rows, width]
+  const void* added;   // the same, added to x before; or null
+  void* sum;           // where x + added goes, rounded, which is what is normalised; or null
   const void* weight;  // [width]
   const void* bias;    // [width], or null
   void* y;             // [rows, width]
