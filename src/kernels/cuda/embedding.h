@@ -11,7 +11,7 @@ namespace instructblip::kernels::cuda {
 struct EmbeddingProblem {
   Element element = Element::f16;
   std::int32_t rows = 0;
-  std::int32_t width = 0;            // of a row: a multiple of 8
+  std::int32_t width = 0;            // a row: a multiple of 8
   std::int32_t position_offset = 0;  // added to positions before they are looked up: 2 in OPT
   std::int32_t half_head = 0;        // angles of a position, half as many as a head is wide
 };
