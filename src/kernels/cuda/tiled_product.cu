@@ -96,7 +96,7 @@ __global__ void __launch_bounds__(kProductThreads, kTiles <= 2 ? 2 : 1)
     for (int unit = warp; unit < a.units; unit += kProductWarps) {
       dev::wait_for_copies<kDepth - 1>();
       if constexpr (kBits == 4) dev::sync_warp();  // others copied the scales
-      multiply_unit<T, kBits, kTiles, kStaged>(load_unit<kBits>(slots[slot]), unit, x, sums);
+      multiply_unit<T, kBits, kTiles>(load_unit<kBits>(slots[slot]), unit, x, sums);
       if constexpr (kBits == 4) dev::sync_warp();  // others have read them
       copy_unit<kBits>(a, ahead, slots[slot]);
       ahead.advance(a);

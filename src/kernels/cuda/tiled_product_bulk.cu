@@ -93,7 +93,7 @@ __device__ __forceinline__ void multiply_chunk(const TiledArguments& a, int firs
     if constexpr (kBits == 4) words.scales = unit.load_late(64 + lane / 4).get();
     words.upper = upper.get();
     words.lower = lower.get();
-    multiply_unit<T, kBits, kTiles, kStaged>(words, first + static_cast<int>(own), x, sums);
+    multiply_unit<T, kBits, kTiles>(words, first + static_cast<int>(own), x, sums);
   }
 }
 

@@ -1,5 +1,5 @@
 // Units of weights times activations: what tiled_product.cu and tiled_product_bulk.cu do alike,
-// whatever way the weights come. Included by the two only.
+// whatever way the weights come, and some of it grouped_product.cu. Included by these only.
 #pragma once
 
 #include <cstdint>
@@ -104,9 +104,8 @@ struct UnitWords {
 };
 
 // sums [16 outputs, 8 kTiles rows] += a unit times activations. kBits: 16, 8 or 4.
-template <class T, int kBits, int kTiles, bool kStaged>
-__device__ __forceinline__ void multiply_unit(const UnitWords& w, int unit,
-                                              const Activations<T, kStaged>& x,
+template <class T, int kBits, int kTiles, class Rows>
+__device__ __forceinline__ void multiply_unit(const UnitWords& w, int unit, const Rows& x,
                                               float (&sums)[kTiles][4]) {
   const int row = static_cast<int>(dev::lane()) / 4;
   const int input = unit * (512 / kBits) + static_cast<int>(dev::lane()) % 4 * 8;

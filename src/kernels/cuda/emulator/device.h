@@ -33,6 +33,7 @@ struct Launch {
 void enqueue(Launch launch);
 
 struct Observed {
+  std::int64_t launches = 0;
   std::int64_t bank_conflicts = 0;  // rows of ldmatrix that had to wait for others of their eight
 };
 

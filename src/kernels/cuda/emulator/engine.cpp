@@ -306,7 +306,8 @@ Observed run_queue(const Schedule& schedule) {
     ~Running() { running = nullptr; }
   } guard(&engine);
   engine.run(launches);
-  return {.bank_conflicts = engine.bank_conflicts};
+  return {.launches = static_cast<std::int64_t>(launches.size()),
+          .bank_conflicts = engine.bank_conflicts};
 }
 
 }  // namespace instructblip::emulator
