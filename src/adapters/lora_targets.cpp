@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cstddef>
-#include <ranges>
 
 namespace instructblip {
 namespace {
@@ -91,8 +90,8 @@ bool LoraTargets::include(std::string_view module, bool is_linear, LayerNumber n
   if (modules.pattern || is_exact || layers.empty()) return true;
   const std::vector<std::int64_t> found = layers_of(module, layers_pattern);
   const std::size_t counted = number == LayerNumber::first ? 1 : found.size();
-  return std::ranges::any_of(found | std::views::take(counted),
-                             [&](std::int64_t layer) { return layers.contains(layer); });
+  return std::any_of(found.begin(), found.begin() + std::min(counted, found.size()),
+                     [&](std::int64_t layer) { return layers.contains(layer); });
 }
 
 LoraTargets read_lora_targets(const Json& config) {

@@ -127,7 +127,7 @@ std::optional<std::vector<std::int32_t>> token_ids(const ConfigSection& text, st
     if (id >= 0 && id < vocabulary) ids.push_back(static_cast<std::int32_t>(id));
   }
   std::ranges::sort(ids);
-  ids.erase(std::ranges::unique(ids).begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
 }
 

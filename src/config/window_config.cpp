@@ -1,8 +1,8 @@
 #include "config/window_config.h"
 
 #include <algorithm>
-#include <ranges>
 #include <string>
+#include <vector>
 
 #include "core/limits.h"
 
@@ -28,7 +28,8 @@ std::optional<bool> has_sliding_layers(const ConfigSection& text, std::int64_t l
     text.fail("layer_types", "one for each of " + std::to_string(layers) + " layers",
               std::to_string(types->size()));
   }
-  return std::ranges::any_of(types->elements() | std::views::take(layers), [](const Json& type) {
+  const std::vector<Json> all = types->elements();
+  return std::any_of(all.begin(), all.begin() + layers, [](const Json& type) {
     return type.string() == "sliding_attention" || type.string() == "chunked_attention";
   });
 }

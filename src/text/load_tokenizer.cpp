@@ -124,8 +124,9 @@ void warn_of_missing(const TokenizerSettings& settings, const TokenizerParts& pa
   constexpr std::array<std::string_view, 5> kKeys = {"bos_token", "eos_token", "unk_token",
                                                      "cls_token", "sep_token"};
   for (const auto& [key, token] : settings.named) {
+    const std::string& content = token.content;
     const bool comes_behind = std::ranges::any_of(settings.added_tokens, [&](const auto& entry) {
-      return entry.second.content == token.content && entry.first >= parts.model->size();
+      return entry.second.content == content && entry.first >= parts.model->size();
     });
     if (std::ranges::find(kKeys, key) == kKeys.end() || parts.find(token.content) || comes_behind) {
       continue;

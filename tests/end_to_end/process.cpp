@@ -34,6 +34,15 @@ Pipe make_pipe() {
   return {ends[0], ends[1]};
 }
 
+// Both ends of a pseudo-terminal, of which a child writes into one.
+Pipe make_terminal() {
+  const int master = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (master < 0 || ::grantpt(master) != 0 || ::unlockpt(master) != 0) {
+    throw std::runtime_error("no pseudo-terminal");
+  }
+  return {master, ::open(::ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC)};
+}
+
 // A file without a name that holds `text`: unlike a pipe, it never fills up.
 int file_with(const std::string& text) {
   std::FILE* file = std::tmpfile();
@@ -79,7 +88,7 @@ void take(int& descriptor, std::string& text) {
 
 Process::Process(const Start& start) {
   const int input = file_with(start.input);
-  const Pipe out = make_pipe(), err = make_pipe();
+  const Pipe out = make_pipe(), err = start.stderr_is_terminal ? make_terminal() : make_pipe();
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);

@@ -21,6 +21,7 @@ struct Start {
   std::string stdout_file = {};                         // instead of a pipe
   bool close_stdout = false;                            // start without a standard output
   bool close_stdout_reader = false;                     // a pipe that nobody reads
+  bool stderr_is_terminal = false;                      // instead of a pipe
   std::map<std::string, std::string> environment = {};  // added to ours
 };
 

@@ -120,26 +120,37 @@ TEST(Convert, TakesSizesWithUnits) {
   }
 }
 
-void wait_for_content(const fs::path& directory) {
-  for (int i = 0; i < 60'000 && fs::is_empty(directory); ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+// Files and folders in `directory` and in its folders, one of which may just be renamed.
+int count_of(const fs::path& directory) {
+  int count = 0;
+  std::error_code changed;
+  for (fs::recursive_directory_iterator at(directory, changed), end; at != end && !changed;) {
+    ++count;
+    at.increment(changed);
   }
-  ASSERT_FALSE(fs::is_empty(directory));
+  return count;
 }
 
-// Killed whenever it happens: what has the final name is whole.
+void wait_for_content(const fs::path& directory, int count) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (count_of(directory) < count && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
+  }
+  ASSERT_GE(count_of(directory), count);
+}
+
+// Killed at any number of files: what has the final name is whole.
 TEST(Convert, LeavesNothingHalfWrittenWhereItIsKilled) {
   int killed = 0;
-  for (int delay = 0; delay < 12; ++delay) {
+  for (int files = 0; files < 12; ++files) {
     const TempDirectory directory;
     Process process(instructblip({"convert", "--model", kVicuna, "--output", directory / "whole",
                                   "--max-shard-size", "20KB"}));
-    wait_for_content(directory.path());
-    std::this_thread::sleep_for(std::chrono::milliseconds(7 * delay));
+    wait_for_content(directory.path(), 1 + files);
     process.signal(SIGKILL);
     if (process.finish().exit_code == 128 + SIGKILL) ++killed;
     if (!fs::exists(directory / "whole")) continue;
-    EXPECT_EQ(call({"info", "--model", directory / "whole", "--quiet"}).exit_code, 0) << delay;
+    EXPECT_EQ(call({"info", "--model", directory / "whole", "--quiet"}).exit_code, 0) << files;
   }
   EXPECT_GT(killed, 0);
 }
@@ -148,7 +159,7 @@ TEST(Convert, EndsWithCtrlC) {
   const TempDirectory directory;
   Process process(instructblip(
       {"convert", "--model", kVicuna, "--output", directory / "whole", "--max-shard-size", "1KB"}));
-  wait_for_content(directory.path());
+  wait_for_content(directory.path(), 1);
   process.signal(SIGINT);
   const Finished finished = process.finish();
   if (finished.exit_code == 0) return;  // it was faster

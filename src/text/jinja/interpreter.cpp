@@ -145,7 +145,7 @@ class Interpreter final : public Evaluator {
   }
 
   Value macro_of(const Statement& statement, std::size_t first_default) {
-    auto macro = std::make_shared<const Macro>(&statement, first_default, scopes().here());
+    auto macro = std::make_shared<const Macro>(Macro{&statement, first_default, scopes().here()});
     return Value::of(Callable{.name = statement.text, .macro = std::move(macro)});
   }
 

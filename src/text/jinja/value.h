@@ -12,7 +12,9 @@
 namespace instructblip::jinja {
 
 class Value;
+struct Dict;
 struct Macro;
+struct Sequence;
 using List = std::vector<Value>;
 
 struct Undefined {
@@ -24,32 +26,6 @@ struct Callable {
   std::string name;
   std::shared_ptr<const Value> self = {};   // null for a function
   std::shared_ptr<const Macro> macro = {};  // null for what Jinja or Python has
-};
-// Keys are texts, in the order in which they were added.
-struct Dict {
-  enum class Kind { mapping, name_space, loop };
-  Kind kind = Kind::mapping;
-  std::vector<std::pair<std::string, Value>> members = {};
-
-  const Value* find(std::string_view key) const;
-  void set(std::string_view key, Value value);
-};
-// What a loop goes through, texts and dicts aside.
-struct Sequence {
-  enum class Kind {
-    list,
-    tuple,
-    group,  // a tuple of groupby: `grouper` and `list`
-    range,
-    keys,  // a dict's, as its items and its values
-    items,
-    values,
-    iterator,  // gives each item once, and has no length
-  };
-  Kind kind = Kind::list;
-  List items = {};
-  std::string shown = {};  // repr() of a range, where it is known
-  std::size_t taken = 0;   // items that an iterator has given
 };
 
 // Cheap to copy: sequences and dicts are shared. Only namespaces and iterators ever change.
@@ -70,7 +46,7 @@ class Value {
   static Value escaped(std::string value);
   // These throw Error(unsupported) where values stand too deep in one another, or a namespace in
   // one: so no value ever holds itself.
-  static Value of(List value) { return of(Sequence{.items = std::move(value)}); }
+  static Value of(List value);
   static Value of(Sequence value);
   static Value of(Dict value);
   static Value of(Callable value) { return Data(std::move(value)); }
@@ -111,6 +87,35 @@ class Value {
   int depth_ = 0;
   bool is_escaped_ = false;
 };
+
+// Keys are texts, in the order in which they were added.
+struct Dict {
+  enum class Kind { mapping, name_space, loop };
+  Kind kind = Kind::mapping;
+  std::vector<std::pair<std::string, Value>> members = {};
+
+  const Value* find(std::string_view key) const;
+  void set(std::string_view key, Value value);
+};
+// What a loop goes through, texts and dicts aside.
+struct Sequence {
+  enum class Kind {
+    list,
+    tuple,
+    group,  // a tuple of groupby: `grouper` and `list`
+    range,
+    keys,  // a dict's, as its items and its values
+    items,
+    values,
+    iterator,  // gives each item once, and has no length
+  };
+  Kind kind = Kind::list;
+  List items = {};
+  std::string shown = {};  // repr() of a range, where it is known
+  std::size_t taken = 0;   // items that an iterator has given
+};
+
+inline Value Value::of(List value) { return of(Sequence{.items = std::move(value)}); }
 
 // Python's repr() of a text.
 std::string quoted(std::string_view text);
