@@ -18,7 +18,8 @@ struct KernelReport {
   std::string unfit;           ///< why this machine cannot run it; empty where it can
 };
 
-/// An operation with its kernels, best first; the last one is plain loops that judge the others.
+/// An operation with its kernels, best first. The processor's last one is plain loops that judge
+/// the others; a device has LibTorch's operations where none of its kernels takes the sizes.
 struct OperationReport {
   std::string name;     ///< "linear"
   std::string purpose;  ///< what it computes, in a few words
@@ -49,7 +50,8 @@ struct SystemReport {
   std::vector<ModuleReport> modules;
   std::vector<DeviceReport> devices;
   std::string no_cuda;  ///< why DeviceType::automatic takes the processor; empty: it takes cuda:0
-  std::vector<OperationReport> operations;
+  std::vector<OperationReport> operations;       ///< with kernels of the processor
+  std::vector<OperationReport> cuda_operations;  ///< with kernels of CUDA devices, for f16 and bf16
 };
 
 /// Looks at this machine. Opens no module, so that LibTorch is not loaded; may run concurrently.

@@ -51,9 +51,10 @@ ModuleReport module_report(const char* file, const char* purpose) {
   return {place, purpose, std::filesystem::exists(place, none)};
 }
 
-std::vector<OperationReport> operations(const kernels::Choice& choice) {
+std::vector<OperationReport> operations(const kernels::Choice& choice,
+                                        const kernels::Machine& machine) {
   std::vector<OperationReport> reports;
-  for (const kernels::Operation& operation : kernels::catalogue(choice)) {
+  for (const kernels::Operation& operation : kernels::catalogue(choice, machine)) {
     OperationReport report{
         std::string(operation.name), std::string(operation.purpose), operation.forced, {}};
     for (const kernels::Entry& entry : operation.entries) {
@@ -61,6 +62,19 @@ std::vector<OperationReport> operations(const kernels::Choice& choice) {
                                 std::string(entry.support.reason())});
     }
     reports.push_back(std::move(report));
+  }
+  return reports;
+}
+
+// As on the device that DeviceType::automatic takes, or without one.
+std::vector<OperationReport> cuda_operations(const CudaDriver& driver, const std::string& no_cuda) {
+  kernels::Machine machine;
+  machine.cuda_capability = no_cuda.empty() ? driver.devices.front().capability : 1;
+  std::vector<OperationReport> reports =
+      operations(no_cuda.empty() ? kernels::Choice::of_environment() : kernels::Choice(), machine);
+  if (no_cuda.empty()) return reports;
+  for (OperationReport& report : reports) {
+    for (KernelReport& kernel : report.kernels) kernel.unfit = no_cuda;
   }
   return reports;
 }
@@ -74,6 +88,7 @@ void describe_devices(SystemReport& report) {
     report.devices.push_back({"cuda:" + std::to_string(i), device.name, device.memory,
                               cuda_obstacle(static_cast<int>(i), driver, plugin).reason});
   }
+  report.cuda_operations = cuda_operations(driver, report.no_cuda);
 }
 
 }  // namespace
@@ -90,7 +105,7 @@ SystemReport examine_system(const std::string& kernels) {
     report.modules = {module_report("libinstructblip_stages.so", "models, which run on LibTorch"),
                       module_report("libinstructblip_codecs.so", "rare picture files")};
     describe_devices(report);
-    report.operations = operations(choice);
+    report.operations = operations(choice, kernels::this_machine());
     return report;
   });
 }

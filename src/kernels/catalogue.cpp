@@ -1,7 +1,9 @@
 #include "kernels/catalogue.h"
 
+#include <algorithm>
 #include <span>
 
+#include "kernels/cuda/kernels.h"
 #include "kernels/kv_append.h"
 #include "kernels/linear.h"
 #include "kernels/log_sum_exp.h"
@@ -15,8 +17,12 @@ namespace {
 template <class Kernel, class Problem>
 Operation operation(Scope scope, std::string_view purpose, std::span<const Kernel> kernels,
                     const Problem& everyday, const Wanted& wanted) {
-  Operation result{
-      Kernel::kOperation, scope, purpose, !wanted.choice->forced(Kernel::kOperation).empty(), {}};
+  const std::string_view forced = wanted.choice->forced(Kernel::kOperation);
+  Operation result{Kernel::kOperation,
+                   scope,
+                   purpose,
+                   std::ranges::find(kernels, forced, &Kernel::name) != kernels.end(),
+                   {}};
   const Kernel* used = choose(kernels, everyday, wanted);
   for (const Kernel& kernel : kernels) {
     result.entries.push_back(
@@ -36,9 +42,39 @@ constexpr PagedAttentionProblem kPagedAttention = {
 constexpr ResampleProblem kResample = {
     .height = 480, .width = 640, .outputs = 224, .taps = 13, .precision = 22};
 
+Support supports(const cuda::Listed& entry, const Machine& machine) {
+  return machine.cuda_capability >= entry.capability
+             ? Support::yes()
+             : Support::no("the device's compute capability is too low");
+}
+
+// The kernels themselves belong to a part of the library that is opened for a device.
+std::vector<Operation> catalogue_of_device(const Choice& choice, const Machine& machine) {
+  std::vector<Operation> all;
+  for (const cuda::Listed& entry : cuda::listed()) {
+    const std::string_view forced = choice.forced(entry.operation);
+    if (all.empty() || all.back().name != entry.operation) {
+      all.push_back({entry.operation, Scope::model, entry.purpose, false, {}});
+    }
+    Operation& operation = all.back();
+    const Support support = supports(entry, machine);
+    if (forced == entry.kernel) {
+      if (!support) throw_unfit(entry.operation, entry.kernel, support.reason());
+      operation.forced = true;
+      for (Entry& other : operation.entries) other.used = false;
+    }
+    const bool first = std::ranges::none_of(operation.entries, &Entry::used);
+    operation.entries.push_back(
+        {entry.kernel, entry.traits, support,
+         support && first && (!operation.forced || forced == entry.kernel)});
+  }
+  return all;
+}
+
 }  // namespace
 
 std::vector<Operation> catalogue(const Choice& choice, const Machine& machine) {
+  if (machine.cuda_capability > 0) return catalogue_of_device(choice, machine);
   const Wanted wanted{.choice = &choice, .machine = &machine};
   return {
       operation(Scope::model, "copies new keys and values into their slots", kv_append_kernels(),

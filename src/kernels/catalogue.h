@@ -29,7 +29,8 @@ struct Operation {
   std::vector<Entry> entries;  // best first
 };
 
-// All of them, by name. Throws Error(invalid_argument) where `choice` forces what does not fit.
+// All of them, by name: those of the processor or, where `machine` is a CUDA device, those of its
+// own. Throws Error(invalid_argument) where `choice` forces what does not fit.
 std::vector<Operation> catalogue(const Choice& choice, const Machine& machine = this_machine());
 
 }  // namespace instructblip::kernels

@@ -5,6 +5,7 @@
 
 #include "core/errors.h"
 #include "kernels/catalogue.h"
+#include "kernels/cuda/kernels.h"
 
 namespace instructblip::kernels {
 namespace {
@@ -51,12 +52,19 @@ void check_kernel(const Operation& operation, std::string_view kernel, std::stri
   }
 }
 
+// Whether it is a kernel of CUDA devices: whether it fits is seen where one is used.
+bool is_of_devices(std::string_view operation, std::string_view kernel) {
+  return std::ranges::any_of(cuda::listed(), [&](const cuda::Listed& entry) {
+    return entry.operation == operation && entry.kernel == kernel;
+  });
+}
+
 }  // namespace
 
-Choice Choice::parse(std::string_view text, std::string_view source) {
+Choice Choice::parse(std::string_view text, std::string_view source, const Machine& machine) {
   Choice choice;
   if (text.empty()) return choice;
-  const std::vector<Operation> all = catalogue(Choice());
+  const std::vector<Operation> all = catalogue(Choice(), machine);
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
     const std::string_view item = text.substr(begin, end - begin);
@@ -65,8 +73,13 @@ Choice Choice::parse(std::string_view text, std::string_view source) {
       refuse(source, "expected OPERATION=KERNEL, found " + quote(item),
              "for example linear=reference");
     }
-    const std::string_view kernel = item.substr(equals + 1);
-    const Operation& operation = find_operation(all, item.substr(0, equals), source);
+    const std::string_view name = item.substr(0, equals), kernel = item.substr(equals + 1);
+    if (source == kVariable && is_of_devices(name, kernel)) {
+      choice.forced_.emplace_back(name, kernel);
+      begin = end + 1;
+      continue;
+    }
+    const Operation& operation = find_operation(all, name, source);
     check_kernel(operation, kernel, source);
     if (source != kVariable && operation.scope == Scope::process) {
       refuse(source, std::string(operation.name) + " is not run by a model alone",

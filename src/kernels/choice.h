@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/machine.h"
+
 namespace instructblip::kernels {
 
 class Choice {
@@ -15,10 +17,12 @@ class Choice {
 
   // "linear=fixed_order_avx2,paged_attention=reference"; empty forces nothing. `source` names the
   // option or variable in errors. Throws Error(invalid_argument) for an operation or a kernel that
-  // does not exist, for one that this machine lacks, and for an operation named twice.
-  static Choice parse(std::string_view text, std::string_view source);
+  // `machine` does not have or lacks the means for, and for an operation named twice.
+  static Choice parse(std::string_view text, std::string_view source,
+                      const Machine& machine = this_machine());
 
-  // What the variable INSTRUCTBLIP_KERNELS said when it was first asked for; throws as parse().
+  // What the variable INSTRUCTBLIP_KERNELS said when it was first asked for; throws as parse(). It
+  // may name kernels of the processor and of CUDA devices; each forces what it is an entry of.
   static const Choice& of_environment();
 
   // The forced kernel of an operation; empty where none is.

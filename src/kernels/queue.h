@@ -23,8 +23,7 @@ class Tasks {
   void (*call_)(const void*, std::int64_t, std::int64_t);
 };
 
-// Threads that share out the tasks of a kernel; a stream of a device is one too, where run() hands
-// over and does not wait.
+// Threads that share out the tasks of a kernel. (A device has a stream: cuda/stream.h.)
 class Queue {
  public:
   virtual ~Queue() = default;

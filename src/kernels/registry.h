@@ -1,6 +1,7 @@
 // What the tables of kernels have in common: one table for each operation, best entry first.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <string_view>
 
@@ -38,14 +39,18 @@ struct Wanted {
 };
 
 // The entry that `wanted.choice` forces, else the first that fits `problem`; null where none does:
-// a problem that not even "reference" takes. Throws Error(invalid_argument) where the forced one
-// does not fit. Kernel has kOperation, name, traits and supports().
+// a problem that not even "reference" takes, or, on a device, one for compositions. Throws
+// Error(invalid_argument) where the forced one does not fit. An entry that is forced in the table
+// of another machine forces nothing in this one. Kernel has kOperation, name, traits and
+// supports().
 template <class Kernel, class Problem>
 const Kernel* choose(std::span<const Kernel> kernels, const Problem& problem,
                      const Wanted& wanted = {}) {
-  const std::string_view forced = wanted.choice->forced(Kernel::kOperation);
+  std::string_view forced = wanted.choice->forced(Kernel::kOperation);
+  const auto is_forced = [&](const Kernel& kernel) { return kernel.name == forced; };
+  if (std::ranges::none_of(kernels, is_forced)) forced = {};
   for (const Kernel& kernel : kernels) {
-    if (!forced.empty() && kernel.name != forced) continue;
+    if (!forced.empty() && !is_forced(kernel)) continue;
     Support support = kernel.supports(problem, *wanted.machine);
     if (support && wanted.row_invariant && !kernel.traits.row_invariant) {
       support = Support::no("its bits depend on what is computed beside a row");

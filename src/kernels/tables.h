@@ -1,8 +1,9 @@
-// The tables of a device: one for each operation that has kernels on it, best entry first.
+// All tables of kernels: one for each operation that has any, best entry first.
 #pragma once
 
 #include <span>
 
+#include "kernels/cuda/kernels.h"
 #include "kernels/kv_append.h"
 #include "kernels/linear.h"
 #include "kernels/packed_linear.h"
@@ -16,6 +17,7 @@ struct Tables {
   std::span<const LinearKernel> linear = linear_kernels();
   std::span<const PackedLinearKernel> packed_linear = packed_linear_kernels();
   std::span<const PagedAttentionKernel> paged_attention = paged_attention_kernels();
+  cuda::Tables cuda = {};  // for rows of half precision, on a device
 };
 
 }  // namespace instructblip::kernels

@@ -160,6 +160,18 @@ TEST(Doctor, DescribesTheMachineAndItsKernels) {
   }
 }
 
+// A device's own, with the reason why they are not used where there is none.
+TEST(Doctor, ListsKernelsOfDevices) {
+  const Json report = objects(call({"doctor", "--json"}).out).at(0);
+  EXPECT_EQ(report["cuda_operations"].size(), 6U);
+  for (const Json& operation : report["cuda_operations"]) {
+    for (const Json& kernel : operation["kernels"]) {
+      EXPECT_EQ(kernel["reason"], report["no_cuda"]) << operation;
+    }
+  }
+  EXPECT_NE(call({"doctor"}).out.find("paged_attention on cuda: "), std::string::npos);
+}
+
 TEST(Doctor, ShowsForcedKernels) {
   const Finished forced = call({"doctor", "--kernels", "linear=reference"});
   EXPECT_NE(forced.out.find("used: forced"), std::string::npos) << forced.out;

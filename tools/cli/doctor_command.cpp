@@ -38,10 +38,10 @@ std::string state(const KernelReport& kernel, bool forced) {
 }
 
 // Each operation with its kernels, best first.
-std::string kernel_table(const SystemReport& report) {
+std::string kernel_table(const std::vector<OperationReport>& operations, const std::string& where) {
   std::string out;
-  for (const OperationReport& operation : report.operations) {
-    out += "\n" + operation.name + ": " + operation.purpose + "\n";
+  for (const OperationReport& operation : operations) {
+    out += "\n" + operation.name + where + ": " + operation.purpose + "\n";
     std::vector<std::vector<std::string>> rows;
     for (const KernelReport& kernel : operation.kernels) {
       rows.push_back({"  " + kernel.name, kernel.row_invariant ? "row invariant" : "",
@@ -62,7 +62,8 @@ ExitCode doctor(Session& session) {
   if (session.settings.json) {
     session.output.write(to_json(report) + "\n");
   } else {
-    session.output.write(overview(report) + kernel_table(report));
+    session.output.write(overview(report) + kernel_table(report.operations, "") +
+                         kernel_table(report.cuda_operations, " on cuda"));
   }
   return ExitCode::success;
 }

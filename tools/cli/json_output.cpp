@@ -153,6 +153,29 @@ std::string to_json(const TokenizedText& tokens) {
   return dump({{"lm", tokens.language}, {"qformer", tokens.qformer}});
 }
 
+namespace {
+
+Object to_objects(const std::vector<OperationReport>& reports) {
+  Object operations = Object::array();
+  for (const OperationReport& operation : reports) {
+    Object kernels = Object::array();
+    for (const KernelReport& kernel : operation.kernels) {
+      kernels.push_back({{"name", kernel.name},
+                         {"used", kernel.used},
+                         {"row_invariant", kernel.row_invariant},
+                         {"fits", kernel.unfit.empty()},
+                         {"reason", kernel.unfit}});
+    }
+    operations.push_back({{"name", operation.name},
+                          {"purpose", operation.purpose},
+                          {"forced", operation.forced},
+                          {"kernels", kernels}});
+  }
+  return operations;
+}
+
+}  // namespace
+
 std::string to_json(const SystemReport& report) {
   Object modules = Object::array();
   for (const ModuleReport& module : report.modules) {
@@ -167,21 +190,6 @@ std::string to_json(const SystemReport& report) {
                        {"usable", device.unfit.empty()},
                        {"reason", device.unfit}});
   }
-  Object operations = Object::array();
-  for (const OperationReport& operation : report.operations) {
-    Object kernels = Object::array();
-    for (const KernelReport& kernel : operation.kernels) {
-      kernels.push_back({{"name", kernel.name},
-                         {"used", kernel.used},
-                         {"row_invariant", kernel.row_invariant},
-                         {"fits", kernel.unfit.empty()},
-                         {"reason", kernel.unfit}});
-    }
-    operations.push_back({{"name", operation.name},
-                          {"purpose", operation.purpose},
-                          {"forced", operation.forced},
-                          {"kernels", kernels}});
-  }
   return dump({{"version", report.version},
                {"processor", report.processor},
                {"instruction_sets", report.instruction_sets},
@@ -189,7 +197,8 @@ std::string to_json(const SystemReport& report) {
                {"modules", modules},
                {"devices", devices},
                {"no_cuda", report.no_cuda},
-               {"operations", operations}});
+               {"operations", to_objects(report.operations)},
+               {"cuda_operations", to_objects(report.cuda_operations)}});
 }
 
 std::string to_json(const Ranking& ranking, const ModelInfo& info) {

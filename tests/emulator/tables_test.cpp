@@ -1,0 +1,98 @@
+// The tables of CUDA kernels, and what is listed of them where they are not.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "kernels/catalogue.h"
+#include "kernels/cuda/kernels.h"
+#include "support/expect_error.h"
+
+namespace instructblip::kernels {
+namespace {
+
+using Row = std::tuple<std::string, std::string, bool>;  // operation, kernel, row invariant
+
+template <class Contract>
+void add(std::vector<Row>& rows, std::span<const cuda::Kernel<Contract>> table) {
+  for (const cuda::Kernel<Contract>& kernel : table) {
+    rows.emplace_back(Contract::kOperation, kernel.name, kernel.traits.row_invariant);
+  }
+}
+
+Machine device(int capability) {
+  Machine machine;
+  machine.cuda_capability = capability;
+  return machine;
+}
+
+TEST(CudaTables, AreWhatIsListed) {
+  const cuda::Tables& tables = cuda::tables();
+  std::vector<Row> there, listed;
+  add(there, tables.activation);
+  add(there, tables.attention);
+  add(there, tables.kv_append);
+  add(there, tables.norm);
+  add(there, tables.paged_attention);
+  add(there, tables.skinny);
+  for (const cuda::Listed& entry : cuda::listed()) {
+    listed.emplace_back(entry.operation, entry.kernel, entry.traits.row_invariant);
+  }
+  EXPECT_EQ(there, listed);
+}
+
+TEST(CudaTables, TakeWhatTheirKernelsDoAndSayWhyNot) {
+  const auto& table = cuda::tables().skinny;
+  cuda::SkinnyProblem problem{.rows = 5, .inputs = 64, .outputs = 3};
+  EXPECT_TRUE(table[0].supports(problem, device(80)));
+  EXPECT_NE(table[0].supports(problem, device(75)).reason().find("8.0"), std::string::npos);
+  problem.rows = 33;
+  const Machine newest = device(90);
+  EXPECT_EQ(choose(table, problem, {.machine = &newest}), nullptr);
+  EXPECT_NE(table[0].supports(problem, device(90)).reason().find("32 rows"), std::string::npos);
+  cuda::KvAppend::Problem append;
+  append.width = 24;
+  EXPECT_TRUE(cuda::tables().kv_append[0].supports(append, device(80)));
+  append.turned = true;
+  EXPECT_FALSE(cuda::tables().kv_append[0].supports(append, device(80)));
+}
+
+TEST(CudaTables, AreTheCatalogueOfADevice) {
+  const std::vector<Operation> all = catalogue(Choice(), device(90));
+  ASSERT_EQ(all.size(), 6U);
+  for (const Operation& operation : all) {
+    EXPECT_TRUE(operation.entries.front().used) << operation.name;
+    EXPECT_FALSE(operation.forced);
+  }
+  for (const Operation& operation : catalogue(Choice(), device(75))) {
+    EXPECT_FALSE(operation.entries.front().used) << operation.name;
+    EXPECT_FALSE(operation.entries.front().support);
+  }
+}
+
+TEST(CudaTables, KernelsAreForcedByNameWhereTheyAre) {
+  const Choice choice = Choice::parse("paged_attention=sm_80", "kernels", device(80));
+  EXPECT_EQ(choice.forced("paged_attention"), "sm_80");
+  const auto operations = catalogue(choice, device(80));
+  const auto found = std::ranges::find(operations, "paged_attention", &Operation::name);
+  ASSERT_NE(found, operations.end());
+  EXPECT_TRUE(found->forced);
+  test::expect_error(ErrorCode::invalid_argument, "paged_attention has no kernel",
+                     [] { Choice::parse("paged_attention=avx2", "kernels", device(80)); });
+  test::expect_error(ErrorCode::invalid_argument, "paged_attention has no kernel",
+                     [] { Choice::parse("paged_attention=sm_80", "kernels"); });
+  test::expect_error(ErrorCode::invalid_argument, "does not fit",
+                     [] { Choice::parse("norm=sm_80", "kernels", device(75)); });
+  // The variable may name kernels of both; each forces its own.
+  const Choice both = Choice::parse("norm=sm_80,linear=reference", "INSTRUCTBLIP_KERNELS");
+  EXPECT_EQ(both.forced("norm"), "sm_80");
+  EXPECT_EQ(both.forced("linear"), "reference");
+  const Choice of_device = Choice::parse("paged_attention=sm_80", "INSTRUCTBLIP_KERNELS");
+  for (const Operation& operation : catalogue(of_device)) EXPECT_FALSE(operation.forced);
+}
+
+}  // namespace
+}  // namespace instructblip::kernels
