@@ -91,7 +91,7 @@ class CellMaker {
   }
 
   at::Tensor uploaded(const at::Tensor& tensor) const {
-    return model_.runtime->run([&] { return model_.runtime->upload(tensor); });
+    return model_.runtime->run([&] { return model_.runtime->upload_rows(tensor); });
   }
 
   bool reads_text() const { return config_.qformer && config_.qformer->reads_instruction; }

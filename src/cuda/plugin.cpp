@@ -1,16 +1,21 @@
 // CUDA for the stages: a library of its own, which alone needs LibTorch's part for CUDA.
 #include <ATen/Context.h>
+#include <ATen/cuda/CUDAGraph.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAStream.h>
 #include <cuda_runtime_api.h>
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "core/errors.h"
 #include "instructblip/export.h"
+#include "kernels/cuda/kernels.h"
 #include "nn/device.h"
 
 namespace instructblip {
@@ -25,6 +30,53 @@ void check(cudaError_t error, const char* what) {
       "instructblip doctor shows what the driver says");
 }
 
+// The stream that ATen's operations go into, so that kernels stand among them in their order.
+class CurrentStream final : public kernels::cuda::Stream {
+ public:
+  explicit CurrentStream(const kernels::Machine& machine) : machine_(machine) {}
+
+  void launch(std::string_view kernel, kernels::cuda::Launcher launcher) override {
+    void* const stream = c10::cuda::getCurrentCUDAStream().stream();
+    const bool overlaps = machine_.cuda_capability >= 90;
+    check(static_cast<cudaError_t>(launcher(stream, overlaps)), std::string(kernel).c_str());
+  }
+
+ private:
+  const kernels::Machine& machine_;
+};
+
+// A step as a CUDA graph; what it computes lies in memory that is the graph's alone.
+class Graph final : public nn::RecordedStep {
+ public:
+  explicit Graph(const std::function<at::Tensor()>& step) {
+    graph_.capture_begin();
+    try {
+      result_ = step();
+    } catch (...) {
+      end_broken_capture();
+      throw;
+    }
+    graph_.capture_end();
+  }
+
+  at::Tensor launch() override {
+    graph_.replay();
+    return result_;
+  }
+
+ private:
+  void end_broken_capture() noexcept {
+    try {
+      graph_.capture_end();
+    } catch (...) {  // it says again what has gone wrong
+      cudaGetLastError();
+    }
+  }
+
+  at::cuda::CUDAGraph graph_;
+  at::Tensor result_;
+};
+
 class CudaDevice final : public nn::Device {
  public:
   explicit CudaDevice(int index) : index_(index) {
@@ -37,11 +89,18 @@ class CudaDevice final : public nn::Device {
     return {c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(index_)};
   }
   const kernels::Tables& tables() const override {
-    static constexpr kernels::Tables none = {
-        .kv_append = {}, .linear = {}, .packed_linear = {}, .paged_attention = {}};
-    return none;
+    static const kernels::Tables kTables = {.kv_append = {},
+                                            .linear = {},
+                                            .packed_linear = {},
+                                            .paged_attention = {},
+                                            .cuda = kernels::cuda::tables()};
+    return kTables;
   }
   const kernels::Machine& machine() const override { return machine_; }
+  kernels::cuda::Stream& stream() override { return stream_; }
+  std::unique_ptr<nn::RecordedStep> record(const std::function<at::Tensor()>& step) override {
+    return std::make_unique<Graph>(step);
+  }
 
   nn::DeviceMemory memory() const override {
     std::size_t free = 0, total = 0;
@@ -51,7 +110,10 @@ class CudaDevice final : public nn::Device {
   }
 
   void enter() override {
-    c10::cuda::set_device(static_cast<c10::DeviceIndex>(index_));
+    const auto index = static_cast<c10::DeviceIndex>(index_);
+    c10::cuda::set_device(index);
+    // Steps cannot be recorded on the stream that every thread has.
+    c10::cuda::setCurrentCUDAStream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, index));
     // float32 as the processor computes it, in an order that does not change from run to run.
     at::Context& context = at::globalContext();
     context.setAllowTF32CuBLAS(false);
@@ -67,6 +129,7 @@ class CudaDevice final : public nn::Device {
  private:
   int index_;
   kernels::Machine machine_;
+  CurrentStream stream_{machine_};
 };
 
 std::unique_ptr<nn::Device> open(int index) { return std::make_unique<CudaDevice>(index); }

@@ -2,6 +2,8 @@
 
 #include <ATen/ops/cat.h>
 
+#include <algorithm>
+
 namespace instructblip {
 
 void PackedRows::add(LanguageState& state, std::int64_t count, std::int64_t position) {
@@ -16,6 +18,18 @@ void PackedRows::add(LanguageState& state, std::int64_t count, std::int64_t posi
     places_.positions.push_back(position + (follow ? i : 0));
     places_.lengths.push_back(length);
   }
+}
+
+nn::Rows PackedRows::rows() const {
+  nn::Rows rows{parts_, kind_, caches_};
+  if (tables_) rows.slots = &tables_->cache();
+  return rows;
+}
+
+nn::Rows PackedRows::memory_rows() const {
+  nn::Rows rows{parts_, kind_, memories_};
+  if (tables_) rows.slots = &tables_->memory();
+  return rows;
 }
 
 PackedPrompts::PackedPrompts(std::span<LanguageState* const> states, Into into)
@@ -58,26 +72,81 @@ at::Tensor PackedPrompts::last_rows(const at::Tensor& x) const {
   });
 }
 
-PackedStep::PackedStep(std::span<const LanguageStep> steps)
-    : PackedRows(nn::Rows::Kind::hypotheses) {
+PackedStep::PackedStep(std::span<const LanguageStep> steps, const nn::Embedding& embedding)
+    : PackedRows(nn::Rows::Kind::hypotheses), embedding_(&embedding) {
+  const bool padded = embedding.runtime().replays();
+  for (const LanguageStep& step : steps) {
+    counts_.push_back(std::ssize(step.tokens));
+    rows_ = std::max(rows_, counts_.back());
+  }
   for (const LanguageStep& step : steps) {
     tokens_.insert(tokens_.end(), step.tokens.begin(), step.tokens.end());
+    if (padded) {
+      tokens_.resize(tokens_.size() + static_cast<std::size_t>(rows_ - std::ssize(step.tokens)));
+    }
   }
   for (const LanguageStep& step : steps) {
-    add(*step.state, std::ssize(step.tokens), step.state->cache.length());
+    add(*step.state, padded ? rows_ : std::ssize(step.tokens), step.state->cache.length());
   }
-  std::size_t begun = 0;
+  embedding.check(tokens_);
+  begin(steps);
+  if (!padded) return;
   try {
-    for (; begun < steps.size(); ++begun) caches_[begun]->begin_step(steps[begun].sources);
-  } catch (...) {  // there is no destructor yet
-    while (begun > 0) caches_[--begun]->undo();
+    make_tables();
+  } catch (...) {
+    take_back(steps.size());
     throw;
   }
 }
 
+// There is no destructor yet.
+void PackedStep::begin(std::span<const LanguageStep> steps) {
+  std::size_t begun = 0;
+  try {
+    for (; begun < steps.size(); ++begun) caches_[begun]->begin_step(steps[begun].sources);
+  } catch (...) {
+    take_back(begun);
+    throw;
+  }
+}
+
+void PackedStep::make_tables() {
+  nn::StepContent content{.model = reinterpret_cast<std::int64_t>(embedding_),
+                          .rows = rows_,
+                          .caches = caches_,
+                          .memories = memories_,
+                          .tokens = tokens_,
+                          .positions = {places_.positions.begin(), places_.positions.end()}};
+  tables_.emplace(embedding_->runtime(), content);
+  places_.there = tables_->positions();
+}
+
+void PackedStep::take_back(std::size_t count) noexcept {
+  while (count > 0) caches_[--count]->undo();
+}
+
 PackedStep::~PackedStep() {
-  if (kept_) return;
-  for (nn::KvCache* cache : caches_) cache->undo();
+  if (!kept_) take_back(caches_.size());
+}
+
+at::Tensor PackedStep::embedded() const {
+  return tables_ ? (*embedding_)(tables_->tokens()) : (*embedding_)(tokens_);
+}
+
+at::Tensor PackedStep::run(const std::function<at::Tensor()>& compute, bool same) const {
+  if (!tables_) return compute();
+  return unpadded(same ? embedding_->runtime().replay(tables_->key(), compute) : compute());
+}
+
+// The rows that are somebody's.
+at::Tensor PackedStep::unpadded(const at::Tensor& x) const {
+  std::vector<at::Tensor> rows;
+  bool padded = x.size(0) != std::ssize(counts_) * rows_;
+  for (std::size_t i = 0; i < counts_.size(); ++i) {
+    padded = padded || counts_[i] != rows_;
+    rows.push_back(x.narrow(0, static_cast<std::int64_t>(i) * rows_, counts_[i]));
+  }
+  return padded ? at::cat(rows) : x;
 }
 
 }  // namespace instructblip

@@ -4,13 +4,18 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "language/language_state.h"
+#include "nn/embedding.h"
 #include "nn/rotary.h"
 #include "nn/rows.h"
+#include "nn/step_tables.h"
 
 namespace instructblip {
 
@@ -19,8 +24,8 @@ class PackedRows {
  public:
   // The rows as attention takes them: with the decoder's caches, with the encoder's memories, or
   // with nothing but themselves.
-  nn::Rows rows() const { return {parts_, kind_, caches_}; }
-  nn::Rows memory_rows() const { return {parts_, kind_, memories_}; }
+  nn::Rows rows() const;
+  nn::Rows memory_rows() const;
   nn::Rows alone() const { return {parts_, kind_}; }
 
   std::span<const nn::Part> parts() const { return parts_; }
@@ -35,11 +40,12 @@ class PackedRows {
   void add(LanguageState& state, std::int64_t count, std::int64_t position);
 
   std::vector<nn::KvCache*> caches_, memories_;
+  nn::RowPlaces places_;
+  std::optional<nn::StepTables> tables_;  // where the step is to be replayed
 
  private:
   nn::Rows::Kind kind_;
   std::vector<nn::Part> parts_;
-  nn::RowPlaces places_;
   std::vector<std::int64_t> lengths_;
 };
 
@@ -70,18 +76,33 @@ class PackedPrompts : public PackedRows {
 };
 
 // One position more for each of several states; taken back unless it is kept.
+//
+// A device launches a step that it has recorded: there all states have as many rows, the greatest
+// number of any, and tokens, positions and slots lie in tables on it (nn/step_tables.h).
 class PackedStep : public PackedRows {
  public:
-  explicit PackedStep(std::span<const LanguageStep> steps);
+  // `embedding` has the tokens, on the runtime of the model.
+  PackedStep(std::span<const LanguageStep> steps, const nn::Embedding& embedding);
   ~PackedStep();
   PackedStep(const PackedStep&) = delete;
   PackedStep& operator=(const PackedStep&) = delete;
 
-  std::span<const std::int32_t> tokens() const { return tokens_; }  // [R of all]
+  at::Tensor embedded() const;  // [R of all, L]
+  // What `compute` makes of these rows, [R of all, N]. `same`: whether it depends on nothing but
+  // weights, and what is in tables or pages; else it is called each time.
+  at::Tensor run(const std::function<at::Tensor()>& compute, bool same = true) const;
   void keep() { kept_ = true; }
 
  private:
+  void make_tables();
+  void begin(std::span<const LanguageStep> steps);
+  void take_back(std::size_t count) noexcept;
+  at::Tensor unpadded(const at::Tensor& x) const;
+
+  const nn::Embedding* embedding_;
   std::vector<std::int32_t> tokens_;
+  std::vector<std::int64_t> counts_;  // rows of each state
+  std::int64_t rows_ = 0;             // rows of a state in the tables
   bool kept_ = false;
 };
 

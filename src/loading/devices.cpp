@@ -41,6 +41,12 @@ const nn::DevicePlugin& open_plugin() {
               "install the library whole: its parts belong together");
 }
 
+// Half precision is computed in where it was asked for: `automatic` gives the answers of float32.
+at::ScalarType row_type_of(Precision precision) {
+  if (precision == Precision::f16) return at::kHalf;
+  return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
+}
+
 }  // namespace
 
 DeviceChoice choose_device(const LoadOptions& options) {
@@ -85,9 +91,12 @@ std::string name_of(const DeviceChoice& choice) {
   return choice.cuda ? "cuda:" + std::to_string(*choice.cuda) : "cpu";
 }
 
-std::unique_ptr<nn::Runtime> make_cuda_runtime(int index, int threads, kernels::Choice kernels) {
-  return std::make_unique<nn::DeviceRuntime>(open_plugin().open(index), threads,
-                                             std::move(kernels));
+std::unique_ptr<nn::Runtime> make_cuda_runtime(int index, int threads, Precision precision,
+                                               const std::string& kernels) {
+  std::unique_ptr<nn::Device> device = open_plugin().open(index);
+  kernels::Choice choice = kernels::Choice::parse(kernels, "kernels", device->machine());
+  return std::make_unique<nn::DeviceRuntime>(std::move(device), threads, std::move(choice),
+                                             row_type_of(precision));
 }
 
 void check_memory(const nn::Runtime& runtime, const TensorStore& store, const nn::ReadAs& as) {

@@ -26,8 +26,12 @@ DeviceChoice choose_device(const LoadOptions& options, const CudaDriver& driver,
 // "cpu", "cuda:0".
 std::string name_of(const DeviceChoice& choice);
 
-// A runtime on the CUDA device of this index. Opens our part for CUDA, and LibTorch's with it.
-std::unique_ptr<nn::Runtime> make_cuda_runtime(int index, int threads, kernels::Choice kernels);
+// A runtime on the CUDA device of this index, whose rows are held as weights are with `precision`,
+// and whose kernels may be forced (LoadOptions::kernels). Opens our part for CUDA, and LibTorch's
+// with it.
+std::unique_ptr<nn::Runtime> make_cuda_runtime(int index, int threads,
+                                               Precision precision = Precision::f32,
+                                               const std::string& kernels = {});
 
 // Throws Error(out_of_memory) where the weights of `store`, held as `as` says, take more memory
 // than the device of `runtime` has free.

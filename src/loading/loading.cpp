@@ -178,13 +178,7 @@ ImageConfig image_config_of(const std::filesystem::path& directory, const LoadOp
 
 std::unique_ptr<nn::Runtime> make_runtime(const LoadOptions& options, const ModelInfo& info) {
   if (const DeviceChoice choice = choose_device(options); choice.cuda) {
-    if (!options.kernels.empty()) {
-      throw Error(
-          ErrorCode::invalid_argument,
-          "kernels: expected none on " + name_of(choice) + ", whose operations are LibTorch's",
-          "leave it out, or choose cpu");
-    }
-    return make_cuda_runtime(*choice.cuda, info.threads, {});
+    return make_cuda_runtime(*choice.cuda, info.threads, options.precision, options.kernels);
   }
   return std::make_unique<nn::Runtime>(info.threads, numerics_of(options),
                                        kernels::Choice::parse(options.kernels, "kernels"));

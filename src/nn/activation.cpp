@@ -12,6 +12,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "nn/device_rows.h"
 #include "nn/product.h"
 
 namespace instructblip::nn {
@@ -41,6 +42,8 @@ at::Tensor apply(Activation activation, const at::Tensor& x) {
 }  // namespace
 
 at::Tensor activate(const Runtime& runtime, Activation activation, const at::Tensor& x) {
+  const at::Tensor y = activated_on_device(runtime, activation, x, /*gated=*/false);
+  if (y.defined()) return y;
   return elementwise(runtime, x, [&](const at::Tensor& rows) { return apply(activation, rows); });
 }
 

@@ -13,9 +13,13 @@
 #include <numeric>
 #include <vector>
 
+#include "nn/device_attention.h"
 #include "nn/kv_cache.h"
 #include "nn/paged.h"
 #include "nn/product.h"
+#include "nn/relative_bias.h"
+#include "nn/rotary.h"
+#include "nn/step_attention.h"
 
 namespace instructblip::nn {
 namespace {
@@ -91,16 +95,22 @@ Heads of(const Part& part, const Heads& heads) {
 }  // namespace
 
 at::Tensor attend(const Heads& heads, const AttentionOptions& options) {
+  if (const at::Tensor out = attend_on_device(heads, options); out.defined()) return out;
   return attention(heads.queries.transpose(1, 2), heads.keys.transpose(1, 2),
                    heads.values.transpose(1, 2), {}, options);
 }
 
 at::Tensor attend(const Heads& heads, const Rows& rows, std::int64_t layer,
                   const AttentionOptions& options) {
+  if (rows.slots != nullptr) return attend_step(heads, rows, layer, options);
+  const Heads settled = Rotation::settled(heads);
+  if (const at::Tensor out = attend_on_device(settled, rows, layer, options); out.defined()) {
+    return out;
+  }
   return by_part(rows.parts, 0, [&](const Part& part, std::size_t i) {
     KvCache* const cache = rows.caches.empty() ? nullptr : rows.caches[i];
-    const at::Tensor bias = rows.biases.empty() ? at::Tensor() : rows.biases[i];
-    const Heads own = of(part, heads);
+    const at::Tensor bias = rows.biases == nullptr ? at::Tensor() : rows.biases->of(i);
+    const Heads own = of(part, settled);
     return rows.kind == Rows::Kind::sequence
                ? attend_in_sequence(own, cache, layer, bias, options)
                : attend_as_hypotheses(own, *cache, layer, bias, options);

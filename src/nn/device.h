@@ -1,18 +1,30 @@
 // A device that is no processor, behind functions that a part of the library of its own implements.
 #pragma once
 
+#include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "kernels/machine.h"
 #include "kernels/tables.h"
 #include "nn/runtime.h"
 
 namespace instructblip::nn {
+
+// Launches that have been recorded, with the memory between them.
+class RecordedStep {
+ public:
+  virtual ~RecordedStep() = default;
+  // Launches them again. The result lies where it always does.
+  virtual at::Tensor launch() = 0;
+};
 
 class Device {
  public:
@@ -24,6 +36,10 @@ class Device {
   virtual const kernels::Tables& tables() const = 0;
   virtual const kernels::Machine& machine() const = 0;
   virtual DeviceMemory memory() const = 0;
+  // Where kernels go: behind what ATen has handed over, before what it will.
+  virtual kernels::cuda::Stream& stream() = 0;
+  // Calls `step` and records what it launches, which need not run yet.
+  virtual std::unique_ptr<RecordedStep> record(const std::function<at::Tensor()>& step) = 0;
   // Once, on the thread that all work of a runtime is done on: from now on what this thread hands
   // over runs on the device, float32 in full precision. Throws Error.
   virtual void enter() = 0;
@@ -36,24 +52,49 @@ struct DevicePlugin {
 };
 // Returns null for another version than its own.
 using DevicePluginEntry = const DevicePlugin*(int version);
-inline constexpr int kDevicePluginVersion = 1;
+inline constexpr int kDevicePluginVersion = 2;
 
 // A runtime on a device.
 class DeviceRuntime : public Runtime {
  public:
+  // Keys whose steps are kept: requests and lengths are rounded up, so that there are few.
+  static constexpr std::size_t kSteps = 64;
+
+  // Rows are of `row_type`: float32, f16 or bf16.
   explicit DeviceRuntime(std::unique_ptr<Device> device, int threads = 1,
-                         kernels::Choice kernels = {})
-      : Runtime(threads, Numerics::reference, std::move(kernels)), device_(std::move(device)) {
-    run([&] { device_->enter(); });
-  }
+                         kernels::Choice kernels = {}, at::ScalarType row_type = at::kFloat);
+  ~DeviceRuntime() override;
 
   at::Device device() const override { return device_->where(); }
+  at::ScalarType row_type() const override { return row_type_; }
   const kernels::Tables& tables() const override { return device_->tables(); }
   const kernels::Machine& machine() const override { return device_->machine(); }
   std::optional<DeviceMemory> memory() const override { return device_->memory(); }
+  kernels::cuda::Stream& stream() const override { return device_->stream(); }
+
+  at::Tensor known_ids(const std::vector<std::int32_t>& values) const override;
+
+  // The first step of a key runs, which also warms up what it uses, the second one is recorded, and
+  // those after it launch the record. Only on the runtime's thread, as all work.
+  at::Tensor replay(const StepKey& key, const std::function<at::Tensor()>& step) const override;
+  bool replays() const override { return true; }
+  at::Tensor step_memory(const StepKey& key, std::int64_t count) const override;
 
  private:
+  struct Step {
+    at::Tensor memory;
+    std::unique_ptr<RecordedStep> record;
+    bool ran = false;
+    std::uint64_t used = 0;
+  };
+  Step& step_of(const StepKey& key) const;
+
   std::unique_ptr<Device> device_;
+  at::ScalarType row_type_;
+  // Touched by the runtime's thread alone.
+  mutable std::map<StepKey, Step> steps_;
+  mutable std::uint64_t uses_ = 0;
+  mutable std::map<std::vector<std::int32_t>, at::Tensor> known_ids_;
 };
 
 }  // namespace instructblip::nn

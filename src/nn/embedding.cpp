@@ -13,7 +13,7 @@ Embedding::Embedding(const Weights& weights, std::int64_t rows, std::int64_t wid
 
 Embedding::Tied Embedding::tied_if(bool tied) { return tied ? Tied::to_head : Tied::no; }
 
-at::Tensor Embedding::operator()(std::span<const std::int32_t> ids) const {
+void Embedding::check(std::span<const std::int32_t> ids) const {
   for (const std::int32_t id : ids) {
     if (id < 0 || id >= rows()) {
       throw Error(ErrorCode::bad_model, "token id " + std::to_string(id) +
@@ -21,7 +21,27 @@ at::Tensor Embedding::operator()(std::span<const std::int32_t> ids) const {
                                             std::to_string(rows()));
     }
   }
-  return table_.gather(runtime_->ids(ids));
+}
+
+at::Tensor Embedding::operator()(std::span<const std::int32_t> ids) const {
+  check(ids);
+  return (*this)(runtime_->ids(ids));
+}
+
+at::Tensor Embedding::operator()(const at::Tensor& ids) const {
+  return table_.gather(ids).to(runtime_->row_type());
+}
+
+bool Embedding::has_values() const {
+  return table_.packed() != nullptr || !table_.blocks().front().is_meta();
+}
+
+Embedding Embedding::from(std::int64_t first) const {
+  return {*runtime_, table_.some_rows(first, rows() - first)};
+}
+
+at::Tensor Embedding::slice(std::int64_t first, std::int64_t count) const {
+  return table_.some_rows(first, count).values().to(runtime_->row_type());
 }
 
 }  // namespace instructblip::nn

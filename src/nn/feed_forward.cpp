@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "nn/activation.h"
+#include "nn/device_rows.h"
 
 namespace instructblip::nn {
 namespace {
@@ -28,6 +29,10 @@ FeedForward::FeedForward(const Weights& weights, const FeedForwardConfig& config
 
 at::Tensor FeedForward::inner(const at::Tensor& x) const {
   if (!gated_) return activate(*runtime_, activation_, expand_(x));
+  if (runtime_->row_type() != at::kFloat) {
+    const at::Tensor y = activated_on_device(*runtime_, activation_, expand_(x), /*gated=*/true);
+    if (y.defined()) return y;
+  }
   const std::vector<at::Tensor> each = expand_.split(x, std::array{inner_, inner_});
   return activate(*runtime_, activation_, each[0]) * each[1];
 }

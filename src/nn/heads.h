@@ -13,10 +13,14 @@
 
 namespace instructblip::nn {
 
+class Rotation;
+
 // H query heads | G key heads, H a multiple of G | d width of a head
 struct Heads {
   at::Tensor queries;       // [..., H, d]
   at::Tensor keys, values;  // [..., G, d]
+  // By which queries and keys are still to be turned: a device does so on their way to the pages.
+  const Rotation* turn = nullptr;
 };
 
 struct HeadsConfig {

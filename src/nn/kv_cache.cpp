@@ -3,8 +3,6 @@
 #include <ATen/ops/floor_divide.h>
 #include <ATen/ops/remainder.h>
 
-#include <utility>
-
 #include "instructblip/error.h"
 #include "nn/paged.h"
 
@@ -52,13 +50,6 @@ void KvCache::take_slots(Table& table, std::int64_t rows) {
   }
 }
 
-void KvCache::begin(Table next) {
-  next.shared_there = table_of(*pool_, next.shared);
-  next.rows_there = table_of(*pool_, next.rows);
-  next.newest_there = table_of(*pool_, next.newest);
-  before_ = std::exchange(table_, std::move(next));
-}
-
 void KvCache::begin_sequence(std::int64_t rows) {
   if (table_.tail_length > 0) {
     throw Error(ErrorCode::internal, "several hypotheses cannot be continued as one text");
@@ -102,6 +93,11 @@ void KvCache::append(std::int64_t layer, const at::Tensor& keys, const at::Tenso
 }
 
 KvView KvCache::view(std::int64_t layer) const {
+  if (!table_.newest_there.slots.defined()) {
+    table_.shared_there = table_of(*pool_, table_.shared);
+    table_.rows_there = table_of(*pool_, table_.rows);
+    table_.newest_there = table_of(*pool_, table_.newest);
+  }
   return {.pool = pool_,
           .pages = pages_,
           .layer = layer,

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "nn/kv_pool.h"
@@ -47,6 +48,7 @@ struct KvView {
 class KvCache {
  public:
   explicit KvCache(const KvPool& pool) : pool_(&pool) {}
+  const KvPool& pool() const { return *pool_; }
   ~KvCache() { clear(); }
   KvCache(const KvCache&) = delete;
   KvCache& operator=(const KvCache&) = delete;
@@ -75,6 +77,13 @@ class KvCache {
 
   KvView view(std::int64_t layer) const;
 
+  // The slots in the host's memory, [P], [R, T] and [R]; valid until the cache changes.
+  struct Slots {
+    std::span<const std::int32_t> shared, tails, newest;
+    std::int64_t tail;  // T
+  };
+  Slots slots() const { return {table_.shared, table_.rows, table_.newest, table_.tail_length}; }
+
   // Positions that the last row sees, those begun included.
   std::int64_t length() const { return std::ssize(table_.shared) + table_.tail_length; }
 
@@ -84,19 +93,21 @@ class KvCache {
     std::vector<std::int32_t> shared = {};  // [P]
     std::vector<std::int32_t> rows = {};    // [R, T]
     std::vector<std::int32_t> newest = {};
-    std::int64_t tail_length = 0;                                     // T
-    std::int64_t slots = 0;                                           // that are taken
-    SlotTable shared_there = {}, rows_there = {}, newest_there = {};  // the first three
+    std::int64_t tail_length = 0;  // T
+    std::int64_t slots = 0;        // that are taken
+    // The first three, once somebody has looked at them.
+    SlotTable shared_there = {}, rows_there = {}, newest_there = {};
   };
 
   // `table` with slots for `rows` positions more, all of them in `newest`.
   void take_slots(Table& table, std::int64_t rows);
   // From now on `next` holds.
-  void begin(Table next);
+  void begin(Table next) { before_ = std::exchange(table_, std::move(next)); }
 
   const KvPool* pool_;
   std::vector<KvPage> pages_;
-  Table table_, before_;  // before the last begin
+  mutable Table table_;
+  Table before_;  // before the last begin
   std::map<std::size_t, Table> kept_;
 };
 

@@ -1,28 +1,59 @@
 #include "nn/kv_pool.h"
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 #include <vector>
+
+#include "nn/device_rows.h"
 
 namespace instructblip::nn {
 namespace {
 
 constexpr std::int64_t kFirstPages = 16;
 
+bool has_kernels_for(const Runtime& runtime, std::int64_t key_heads, std::int64_t head_width) {
+  namespace cuda = kernels::cuda;
+  const auto element = element_of(runtime.row_type());
+  if (!element) return false;
+  const auto heads = static_cast<std::int32_t>(key_heads);
+  const auto width = static_cast<std::int32_t>(head_width);
+  const cuda::PagedAttentionProblem attention{.element = *element,
+                                              .requests = 1,
+                                              .rows = 1,
+                                              .query_heads = heads,
+                                              .key_heads = heads,
+                                              .width = width,
+                                              .max_shared = 1,
+                                              .page_positions = KvPool::kPagePositions};
+  cuda::KvAppend::Problem append;
+  append.element = *element;
+  append.key_heads = heads;
+  append.width = width;
+  append.page_positions = KvPool::kPagePositions;
+  return runtime.device_kernel(runtime.tables().cuda.paged_attention, attention) != nullptr &&
+         runtime.device_kernel(runtime.tables().cuda.kv_append, append) != nullptr;
+}
+
 }  // namespace
 
 struct KvPool::OnePiece {
   std::mutex mutex;
-  at::Tensor storage;
+  bool by_kernels = false;
+  at::Tensor storage, addresses;
   std::vector<std::int32_t> free;  // the least one last
+  std::optional<std::int32_t> spare;
 };
 
 KvPool::KvPool(const Runtime& runtime, std::int64_t layers, std::int64_t key_heads,
                std::int64_t head_width)
     : runtime_(&runtime), layers_(layers), key_heads_(key_heads), head_width_(head_width) {
-  if (runtime.tables().paged_attention.empty()) one_piece_ = std::make_unique<OnePiece>();
+  if (!runtime.tables().paged_attention.empty()) return;
+  one_piece_ = std::make_unique<OnePiece>();
+  one_piece_->by_kernels = has_kernels_for(runtime, key_heads, head_width);
 }
 
 KvPool::~KvPool() = default;
@@ -40,13 +71,14 @@ KvPage KvPool::take(std::size_t index) const {
     // Zeros: a weight of 0 times what a slot held that nobody has written must be 0.
     const at::Tensor larger =
         at::zeros({count + more, layers_, 2, key_heads_, kPagePositions, head_width_},
-                  runtime_->options(at::kFloat));
+                  runtime_->options(runtime_->row_type()));
     if (count > 0) larger.narrow(0, 0, count).copy_(all.storage);
     all.free.reserve(static_cast<std::size_t>(count + more));  // so that give_back() cannot fail
     for (std::int64_t page = count + more; page-- > count;) {
       all.free.push_back(static_cast<std::int32_t>(page));
     }
     all.storage = larger;
+    if (all.by_kernels) all.addresses = addresses_of(larger);
   }
   const std::int32_t number = all.free.back();
   all.free.pop_back();
@@ -59,9 +91,34 @@ void KvPool::give_back(std::span<const KvPage> pages) const noexcept {
   for (const KvPage& page : pages) one_piece_->free.push_back(page.number);
 }
 
+at::Tensor KvPool::addresses_of(const at::Tensor& storage) const {
+  const std::int64_t pages = storage.size(0);
+  const at::Tensor table = at::empty({layers_, 2, pages}, host(at::kLong));
+  auto* to = table.mutable_data_ptr<std::int64_t>();
+  const auto first = reinterpret_cast<std::int64_t>(storage.mutable_data_ptr());
+  const std::int64_t bytes = static_cast<std::int64_t>(storage.element_size()) * storage.stride(2);
+  for (std::int64_t i = 0; i < 2 * layers_; ++i) {
+    for (std::int64_t page = 0; page < pages; ++page) {
+      *to++ = first + (page * 2 * layers_ + i) * bytes;
+    }
+  }
+  return runtime_->upload(table);
+}
+
 at::Tensor KvPool::storage() const {
   const std::lock_guard lock(one_piece_->mutex);
   return one_piece_->storage;
+}
+
+at::Tensor KvPool::addresses() const {
+  const std::lock_guard lock(one_piece_->mutex);
+  return one_piece_->addresses;
+}
+
+std::int32_t KvPool::spare_page() const {
+  std::optional<std::int32_t>& spare = one_piece_->spare;  // the runtime's thread alone asks
+  if (!spare) spare = take(0).number;
+  return *spare;
 }
 
 }  // namespace instructblip::nn

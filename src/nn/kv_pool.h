@@ -20,9 +20,9 @@ struct KvPage {
 };
 
 // Kernels of the processor read a page wherever it lies: each is a tensor of its own, numbered
-// within its cache, and its memory goes with the cache. Compositions read all pages of all caches
-// in one tensor, by number, so that what a step does depends on tables of slots alone: not on which
-// request it is for.
+// within its cache, and its memory goes with the cache. Compositions, and kernels of a device, read
+// all pages of all caches in one tensor, by number, so that what a step does depends on tables of
+// slots alone: not on which request it is for.
 //
 // Thread-safe. Must outlive its caches.
 class KvPool {
@@ -42,9 +42,14 @@ class KvPool {
 
   // Whether all pages lie in storage().
   bool in_one_piece() const { return one_piece_ != nullptr; }
-  // [pages, layers, keys and values, G, kPagePositions, d], all numbers finite. take() may replace
-  // it by a larger one.
+  // [pages, layers, keys and values, G, kPagePositions, d] of the type that rows have, all numbers
+  // finite. take() may replace it by a larger one.
   at::Tensor storage() const;
+  // Addresses in it, [layers, keys and values, pages] int64: what a device's kernels find pages by.
+  // Undefined where they do not take heads of this width.
+  at::Tensor addresses() const;
+  // A page that belongs to nobody, for what a padded row writes and reads.
+  std::int32_t spare_page() const;
 
   const Runtime& runtime() const { return *runtime_; }
   std::int64_t key_heads() const { return key_heads_; }
@@ -52,6 +57,7 @@ class KvPool {
 
  private:
   struct OnePiece;
+  at::Tensor addresses_of(const at::Tensor& storage) const;
 
   const Runtime* runtime_;
   std::int64_t layers_, key_heads_, head_width_;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "kernels/packed_linear.h"
+#include "nn/device_rows.h"
 #include "nn/product.h"
 
 namespace instructblip::nn {
@@ -30,7 +31,7 @@ Linear Linear::some_rows(std::int64_t first, std::int64_t count) const {
 at::Tensor Linear::times(const at::Tensor& x, const at::Tensor& weight,
                          const at::Tensor& bias) const {
   // With a bias of float32 ATen's linear() adds in the product, as the reference does.
-  if (weight.scalar_type() == at::kFloat && !uses_linear_kernel(*runtime_)) {
+  if (weight.scalar_type() == x.scalar_type() && !uses_linear_kernel(*runtime_)) {
     return at::linear(x, weight, bias);
   }
   const at::Tensor y = product(*runtime_, x, weight);
@@ -70,8 +71,14 @@ at::Tensor Linear::times_packed(const at::Tensor& x, const at::Tensor& plus) con
   return plus.defined() && !added ? plus + result : result;
 }
 
+at::Tensor Linear::on_device(const at::Tensor& x, const at::Tensor& plus, bool wide) const {
+  if (runtime_->row_type() == at::kFloat || weight_.blocks().size() != 1) return {};
+  return product_on_device(*runtime_, x, {weight_.blocks().front(), bias_, plus, wide});
+}
+
 std::vector<at::Tensor> Linear::by_block(const at::Tensor& x) const {
   if (weight_.packed() != nullptr) return {times_packed(x, {})};
+  if (const at::Tensor y = on_device(x, {}, false); y.defined()) return {y};
   std::vector<at::Tensor> results;
   std::int64_t first = 0;
   for (const at::Tensor& block : weight_.blocks()) {
@@ -87,6 +94,11 @@ at::Tensor Linear::operator()(const at::Tensor& x) const {
   return results.size() == 1 ? results.front() : at::cat(results, -1);
 }
 
+at::Tensor Linear::wide(const at::Tensor& x) const {
+  const at::Tensor y = on_device(x, {}, true);
+  return y.defined() ? y : (*this)(x).to(at::kFloat);
+}
+
 std::vector<at::Tensor> Linear::split(const at::Tensor& x,
                                       std::span<const std::int64_t> rows) const {
   std::vector<at::Tensor> results = by_block(x);
@@ -99,7 +111,8 @@ std::vector<at::Tensor> Linear::split(const at::Tensor& x,
 
 at::Tensor Linear::operator()(const at::Tensor& x, const at::Tensor& plus) const {
   if (weight_.packed() != nullptr) return times_packed(x, plus);
-  return plus + (*this)(x);
+  const at::Tensor y = on_device(x, plus, false);
+  return y.defined() ? y : plus + (*this)(x);
 }
 
 Linear stacked(const Weights& weights, const std::vector<StackedRows>& layers, std::int64_t in,

@@ -26,8 +26,10 @@ class Linear {
   Linear some_rows(std::int64_t first, std::int64_t count) const;
   std::int64_t rows() const { return weight_.rows(); }
 
-  // [..., in] float32 -> [..., out] float32, whatever the weight is held as.
+  // [..., in] -> [..., out] of the type that rows have, whatever the weight is held as.
   at::Tensor operator()(const at::Tensor& x) const;
+  // The same as float32 whatever rows are: logits.
+  at::Tensor wide(const at::Tensor& x) const;
   // The results of consecutive rows of the weight, [..., rows[i]] each: what several matrices that
   // were stacked give.
   std::vector<at::Tensor> split(const at::Tensor& x, std::span<const std::int64_t> rows) const;
@@ -39,6 +41,8 @@ class Linear {
   // The result of each block of the weight.
   std::vector<at::Tensor> by_block(const at::Tensor& x) const;
   at::Tensor times(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const;
+  // By a kernel of the runtime's device; undefined where none takes it.
+  at::Tensor on_device(const at::Tensor& x, const at::Tensor& plus, bool wide) const;
 
   const Runtime* runtime_;
   Matrix weight_;    // [out, in]

@@ -15,10 +15,11 @@ class LayerNorm {
  public:
   LayerNorm(const Weights& weights, std::int64_t width, double eps);
   // Without weight and bias.
-  explicit LayerNorm(double eps) : eps_(eps) {}
+  LayerNorm(const Runtime& runtime, double eps) : runtime_(&runtime), eps_(eps) {}
   at::Tensor operator()(const at::Tensor& x) const;
 
  private:
+  const Runtime* runtime_;
   at::Tensor weight_, bias_;  // [width] or undefined
   double eps_;
 };
@@ -42,6 +43,7 @@ class RmsNorm {
   at::Tensor operator()(const at::Tensor& x) const;
 
  private:
+  const Runtime* runtime_;
   at::Tensor weight_;  // [width]
   double eps_;
 };

@@ -15,6 +15,7 @@
 
 #include "kernels/kv_append.h"
 #include "kernels/paged_attention.h"
+#include "nn/device_attention.h"
 
 namespace instructblip::nn {
 namespace {
@@ -91,7 +92,11 @@ at::Tensor compose_attention(const at::Tensor& queries, const KvView& over,
 }  // namespace
 
 void append_to_pages(const at::Tensor& keys, const at::Tensor& values, const KvView& to) {
-  if (to.pool->in_one_piece()) return compose_append(keys, values, to);
+  if (to.pool->in_one_piece()) {
+    const KvRows rows{to.pool, to.newest.slots, {}, keys, values};
+    if (!append_on_device(rows, to.layer).done) compose_append(keys, values, to);
+    return;
+  }
   const Runtime& runtime = to.pool->runtime();
   const kernels::KvAppendProblem problem{.positions = to.newest.slots.numel(),
                                          .key_heads = to.pool->key_heads(),

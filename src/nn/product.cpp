@@ -86,9 +86,9 @@ bool uses_linear_kernel(const Runtime& runtime) {
 
 at::Tensor product(const Runtime& runtime, const at::Tensor& a, const at::Tensor& b) {
   if (uses_linear_kernel(runtime)) return product_by_kernel(runtime, a, b);
-  if (b.scalar_type() == at::kFloat) return at::matmul(a, b.transpose(-1, -2));
+  if (b.scalar_type() == a.scalar_type()) return at::matmul(a, b.transpose(-1, -2));
   if (runtime.device().is_cpu()) return widened_product(a, b);
-  return at::matmul(a, b.to(at::kFloat).transpose(-1, -2));
+  return at::matmul(a, b.to(a.scalar_type()).transpose(-1, -2));
 }
 
 }  // namespace instructblip::nn

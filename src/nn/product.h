@@ -11,8 +11,9 @@
 
 namespace instructblip::nn {
 
-// a b^T: a [..., M, K] float32, two dimensions at least, and b [..., N, K] float32 with the same
-// leading sizes, or [N, K] float32, f16 or bf16 for all of a -> [..., M, N].
+// a b^T: a [..., M, K], two dimensions at least, and b [..., N, K] of its type with the same
+// leading sizes, or [N, K] float32, f16 or bf16 for all of a -> [..., M, N] of the type of a:
+// float32, or what Runtime::row_type() is.
 at::Tensor product(const Runtime& runtime, const at::Tensor& a, const at::Tensor& b);
 
 // Whether products are computed by a kernel of src/kernels/, not by an ATen composition: where they

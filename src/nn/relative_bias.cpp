@@ -31,12 +31,18 @@ std::vector<std::int32_t> buckets_of(std::int64_t count, std::int64_t max_distan
 }  // namespace
 
 RelativeBias::RelativeBias(const Weights& weights, const RelativeBiasConfig& config)
-    : table_(weights / "relative_attention_bias", config.buckets, config.heads),
+    : runtime_(&weights.runtime()),
+      table_(weights / "relative_attention_bias", config.buckets, config.heads),
       direction_(config.direction) {
   const bool both = direction_ == RelativeBiasConfig::Direction::both;
   const std::int64_t count = both ? config.buckets / 2 : config.buckets;
   later_ = both ? static_cast<std::int32_t>(count) : 0;
   buckets_ = buckets_of(count, config.max_distance);
+  if (runtime_->device().is_cpu() || !table_.has_values()) return;
+  const std::int64_t far = config.max_distance;
+  std::vector<std::int32_t> all;
+  for (std::int64_t distance = -far; distance <= far; ++distance) all.push_back(bucket(distance));
+  by_distance_ = {table_(all).to(at::kFloat).t().contiguous(), far};
 }
 
 std::int32_t RelativeBias::bucket(std::int64_t relative) const {
@@ -54,6 +60,15 @@ at::Tensor RelativeBias::between(std::int64_t first, std::int64_t queries,
     for (std::int64_t key = 0; key < keys; ++key) buckets.push_back(bucket(key - query));
   }
   return table_(buckets).view({queries, keys, -1}).permute({2, 0, 1});  // [H, queries, keys]
+}
+
+const at::Tensor& RowBiases::of(std::size_t part) const {
+  at::Tensor& made = made_[part];
+  if (!made.defined()) {
+    const Span& span = spans_[part];
+    made = bias_->between(span.first, span.queries, span.keys);
+  }
+  return made;
 }
 
 }  // namespace instructblip::nn

@@ -4,7 +4,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "nn/embedding.h"
@@ -19,6 +21,12 @@ struct RelativeBiasConfig {
   enum class Direction { both, past } direction;  // past: nothing later is seen
 };
 
+// The bias of each distance, as kernels of a device look it up.
+struct DistanceBias {
+  at::Tensor table;  // [H, 2 * max_distance + 1] float32, at key - query = -max_distance, ...
+  std::int64_t max_distance;  // from which on it stays the same
+};
+
 class RelativeBias {
  public:
   // Reads `relative_attention_bias.weight` [buckets, heads].
@@ -27,15 +35,41 @@ class RelativeBias {
   // The bias of queries at first .. first + queries - 1 against keys at 0 .. keys - 1,
   // [H, queries, keys].
   at::Tensor between(std::int64_t first, std::int64_t queries, std::int64_t keys) const;
+  // Where the runtime is a device.
+  const DistanceBias& by_distance() const { return by_distance_; }
+  const Runtime& runtime() const { return *runtime_; }
 
  private:
   // The bucket of a key at `relative` positions behind its query, in front of it where negative.
   std::int32_t bucket(std::int64_t relative) const;
 
+  const Runtime* runtime_;
   Embedding table_;  // [buckets, H]
   RelativeBiasConfig::Direction direction_;
   std::int32_t later_;                 // added to the bucket of a key behind its query
   std::vector<std::int32_t> buckets_;  // by distance; the last one holds for all that are greater
+  DistanceBias by_distance_;
+};
+
+// The biases of packed sequences, or of hypotheses at the newest positions of their texts.
+class RowBiases {
+ public:
+  struct Span {
+    std::int64_t first, queries, keys;  // as RelativeBias::between() takes them
+  };
+  RowBiases(const RelativeBias& bias, std::vector<Span> spans)
+      : bias_(&bias), spans_(std::move(spans)), made_(spans_.size()) {}
+  // Those of each part. Not on a device.
+  explicit RowBiases(std::vector<at::Tensor> parts) : made_(std::move(parts)) {}
+
+  // The bias of a part, [H, queries, keys]; made when it is first asked for.
+  const at::Tensor& of(std::size_t part) const;
+  const DistanceBias& by_distance() const { return bias_->by_distance(); }
+
+ private:
+  const RelativeBias* bias_ = nullptr;
+  std::vector<Span> spans_;
+  mutable std::vector<at::Tensor> made_;
 };
 
 }  // namespace instructblip::nn

@@ -54,11 +54,34 @@ at::Tensor scale_as_llama3(const at::Tensor& frequencies, const RopeScaling& sca
 
 }  // namespace
 
+Rotation::Rotation(const Runtime& runtime, const at::Tensor& angles) {
+  const auto cosine_of = [](const at::Tensor& x) { return at::cos(x); };
+  const auto sine_of = [](const at::Tensor& x) { return at::sin(x); };
+  const at::Tensor both = at::cat({angles, angles}, -1).unsqueeze(1);  // [N, 1, d]
+  cosine_ = elementwise(runtime, both, cosine_of);
+  sine_ = elementwise(runtime, both, sine_of);
+  if (runtime.row_type() == at::kFloat) return;
+  cosines_ = cosine_of(angles);
+  sines_ = sine_of(angles);
+}
+
+Heads Rotation::turned(const Heads& heads) const {
+  Heads turned = heads;
+  turned.turn = this;
+  return cosines_.defined() ? turned : settled(turned);
+}
+
+Heads Rotation::settled(const Heads& heads) {
+  if (heads.turn == nullptr) return heads;
+  return {heads.turn->apply(heads.queries), heads.turn->apply(heads.keys), heads.values};
+}
+
+// In float32, whatever rows are.
 at::Tensor Rotation::apply(const at::Tensor& x) const {
   const std::int64_t half = x.size(-1) / 2;
   const at::Tensor rotated =
       at::cat({-x.narrow(-1, half, half), x.narrow(-1, 0, half)}, -1);  // [N, H, d]
-  return x * cosine_ + rotated * sine_;
+  return (x * cosine_ + rotated * sine_).to(x.scalar_type());
 }
 
 // Each step in the order and the types of transformers/modeling_rope_utils.py: a bit more or less
@@ -82,18 +105,19 @@ RotaryEmbedding::RotaryEmbedding(const Runtime& runtime, std::int64_t head_dim, 
 
 Rotation RotaryEmbedding::of(const RowPlaces& places) const {
   const std::vector<std::int32_t> positions(places.positions.begin(), places.positions.end());
-  const at::Tensor at_rows = runtime_->ids(positions).to(at::kFloat).unsqueeze(1);  // [N, 1]
-  const at::Tensor angles = at_rows * frequencies_at(places.lengths);               // [N, d/2]
-  const at::Tensor both = at::cat({angles, angles}, -1).unsqueeze(1);               // [N, 1, d]
-  return {elementwise(*runtime_, both, [](const at::Tensor& x) { return at::cos(x); }),
-          elementwise(*runtime_, both, [](const at::Tensor& x) { return at::sin(x); })};
+  const at::Tensor there = places.there.defined() ? places.there : runtime_->ids(positions);
+  const at::Tensor at_rows = there.to(at::kFloat).unsqueeze(1);  // [N, 1]
+  return Rotation(*runtime_, at_rows * frequencies_at(places.lengths));
+}
+
+bool RotaryEmbedding::looks_at(std::span<const std::int64_t> lengths) const {
+  const auto is_long = [&](std::int64_t length) { return length > scaling_.original_positions; };
+  return scaling_.type == RopeScaling::Type::dynamic && std::ranges::any_of(lengths, is_long);
 }
 
 at::Tensor RotaryEmbedding::frequencies_at(std::span<const std::int64_t> lengths) const {
+  if (!looks_at(lengths)) return frequencies_;
   const auto is_long = [&](std::int64_t length) { return length > scaling_.original_positions; };
-  if (scaling_.type != RopeScaling::Type::dynamic || std::ranges::none_of(lengths, is_long)) {
-    return frequencies_;
-  }
   std::vector<at::Tensor> runs;
   for (std::size_t i = 0; i < lengths.size();) {
     std::size_t end = i + 1;

@@ -6,10 +6,10 @@
 
 #include <cstdint>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "config/language_config.h"
+#include "nn/heads.h"
 #include "nn/runtime.h"
 
 namespace instructblip::nn {
@@ -17,19 +17,30 @@ namespace instructblip::nn {
 // The rotations of rows at their positions, ready to be applied.
 class Rotation {
  public:
-  Rotation(at::Tensor cosine, at::Tensor sine)
-      : cosine_(std::move(cosine)), sine_(std::move(sine)) {}
+  // cos and sin of the angles [N, d/2].
+  Rotation(const Runtime& runtime, const at::Tensor& angles);
   // x [N, H, d] -> [N, H, d]. Dimension j is paired with j + d/2, not with its neighbour.
   at::Tensor apply(const at::Tensor& x) const;
+  // Queries and keys turned, at once or, on a device, where they are used.
+  Heads turned(const Heads& heads) const;
+  // What is still to be done to them.
+  static Heads settled(const Heads& heads);
+
+  // For kernels of a device: [N, d/2] float32; else undefined.
+  const at::Tensor& cosines() const { return cosines_; }
+  const at::Tensor& sines() const { return sines_; }
 
  private:
   at::Tensor cosine_, sine_;  // [N, 1, d]
+  at::Tensor cosines_, sines_;
 };
 
 // Where rows stand, and how long what they belong to is by now: frequencies may depend on it.
 struct RowPlaces {
   std::vector<std::int64_t> positions;
   std::vector<std::int64_t> lengths;  // each row's own request: its last position plus one
+  at::Tensor there = {};              // the positions, int32 where the runtime has its tensors, if
+                                      // they are there already
 };
 
 class RotaryEmbedding {
@@ -39,6 +50,8 @@ class RotaryEmbedding {
                   const RopeScaling& scaling);
   // The rotation of N rows at these N places.
   Rotation of(const RowPlaces& places) const;
+  // Whether it depends on more than positions: on lengths beyond those of the training.
+  bool looks_at(std::span<const std::int64_t> lengths) const;
 
  private:
   // [1, d/2] for all rows, or [n, d/2].

@@ -14,6 +14,8 @@
 namespace instructblip::nn {
 
 class KvCache;
+class RowBiases;
+struct StepSlots;
 
 // The rows of one sequence.
 struct Part {
@@ -35,8 +37,10 @@ struct Rows {
   // Empty: nothing is remembered.
   std::span<KvCache* const> caches = {};
   // One for each part, [H, its rows, keys] or, of hypotheses, [H, 1, keys], added to the scores.
-  // Not for sequences that extend a cache. Empty: none.
-  std::span<const at::Tensor> biases = {};
+  // Not for sequences that extend a cache. Null: none.
+  const RowBiases* biases = nullptr;
+  // What these rows see by tables of slots on the device, in place of `caches`; null: not so.
+  const StepSlots* slots = nullptr;
 };
 
 // f(part, its index) of every part, one at least, put together along `dim`.

@@ -14,7 +14,11 @@
 
 namespace instructblip::nn {
 
-at::Tensor to_host(const at::Tensor& tensor) { return tensor.to(at::kCPU); }
+at::Tensor to_host(const at::Tensor& tensor) {
+  const at::Tensor here = tensor.to(at::kCPU);
+  const bool half = here.scalar_type() == at::kHalf || here.scalar_type() == at::kBFloat16;
+  return half ? here.to(at::kFloat) : here;
+}
 
 std::exception_ptr translated(const std::exception_ptr& error) {
   try {
@@ -72,6 +76,20 @@ at::Tensor Runtime::ids(std::span<const std::int32_t> values) const {
   at::Tensor tensor = at::empty({std::ssize(values)}, host(at::kInt));
   std::ranges::copy(values, tensor.data_ptr<std::int32_t>());
   return upload(tensor);
+}
+
+at::Tensor Runtime::known_ids(const std::vector<std::int32_t>& values) const { return ids(values); }
+
+kernels::cuda::Stream& Runtime::stream() const {
+  throw Error(ErrorCode::internal, "the processor has no stream");
+}
+
+at::Tensor Runtime::replay(const StepKey&, const std::function<at::Tensor()>& step) const {
+  return step();
+}
+
+at::Tensor Runtime::step_memory(const StepKey&, std::int64_t count) const {
+  return empty({count}, at::kInt);
 }
 
 at::Tensor Runtime::upload(const at::Tensor& tensor) const { return tensor.to(device()); }

@@ -15,6 +15,7 @@
 #include <thread>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "core/shape.h"
 #include "instructblip/device.h"
@@ -40,9 +41,12 @@ struct DeviceMemory {
 // How a tensor of this type is made in the host's memory, whatever the runtime.
 inline at::TensorOptions host(at::ScalarType type) { return at::dtype(type).device(at::kCPU); }
 
-// The values of a tensor in the host's memory: a copy, which waits for the device that computes
-// them, or itself where it lies there already.
+// The values of a tensor in the host's memory, as float32 where they are of half precision: a copy,
+// which waits for the device that computes them, or itself where it is that already.
 at::Tensor to_host(const at::Tensor& tensor);
+
+// Whose step it is, and every size and address that its operations depend on.
+using StepKey = std::vector<std::int64_t>;
 
 // `error` with what LibTorch throws, and std::bad_alloc, as instructblip::Error.
 std::exception_ptr translated(const std::exception_ptr& error);
@@ -56,7 +60,8 @@ std::exception_ptr translated(const std::exception_ptr& error);
 // is never stuck behind a long one. Autograd is off on it.
 //
 // A device derives from this: its tensors lie elsewhere, and its kernels are others. Operations for
-// which it has no table of kernels are ATen compositions.
+// which it has no table of kernels are ATen compositions. Where a model's weights are held in half
+// precision, rows are too, on a device: its kernels add up in float32.
 // Thread-safe. Operations that were made for a runtime keep a pointer to it: it must outlive them.
 class Runtime {
  public:
@@ -86,6 +91,17 @@ class Runtime {
     if (kernel == nullptr) kernels::throw_none(Kernel::kOperation);
     return *kernel;
   }
+  // The kernel of a device that takes a problem; null where none does, or this is no device: the
+  // operation is an ATen composition. Throws Error(invalid_argument) as kernel() does.
+  template <typename Contract>
+  const kernels::cuda::Kernel<Contract>* device_kernel(
+      std::span<const kernels::cuda::Kernel<Contract>> kernels,
+      const typename Contract::Problem& problem) const {
+    if (kernels.empty()) return nullptr;
+    return kernels::choose(kernels, problem, {.choice = &kernels_, .machine = &machine()});
+  }
+  // Where a device's kernels go. Not on the processor.
+  virtual kernels::cuda::Stream& stream() const;
   // Whether a kernel of this operation is forced, where a composition would be taken otherwise.
   bool forces(std::string_view operation) const { return !kernels_.forced(operation).empty(); }
 
@@ -94,14 +110,30 @@ class Runtime {
 
   // Where its tensors lie.
   virtual at::Device device() const { return at::kCPU; }
+  // The type of rows on their way through a model: float32, or, on a device, f16 or bf16.
+  virtual at::ScalarType row_type() const { return at::kFloat; }
   // How a tensor of this type is made there: whoever calls a factory of ATen's passes them.
   at::TensorOptions options(at::ScalarType type) const { return host(type).device(device()); }
   // A tensor without values there.
   at::Tensor empty(const Shape& shape, at::ScalarType type) const;
   // Token ids, positions or slots there, [n] int32.
   at::Tensor ids(std::span<const std::int32_t> values) const;
+  // The same for numbers that are used again and again: up to some of them stay there.
+  virtual at::Tensor known_ids(const std::vector<std::int32_t>& values) const;
   // The values of a tensor there: a copy, or itself where it lies there already.
   at::Tensor upload(const at::Tensor& tensor) const;
+  // The same in the type that rows have.
+  at::Tensor upload_rows(const at::Tensor& rows) const { return upload(rows).to(row_type()); }
+
+  // What `step` returns. A device may record its launches, and launch them again when the same key
+  // comes, without calling it: it reads nothing that is not in the key or in memory of the device
+  // that stays where it is (step_memory(), weights, pages), copies nothing from or to the host, and
+  // leaves nothing behind on the host. The result is valid until the next step.
+  virtual at::Tensor replay(const StepKey& key, const std::function<at::Tensor()>& step) const;
+  // Whether replay() records, so that steps are to be padded and read their tables on the device.
+  virtual bool replays() const { return false; }
+  // Memory for what the steps of a key read, [count] int32: the same whenever it is asked for.
+  virtual at::Tensor step_memory(const StepKey& key, std::int64_t count) const;
 
   // Runs `work` on the thread and waits; what it throws is thrown here, with c10::Error and
   // std::bad_alloc translated to instructblip::Error. Must not be called from work that runs there.

@@ -1,5 +1,6 @@
 #include "nn/weights.h"
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
@@ -24,6 +25,17 @@ namespace {
 // Buffers that older writers stored and that are computed here.
 bool is_known_buffer(std::string_view name) {
   return name.ends_with(".position_ids") || name.ends_with(".rotary_emb.inv_freq");
+}
+
+Format format_of_rows(const Runtime& runtime) {
+  switch (runtime.row_type()) {
+    case at::kHalf:
+      return Format::f16;
+    case at::kBFloat16:
+      return Format::bf16;
+    default:
+      return Format::f32;
+  }
 }
 
 }  // namespace
@@ -100,11 +112,15 @@ Matrix Weights::stacked(std::span<const std::string_view> names, std::span<const
   for (std::size_t i = 0; i < paths.size(); ++i) {
     blocks.push_back(loader_->get(paths[i], shapes[i], format));
   }
-  return Matrix(std::move(blocks));
+  const bool apart = runtime().row_type() == at::kFloat ||
+                     std::ranges::any_of(blocks, [](const at::Tensor& block) {
+                       return block.is_meta();
+                     });  // without values
+  return apart || blocks.size() == 1 ? Matrix(std::move(blocks)) : Matrix(at::cat(blocks));
 }
 
 at::Tensor Weights::vector(std::string_view name, const Shape& expected) const {
-  return loader_->get(path_ + std::string(name), expected, Format::f32);
+  return loader_->get(path_ + std::string(name), expected, format_of_rows(runtime()));
 }
 
 bool Weights::has(std::string_view name) const {

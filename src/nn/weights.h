@@ -74,13 +74,14 @@ class Weights {
   // replaced by one without data, so that building goes on and one run finds every fault.
   Matrix matrix(std::string_view name, const Shape& expected) const;
   // Several matrices [rows[i], columns] that take the same input, as one: names[i] + ".weight".
-  // Each stays where it is, so that what lies in the map is not copied.
+  // Each stays where it is, so that what lies in the map is not copied; a device whose kernels take
+  // one matrix gets one.
   Matrix stacked(std::span<const std::string_view> names, std::span<const std::int64_t> rows,
                  std::int64_t columns) const;
   // A table of rows that are looked up, [rows, columns]: held as the rest of the model is, where
   // products would be computed from 8 or 4 bits.
   Matrix table(std::string_view name, const Shape& expected) const;
-  // A bias, a norm, a position table: float32.
+  // A bias, a norm, a position table: of the type that rows have, float32 on the processor.
   at::Tensor vector(std::string_view name, const Shape& expected) const;
 
   bool has(std::string_view name) const;

@@ -124,7 +124,7 @@ std::vector<ImageReader::QFormerOutput> ImageReader::run_qformer(
   std::vector<QFormerOutput> outputs(inputs.size());
   if (!stages_.qformer) {
     for (std::size_t i = 0; i < inputs.size(); ++i) {
-      outputs[i] = {runtime_.upload(inputs[i].picture.rows), true};
+      outputs[i] = {runtime_.upload_rows(inputs[i].picture.rows), true};
     }
     return outputs;
   }
@@ -147,7 +147,7 @@ std::vector<ImageReader::QFormerOutput> ImageReader::run_qformer(
     std::vector<at::Tensor> pictures;
     for (std::size_t i = first; i < first + count; ++i) {
       instructions.emplace_back(missing[i].instruction);
-      pictures.push_back(runtime_.upload(inputs[places[missing[i]].front()].picture.rows));
+      pictures.push_back(runtime_.upload_rows(inputs[places[missing[i]].front()].picture.rows));
     }
     const at::Tensor queries =
         finite(stages_.qformer->forward_each(instructions, stacked(pictures)), "Q-Former");

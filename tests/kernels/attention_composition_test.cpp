@@ -3,6 +3,7 @@
 #include "kernels/composition.h"
 #include "kernels/reference/operations.h"
 #include "nn/attention.h"
+#include "nn/relative_bias.h"
 
 namespace instructblip::kernels {
 namespace {
@@ -39,7 +40,8 @@ class AttentionComposition : public testing::TestWithParam<Case> {
       const std::vector<nn::Part> parts = {{0, rows}};
       const std::vector<at::Tensor> biases = {tensor(bias, {kHeads, rows, keys})};
       nn::Rows packed{parts};
-      if (biased) packed.biases = biases;
+      const nn::RowBiases of_parts(biases);
+      if (biased) packed.biases = &of_parts;
       got = nn::attend(heads, packed, 0, options);
     } else {
       got = nn::attend(

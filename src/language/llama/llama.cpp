@@ -71,16 +71,17 @@ at::Tensor Llama::forward(at::Tensor x, const PackedRows& packed) const {
 at::Tensor Llama::prefill(std::span<LanguageState* const> states) const {
   PackedPrompts packed(states, PackedPrompts::Into::cache);
   const at::Tensor x = forward(packed.embedded(), packed);
-  const at::Tensor logits = head_(final_norm_(packed.last_rows(x)));  // [S, N]
+  const at::Tensor logits = head_.wide(final_norm_(packed.last_rows(x)));  // [S, N]
   packed.keep();
   return logits;
 }
 
 at::Tensor Llama::step(std::span<const LanguageStep> steps) const {
-  PackedStep packed(steps);
+  PackedStep packed(steps, embedding_);
   check_window(packed.places().positions);
-  const at::Tensor x = forward(embedding_(packed.tokens()), packed);
-  const at::Tensor logits = head_(final_norm_(x));  // [R, N]
+  const bool same = !rotary_.looks_at(packed.places().lengths);
+  const at::Tensor logits = packed.run(
+      [&] { return head_.wide(final_norm_(forward(packed.embedded(), packed))); }, same);  // [R, N]
   packed.keep();
   return logits;
 }

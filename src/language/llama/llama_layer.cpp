@@ -38,14 +38,9 @@ LlamaLayer::LlamaLayer(const nn::Weights& weights, const LlamaConfig& config, st
                                       .activation = config.activation,
                                       .bias = nn::bias_if(config.mlp_bias)}) {}
 
-nn::Heads LlamaLayer::rotated_heads(const at::Tensor& x, const nn::Rotation& rotation) const {
-  const nn::Heads heads = heads_(x);
-  return {rotation.apply(heads.queries), rotation.apply(heads.keys), heads.values};
-}
-
 at::Tensor LlamaLayer::forward(const at::Tensor& x, const nn::Rotation& rotation,
                                const nn::Rows& rows) const {
-  const nn::Heads heads = rotated_heads(before_attention_(x), rotation);
+  const nn::Heads heads = rotation.turned(heads_(before_attention_(x)));
   const at::Tensor h = output_(nn::attend(heads, rows, index_, attention_), /*plus=*/x);
   return feed_forward_(before_feed_forward_(h), /*plus=*/h);
 }

@@ -27,9 +27,6 @@ class LlamaLayer {
   at::Tensor forward(const at::Tensor& x, const nn::Rotation& rotation, const nn::Rows& rows) const;
 
  private:
-  // Queries and keys turned to their positions.
-  nn::Heads rotated_heads(const at::Tensor& x, const nn::Rotation& rotation) const;
-
   std::int64_t index_;
   nn::AttentionOptions attention_;
   nn::RmsNorm before_attention_, before_feed_forward_;

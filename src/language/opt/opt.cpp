@@ -30,8 +30,9 @@ Opt::Opt(const nn::Weights& weights, const OptConfig& config)
     : pool_(weights.runtime(), config.layers, config.heads, config.hidden / config.heads),
       embedding_(weights / "model" / "decoder" / "embed_tokens", config.vocabulary,
                  config.embedding_width, nn::Embedding::tied_if(config.tie_word_embeddings)),
-      positions_(weights / "model" / "decoder" / "embed_positions",
-                 config.max_positions + kUnusedPositions, config.hidden),
+      positions_(nn::Embedding(weights / "model" / "decoder" / "embed_positions",
+                               config.max_positions + kUnusedPositions, config.hidden)
+                     .from(kUnusedPositions)),
       head_(read_head(weights, config, embedding_)) {
   const nn::Weights decoder = weights / "model" / "decoder";
   if (config.embedding_width != config.hidden) {
@@ -61,27 +62,24 @@ std::vector<std::int32_t> Opt::history(std::span<const std::int32_t> prompt) con
   return {prompt.begin(), prompt.end()};
 }
 
-std::optional<std::int64_t> Opt::max_positions() const {
-  return positions_.rows() - kUnusedPositions;
+std::optional<std::int64_t> Opt::max_positions() const { return positions_.rows(); }
+
+// Long prompts are refused before they come here.
+void Opt::check_positions(std::span<const std::int64_t> positions) const {
+  if (std::ranges::max(positions) < *max_positions()) return;
+  throw Error(ErrorCode::invalid_argument,
+              "the prompt and its continuation expect more positions than the " +
+                  std::to_string(*max_positions()) + " of the language model",
+              "shorten the instruction or lower max_new_tokens");
 }
 
-at::Tensor Opt::positions_at(std::span<const std::int64_t> positions) const {
-  std::vector<std::int32_t> rows;
-  rows.reserve(positions.size());
-  for (const std::int64_t position : positions) {
-    if (position >= *max_positions()) {  // long prompts are refused before they come here
-      throw Error(ErrorCode::invalid_argument,
-                  "the prompt and its continuation expect more positions than the " +
-                      std::to_string(*max_positions()) + " of the language model",
-                  "shorten the instruction or lower max_new_tokens");
-    }
-    rows.push_back(static_cast<std::int32_t>(position + kUnusedPositions));
-  }
-  return positions_(rows);
+at::Tensor Opt::positions_at(const nn::RowPlaces& places) const {
+  if (places.there.defined()) return positions_(places.there);
+  return positions_(std::vector<std::int32_t>(places.positions.begin(), places.positions.end()));
 }
 
 at::Tensor Opt::forward(const at::Tensor& x, const PackedRows& packed) const {
-  const at::Tensor positions = positions_at(packed.places().positions);
+  const at::Tensor positions = positions_at(packed.places());
   at::Tensor h = nn::sum(project_in_ ? (*project_in_)(x) : x, positions);  // [N, D]
   for (const OptLayer& layer : layers_) h = layer.forward(h, packed.rows());
   return h;
@@ -89,11 +87,12 @@ at::Tensor Opt::forward(const at::Tensor& x, const PackedRows& packed) const {
 
 at::Tensor Opt::logits_of(const at::Tensor& x) const {
   const at::Tensor h = final_norm_(x);
-  return head_(project_out_ ? (*project_out_)(h) : h);
+  return head_.wide(project_out_ ? (*project_out_)(h) : h);
 }
 
 at::Tensor Opt::prefill(std::span<LanguageState* const> states) const {
   PackedPrompts packed(states, PackedPrompts::Into::cache);
+  check_positions(packed.places().positions);
   const at::Tensor x = forward(packed.embedded(), packed);
   const at::Tensor logits = logits_of(packed.last_rows(x));  // [S, N]
   packed.keep();
@@ -101,8 +100,10 @@ at::Tensor Opt::prefill(std::span<LanguageState* const> states) const {
 }
 
 at::Tensor Opt::step(std::span<const LanguageStep> steps) const {
-  PackedStep packed(steps);
-  const at::Tensor logits = logits_of(forward(embedding_(packed.tokens()), packed));  // [R, N]
+  PackedStep packed(steps, embedding_);
+  check_positions(packed.places().positions);
+  const at::Tensor logits =
+      packed.run([&] { return logits_of(forward(packed.embedded(), packed)); });  // [R, N]
   packed.keep();
   return logits;
 }

@@ -38,14 +38,15 @@ class Opt final : public LanguageModel {
  private:
   // Rows [N, E] through all layers -> [N, D], before the last norm.
   at::Tensor forward(const at::Tensor& x, const PackedRows& packed) const;
-  // What is added to rows at these n positions, [n, D].
-  at::Tensor positions_at(std::span<const std::int64_t> positions) const;
+  void check_positions(std::span<const std::int64_t> positions) const;
+  // What is added to rows at these n places, [n, D].
+  at::Tensor positions_at(const nn::RowPlaces& places) const;
   // x [B, D] -> logits [B, N].
   at::Tensor logits_of(const at::Tensor& x) const;
 
   nn::KvPool pool_;
   nn::Embedding embedding_;
-  nn::Embedding positions_;  // max_positions + 2 rows
+  nn::Embedding positions_;  // max_positions rows
   std::optional<nn::Linear> project_in_, project_out_;
   std::vector<OptLayer> layers_;
   nn::OptionalNorm final_norm_;

@@ -25,7 +25,7 @@ nn::HeadsConfig heads_of(const OptConfig& config) {
 
 nn::LayerNorm opt_norm(const nn::Weights& weights, const OptConfig& config) {
   return config.norm_affine ? nn::LayerNorm(weights, config.hidden, kLayerNormEps)
-                            : nn::LayerNorm(kLayerNormEps);
+                            : nn::LayerNorm(weights.runtime(), kLayerNormEps);
 }
 
 OptLayer::OptLayer(const nn::Weights& weights, const OptConfig& config, std::int64_t index)

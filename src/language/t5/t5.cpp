@@ -81,16 +81,26 @@ std::vector<std::int32_t> T5::history(std::span<const std::int32_t>) const {
 }
 
 void T5::encode(const PackedPrompts& packed) const {
-  std::vector<at::Tensor> biases;  // [H, P, P] of each prompt
-  for (const std::int64_t length : packed.lengths()) {
-    biases.push_back(encoder_bias_.between(0, length, length));
-  }
+  std::vector<nn::RowBiases::Span> spans;  // [P, P] of each prompt
+  for (const std::int64_t length : packed.lengths()) spans.push_back({0, length, length});
+  const nn::RowBiases biases(encoder_bias_, std::move(spans));
   nn::Rows rows = packed.alone();
-  rows.biases = biases;
+  rows.biases = &biases;
   at::Tensor x = packed.embedded();
   for (const T5EncoderBlock& block : encoder_) x = block.forward(x, rows);
   const at::Tensor encoded = encoder_norm_(x);  // [P, L]
   for (const T5DecoderBlock& block : decoder_) block.remember(encoded, packed.memory_rows());
+}
+
+at::Tensor T5::decode(const PackedStep& packed) const {
+  std::vector<nn::RowBiases::Span> spans;  // [1, T] of each state
+  for (const std::int64_t length : packed.lengths()) spans.push_back({length - 1, 1, length});
+  const nn::RowBiases biases(decoder_bias_, std::move(spans));
+  nn::Rows rows = packed.rows();
+  rows.biases = &biases;
+  at::Tensor x = packed.embedded();  // [R, L]
+  for (const T5DecoderBlock& block : decoder_) x = block.forward(x, rows, packed.memory_rows());
+  return head_.wide(nn::scaled(decoder_norm_(x), head_scale_));
 }
 
 at::Tensor T5::prefill(std::span<LanguageState* const> states) const {
@@ -106,16 +116,8 @@ at::Tensor T5::prefill(std::span<LanguageState* const> states) const {
 }
 
 at::Tensor T5::step(std::span<const LanguageStep> steps) const {
-  PackedStep packed(steps);
-  std::vector<at::Tensor> biases;  // [H, 1, T] of each state
-  for (const std::int64_t length : packed.lengths()) {
-    biases.push_back(decoder_bias_.between(length - 1, 1, length));
-  }
-  nn::Rows rows = packed.rows();
-  rows.biases = biases;
-  at::Tensor x = embedding_(packed.tokens());  // [R, L]
-  for (const T5DecoderBlock& block : decoder_) x = block.forward(x, rows, packed.memory_rows());
-  const at::Tensor logits = head_(nn::scaled(decoder_norm_(x), head_scale_));  // [R, N]
+  PackedStep packed(steps, embedding_);
+  const at::Tensor logits = packed.run([&] { return decode(packed); });  // [R, N]
   packed.keep();
   return logits;
 }

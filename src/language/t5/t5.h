@@ -34,6 +34,8 @@ class T5 final : public LanguageModel {
  private:
   // Fills the states' memories.
   void encode(const PackedPrompts& packed) const;
+  // Logits [R, N] of the rows of a step.
+  at::Tensor decode(const PackedStep& packed) const;
 
   std::int32_t decoder_start_;
   nn::KvPool pool_;

@@ -30,6 +30,7 @@
 #include "language/opt/opt_layer.h"
 #include "language/t5/t5_layer.h"
 #include "nn/kv_cache.h"
+#include "nn/relative_bias.h"
 #include "support/weight_files.h"
 #include "unit/nn/tensors.h"
 
@@ -261,7 +262,8 @@ TEST_P(Layer, OfT5) {
   const at::Tensor x = wave({kRows, kHidden}, 0.4), given = x.to(at::kDouble);
   const std::vector<at::Tensor> biases = {wave({kHeads, kRows, kRows}, 0.7)};
   nn::Rows alone{parts_};
-  alone.biases = biases;
+  const nn::RowBiases of_parts(biases);
+  alone.biases = &of_parts;
   const at::Tensor n = norm("layer.0", given);
   const at::Tensor h =
       given + attended("layer.0.SelfAttention", n, n, biases.front().to(at::kDouble));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "nn/kv_cache.h"
+#include "nn/relative_bias.h"
 #include "unit/nn/runtimes.h"
 #include "unit/nn/tensors.h"
 
@@ -20,7 +21,7 @@ namespace {
 // d].
 at::Tensor plain_attention(const nn::Heads& of, const nn::AttentionOptions& options,
                            const at::Tensor& bias = {}) {
-  const auto& [q, k, v] = of;
+  const at::Tensor &q = of.queries, &k = of.keys, &v = of.values;
   const std::int64_t rows = q.size(0), heads = q.size(1), width = q.size(2), keys = k.size(0);
   const std::int64_t group = heads / k.size(1);
   at::Tensor out = q.clone();
@@ -102,7 +103,8 @@ TEST_P(Attention, AddsABiasToEachPart) {
   const std::vector<nn::Part> parts = {{0, 3}, {3, 4}};
   const std::vector<at::Tensor> biases = {wave({2, 3, 3}, 0.7), wave({2, 4, 4}, 0.8)};
   nn::Rows rows{parts};
-  rows.biases = biases;
+  const nn::RowBiases of_parts(biases);
+  rows.biases = &of_parts;
   const at::Tensor got = nn::attend(heads, rows, 0, options);
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const nn::Part& part = parts[i];
@@ -142,8 +144,9 @@ TEST_P(Attention, HypothesesAttendToTheirOwnHistory) {
       const std::vector<nn::Part> parts = {{0, rows}};
       cache.begin_step(sources);
       const std::vector<at::Tensor> biases = {wave({heads, 1, cache.length()}, 0.6)};
+      const nn::RowBiases of_parts(biases);
       const at::Tensor got =
-          nn::attend(now, {parts, nn::Rows::Kind::hypotheses, caches, biases}, 0, options);
+          nn::attend(now, {parts, nn::Rows::Kind::hypotheses, caches, &of_parts}, 0, options);
       std::vector<at::Tensor> next_keys, next_values;
       for (std::int64_t r = 0; r < rows; ++r) {
         const auto source = static_cast<std::size_t>(sources[static_cast<std::size_t>(r)]);

@@ -9,60 +9,41 @@
 #include <torch/library.h>
 
 #include <atomic>
-#include <cstdlib>
+#include <cstring>
+#include <functional>
 #include <utility>
 #include <vector>
+
+#include "unit/nn/stand_in_memory.h"
 
 namespace instructblip {
 namespace {
 
 constexpr c10::DispatchKeySet kOnDevice(c10::DispatchKey::PrivateUse1);
 
-std::atomic<std::int64_t> operations{0};
-
-// No address of a program has this bit: reading there is a fault. Twice is once and back.
-void* behind_the_wall(void* address) {
-  return reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(address) ^
-                                 (std::uintptr_t{1} << 62));
-}
-
-class Allocator final : public c10::Allocator {
- public:
-  c10::DataPtr allocate(std::size_t bytes) override {
-    void* const memory = std::aligned_alloc(64, (bytes + 64) / 64 * 64);
-    if (memory == nullptr) throw std::bad_alloc();
-    return {behind_the_wall(memory), memory, &std::free, stand_in_device()};
-  }
-  void copy_data(void* to, const void* from, std::size_t count) const override {
-    default_copy_data(behind_the_wall(to), behind_the_wall(const_cast<void*>(from)), count);
-  }
-};
-
-Allocator& allocator() {
-  static Allocator the_one;
-  return the_one;
-}
+std::atomic<std::int64_t> operations{0}, records_launched{0};
+void (*settle)() = nullptr;
 
 bool on_device(const at::Tensor& x) { return x.device() == stand_in_device(); }
 
 at::Tensor empty(at::IntArrayRef size, std::optional<at::ScalarType> type,
                  std::optional<at::Layout>, std::optional<at::Device>, std::optional<bool>,
                  std::optional<at::MemoryFormat> format) {
-  return at::detail::empty_generic(size, &allocator(), kOnDevice, type.value_or(at::kFloat),
-                                   format);
+  return at::detail::empty_generic(size, &stand_in_allocator(), kOnDevice,
+                                   type.value_or(at::kFloat), format);
 }
 
 at::Tensor empty_strided(at::IntArrayRef size, at::IntArrayRef stride,
                          std::optional<at::ScalarType> type, std::optional<at::Layout>,
                          std::optional<at::Device>, std::optional<bool>) {
-  return at::detail::empty_strided_generic(size, stride, &allocator(), kOnDevice,
+  return at::detail::empty_strided_generic(size, stride, &stand_in_allocator(), kOnDevice,
                                            type.value_or(at::kFloat));
 }
 
-// The same memory as the host sees it.
+// The same memory as the host sees it while the device works.
 at::Tensor seen_by_host(const at::Tensor& x) {
   const auto elements = static_cast<std::int64_t>(x.storage().nbytes() / x.dtype().itemsize());
-  at::Tensor whole = at::from_blob(behind_the_wall(x.storage().mutable_data()), {elements},
+  at::Tensor whole = at::from_blob(x.storage().mutable_data(), {elements},
                                    at::TensorOptions().dtype(x.dtype()).device(at::kCPU));
   return whole.as_strided(x.sizes(), x.strides(), x.storage_offset());
 }
@@ -143,25 +124,90 @@ c10::IValue to_device(const Crossing& crossing, const c10::IValue& value) {
   return value;
 }
 
-void run_on_host(const c10::OperatorHandle& operation, torch::jit::Stack* stack) {
-  ++operations;
+// What a step has launched, and what its operations were given and gave.
+class Record final : public nn::RecordedStep {
+ public:
+  ~Record() override { release_stand_in_memory(made); }
+  at::Tensor launch() override {
+    const Working working;
+    ++records_launched;
+    for (const auto& entry : launches) entry();
+    return result;
+  }
+
+  std::vector<std::function<void()>> launches;
+  at::Tensor result;
+  std::vector<Stretch> made;  // the memory that it computes in
+};
+
+Record* recording = nullptr;
+
+void call(const c10::OperatorHandle& operation, torch::jit::Stack& stack) {
   Crossing crossing;
+  for (c10::IValue& value : stack) value = to_host(crossing, value);
+  operation.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), &stack);
+  crossing.resize();
+  for (c10::IValue& value : stack) value = to_device(crossing, value);
+}
+
+std::vector<at::Tensor> tensors_in(const torch::jit::Stack& stack) {
+  std::vector<at::Tensor> tensors;
+  for (const c10::IValue& value : stack) {
+    if (value.isTensor()) tensors.push_back(value.toTensor());
+    if (value.isTensorList()) {
+      for (const at::Tensor& x : value.toTensorVector()) tensors.push_back(x);
+    }
+  }
+  return tensors;
+}
+
+// Calls it again, with results where they were.
+void call_again(const c10::OperatorHandle& operation, torch::jit::Stack arguments,
+                const std::vector<at::Tensor>& results) {
+  settle_stand_in();
+  const Working working;
+  ++operations;
+  call(operation, arguments);
+  const std::vector<at::Tensor> now = tensors_in(arguments);
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    if (!now[i].defined() || now[i].storage().data() == results[i].storage().data()) continue;
+    seen_by_host(results[i]).copy_(seen_by_host(now[i]));
+  }
+}
+
+void run_on_host(const c10::OperatorHandle& operation, torch::jit::Stack* stack) {
+  settle_stand_in();
+  TORCH_CHECK(recording == nullptr || operation.schema().name() != "aten::_local_scalar_dense",
+              "the host reads a number of a step that is being recorded");
+  const Working working;
+  ++operations;
   const std::size_t arguments = operation.schema().arguments().size();
   const auto first = stack->end() - static_cast<std::ptrdiff_t>(arguments);
-  for (auto value = first; value != stack->end(); ++value) *value = to_host(crossing, *value);
-  operation.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), stack);
-  crossing.resize();
-  const std::size_t results = operation.schema().returns().size();
-  for (auto value = stack->end() - static_cast<std::ptrdiff_t>(results); value != stack->end();
-       ++value) {
-    *value = to_device(crossing, *value);
+  torch::jit::Stack own(first, stack->end());
+  stack->erase(first, stack->end());
+  const torch::jit::Stack given = own;
+  call(operation, own);
+  if (recording != nullptr) {
+    recording->launches.emplace_back(
+        [operation, given, results = tensors_in(own)] { call_again(operation, given, results); });
   }
+  stack->insert(stack->end(), own.begin(), own.end());
 }
 
 // The one operation that crosses over.
 at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool) {
-  const auto seen = [](const at::Tensor& x) { return on_device(x) ? seen_by_host(x) : x; };
-  seen(to).copy_(seen(from));
+  const auto copy = [from, to] {
+    settle_stand_in();
+    const Working working;
+    const auto seen = [](const at::Tensor& x) { return on_device(x) ? seen_by_host(x) : x; };
+    seen(to).copy_(seen(from));
+  };
+  if (recording != nullptr) {
+    TORCH_CHECK(on_device(from) && on_device(to),
+                "a copy from or to the host in a step that is being recorded");
+    recording->launches.emplace_back(copy);
+  }
+  copy();
   return to;
 }
 
@@ -169,6 +215,7 @@ at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight,
                        const std::optional<at::Tensor>& bias, at::IntArrayRef stride,
                        at::IntArrayRef padding, at::IntArrayRef dilation, bool transposed,
                        at::IntArrayRef output_padding, std::int64_t groups) {
+  const Working working;
   Crossing crossing;
   return crossing.to_device(
       at::convolution(crossing.to_host(x), crossing.to_host(weight),
@@ -194,5 +241,40 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, library) {
 }  // namespace
 
 std::int64_t operations_of_stand_in() { return operations; }
+std::int64_t records_launched_by_stand_in() { return records_launched; }
+
+void settle_stand_in_by(void (*function)()) { settle = function; }
+void settle_stand_in() {
+  if (settle != nullptr) settle();
+}
+
+void record_in_stand_in(std::function<void()> launch) {
+  if (recording != nullptr) recording->launches.push_back(std::move(launch));
+}
+
+std::unique_ptr<nn::RecordedStep> StandInDevice::record(const std::function<at::Tensor()>& step) {
+  auto record = std::make_unique<Record>();
+  const auto end = [] {
+    recording = nullptr;
+    note_stand_in_memory(nullptr);
+  };
+  settle_stand_in();
+  const std::vector<std::byte> before = all_of_stand_in_memory();
+  recording = record.get();
+  note_stand_in_memory(&record->made);
+  try {
+    record->result = step();
+  } catch (...) {
+    end();
+    throw;
+  }
+  end();
+  settle_stand_in();
+  // Nothing has run yet, as far as anybody may know.
+  restore_stand_in_memory(before);
+  const Working working;
+  for (const Stretch& stretch : record->made) std::memset(stretch.address, 0xff, stretch.bytes);
+  return record;
+}
 
 }  // namespace instructblip

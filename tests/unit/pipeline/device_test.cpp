@@ -64,8 +64,21 @@ class OnADevice : public testing::TestWithParam<std::string> {
 
 TEST_P(OnADevice, AFamilyGivesTheAnswersOfTheProcessor) {
   const std::int64_t before = operations_of_stand_in();
+  const std::int64_t launched = records_launched_by_stand_in();
   EXPECT_EQ(answers(*there_), answers(*here_));
   EXPECT_GT(operations_of_stand_in(), before);
+  EXPECT_GT(records_launched_by_stand_in(), launched);
+}
+
+// Over the padded sizes of their tables, of a few pages and of all that the pool had at first.
+TEST_P(OnADevice, LongAnswersOutgrowTheSizesOfSteps) {
+  const Request request{picture(), "What is this?", tokens(70)};
+  const auto ids = [&](const ModelParts& model) {
+    return answer(model, prepare(model, request, {})).tokens();
+  };
+  const std::int64_t before = records_launched_by_stand_in();
+  EXPECT_EQ(ids(*there_), ids(*here_));
+  EXPECT_GT(records_launched_by_stand_in() - before, 10);
 }
 
 // Candidates are read several tokens at a time, behind a prompt that they share.
@@ -105,7 +118,7 @@ class CudaDevice : public testing::TestWithParam<std::string> {
     options.device.type = DeviceType::automatic;
     const DeviceChoice choice = choose_device(options);
     if (!choice.cuda) GTEST_SKIP() << choice.why_not;
-    there_ = test::load(GetParam(), make_cuda_runtime(*choice.cuda, 1, {}));
+    there_ = test::load(GetParam(), make_cuda_runtime(*choice.cuda, 1));
   }
 
   std::unique_ptr<const ModelParts> there_;

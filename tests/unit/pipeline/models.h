@@ -1,6 +1,7 @@
 // Models made for a runtime of the test's own, as load() makes them.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,12 +15,10 @@
 
 namespace instructblip::test {
 
-// The golden checkpoint of this name; `change` may replace stages.
+// The model of a directory; `change` may replace stages.
 inline std::unique_ptr<const ModelParts> load(
-    const std::string& name, std::unique_ptr<nn::Runtime> runtime = std::make_unique<nn::Runtime>(),
-    const std::function<void(Stages&)>& change = [](Stages&) {}) {
-  const std::filesystem::path directory = checkpoint(name);
-  const LoadOptions options;
+    const std::filesystem::path& directory, std::unique_ptr<nn::Runtime> runtime,
+    const LoadOptions& options, const std::function<void(Stages&)>& change = [](Stages&) {}) {
   ModelConfig config = read_model_config(directory);
   const ImageConfig image = read_image_config(directory, config.image_processor);
   const auto store = open_weights(directory, options, config);
@@ -38,6 +37,13 @@ inline std::unique_ptr<const ModelParts> load(
       ModelParts{std::move(info), config.generation, ImageProcessor(image, options.resize),
                  PictureGeometry(config, size), std::move(prompts), std::move(runtime),
                  std::move(stages), std::move(reader)});
+}
+
+// The golden checkpoint of this name.
+inline std::unique_ptr<const ModelParts> load(
+    const std::string& name, std::unique_ptr<nn::Runtime> runtime = std::make_unique<nn::Runtime>(),
+    const std::function<void(Stages&)>& change = [](Stages&) {}) {
+  return load(checkpoint(name), std::move(runtime), LoadOptions(), change);
 }
 
 }  // namespace instructblip::test

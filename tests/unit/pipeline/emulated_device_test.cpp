@@ -1,0 +1,174 @@
+// Whole models in half precision by the kernels of a CUDA device, which the emulator runs on the
+// stand-in device, held against the processor's float32.
+#include "unit/nn/emulated_device.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pipeline/batch.h"
+#include "pipeline/job.h"
+#include "pipeline/prepare.h"
+#include "pipeline/ranking.h"
+#include "pipeline/tensors.h"
+#include "unit/pipeline/models.h"
+
+namespace instructblip {
+namespace {
+
+using test::picture;
+using test::tokens;
+
+using Ids = std::vector<std::int32_t>;
+using Rows = std::map<std::string, std::vector<float>>;
+
+constexpr double kLeastCosine = 0.999, kSlack = 1e-3;
+
+double cosine(const std::vector<float>& a, const std::vector<float>& b) {
+  double ab = 0, aa = 0, bb = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    ab += double{a[i]} * b[i];
+    aa += double{a[i]} * a[i];
+    bb += double{b[i]} * b[i];
+  }
+  return ab / std::sqrt(aa * bb);
+}
+
+struct Seen {
+  Rows stages;  // the last of each name
+  Ids ids;
+};
+
+Seen answer_to(const ModelParts& model, const Request& request) {
+  Seen seen;
+  const auto job = prepare(model, request, {});
+  job->on_stage = [&](const char* name, const at::Tensor& output) {
+    if (!seen.stages.contains(name)) seen.stages[name] = to_named(name, output).values;
+  };
+  seen.ids = answer(model, job).tokens();
+  return seen;
+}
+
+struct Case {
+  std::string directory;  // below the source's
+  at::ScalarType rows;
+};
+
+std::string name_of(const Case& test) {
+  std::string name = std::filesystem::path(test.directory).filename();
+  std::ranges::replace(name, '-', '_');
+  return name + (test.rows == at::kHalf ? "_f16" : "_bf16");
+}
+
+std::unique_ptr<const ModelParts> load_on(std::unique_ptr<nn::Runtime> device, const Case& test) {
+  const auto precision = test.rows == at::kHalf ? Precision::f16 : Precision::bf16;
+  return test::load(test::kSource / test.directory, std::move(device), {.precision = precision});
+}
+std::unique_ptr<const ModelParts> load_emulated(const Case& test) {
+  return load_on(std::make_unique<EmulatedRuntime>(test.rows), test);
+}
+// By LibTorch's operations in half precision.
+std::unique_ptr<const ModelParts> load_composing(const Case& test) {
+  return load_on(std::make_unique<StandInRuntime>(test.rows), test);
+}
+
+std::unique_ptr<const ModelParts> load_here(const Case& test) {
+  return test::load(test::kSource / test.directory, std::make_unique<nn::Runtime>(), {});
+}
+
+Case golden(const std::string& name, at::ScalarType rows = at::kHalf) {
+  return {"tests/golden/checkpoints/" + name, rows};
+}
+
+class EmulatedDevice : public testing::TestWithParam<Case> {
+ protected:
+  const std::unique_ptr<const ModelParts> here_ = load_here(GetParam());
+  const std::unique_ptr<const ModelParts> there_ = load_emulated(GetParam());
+};
+
+TEST_P(EmulatedDevice, StagesAreThoseOfTheProcessorButForRounding) {
+  const Request request{picture(), "What is this?", tokens(4)};
+  const Seen here = answer_to(*here_, request), there = answer_to(*there_, request);
+  const Seen composed = answer_to(*load_composing(GetParam()), request);
+  ASSERT_EQ(here.stages.size(), there.stages.size());
+  for (const auto& [name, rows] : here.stages) {
+    // Where weights are random, a network may amplify each rounding.
+    const double least = std::min(kLeastCosine, cosine(rows, composed.stages.at(name)));
+    EXPECT_GT(1 - least + kSlack, 1 - cosine(rows, there.stages.at(name))) << name << " " << least;
+  }
+}
+
+// Candidates lead both along the same tokens, in steps of several rows.
+TEST_P(EmulatedDevice, CandidatesAreAsLikely) {
+  const Image image = picture();
+  const std::vector<std::string> candidates = {"a cat on a mat", "a cat", "the sea"};
+  const auto ranked = [&](const ModelParts& model) {
+    Ranking ranking(model, {image, "What is this?"}, candidates, {});
+    while (const auto job = ranking.next({})) ranking.add(answer(model, job));
+    std::vector<double> scores(candidates.size());
+    for (const auto& score : ranking.result()) scores[score.index] = score.score;
+    return scores;
+  };
+  const auto here = ranked(*here_), there = ranked(*there_),
+             composed = ranked(*load_composing(GetParam()));
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const double rounding = std::abs(composed[i] - here[i]) + 0.02 * std::abs(here[i]);
+    EXPECT_NEAR(there[i], here[i], rounding) << candidates[i];
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, EmulatedDevice,
+                         testing::Values(golden("t5_2024"), golden("vicuna_gqa"),
+                                         golden("vicuna_dynamic"), golden("blip2_opt"),
+                                         golden("blip2_opt", at::kBFloat16),
+                                         golden("llava_next_hub"),
+                                         Case{"models/tiny-t5", at::kBFloat16},
+                                         Case{"models/tiny-vicuna", at::kBFloat16}),
+                         [](const auto& test) { return name_of(test.param); });
+
+class EmbeddedModels : public testing::TestWithParam<Case> {};
+
+// The kernels of a model's layers, and no step of it without them.
+void expect_kernels(const std::map<std::string, std::int64_t, std::less<>>& before) {
+  for (const auto& [operation, count] : launches_of_emulated_device()) {
+    const auto found = before.find(operation);
+    EXPECT_GT(count, found == before.end() ? 0 : found->second) << operation;
+  }
+  EXPECT_EQ(launches_of_emulated_device().size(), 6U);
+}
+
+TEST_P(EmbeddedModels, AnswerInHalfPrecisionAsInFull) {
+  const auto before = launches_of_emulated_device();
+  const auto here = load_here(GetParam()), there = load_emulated(GetParam());
+  GenerationConfig greedy;
+  greedy.max_new_tokens = 24;
+  GenerationConfig beams = greedy;
+  beams.num_beams = 3;
+  const Image image = Image::open(test::kSource / "models/scene.png");
+  for (const auto& [instruction, options] :
+       std::vector<std::pair<std::string, GenerationConfig>>{{"A short image description:", greedy},
+                                                             {"What color is the circle?", greedy},
+                                                             {"Where is the blue ring?", beams}}) {
+    const Request request{image, instruction, options};
+    const Seen a = answer_to(*here, request), b = answer_to(*there, request);
+    EXPECT_EQ(a.ids, b.ids) << instruction;
+    for (const auto& [name, rows] : a.stages) {
+      EXPECT_GT(cosine(rows, b.stages.at(name)), kLeastCosine) << name;
+    }
+  }
+  expect_kernels(before);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, EmbeddedModels,
+                         testing::Values(Case{"models/tiny-t5", at::kHalf},
+                                         Case{"models/tiny-vicuna", at::kHalf}),
+                         [](const auto& test) { return name_of(test.param); });
+
+}  // namespace
+}  // namespace instructblip
