@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "emulator/running.h"
@@ -146,6 +147,14 @@ TEST(RowSummariesTest, AreTheNormaliserAndTheBest) {
   expect_summaries({1, 4096, 0}, 0);
   expect_summaries({2, 4097, 3}, 200);
   expect_summaries({3, 9001, 11}, 40);
+}
+
+TEST(RowSummariesTest, TakeMinusZeroForZero) {
+  Summaries summaries({1, 5, 5});
+  summaries.run({-0.0f, 0.0f, -0.0f, 1.0f, 0.0f});
+  for (const auto& [rank, token] : {std::pair{0, 3}, {1, 0}, {2, 1}, {3, 2}, {4, 4}}) {
+    EXPECT_EQ(summaries.best_token(0, static_cast<std::size_t>(rank)), token);
+  }
 }
 
 TEST(RowSummariesTest, NameTheFirstLogitThatIsNotFinite) {

@@ -70,6 +70,7 @@ void pack_tile(Format format, std::int32_t inputs, const HalfPanel& upper, const
   const auto unit = static_cast<std::size_t>(inputs_of_unit(format));
   for (std::size_t r = 0; r < kRows; ++r) {
     const HalfPanel& half = r < 8 ? upper : lower;
+    if (half.panel == nullptr) continue;
     const Row row{half.panel, static_cast<std::size_t>(half.first) + r % 8, r};
     switch (format) {
       case Format::f16:

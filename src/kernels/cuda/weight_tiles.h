@@ -59,7 +59,8 @@ constexpr Halves halves_of_heads(std::int64_t tile, std::int64_t width) {
   return {upper, upper + tiles};
 }
 
-// Eight rows of a packed panel (kernels/panels.h), from the row `first` on: 0 or 8.
+// Eight rows of a packed panel (kernels/panels.h), from the row `first` on: 0 or 8. No panel:
+// zeros, which stand behind the last row of a matrix.
 struct HalfPanel {
   const std::byte* panel;
   std::int32_t first;
