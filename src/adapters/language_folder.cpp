@@ -51,6 +51,7 @@ std::string shown(std::optional<std::int64_t> count) {
 std::string shown(const std::vector<std::int32_t>& ids) {
   if (ids.size() == 1) return std::to_string(ids[0]);
   std::vector<std::string> items;
+  items.reserve(ids.size());
   for (const std::int32_t id : ids) items.push_back(std::to_string(id));
   return ids.empty() ? "none" : braced(items);
 }

@@ -96,6 +96,7 @@ LoraAdapter::LoraAdapter(const fs::path& directory, const TensorNames& names,
   TensorStore store = open(directory, access);
   const std::vector<TensorEntry> entries = entries_of(store, directory);
   std::vector<std::string> plain;
+  plain.reserve(entries.size());
   for (const TensorEntry& entry : entries) plain.push_back(without_wrappers(entry.name));
   prefix_ = outer_prefix(
       plain, [&](std::string_view name) { return names.is_known(name); }, directory.string());

@@ -38,10 +38,11 @@ bool means_the_same(std::string_view key) {
       if (next(i) == '?' && key.substr(i, 3) != "(?:") return false;  // flags and names
     } else if (c == ')') {
       --groups;
-    } else if (c == '{' && next(i) == ',') {
-      return false;  // from none on to Python, five characters to RE2
-    } else if ((c == '^' || c == '$') && kRepetitions.find(next(i)) != std::string_view::npos) {
-      return false;  // refused by Python alone
+    } else {
+      const bool from_none = c == '{' && next(i) == ',';  // to Python; five characters to RE2
+      const bool repeated_end =                           // refused by Python alone
+          (c == '^' || c == '$') && kRepetitions.find(next(i)) != std::string_view::npos;
+      if (from_none || repeated_end) return false;
     }
   }
   return true;

@@ -238,7 +238,7 @@ FolderKind kind_of_file(const fs::path& file) {
   if (name[0].ends_with("_optim_states.pt") || name[0].ends_with(".distcp")) {
     return shards_of_training(file.parent_path(), name);
   }
-  const FolderKind other = foreign(file.parent_path(), name);
+  FolderKind other = foreign(file.parent_path(), name);
   if (!other.what.empty() || name[0].starts_with("adapter_model.")) return other;
   return is_never_weights(name[0]) ? leftovers(file.parent_path(), name) : FolderKind{};
 }
@@ -267,10 +267,9 @@ std::string unfinished_download_of(const fs::path& file) {
   }
   // The hub's client: the name, a hash, the end.
   const Names names = names_in(file.parent_path() / ".cache/huggingface/download");
-  const std::string found = first(names, [&](std::string_view other) {
+  return first(names, [&](std::string_view other) {
     return other.starts_with(name + ".") && other.ends_with(".incomplete");
   });
-  return found;
 }
 
 }  // namespace instructblip
