@@ -1,6 +1,7 @@
 // features, info, tokenize, help, version; and the documents that repeat what the command says.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <sstream>
@@ -207,6 +208,25 @@ TEST(Help, FitsIntoATerminal) {
   EXPECT_LT(help.find("--image FILE"), chosen);
   EXPECT_LT(chosen, help.find("--num-beams N"));
   EXPECT_NE(help.find("\nOutput:\n  --logprobs"), std::string::npos) << help;
+}
+
+TEST(Help, IsPrintedForPrograms) {
+  const Json commands = objects(call({"help", "--json"}).out).at(0);
+  ASSERT_GE(commands.size(), 9u);
+  for (const Json& command : commands) {
+    const Json options = objects(call({"help", "--json", command["command"]}).out).at(0);
+    EXPECT_FALSE(options.empty()) << command;
+    for (const Json& option : options) {
+      EXPECT_EQ(option["kind"] == "choice", !option["choices"].empty()) << option;
+      EXPECT_EQ(option["kind"] == "flag", option["value"] == "") << option;
+    }
+  }
+  const Json run = objects(call({"help", "--json", "run"}).out).at(0);
+  const auto resize =
+      std::ranges::find_if(run, [](const Json& o) { return o["option"] == "resize"; });
+  ASSERT_NE(resize, run.end());
+  EXPECT_EQ((*resize)["choices"], Json({"auto", "pillow13", "pillow12", "torchvision"}));
+  EXPECT_EQ((*resize)["default"], "auto");
 }
 
 TEST(Version, IsTheHeaders) {
