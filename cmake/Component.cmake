@@ -32,6 +32,9 @@ function(instructblip_compile_options target)
     target_compile_options(${target} PRIVATE -fsanitize=address,undefined -fno-sanitize-recover=all
                            -fno-omit-frame-pointer)
     target_link_options(${target} PUBLIC -fsanitize=address,undefined)
+    if(INSTRUCTBLIP_FUZZ)
+      target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)  # tells a fuzzer which code an input reaches
+    endif()
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
       # Instrumented code confuses this warning; a build without sanitizers gives it where it is due.
       target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized)

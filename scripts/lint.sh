@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Checks the format of all C++ files, and with --tidy also runs clang-tidy: over everything that build/ compiles, or
-# over the files that are named.
+# Checks the format of all C++ files, and with --tidy also runs clang-tidy: over everything that build/ compiles, over
+# the files that are named, or over those that are not as they are on the branch main.
 #
 #   scripts/lint.sh [--fix]              clang-format; --fix writes the files
 #   scripts/lint.sh --tidy [FILE...]     clang-format, then clang-tidy (build first)
+#   scripts/lint.sh --tidy --changed     the same for up to twelve files that differ from main
 #
 # Needs Debian 12's clang-format and clang-tidy (14): other versions format a little differently.
 set -euo pipefail
@@ -25,7 +26,15 @@ if [[ ${1:-} == --tidy ]]; then
   shift
   need clang-tidy
   [[ -e build/compile_commands.json ]] || { echo "lint: run scripts/build.sh first" >&2; exit 1; }
-  if (($#)); then
+  if [[ ${1:-} == --changed ]]; then
+    main=$(git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main || git rev-parse HEAD)
+    mapfile -t files < <(git diff --name-only --diff-filter=d "$(git merge-base HEAD "$main")" -- \
+      'src/*.cpp' 'tools/*.cpp' 'examples/*.cpp' | head -n 12)
+    if ((${#files[@]} == 0)); then
+      echo "lint: no file differs from main"
+      exit
+    fi
+  elif (($#)); then
     files=("$@")
   else
     mapfile -d '' files < <(git ls-files -z -- 'src/*.cpp' 'tools/*.cpp' 'examples/*.cpp')

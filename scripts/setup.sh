@@ -7,6 +7,8 @@
 #   INSTRUCTBLIP_TORCH_DIR=/path/to/torch   use the torch folder of an installed PyTorch 2.11: nothing is downloaded
 #   INSTRUCTBLIP_DEPS_MIRROR=/path          take the wheels from this folder instead of downloading them
 #   INSTRUCTBLIP_WITH_OPENCV=OFF            leave OpenCV out
+#
+# With --tests also what only scripts/test.sh needs: clang 14 with its fuzzer, formatter and checks.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -17,6 +19,11 @@ readonly torch_wheels=(
   "2 7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548 nvidia_cuda_runtime-13.0.96-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl"
   "11 4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8 nvidia_cuda_cupti-13.0.85-py3-none-manylinux_2_25_x86_64.whl"
 )
+
+for_tests=0
+if [[ ${1:-} == --tests ]]; then
+  for_tests=1
+fi
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
@@ -39,6 +46,9 @@ wanted_packages() {
   echo g++ cmake ninja-build pkg-config nlohmann-json3-dev libre2-dev libcli11-dev libgtest-dev libsentencepiece-dev
   if [[ ${INSTRUCTBLIP_WITH_OPENCV:-ON} != OFF ]]; then
     echo libopencv-dev libgif-dev libjpeg-dev libopenjp2-7-dev libpng-dev libtiff-dev
+  fi
+  if [[ $for_tests == 1 ]]; then
+    echo clang libclang-rt-14-dev clang-format clang-tidy
   fi
   # Python fetches the wheels and is not needed afterwards.
   if needs_torch && [[ -z ${INSTRUCTBLIP_DEPS_MIRROR:-} && -z $(find_python_with_pip) ]]; then
