@@ -18,6 +18,7 @@ const nn::StepKey kKey = {1, 2};
 // A step over one number in the runtime's memory: x^2 + 1, as float32.
 class Replay : public testing::Test {
  protected:
+  StandInRuntime runtime_;
   at::Tensor memory_ = runtime_.step_memory(kKey, 1);
   int calls_ = 0;
 
@@ -30,8 +31,6 @@ class Replay : public testing::Test {
   float replayed() {
     return nn::to_host(runtime_.replay(kKey, [&] { return step(); })).item<float>();
   }
-
-  StandInRuntime runtime_;
 };
 
 TEST_F(Replay, RunsOnceRecordsOnceThenLaunchesWithWhatTheMemoryHolds) {
