@@ -33,13 +33,20 @@ using Ids = std::vector<std::int32_t>;
 
 constexpr double kRounding = 1e-4;
 
+// Whatever the model's own options are.
+GenerationConfig greedy(int count) {
+  GenerationConfig config = tokens(count);
+  config.num_beams = 1;
+  return config;
+}
+
 // What several requests at once become: greedy, several beams, and a picture that was seen before.
 std::vector<Ids> answers(const ModelParts& model) {
   GenerationConfig beams = tokens(20);  // over a page
   beams.num_beams = 3;
-  const std::vector<Request> requests = {{picture(), "What is this?", tokens(6)},
+  const std::vector<Request> requests = {{picture(), "What is this?", greedy(6)},
                                          {picture("coffee.jpg"), "Who?", beams},
-                                         {picture(), "Where is it?", tokens(4)}};
+                                         {picture(), "Where is it?", greedy(4)}};
   Batch batch(model);
   std::vector<std::shared_ptr<Job>> jobs;
   for (const Request& request : requests)
@@ -72,7 +79,7 @@ TEST_P(OnADevice, AFamilyGivesTheAnswersOfTheProcessor) {
 
 // Over the padded sizes of their tables, of a few pages and of all that the pool had at first.
 TEST_P(OnADevice, LongAnswersOutgrowTheSizesOfSteps) {
-  const Request request{picture(), "What is this?", tokens(70)};
+  const Request request{picture(), "What is this?", greedy(70)};
   const auto ids = [&](const ModelParts& model) {
     return answer(model, prepare(model, request, {})).tokens();
   };
