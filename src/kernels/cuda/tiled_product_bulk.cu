@@ -11,6 +11,7 @@
 #include "kernels/cuda/dev.h"
 #include "kernels/cuda/tiled_product_ends.h"
 #include "kernels/cuda/tiled_product_launch.h"
+#include "kernels/cuda/tiled_product_norm.h"
 
 namespace instructblip::kernels::cuda {
 namespace {

@@ -1,101 +1,14 @@
-// What comes before and after the products of tiled_product.cu and tiled_product_bulk.cu: the norm
-// of the activations, and what becomes of the sums. Included by the two only.
+// What becomes of the sums of tiled_product.cu and tiled_product_bulk.cu. Included by the two only.
 #pragma once
 
 #include <cstdint>
 
 #include "kernels/cuda/activated.h"
 #include "kernels/cuda/dev.h"
-#include "kernels/cuda/pieces.h"
 #include "kernels/cuda/tiled_product_units.h"
 
 namespace instructblip::kernels::cuda {
 
-// Floats that stage_activations() needs.
-constexpr int kStagingFloats = 2 * 8 * kProductWarps;
-
-__device__ __forceinline__ float sum_of_warps(dev::Shared<float> partial, int row) {
-  float sum = 0.0f;
-#pragma unroll
-  for (int w = 0; w < kProductWarps; ++w) {
-    sum += partial.load(static_cast<unsigned>(row * kProductWarps + w));
-  }
-  return sum;
-}
-
-// Normalised rows to shared memory, by kProductThreads threads that `sync` brings together. Numbers
-// are added up in the order of norm_kernel in rows.cu, whose bits they have.
-template <class T, class Sync>
-__device__ void stage_activations(const TiledArguments& a, dev::Shared<T> to,
-                                  dev::Shared<float> partial, Sync sync) {
-  const TiledProductProblem& p = a.problem;
-  const TiledProductBuffers& b = a.buffers;
-  const int first = static_cast<int>(dev::thread()), pieces = p.inputs / 8;
-  const int pitch = staged_pitch(p.inputs);
-  const float share = dev::reciprocal(static_cast<float>(p.inputs));
-  const bool centred = p.norm == TiledProductProblem::Norm::layer;
-  const auto squares_of_warps = partial + 8 * kProductWarps;
-  const auto piece_at = [&](int row, int piece) {
-    return (to + static_cast<unsigned>(row * pitch + piece * 8)).template as<dev::Words4>();
-  };
-  const auto own = static_cast<unsigned>(dev::warp());
-  for (int row = 0; row < p.rows; ++row) {
-    float sum = 0.0f;
-    for (int piece = first; piece < pieces; piece += kProductThreads) {
-      const auto words =
-          dev::load_global<dev::Words4>(static_cast<const T*>(b.x) + row * p.inputs + piece * 8);
-      piece_at(row, piece).store(0, words);
-      if (!centred) continue;
-      float x[8];
-      widen_eight<T>(words, x);
-#pragma unroll
-      for (int i = 0; i < 8; ++i) sum += x[i];
-    }
-    if (centred) {
-      sum = sum_of_warp(sum);
-      if (dev::lane() == 0) {
-        partial.store(static_cast<unsigned>(row) * kProductWarps + own, sum);
-      }
-    }
-  }
-  if (centred) sync();
-  for (int row = 0; row < p.rows; ++row) {
-    const float mean = centred ? sum_of_warps(partial, row) * share : 0.0f;
-    float squares = 0.0f;
-    for (int piece = first; piece < pieces; piece += kProductThreads) {
-      float x[8];
-      widen_eight<T>(piece_at(row, piece).load(), x);
-#pragma unroll
-      for (int i = 0; i < 8; ++i) squares += (x[i] - mean) * (x[i] - mean);
-    }
-    squares = sum_of_warp(squares);
-    if (dev::lane() == 0) {
-      squares_of_warps.store(static_cast<unsigned>(row) * kProductWarps + own, squares);
-    }
-  }
-  sync();
-  for (int piece = first; piece < pieces; piece += kProductThreads) {
-    float weight[8], bias[8] = {};
-    widen_eight<T>(dev::load_global<dev::Words4>(static_cast<const T*>(b.norm_weight) + piece * 8),
-                   weight);
-    if (b.norm_bias != nullptr) {
-      widen_eight<T>(dev::load_global<dev::Words4>(static_cast<const T*>(b.norm_bias) + piece * 8),
-                     bias);
-    }
-    for (int row = 0; row < p.rows; ++row) {
-      const float mean = centred ? sum_of_warps(partial, row) * share : 0.0f;
-      const float scale = dev::inverse_root(sum_of_warps(squares_of_warps, row) * share + p.eps);
-      float x[8];
-      widen_eight<T>(piece_at(row, piece).load(), x);
-#pragma unroll
-      for (int i = 0; i < 8; ++i) x[i] = (x[i] - mean) * scale * weight[i] + bias[i];
-      piece_at(row, piece).store(0, narrow_eight<T>(x));
-    }
-  }
-  sync();
-}
-
-// Two outputs of a row: those at `upper` and `lower` among all outputs.
 template <class T>
 __device__ __forceinline__ float biased(const TiledProductBuffers& b, int output, float sum) {
   return b.bias == nullptr ? sum : sum + dev::widen(static_cast<const T*>(b.bias)[output]);

@@ -20,7 +20,8 @@ struct TiledArguments {
   std::int32_t slots;  // in a ring that bulk copies fill
 };
 
-// In the order in which fma turns them to 16-bit numbers: both are exact.
+// What makes 16-bit floats of few bits: a base whose last bit is worth 1 takes them up, and a sum
+// takes the base off again. Both are exact.
 template <class T>
 struct Magic;
 template <>
