@@ -23,7 +23,7 @@ ctest --preset sanitize --label-regex torch_free --parallel "$(nproc)" --no-test
 if command -v clang++ >/dev/null; then
   cmake --preset fuzz
   cmake --build --preset fuzz
-  ctest --preset fuzz --label-regex fuzz --no-tests=error
+  ctest --preset fuzz --label-regex fuzz --parallel "$(nproc)" --no-tests=error
 else
   echo "test: no clang: nothing is fuzzed"
 fi

@@ -77,7 +77,7 @@ std::vector<NamedTensor> Model::features(const Pictures& pictures,
     std::vector<NamedTensor> tensors;
     if (!pictures.features()) {
       const auto pixels = job ? job->pixels : pixels_of(parts_, pictures.images());
-      parts_.loaded();
+      parts_.loaded();  // refuses a model without weights
       parts_.runtime->run(
           [&] { add_pictures(parts_, pixels, sizes_of(parts_, pictures), tensors); });
     }

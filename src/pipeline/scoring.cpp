@@ -66,7 +66,7 @@ class MatrixRow {
       prompts.push_back(prompt_of(model_, request, {answer_}));
     }
     if (const auto shared = shared_part(prompts)) {
-      auto [prompt, candidates] = together(prompts, *shared);
+      auto [prompt, candidates] = joined(prompts, *shared);
       const auto then = [this](const Generation& generation) {
         for (std::size_t i = 0; i < scores_.size(); ++i) take(i, generation.sequences[i]);
       };
@@ -99,8 +99,8 @@ class MatrixRow {
   }
 
   // One prompt, and behind it the rest of each text with the answer as a candidate.
-  std::pair<Prompt, std::vector<CandidateTokens>> together(const std::vector<Prompt>& prompts,
-                                                           std::size_t shared) const {
+  std::pair<Prompt, std::vector<CandidateTokens>> joined(const std::vector<Prompt>& prompts,
+                                                         std::size_t shared) const {
     std::vector<CandidateTokens> candidates;
     for (const Prompt& prompt : prompts) {
       const std::vector<std::int32_t>& text = prompt.instruction.language;
