@@ -19,7 +19,7 @@ constexpr int kTimes = 3;
 constexpr std::int64_t kRounds = 4 << 20;  // multiply-adds of each lane: some ten milliseconds
 
 // Milliseconds from the moment at which all threads are there until the last one is done.
-double together(int threads, const std::function<void(int)>& work) {
+double on_all_threads(int threads, const std::function<void(int)>& work) {
   std::latch ready(threads);
   std::vector<std::jthread> others;
   for (int i = 1; i < threads; ++i) {
@@ -43,7 +43,7 @@ void sample_reading(double& gbps, const kernels::Probe& probe, std::span<const s
   const auto share = static_cast<std::int64_t>(memory.size()) / threads / kernels::kProbeBytes *
                      kernels::kProbeBytes;
   for (int i = 0; i < kTimes; ++i) {
-    const double ms = together(
+    const double ms = on_all_threads(
         threads, [&](int thread) { sink ^= probe.read(memory.data() + thread * share, share); });
     gbps = std::max(gbps, static_cast<double>(share * threads) / (ms * 1e6));
   }
@@ -53,7 +53,7 @@ void sample_arithmetic(double& gflops, const kernels::Probe& probe, int threads)
   const double operations =
       2.0 * static_cast<double>(kRounds) * static_cast<double>(probe.lanes) * threads;
   for (int i = 0; i < kTimes; ++i) {
-    const double ms = together(threads, [&](int thread) {
+    const double ms = on_all_threads(threads, [&](int thread) {
       sink ^= static_cast<std::uint64_t>(
           probe.multiply_add(kRounds, 1.0f, 1e-9f * static_cast<float>(thread)));
     });

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <ranges>
 #include <utility>
 
 namespace instructblip::cli {
@@ -81,8 +80,8 @@ class Parser {
 
   CommandLine read(std::span<const std::string> arguments) {
     std::vector<std::string> from_the_back;
-    for (const std::string& argument : std::views::reverse(arguments)) {
-      from_the_back.push_back(marked(argument));
+    for (auto at = arguments.rbegin(); at != arguments.rend(); ++at) {
+      from_the_back.push_back(marked(*at));
     }
     CommandLine line;
     try {

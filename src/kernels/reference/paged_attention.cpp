@@ -8,21 +8,21 @@
 namespace instructblip::kernels::reference {
 namespace {
 
-// A position that a row sees.
-struct Seen {
+// A position that a row attends to.
+struct Position {
   std::int64_t slot;
   std::int64_t index;  // among all P + T
 };
 
-std::vector<Seen> seen_by(const PagedAttentionProblem& p, const PagedAttentionBuffers& b,
-                          std::int64_t row) {
-  std::vector<Seen> seen;
+std::vector<Position> positions_of(const PagedAttentionProblem& p, const PagedAttentionBuffers& b,
+                                   std::int64_t row) {
+  std::vector<Position> positions;
   const std::int64_t shared = b.shared_lengths == nullptr ? p.shared : b.shared_lengths[row];
-  for (std::int64_t j = 0; j < shared; ++j) seen.push_back({b.shared_slots[j], j});
+  for (std::int64_t j = 0; j < shared; ++j) positions.push_back({b.shared_slots[j], j});
   for (std::int64_t t = 0; t < p.tail; ++t) {
-    seen.push_back({b.tail_slots[row * p.tail + t], p.shared + t});
+    positions.push_back({b.tail_slots[row * p.tail + t], p.shared + t});
   }
-  return seen;
+  return positions;
 }
 
 // The key, or value, of a slot.
@@ -37,9 +37,9 @@ void attend(const PagedAttentionProblem& p, const PagedAttentionBuffers& b, std:
   const std::int64_t key_head = head / (p.query_heads / p.key_heads);
   const float* query = b.queries + (row * p.query_heads + head) * p.width;
 
-  const std::vector<Seen> seen = seen_by(p, b, row);
+  const std::vector<Position> positions = positions_of(p, b, row);
   std::vector<float> scores;
-  for (const auto& [slot, index] : seen) {
+  for (const auto& [slot, index] : positions) {
     const float* key = in_slot(p, b.pages_of_keys, key_head, slot);
     double sum = 0.0;
     for (std::int64_t i = 0; i < p.width; ++i) sum += static_cast<double>(query[i]) * key[i];
@@ -51,8 +51,8 @@ void attend(const PagedAttentionProblem& p, const PagedAttentionBuffers& b, std:
   const double max = *std::ranges::max_element(scores);
   double total = 0.0;
   std::vector<double> out(static_cast<std::size_t>(p.width));
-  for (std::size_t j = 0; j < seen.size(); ++j) {
-    const float* value = in_slot(p, b.pages_of_values, key_head, seen[j].slot);
+  for (std::size_t j = 0; j < positions.size(); ++j) {
+    const float* value = in_slot(p, b.pages_of_values, key_head, positions[j].slot);
     const double weight = std::exp(scores[j] - max);
     total += weight;
     for (std::int64_t i = 0; i < p.width; ++i) {
