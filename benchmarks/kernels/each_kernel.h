@@ -82,6 +82,7 @@ void register_attention();
 void register_kv_append();
 void register_linear();
 void register_log_sum_exp();
+void register_packed_linear();
 void register_resample();
 
 }  // namespace instructblip::kernels::benchmarks

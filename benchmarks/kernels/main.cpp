@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
   of::register_attention();
   of::register_kv_append();
   of::register_log_sum_exp();
+  of::register_packed_linear();
   of::register_resample();
   ::benchmark::RunSpecifiedBenchmarks();
   ::benchmark::Shutdown();

@@ -13,6 +13,7 @@ Support supports(const PackedLinearProblem&, const Machine& machine) {
 }
 
 constexpr Traits kOneOrder = {.row_invariant = true};
+constexpr Traits kRounding = {};
 
 constexpr PackedLinearKernel kKernels[] = {
 #if INSTRUCTBLIP_KERNELS_X86
@@ -20,6 +21,12 @@ constexpr PackedLinearKernel kKernels[] = {
     {"avx2", kOneOrder, supports<cpu::has_avx2>, cpu::packed_linear_avx2},
 #endif
     {"portable", kOneOrder, supports<cpu::has_anything>, cpu::packed_linear_portable},
+// Behind one that fits everywhere, so that they run where they are forced alone: they round x.
+#if INSTRUCTBLIP_KERNELS_X86
+    {"bytes_avx512_vnni", kRounding, supports<cpu::has_avx512_vnni>,
+     cpu::packed_linear_bytes_avx512_vnni},
+#endif
+    {"bytes_portable", kRounding, supports<cpu::has_anything>, cpu::packed_linear_bytes_portable},
     {"reference", kOneOrder, supports<cpu::has_anything>, reference::packed_linear},
 };
 

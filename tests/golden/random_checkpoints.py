@@ -68,7 +68,7 @@ def compare(reference, binary, directory, requests, golden_directory=None):
 def examine(case, directory, source, hidden, images, options):
     reference = build.Reference(source, str(options.images), hidden)
     requests = draw.draw_requests(case["seed"], case, images, options.requests)
-    binary = Binary(options.binary, str(options.images)) if options.binary else None
+    binary = Binary(options.binary, str(options.images), numerics=options.numerics) if options.binary else None
     counts, answers = compare(reference, binary, directory, requests)
     if options.keep:
         header = {"seed": case["seed"], "layout": case["layout"], "stored": case["dtype"]}
@@ -101,7 +101,7 @@ def elsewhere(case, directory, images, options):
     """A 2026 directory is answered by transformers 5."""
     job = {"case": case, "directory": str(directory), "images": images}
     line = [options.python5, __file__, "--job", json.dumps(job), "--images", str(options.images),
-            "--requests", str(options.requests)]  # fmt: skip
+            "--requests", str(options.requests), "--numerics", options.numerics]  # fmt: skip
     line += ["--binary", str(options.binary)] if options.binary else []
     line += ["--keep", str(options.keep)] if options.keep else []
     done = subprocess.run(line, capture_output=True, text=True)
@@ -130,6 +130,7 @@ def main():
     parser.add_argument("--family", default="instructblip", choices=[*sorted(families.FAMILIES), "all"])
     parser.add_argument("--only", help="only draws whose summary holds this word: mt5, llama3, dynamic, 2026, ...")
     parser.add_argument("--binary", type=pathlib.Path)
+    parser.add_argument("--numerics", default="reference", help="what the command answers with")
     parser.add_argument("--keep", type=pathlib.Path, help="directory for the checkpoints with their golden.json")
     parser.add_argument("--images", type=pathlib.Path, default=HERE.parent / "data" / "images")
     parser.add_argument("--python5", default=os.environ.get("TRANSFORMERS5_PYTHON"))

@@ -1,57 +1,15 @@
 #include "kernels/cpu/packed_linear.h"
 
 #include <algorithm>
-#include <memory>
+#include <cstddef>
 
-#include "kernels/cpu/panel_product.h"
+#include "kernels/cpu/packed_parts.h"
 
 namespace instructblip::kernels::cpu {
 namespace {
 
-// Multiplications below which another thread costs more than it saves.
-constexpr std::int64_t kWorthAThread = 1 << 16;
-
 // Panels that threads share out together.
-constexpr std::int64_t kPanelsOfTask = 2;
-
-// Rows up to which a weight is multiplied where it is read; behind them it is widened once, for
-// several tiles of rows.
-constexpr std::int64_t kFewRows = 8;
-
-Held held_of(Format format) {
-  switch (format) {
-    case Format::f16:
-      return Held::f16;
-    case Format::bf16:
-      return Held::bf16;
-    case Format::w8:
-      return Held::w8;
-    case Format::w4:
-      return Held::w4;
-    case Format::f32:
-      break;
-  }
-  return Held::f32;
-}
-
-// Memory of floats without values.
-std::unique_ptr<float[]> room(std::int64_t count) {
-  return std::make_unique_for_overwrite<float[]>(static_cast<std::size_t>(count));
-}
-
-std::int64_t tasks_worth_a_thread(std::int64_t work_of_task) {
-  return std::max<std::int64_t>(1, kWorthAThread / std::max<std::int64_t>(1, work_of_task));
-}
-
-Results results_of(const PackedLinearProblem& p, const PackedLinearBuffers& b, std::int64_t row,
-                   std::int64_t panel, std::int64_t last_panel) {
-  const std::int64_t output = panel * kRowsOfPanel, at = row * p.outputs + output;
-  return {.outputs = std::min(last_panel * kRowsOfPanel, p.outputs) - output,
-          .bias = b.bias == nullptr ? nullptr : b.bias + output,
-          .plus = b.plus == nullptr ? nullptr : b.plus + at,
-          .y = b.y + at,
-          .stride = p.outputs};
-}
+constexpr std::int64_t kPanelsOfTask = 4;
 
 // Inputs [first, first + count) of the rows of a tile, which lie `inputs` apart, as a tile.
 void regroup(const float* from, std::int64_t inputs, std::int64_t rows, std::int64_t count,
@@ -65,9 +23,8 @@ void regroup(const float* from, std::int64_t inputs, std::int64_t rows, std::int
 void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const PanelKernel& kernel,
              Queue& queue) {
   const RowTiles tiles{p.rows, kernel.most_rows_of_few};
-  std::unique_ptr<float[]> own;
+  const Room own(Room::rows, p.rows > 1 ? p.rows * p.inputs : 0);
   if (p.rows > 1) {
-    own = room(p.rows * p.inputs);
     for (std::int64_t tile = 0; tile < count_of(tiles); ++tile) {
       const std::int64_t begin = begin_of(tiles, tile);
       regroup(b.x + begin * p.inputs, p.inputs, begin_of(tiles, tile + 1) - begin, p.inputs,
@@ -82,7 +39,7 @@ void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const P
     float totals[kFewRows * kMostPanels * kRowsOfPanel];
     const std::int64_t end = std::min(panels, last * kPanelsOfTask);
     for (std::int64_t panel = first * kPanelsOfTask; panel < end; panel += kMostPanels) {
-      kernel.run({.x = own ? own.get() : b.x,
+      kernel.run({.x = p.rows > 1 ? own.get() : b.x,
                   .tiles = tiles,
                   .inputs = p.inputs,
                   .panels = b.weights + static_cast<std::size_t>(panel) * bytes,
@@ -106,7 +63,7 @@ class TallProduct {
         bytes_(bytes_of_panel(problem.weights, problem.inputs)),
         row_blocks_{problem.rows, kRowsOfBlock},
         groups_((panels_of(problem.outputs) + kernel.panels_of_many - 1) / kernel.panels_of_many),
-        x_(room(problem.rows * problem.inputs)) {}
+        x_(Room::rows, problem.rows * problem.inputs) {}
 
   void run(Queue& queue) {
     const std::int64_t blocks = count_of(row_blocks_);
@@ -163,8 +120,8 @@ class TallProduct {
     const RowTiles tiles = tiles_of(row_block);
     const std::int64_t panels = panels_of(p_.outputs), at_once = kernel_.panels_of_many;
     const std::int64_t size = tiles.rows * at_once * kRowsOfPanel;
-    const auto totals = room(size * (last - first));
-    const auto wide = room(at_once * kInputsOfBlock * kRowsOfPanel);
+    const Room totals(Room::sums, size * (last - first));
+    const Room wide(Room::weights, at_once * kInputsOfBlock * kRowsOfPanel);
     for (std::int64_t block = 0; block < input_blocks(); ++block) {
       for (std::int64_t group = first; group < last; ++group) {
         const std::int64_t panel = group * at_once;
@@ -190,7 +147,7 @@ class TallProduct {
   std::size_t bytes_;
   RowTiles row_blocks_;
   std::int64_t groups_;
-  std::unique_ptr<float[]> x_;
+  Room x_;
 };
 
 void run(const PackedLinearProblem& p, const PackedLinearBuffers& b, const PanelKernel& kernel,

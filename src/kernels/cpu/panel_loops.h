@@ -19,18 +19,15 @@ void multiply(const Piece& piece) {
 }
 
 // All panels of a piece, as many at a time as fit the registers.
-template <int M, class Weight>
+template <int M, class Weight, int N = kPanelsOfRows[M]>
 void multiply_panels(Piece piece, std::int64_t panels) {
-  constexpr int N = kPanelsOfRows[M];
   for (; panels >= N; panels -= N) {
     multiply<M, N, Weight>(piece);
     piece.panels += N * piece.bytes_of_panel;
     piece.totals += N * kLanes;
   }
-  for (; panels > 0; --panels) {
-    multiply<M, 1, Weight>(piece);
-    piece.panels += piece.bytes_of_panel;
-    piece.totals += kLanes;
+  if constexpr (N > 1) {
+    if (panels > 0) multiply_panels<M, Weight, N / 2>(piece, panels);
   }
 }
 

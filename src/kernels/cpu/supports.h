@@ -19,4 +19,11 @@ inline Support has_avx512(const Machine& machine) {
   return machine.avx512f ? has_avx2(machine) : Support::no("this processor has no AVX-512");
 }
 
+inline Support has_avx512_vnni(const Machine& machine) {
+  if (!machine.avx512vnni || !machine.avx512bw) {
+    return Support::no("this processor has no AVX512-VNNI");
+  }
+  return has_avx512(machine);
+}
+
 }  // namespace instructblip::kernels::cpu

@@ -42,8 +42,8 @@ def runs_in_one_call(directory, request):
 
 
 class Binary:
-    def __init__(self, path, image_directory, threads=1):
-        self.path, self.image_directory, self.threads = str(path), image_directory, threads
+    def __init__(self, path, image_directory, threads=1, numerics="reference"):
+        self.path, self.image_directory, self.threads, self.numerics = str(path), image_directory, threads, numerics
         self.usage = None
 
     def call(self, command, model, arguments):
@@ -72,7 +72,7 @@ class Binary:
 
     def run(self, model, request):
         arguments = [*self.images(request), f"--instruction={request['instruction']}", "--json", "--quiet",
-                     f"--threads={self.threads}", *self.flags(request["options"])]  # fmt: skip
+                     f"--threads={self.threads}", f"--numerics={self.numerics}", *self.flags(request["options"])]  # fmt: skip
         return json.loads(self.call("run", model, arguments))
 
     def timed(self, model, request, times):

@@ -1,0 +1,60 @@
+// What the files of one instruction set compute of a product of weights of 8 or 4 bits with rows
+// that are rounded to 8 bits. Known to them, so it includes nothing that brings functions with it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cpu/panel_product.h"
+
+namespace instructblip::kernels::cpu {
+
+// Inputs of a row that are rounded together: the largest of them becomes 127 times their scale. As
+// many as have one scale in w4.
+inline constexpr std::int64_t kInputsOfScale = 32;
+
+// A row's numbers of such a block: 32 whole numbers, their scale, and their sum.
+inline constexpr std::int64_t kBytesOfRoundedBlock = 32 + 4 + 4;
+
+// The blocks of a panel's weights as products take them: [8][16][4] bytes, four inputs of a row of
+// the matrix side by side, then [16] float32 scales, which w8 leaves alone.
+inline constexpr std::int64_t kBytesOfByteBlock = 8 * 64 + 64;
+
+// Rows of a tile, rounded.
+struct RowsToRound {
+  const float* x;       // [rows], `stride` apart
+  std::int64_t stride;  // all inputs of a row
+  std::int64_t rows, inputs;
+  Held held;  // what they are multiplied with: w8 or w4
+  // For each block: [8][rows][4] bytes, [rows] float32 scales, [rows] int32 sums.
+  std::byte* out;
+};
+
+// Some inputs of a few panels, times all rows. Those of the same panels come
+// in order: sums go on where they stopped.
+struct ByteProduct {
+  const std::byte* x;  // tiles, as RowsToRound has them, of all inputs
+  RowTiles tiles;
+  std::int64_t inputs;
+  std::int64_t first, count;  // inputs; the first is a multiple of kInputsOfBlock
+  const std::byte* panels;
+  std::size_t bytes_of_panel;
+  std::size_t next;  // from these weights to those that are multiplied after them
+  Held held;
+  std::byte* prepared;  // room for [panels][kInputsOfBlock / 32] blocks of kBytesOfByteBlock
+  float* totals;        // [rows, panels * 16]
+  bool last;            // sums become results
+  Results results;
+};
+
+struct ByteKernel {
+  std::int64_t most_rows;  // rows of a tile at most
+  std::int64_t panels;     // panels of a ByteProduct at most
+  void (*round)(const RowsToRound& rows);
+  void (*run)(const ByteProduct& product);
+};
+
+ByteKernel byte_kernel_avx512_vnni();
+ByteKernel byte_kernel_portable();
+
+}  // namespace instructblip::kernels::cpu

@@ -1,0 +1,161 @@
+// Products of many rows with weights of 8 and 4 bits: rows are rounded to 8 bits, whole numbers are
+// multiplied, and their sums scaled for each block of inputs. Few rows, which wait for weights, and
+// weights of other formats are multiplied as packed_linear.cpp does it.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cpu/byte_product.h"
+#include "kernels/cpu/packed_linear.h"
+#include "kernels/cpu/packed_parts.h"
+
+namespace instructblip::kernels::cpu {
+namespace {
+
+// Rows of a block at most.
+constexpr std::int64_t kRowsOfBlock = 256;
+// Groups of panels whose sums a thread keeps.
+constexpr std::int64_t kGroupsAtOnce = 128;
+
+constexpr std::int64_t kFloatsOfLine = 16;
+
+// The first whole cache line in `room`, which has one more than is needed.
+std::byte* aligned(const Room& room) {
+  const auto at = reinterpret_cast<std::uintptr_t>(room.get());
+  return reinterpret_cast<std::byte*>((at + 63) / 64 * 64);
+}
+
+class ByteProducts {
+ public:
+  ByteProducts(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
+               const ByteKernel& kernel)
+      : p_(problem),
+        b_(buffers),
+        kernel_(kernel),
+        at_once_(kernel.panels),
+        bytes_(bytes_of_panel(problem.weights, problem.inputs)),
+        row_blocks_{problem.rows, kRowsOfBlock},
+        groups_((panels_of(problem.outputs) + at_once_ - 1) / at_once_),
+        scales_((problem.inputs + kInputsOfScale - 1) / kInputsOfScale),
+        x_(Room::rows, problem.rows * scales_ * kBytesOfRoundedBlock / 4 + kFloatsOfLine) {}
+
+  void run(Queue& queue) {
+    const std::int64_t blocks = count_of(row_blocks_);
+    const std::int64_t tiles = count_of(tiles_of(0));
+    queue.run(blocks * tiles, tasks_worth_a_thread(4 * p_.rows / blocks / tiles * p_.inputs),
+              [&](std::int64_t first, std::int64_t last) {
+                for (std::int64_t i = first; i < last; ++i) round(i / tiles, i % tiles);
+              });
+    const std::int64_t work = p_.rows / blocks * p_.inputs * kRowsOfPanel * at_once_;
+    queue.run(
+        blocks * groups_, tasks_worth_a_thread(work), [&](std::int64_t first, std::int64_t last) {
+          while (first < last) {
+            const std::int64_t block = first / groups_;
+            const std::int64_t end = std::min({last, (block + 1) * groups_, first + kGroupsAtOnce});
+            multiply(block, first - block * groups_, end - block * groups_);
+            first = end;
+          }
+        });
+  }
+
+ private:
+  std::int64_t input_blocks() const {
+    return std::max<std::int64_t>(1, (p_.inputs + kInputsOfBlock - 1) / kInputsOfBlock);
+  }
+  RowTiles tiles_of(std::int64_t row_block) const {
+    return {begin_of(row_blocks_, row_block + 1) - begin_of(row_blocks_, row_block),
+            kernel_.most_rows};
+  }
+  std::byte* rounded(std::int64_t row) const {
+    return aligned(x_) + row * scales_ * kBytesOfRoundedBlock;
+  }
+
+  // Blocks of rows may differ by a row, and so in their tiles by one.
+  void round(std::int64_t row_block, std::int64_t tile) const {
+    const RowTiles tiles = tiles_of(row_block);
+    const std::int64_t all = count_of(tiles), first = count_of(tiles_of(0));
+    for (; tile < all; tile += first) {
+      const std::int64_t begin = begin_of(row_blocks_, row_block) + begin_of(tiles, tile);
+      kernel_.round({.x = b_.x + begin * p_.inputs,
+                     .stride = p_.inputs,
+                     .rows = begin_of(tiles, tile + 1) - begin_of(tiles, tile),
+                     .inputs = p_.inputs,
+                     .held = held_of(p_.weights),
+                     .out = rounded(begin)});
+    }
+  }
+
+  struct Place {
+    std::int64_t row_block, first_group;
+    std::byte* prepared;
+    float* totals;
+  };
+
+  // The groups [first, last) of panels with the rows of one block.
+  void multiply(std::int64_t row_block, std::int64_t first, std::int64_t last) const {
+    const std::int64_t size = tiles_of(row_block).rows * at_once_ * kRowsOfPanel;
+    const Room totals(Room::sums, size * (last - first));
+    const Room prepared(
+        Room::weights,
+        at_once_ * (kInputsOfBlock / kInputsOfScale) * kBytesOfByteBlock / 4 + kFloatsOfLine);
+    const Place place{row_block, first, aligned(prepared), totals.get()};
+    const std::int64_t blocks = input_blocks();
+    for (std::int64_t block = 0; block < blocks; ++block) {
+      for (std::int64_t group = first; group < last; ++group) multiply(place, group, block);
+    }
+  }
+
+  void multiply(const Place& place, std::int64_t group, std::int64_t block) const {
+    const RowTiles tiles = tiles_of(place.row_block);
+    const std::int64_t row = begin_of(row_blocks_, place.row_block);
+    const std::int64_t panel = group * at_once_;
+    const std::int64_t behind = std::min(panels_of(p_.outputs), panel + at_once_);
+    const std::int64_t size = tiles.rows * at_once_ * kRowsOfPanel;
+    kernel_.run({.x = rounded(row),
+                 .tiles = tiles,
+                 .inputs = p_.inputs,
+                 .first = block * kInputsOfBlock,
+                 .count = std::min(kInputsOfBlock, p_.inputs - block * kInputsOfBlock),
+                 .panels = b_.weights + static_cast<std::size_t>(panel) * bytes_,
+                 .bytes_of_panel = bytes_,
+                 .next = static_cast<std::size_t>(at_once_) * bytes_,
+                 .held = held_of(p_.weights),
+                 .prepared = place.prepared,
+                 .totals = place.totals + (group - place.first_group) * size,
+                 .last = block + 1 == input_blocks(),
+                 .results = results_of(p_, b_, row, panel, behind)});
+  }
+
+  const PackedLinearProblem& p_;
+  const PackedLinearBuffers& b_;
+  const ByteKernel& kernel_;
+  std::int64_t at_once_;
+  std::size_t bytes_;
+  RowTiles row_blocks_;
+  std::int64_t groups_, scales_;
+  Room x_;
+};
+
+using RunPacked = void (*)(const PackedLinearProblem&, const PackedLinearBuffers&, Queue&);
+
+void run(const PackedLinearProblem& p, const PackedLinearBuffers& b, const ByteKernel& kernel,
+         RunPacked run_others, Queue& queue) {
+  const bool bytes = p.weights == Format::w8 || p.weights == Format::w4;
+  if (!bytes || p.rows <= kFewRows || p.outputs == 0) return run_others(p, b, queue);
+  ByteProducts(p, b, kernel).run(queue);
+}
+
+}  // namespace
+
+#if INSTRUCTBLIP_KERNELS_X86
+void packed_linear_bytes_avx512_vnni(const PackedLinearProblem& problem,
+                                     const PackedLinearBuffers& buffers, Queue& queue) {
+  run(problem, buffers, byte_kernel_avx512_vnni(), packed_linear_avx512, queue);
+}
+#endif
+void packed_linear_bytes_portable(const PackedLinearProblem& problem,
+                                  const PackedLinearBuffers& buffers, Queue& queue) {
+  run(problem, buffers, byte_kernel_portable(), packed_linear_portable, queue);
+}
+
+}  // namespace instructblip::kernels::cpu

@@ -1,0 +1,82 @@
+// What the drivers of products with packed weights have in common.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "kernels/cpu/panel_product.h"
+#include "kernels/packed_linear.h"
+
+namespace instructblip::kernels::cpu {
+
+// Multiplications below which another thread costs more than it saves.
+inline constexpr std::int64_t kWorthAThread = 1 << 16;
+
+// Rows up to which a weight is multiplied where it is read; behind them it is widened once, for
+// several tiles of rows.
+inline constexpr std::int64_t kFewRows = 8;
+
+inline Held held_of(Format format) {
+  switch (format) {
+    case Format::f16:
+      return Held::f16;
+    case Format::bf16:
+      return Held::bf16;
+    case Format::w8:
+      return Held::w8;
+    case Format::w4:
+      return Held::w4;
+    case Format::f32:
+      break;
+  }
+  return Held::f32;
+}
+
+// Memory of floats without values. A thread keeps what it had for the next product, unless that is
+// large: the system clears what it hands out, which takes up to a tenth of the time of a product.
+class Room {
+ public:
+  enum Use { rows, sums, weights };  // which of them are needed at once
+
+  Room(Use use, std::int64_t count) {
+    constexpr std::size_t kMostKept = std::size_t{4} << 20;
+    thread_local std::array<Memory, 3> kept;
+    const auto size = static_cast<std::size_t>(count);
+    Memory& memory = size > kMostKept ? own_ : kept[use];
+    if (size > memory.size) {
+      memory = {};
+      memory = {std::make_unique_for_overwrite<float[]>(size), size};
+    }
+    at_ = memory.at.get();
+  }
+
+  float* get() const { return at_; }
+
+ private:
+  struct Memory {
+    std::unique_ptr<float[]> at;
+    std::size_t size = 0;
+  };
+
+  Memory own_;
+  float* at_;
+};
+
+inline std::int64_t tasks_worth_a_thread(std::int64_t work_of_task) {
+  return std::max<std::int64_t>(1, kWorthAThread / std::max<std::int64_t>(1, work_of_task));
+}
+
+inline Results results_of(const PackedLinearProblem& p, const PackedLinearBuffers& b,
+                          std::int64_t row, std::int64_t panel, std::int64_t last_panel) {
+  const std::int64_t output = panel * kRowsOfPanel, at = row * p.outputs + output;
+  return {.outputs = std::min(last_panel * kRowsOfPanel, p.outputs) - output,
+          .bias = b.bias == nullptr ? nullptr : b.bias + output,
+          .plus = b.plus == nullptr ? nullptr : b.plus + at,
+          .y = b.y + at,
+          .stride = p.outputs};
+}
+
+}  // namespace instructblip::kernels::cpu
