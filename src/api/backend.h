@@ -18,6 +18,7 @@
 #include "instructblip/benchmark.h"
 #include "instructblip/checkpoint.h"
 #include "instructblip/engine.h"
+#include "instructblip/explain.h"
 #include "instructblip/pipeline.h"
 #include "instructblip/retrieval.h"
 #include "instructblip/version.h"
@@ -67,6 +68,8 @@ struct Pipeline::Impl {
                        const Control& control) const = 0;
   virtual ScoreMatrix score_matrix(std::span<const Pictures> pictures, Texts texts,
                                    const MatrixOptions& options, const Control& control) const = 0;
+  virtual Explanation explain(const Request& request, const ExplainOptions& options,
+                              const Control& control) const = 0;
   virtual ImageFeatures encode(const Pictures& pictures) const = 0;
   virtual std::vector<NamedTensor> features(const Pictures& pictures,
                                             std::optional<Text> instruction) const = 0;

@@ -65,6 +65,11 @@ ScoreMatrix Pipeline::score_matrix(std::span<const Pictures> pictures,
   return impl_->score_matrix(pictures, texts, options, control);
 }
 
+Explanation explain(const Pipeline& pipeline, const Request& request, const ExplainOptions& options,
+                    const Control& control) {
+  return pipeline.impl().explain(request, options, control);
+}
+
 ImageFeatures Pipeline::encode(const Pictures& pictures) const { return impl_->encode(pictures); }
 
 std::vector<NamedTensor> Pipeline::features(const Pictures& pictures,

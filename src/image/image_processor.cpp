@@ -273,6 +273,22 @@ PictureSize ImageProcessor::size_of(const Image& image) const {
   return {source.height(), source.width()};
 }
 
+ImageProcessor::Seen ImageProcessor::seen(const Image& image) const {
+  const Image source = as_read(image);
+  const int side = std::max(source.width(), source.height());
+  const Sides from =
+      config_.pad_to_square ? Sides{side, side} : Sides{source.height(), source.width()};
+  const Sides size = resized_size(from);
+  const double x = static_cast<double>(from.width) / size.width;
+  const double y = static_cast<double>(from.height) / size.height;
+  const auto width = static_cast<double>(config_.width),
+             height = static_cast<double>(config_.height);
+  const double margin_x = (from.width - source.width()) / 2.0;
+  const double margin_y = (from.height - source.height()) / 2.0;
+  return {(size.width - width) / 2 * x - margin_x, (size.height - height) / 2 * y - margin_y,
+          width * x, height * y};
+}
+
 // transformers/models/llava_next/image_processing_llava_next.py, get_image_patches().
 std::vector<Image> ImageProcessor::views_of(const Image& source) const {
   const PictureSize size = {source.height(), source.width()};

@@ -1,5 +1,6 @@
 // Stands in for the codecs in a build without OpenCV: pictures come as raw RGB only.
 #include "image/codec.h"
+#include "image/png_encoder.h"
 #include "instructblip/error.h"
 
 namespace instructblip {
@@ -26,6 +27,11 @@ Pixels decode_image(const EncodedImage& image, const ImageOptions&) {
   throw Error(ErrorCode::unsupported,
               image.name + ": this build of the library reads no image files",
               "build it with INSTRUCTBLIP_WITH_OPENCV=ON, or pass pixels to Image::view()");
+}
+
+std::vector<std::uint8_t> encode_png(const Image&) {
+  throw Error(ErrorCode::unsupported, "this build of the library writes no image files",
+              "build it with INSTRUCTBLIP_WITH_OPENCV=ON");
 }
 
 }  // namespace instructblip

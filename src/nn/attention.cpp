@@ -13,6 +13,7 @@
 #include <numeric>
 #include <vector>
 
+#include "nn/attention_weights.h"
 #include "nn/device_attention.h"
 #include "nn/kv_cache.h"
 #include "nn/paged.h"
@@ -30,10 +31,10 @@ at::Tensor merge_heads(const at::Tensor& x) {
   return merged.view({x.size(0), x.size(2), x.size(1) * x.size(3)});
 }
 
-// B sequences as matrix products take them: queries [B, H, q, d], keys and values [B, G, k, d],
-// `bias` [H, q, k] or undefined -> [B, H, q, d].
-at::Tensor composed(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
-                    const at::Tensor& bias, const AttentionOptions& options) {
+// How much of each key a query takes: queries [B, H, q, d], keys [B, H, k, d], `bias` [H, q, k] or
+// undefined -> [B, H, q, k].
+at::Tensor weights(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& bias,
+                   const AttentionOptions& options) {
   at::Tensor scores = product(*options.runtime, queries, keys);  // [B, H, q, k]
   if (options.divisor != 1.0) scores = scores / options.divisor;
   if (bias.defined()) scores += bias;
@@ -42,7 +43,14 @@ at::Tensor composed(const at::Tensor& queries, const at::Tensor& keys, const at:
         at::ones({scores.size(2), scores.size(3)}, options.runtime->options(at::kBool)).triu(1);
     scores.masked_fill_(later, -std::numeric_limits<double>::infinity());
   }
-  return product(*options.runtime, at::softmax(scores, -1), values.transpose(-1, -2));
+  return at::softmax(scores, -1);
+}
+
+// B sequences as matrix products take them: queries [B, H, q, d], keys and values [B, H, k, d],
+// `bias` [H, q, k] or undefined -> [B, H, q, d].
+at::Tensor composed(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
+                    const at::Tensor& bias, const AttentionOptions& options) {
+  return product(*options.runtime, weights(queries, keys, bias, options), values.transpose(-1, -2));
 }
 
 at::Tensor attention(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
@@ -93,6 +101,10 @@ Heads of(const Part& part, const Heads& heads) {
 }
 
 }  // namespace
+
+at::Tensor attention_weights(const Heads& heads, const AttentionOptions& options) {
+  return weights(heads.queries.transpose(1, 2), heads.keys.transpose(1, 2), {}, options);
+}
 
 at::Tensor attend(const Heads& heads, const AttentionOptions& options) {
   if (const at::Tensor out = attend_on_device(heads, options); out.defined()) return out;

@@ -7,6 +7,7 @@
 #include "core/boundary.h"
 #include "pipeline/batch.h"
 #include "pipeline/encoded_pictures.h"
+#include "pipeline/explanation.h"
 #include "pipeline/prepare.h"
 #include "pipeline/ranking.h"
 #include "pipeline/running_engine.h"
@@ -63,6 +64,11 @@ Scores Model::score(const Request& request, Texts answers, const ScoreOptions& o
 ScoreMatrix Model::score_matrix(std::span<const Pictures> pictures, Texts texts,
                                 const MatrixOptions& options, const Control& control) const {
   return at_boundary([&] { return make_score_matrix(parts_, pictures, texts, options, control); });
+}
+
+Explanation Model::explain(const Request& request, const ExplainOptions& options,
+                           const Control& control) const {
+  return at_boundary([&] { return explain_answer(parts_, request, options, control); });
 }
 
 ImageFeatures Model::encode(const Pictures& pictures) const {

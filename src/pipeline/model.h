@@ -27,6 +27,8 @@ class Model final : public Pipeline::Impl, public std::enable_shared_from_this<M
                const Control& control) const override;
   ScoreMatrix score_matrix(std::span<const Pictures> pictures, Texts texts,
                            const MatrixOptions& options, const Control& control) const override;
+  Explanation explain(const Request& request, const ExplainOptions& options,
+                      const Control& control) const override;
   ImageFeatures encode(const Pictures& pictures) const override;
   std::vector<NamedTensor> features(const Pictures& pictures,
                                     std::optional<Text> instruction) const override;

@@ -17,8 +17,9 @@ PictureGeometry::PictureGeometry(const ModelConfig& config,
                                  const VisionEncoder::PixelSize& pixels) {
   std::visit(
       [&](const auto& vision) {
-        positions_ = (pixels.height / vision.patch_size) * (pixels.width / vision.patch_size) +
-                     class_rows(vision);
+        grid_rows_ = pixels.height / vision.patch_size;
+        grid_columns_ = pixels.width / vision.patch_size;
+        positions_ = grid_rows_ * grid_columns_ + class_rows(vision);
         width_ = width_of(vision);
       },
       config.vision);

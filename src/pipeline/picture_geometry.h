@@ -25,10 +25,13 @@ class PictureGeometry {
   std::int64_t rows_per_view() const { return rows_per_view_; }
   // Number of rows of a view behind the vision encoder, and their width.
   std::int64_t positions() const { return positions_; }
+  // The last of those rows are the patches, row by row.
+  std::int64_t grid_rows() const { return grid_rows_; }
+  std::int64_t grid_columns() const { return grid_columns_; }
   std::int64_t width() const { return width_; }
 
  private:
-  std::int64_t positions_, width_;
+  std::int64_t positions_, width_, grid_rows_, grid_columns_;
   std::int64_t rows_per_view_;
   std::optional<TilingConfig> tiling_;
 };

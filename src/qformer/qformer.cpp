@@ -68,6 +68,18 @@ at::Tensor QFormer::forward(Ids instruction, const at::Tensor& visual) const {
   return forward_each(instructions, visual);
 }
 
+std::vector<QFormerAttention> QFormer::attention(Ids instruction, const at::Tensor& visual) const {
+  const std::vector<nn::Part> parts = {{0, queries_.size(1) + std::ssize(instruction)}};
+  const nn::Rows rows{parts};
+  std::vector<QFormerAttention> all;
+  at::Tensor x = embed({&instruction, 1});  // [N, D]
+  for (const QFormerLayer& layer : layers_) {
+    all.push_back(layer.attention(x, rows, visual));
+    x = layer.forward(x, rows, visual);
+  }
+  return all;
+}
+
 at::Tensor QFormer::read(Ids text) const {
   const std::vector<nn::Part> parts = {{0, std::ssize(text)}};
   const nn::Rows rows{parts};

@@ -34,6 +34,9 @@ class QFormer {
   // Each picture with an instruction of its own, which may differ in length too: see nn/rows.h.
   at::Tensor forward_each(std::span<const Ids> instructions, const at::Tensor& visual) const;
 
+  // What each layer attends to: `instruction` as above, `visual` [1, P, V], one picture.
+  std::vector<QFormerAttention> attention(Ids instruction, const at::Tensor& visual) const;
+
   // The text by itself, without queries or picture: [1, T, D], 1 <= T <= max_positions.
   at::Tensor read(Ids text) const;
 

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "nn/attention_weights.h"
+
 namespace instructblip {
 namespace {
 
@@ -47,6 +49,10 @@ at::Tensor QFormerSelfAttention::forward(const at::Tensor& x, const nn::Rows& ro
   return norm_(output_(nn::attend(heads_(x), rows, 0, options_), /*plus=*/x));
 }
 
+at::Tensor QFormerSelfAttention::weights(const at::Tensor& x) const {
+  return nn::attention_weights(heads_(x.unsqueeze(0)), options_)[0];
+}
+
 QFormerCrossAttention::QFormerCrossAttention(const nn::Weights& weights,
                                              const QFormerConfig& config)
     : options_(options_of(weights, config)),
@@ -56,6 +62,10 @@ QFormerCrossAttention::QFormerCrossAttention(const nn::Weights& weights,
 
 at::Tensor QFormerCrossAttention::forward(const at::Tensor& x, const at::Tensor& memory) const {
   return norm_(output_(nn::attend(heads_(x, memory), options_), /*plus=*/x));
+}
+
+at::Tensor QFormerCrossAttention::weights(const at::Tensor& x, const at::Tensor& memory) const {
+  return nn::attention_weights(heads_(x, memory), options_)[0];
 }
 
 QFormerFeedForward::QFormerFeedForward(const nn::Weights& weights, const QFormerConfig& config,
@@ -101,6 +111,15 @@ at::Tensor QFormerLayer::forward(const at::Tensor& x, const nn::Rows& rows,
     return h.narrow(0, part.first + num_queries_, part.count - num_queries_);
   });  // [N - B Q, D]
   return joined(queries, text_feed_forward_->forward(text), rows.parts);
+}
+
+QFormerAttention QFormerLayer::attention(const at::Tensor& x, const nn::Rows& rows,
+                                         const at::Tensor& visual) const {
+  QFormerAttention attention{self_attention_.weights(x), {}};
+  if (!cross_attention_) return attention;
+  const at::Tensor h = self_attention_.forward(x, rows);
+  attention.cross = cross_attention_->weights(h.narrow(0, 0, num_queries_).unsqueeze(0), visual);
+  return attention;
 }
 
 at::Tensor QFormerLayer::joined(const at::Tensor& queries, const at::Tensor& text,

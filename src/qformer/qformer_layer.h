@@ -29,6 +29,8 @@ class QFormerSelfAttention {
  public:
   QFormerSelfAttention(const nn::Weights& weights, const QFormerConfig& config);
   at::Tensor forward(const at::Tensor& x, const nn::Rows& rows) const;  // [N, D] -> [N, D]
+  // What each row of one picture attends to: x [N, D] -> [H, N, N].
+  at::Tensor weights(const at::Tensor& x) const;
 
  private:
   nn::AttentionOptions options_;
@@ -43,6 +45,8 @@ class QFormerCrossAttention {
   QFormerCrossAttention(const nn::Weights& weights, const QFormerConfig& config);
   // x [B, Q, D], memory [B, P, V] -> [B, Q, D].
   at::Tensor forward(const at::Tensor& x, const at::Tensor& memory) const;
+  // What each query attends to: x [1, Q, D], memory [1, P, V] -> [H, Q, P].
+  at::Tensor weights(const at::Tensor& x, const at::Tensor& memory) const;
 
  private:
   nn::AttentionOptions options_;
@@ -64,12 +68,21 @@ class QFormerFeedForward {
   nn::LayerNorm norm_;
 };
 
+// What a layer attends to, H heads. N rows of one picture: its queries, then its text.
+struct QFormerAttention {
+  at::Tensor self;   // [H, N, N]
+  at::Tensor cross;  // [H, Q, P]; undefined where the layer does not look at the picture
+};
+
 class QFormerLayer {
  public:
   QFormerLayer(const nn::Weights& weights, const QFormerConfig& config, std::int64_t index);
 
   // x [N, D], a part for each picture; visual [B, P, V] -> [N, D].
   at::Tensor forward(const at::Tensor& x, const nn::Rows& rows, const at::Tensor& visual) const;
+  // What it attends to on the way: x [N, D] of one picture, visual [1, P, V].
+  QFormerAttention attention(const at::Tensor& x, const nn::Rows& rows,
+                             const at::Tensor& visual) const;
   // x [T, D], text without queries -> [T, D].
   at::Tensor forward_text(const at::Tensor& x, const nn::Rows& rows) const;
 
