@@ -257,6 +257,20 @@ TEST(Documents, RepeatTheTablesOfTheCommand) {
   }
 }
 
+// Tasks take the options of run and some of their own: each is described once.
+TEST(Documents, DescribeEveryOptionOfEveryCommand) {
+  const std::string page = content_of(kSource + "/docs/command-line.md");
+  for (const char* command :
+       {"caption", "vqa", "ask", "chat", "score", "explain", "batch", "evaluate"}) {
+    std::istringstream rows(call({"help", "--markdown", command}).out);
+    int count = 0;
+    for (std::string row; std::getline(rows, row); ++count) {
+      EXPECT_NE(page.find(row + "\n"), std::string::npos) << command << ": " << row;
+    }
+    EXPECT_GT(count, 10);
+  }
+}
+
 TEST(Documents, ReadmeShowsAnExampleThatCompiles) {
   const std::string readme = content_of(kSource + "/README.md");
   EXPECT_NE(readme.find("```cpp\n" + content_of(kSource + "/examples/caption.cpp") + "```"),

@@ -35,6 +35,7 @@ struct Command {
   ExitCode (*execute)(Session& session);
   // Options of its own, which take the place of those with the same name.
   std::span<const options::Option> (*own)() = nullptr;
+  std::string_view stray = {};  // the option that an argument without one is the value of
 };
 
 // All of them, in the order of help.

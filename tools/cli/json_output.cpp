@@ -210,10 +210,60 @@ std::string to_json(const Ranking& ranking, const ModelInfo& info) {
                           {"probability", candidate.probability},
                           {"tokens", candidate.tokens},
                           {"logprobs", candidate.logprobs}});
+    if (ranking.with_spellings) candidates.back()["spelling"] = candidate.spelling;
+    if (ranking.with_priors) candidates.back()["prior"] = candidate.prior;
   }
   Object object = object_about(ranking.subject);
   object["candidates"] = std::move(candidates);
   object["compat"] = to_string(info.compat);
+  return dump(object);
+}
+
+std::string to_json(const Scores& scores, const std::vector<std::string>& answers,
+                    const Subject& subject, const Pipeline& pipeline) {
+  Object list = Object::array();
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    const ScoredAnswer& one = scores.answers[i];
+    list.push_back({{"text", answers[i]},
+                    {"log_probability", one.sum},
+                    {"mean", one.mean},
+                    {"perplexity", one.perplexity},
+                    {"tokens", one.tokens},
+                    {"pieces", one.pieces},
+                    {"logprobs", one.logprobs}});
+  }
+  const Usage usage = pipeline.usage();
+  Object object = object_about(subject);
+  object["answers"] = std::move(list);
+  object["prompt_tokens"] = scores.prompt_tokens;
+  object["qformer_tokens"] = scores.qformer_tokens;
+  object["compat"] = to_string(pipeline.info().compat);
+  object["usage"] = {{"vision_views", usage.vision_views},
+                     {"qformer_pictures", usage.qformer_pictures},
+                     {"prompts", usage.prompts},
+                     {"prompt_rows", usage.prompt_rows},
+                     {"step_rows", usage.step_rows}};
+  return dump(object);
+}
+
+std::string to_json(const MatrixCell& cell) {
+  Object object = object_about(cell.subject);
+  object["text"] = cell.text;
+  object["answer"] = cell.answer;
+  object["log_probability"] = cell.log_probability;
+  object["probability"] = cell.probability;
+  return dump(object);
+}
+
+std::string fingerprint(const Settings& settings, const ModelInfo& info) {
+  Object object = options_of(settings.generation, settings, info);
+  for (const char* place : {"threads", "device", "logprobs"}) object.erase(place);
+  object["model"] = settings.model;
+  const LoadOptions& load = settings.load;
+  object["language_model"] = load.language_model ? load.language_model->string() : "";
+  for (const auto& file : load.overlays) object["overlays"].push_back(file.string());
+  for (const auto& file : load.adapters) object["adapters"].push_back(file.string());
+  if (load.geometry) object["geometry"] = static_cast<int>(*load.geometry);
   return dump(object);
 }
 

@@ -36,6 +36,14 @@ struct Ranking {
   Subject subject;
   std::vector<std::string> candidates;
   std::vector<RankedCandidate> ranked;
+  bool with_spellings = false, with_priors = false;  // whether these were asked for
+};
+
+// How well a text goes with a picture: how likely the answer is to the question about it.
+struct MatrixCell {
+  Subject subject;
+  std::string text, answer;
+  double log_probability, probability;
 };
 
 // One line each, without its end. Bytes that are not UTF-8 become U+FFFD.
@@ -46,8 +54,14 @@ std::string to_json(const TokenizedText& tokens);
 std::string to_json(const SystemReport& report);
 std::string to_json(const Comparison& pair);
 std::string to_json(const Ranking& ranking, const ModelInfo& info);
+std::string to_json(const Scores& scores, const std::vector<std::string>& answers,
+                    const Subject& subject, const Pipeline& pipeline);
+std::string to_json(const MatrixCell& cell);
 // In place of an answer.
 std::string to_json(const Failure& failure, const std::string& message, const Subject& subject);
+
+// All that decides about an answer besides pictures and texts, for keys: not how fast it comes.
+std::string fingerprint(const Settings& settings, const ModelInfo& info);
 
 // New tokens of the first answer over the time of decoding; 0 where there was no step to time.
 double tokens_per_second(const Generation& generation);

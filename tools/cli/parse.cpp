@@ -116,6 +116,8 @@ void check_standard_input(const Settings& settings) {
   for (const std::string& text : settings.instructions) add("instruction", text);
   for (const std::string& text : settings.texts) add("text", text);
   for (const std::string& text : settings.candidates) add("candidate", text);
+  for (const std::string& text : settings.task.questions) add("question", text);
+  for (const std::string& text : settings.task.answers) add("answer", text);
   if (readers.size() < 2) return;
   refuse(
       "standard input can be read once, but " + readers[0] + " and " + readers[1] + " both read it",
@@ -148,10 +150,14 @@ Given set_all(Settings& settings, const CommandLine& line, const Command& comman
   Given given;
   const Option* last = nullptr;
   for (const Typed& typed : line.typed) {
-    if (typed.option == nullptr) refuse_stray(command, typed.text, last, given);
-    last = typed.option;
+    Typed meant = typed;
+    if (typed.option == nullptr && !command.stray.empty() && !given.contains(command.stray)) {
+      meant.option = options::find(options_of(command), command.stray);
+    }
+    if (meant.option == nullptr) refuse_stray(command, typed.text, last, given);
+    last = meant.option;
     given.insert(last->name);
-    set(settings, typed, command);
+    set(settings, meant, command);
   }
   if (given.contains("images-from")) given.insert("image");
   return given;

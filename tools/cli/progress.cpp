@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "cli/output.h"
+#include "cli/table.h"
 
 namespace instructblip::cli {
 namespace {
@@ -108,7 +109,15 @@ std::string Progress::line() const {
   if (unit_ == Unit::tokens) {
     amount = std::to_string(done_) + " of at most " + std::to_string(total_) + " tokens";
   }
+  if (unit_ == Unit::pictures && done_ > 0) amount += rate();
   return label_ + place_ + " " + bar(share) + " " + amount + elapsed;
+}
+
+std::string Progress::rate() const {
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - since_;
+  const double each = took.count() / static_cast<double>(done_);
+  const auto left = static_cast<std::int64_t>(each * static_cast<double>(total_ - done_) + 0.5);
+  return ", " + fixed(1 / each, 1) + " a second, " + std::to_string(left) + " s left,";
 }
 
 void Progress::erase() {

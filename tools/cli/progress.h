@@ -34,6 +34,7 @@ class Progress {
  private:
   void draw_until_closed();
   std::string line() const;
+  std::string rate() const;  // pictures a second, and the time that is left
   void erase();
 
   const bool enabled_;

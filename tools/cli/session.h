@@ -29,6 +29,7 @@ class Session {
 
   // Throws Failure.
   Pipeline load_pipeline() { return load<Pipeline>(settings.load); }
+  Pipeline load_pipeline(const LoadOptions& options) { return load<Pipeline>(options); }
   ImageTextMatcher load_matcher() { return load<ImageTextMatcher>(settings.load); }
   // For commands that compute nothing: no weights are read, and a picture size that is not the
   // encoder's is no error.

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "instructblip/benchmark.h"
@@ -21,6 +22,16 @@ struct PictureSource {
   std::string value;
 };
 
+// What the tasks of the paper take, and the commands about many requests.
+struct TaskSettings {
+  std::vector<std::string> questions, answers, ocr_tokens;
+  std::vector<std::pair<std::string, std::string>> spellings;  // a candidate, another word for it
+  std::optional<int> number;                                   // number of a template
+  std::optional<std::string> preset, qformer_text, language;
+  std::string html, overlays, save, restore, input, recipe, data;  // files and folders
+  bool resume = false;
+};
+
 struct Settings {
   std::string model;
   std::vector<PictureSource> pictures;  // in the order in which they were given
@@ -29,6 +40,7 @@ struct Settings {
   std::vector<std::string> texts;
   std::vector<std::string> candidates;
   RankOptions rank;
+  TaskSettings task;
   std::string output;
   GenerationConfig generation;
   LoadOptions load;

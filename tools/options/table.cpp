@@ -106,6 +106,57 @@ constexpr auto kTable = std::to_array<Option>({
     {"candidate", Group::request, Kind::text, "TEXT", "",
      "an answer whose probability is wanted; repeated; - reads standard input: one on each line",
      [](S s, A a) { s.candidates.push_back(a.text()); }, kRepeats},
+    {"spelling", Group::request, Kind::text, "CANDIDATE=TEXT", "",
+     "another word for a candidate, whose probability is added to its own; repeated",
+     [](S s, A a) {
+       const std::string text = a.text();
+       const std::size_t equals = text.find('=');
+       if (equals == std::string::npos) a.fail("CANDIDATE=TEXT, such as yes=true");
+       s.task.spellings.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+     },
+     kRepeats},
+    {"without-picture", Group::request, Kind::number, "X", "0",
+     "take X times the score that a candidate has without the picture from its score; 1 is "
+     "pointwise mutual information",
+     [](S s, A a) { s.rank.without_picture = a.number(); }},
+    {"question", Group::request, Kind::text, "TEXT", "",
+     "what to ask about the picture; - reads standard input: one on each line; repeated: each "
+     "about "
+     "every picture",
+     [](S s, A a) { s.task.questions.push_back(a.text()); }, kRepeats},
+    {"answer", Group::request, Kind::text, "TEXT", "",
+     "an answer that is given, to be scored or explained; score takes several, and reads one on "
+     "each line of standard input for -",
+     [](S s, A a) { s.task.answers.push_back(a.text()); }, kRepeats},
+    {"template", Group::request, Kind::integer, "N", "",
+     "number of the paper's template, see docs/tasks.md; default 1 of 13 for captions, 5 of 10 for "
+     "questions",
+     [](S s, A a) { s.task.number = a.integer(); }},
+    {"preset", Group::request, Kind::text, "NAME", "",
+     "options under a name, over which those that are given have precedence: caption, vqa, "
+     "detailed, paper or lavis, see docs/tasks.md; default that of the command",
+     [](S s, A a) { s.task.preset = a.text(); }},
+    {"ocr", Group::request, Kind::text, "TEXT", "",
+     "a piece of text in the picture, told in front of what is asked; repeated",
+     [](S s, A a) { s.task.ocr_tokens.push_back(a.text()); }, kRepeats},
+    {"qformer-text", Group::request, Kind::text, "TEXT", "",
+     "what the Q-Former reads in the place of the instruction",
+     [](S s, A a) { s.task.qformer_text = a.text(); }},
+    {"xlt", Group::request, Kind::text, "LANGUAGE", "",
+     "put a question of this language, by its English name, in the words of cross-lingual-thought "
+     "prompting",
+     [](S s, A a) { s.task.language = a.text(); }},
+    {"input", Group::request, Kind::path, "FILE|DIR", "",
+     "the requests, an object on each line, or a folder of pictures; may stand alone",
+     [](S s, A a) { s.task.input = a.path(); }},
+    {"recipe", Group::request, Kind::text, "NAME|FILE", "",
+     "how the data set is put and measured: gqa, nocaps, ..., see docs/tasks.md, or a file like "
+     "those "
+     "in tools/recipes",
+     [](S s, A a) { s.task.recipe = a.text(); }},
+    {"data", Group::request, Kind::path, "FILE", "",
+     "the data set, an object on each line; - reads standard input",
+     [](S s, A a) { s.task.data = a.path(); }},
     {"by", Group::request, Kind::choice, "sum|mean", "sum",
      "rank by the log probability of the whole candidate or of its mean token",
      [](S s, A a) { s.rank.by = a.one_of(kRankBy); }},
@@ -227,8 +278,26 @@ constexpr auto kTable = std::to_array<Option>({
      "kernels to force, OPERATION=KERNEL with commas between; `instructblip doctor` lists them",
      [](S s, A a) { s.load.kernels = a.text(); }},
 
-    {"output", Group::output, Kind::path, "FILE", "", "the safetensors file to write",
-     [](S s, A a) { s.output = a.path(); }},
+    {"output",
+     Group::output,
+     Kind::path,
+     "FILE",
+     "",
+     "the file to write",
+     [](S s, A a) { s.output = a.path(); },
+     {.letter = 'o'}},
+    {"resume", Group::output, Kind::flag, "", "",
+     "keep the answers that the output has, and answer what is left",
+     [](S s, A) { s.task.resume = true; }},
+    {"html", Group::output, Kind::path, "FILE", "", "a page to write, which needs no other file",
+     [](S s, A a) { s.task.html = a.path(); }},
+    {"overlays", Group::output, Kind::path, "DIR", "",
+     "a folder for heat maps as PNG: of all layers together, of each, and of each token",
+     [](S s, A a) { s.task.overlays = a.path(); }},
+    {"restore", Group::output, Kind::path, "FILE", "", "a conversation to go on with",
+     [](S s, A a) { s.task.restore = a.path(); }},
+    {"save", Group::output, Kind::path, "FILE", "", "where to write the conversation at its end",
+     [](S s, A a) { s.task.save = a.path(); }},
     {"logprobs", Group::output, Kind::flag, "", "",
      "with --json: the log probability of each token",
      [](S s, A) { s.generation.logprobs = true; }},

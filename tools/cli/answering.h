@@ -1,0 +1,25 @@
+// Answers to instructions about pictures, printed as they come: what run and the tasks share.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/session.h"
+
+namespace instructblip::cli {
+
+// What is asked about every picture.
+struct Asked {
+  std::vector<std::string> instructions;
+  GenerationConfig options;
+  std::optional<std::string> qformer_text = {};
+};
+
+// Throws Failure(usage) unless the settings name either pictures or features.
+void check_shown(const Session& session);
+
+// Asks it about the pictures, or the features, that the session's settings name. Throws Failure.
+ExitCode answer_all(Session& session, const Asked& asked);
+
+}  // namespace instructblip::cli

@@ -1,0 +1,177 @@
+#include "cli/batch_items.h"
+
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <system_error>
+
+#include "cli/picture_list.h"
+#include "cli/text_input.h"
+
+namespace instructblip::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using Object = nlohmann::ordered_json;
+
+// A field of a line as text; throws what is wrong with it.
+std::string text_of(const Object& line, const char* key) {
+  if (!line.at(key).is_string())
+    throw std::invalid_argument(std::string(key) + ": expected a text");
+  return line.at(key).get<std::string>();
+}
+
+std::vector<std::string> pictures_of(const Object& line) {
+  if (line.contains("image")) return {text_of(line, "image")};
+  const auto images = line.find("images");
+  if (images == line.end() || !images->is_array() || images->empty()) {
+    throw std::invalid_argument("expected \"image\" with a file name, or \"images\" with several");
+  }
+  std::vector<std::string> names;
+  for (const Object& name : *images) {
+    if (!name.is_string()) throw std::invalid_argument("images: expected file names");
+    names.push_back(name.get<std::string>());
+  }
+  return names;
+}
+
+BatchItem item_of(const std::string& text, const std::optional<std::string>& instruction) {
+  BatchItem item;
+  try {
+    const Object line = Object::parse(text);
+    if (!line.is_object()) throw std::invalid_argument("expected an object");
+    if (line.contains("id")) item.id = line.at("id").dump();
+    for (const auto& [key, value] : line.items()) {
+      constexpr std::string_view kKnown[] = {"id", "image", "images", "instruction",
+                                             "qformer_text"};
+      if (std::ranges::find(kKnown, key) == std::end(kKnown)) {
+        throw std::invalid_argument("unknown key \"" + key +
+                                    "\", expected id, image, images, instruction, qformer_text");
+      }
+    }
+    item.pictures = pictures_of(line);
+    if (line.contains("instruction")) {
+      item.instruction = text_of(line, "instruction");
+    } else if (instruction) {
+      item.instruction = *instruction;
+    } else {
+      throw std::invalid_argument("\"instruction\" is missing, and there is no --instruction");
+    }
+    if (line.contains("qformer_text")) item.qformer_text = text_of(line, "qformer_text");
+  } catch (const Object::exception&) {
+    item.fault = "the line is not valid JSON";
+  } catch (const std::invalid_argument& fault) {
+    item.fault = fault.what();
+  }
+  return item;
+}
+
+}  // namespace
+
+std::vector<BatchItem> read_items(Session& session, const std::string& input) {
+  const auto& given = session.settings.instructions;
+  const std::optional<std::string> instruction =
+      given.empty() ? std::nullopt : std::optional(text_or_input(given.front()));
+  std::vector<BatchItem> items;
+  std::error_code unknown;
+  if (fs::is_directory(input, unknown)) {
+    const std::vector<options::PictureSource> folder = {
+        {options::PictureSource::Kind::picture, input}};
+    const std::string words = session.instructions().front();
+    const auto warn = [&](const std::string& message) { session.warn(message); };
+    for (const std::string& name : list_pictures(folder, warn).names) {
+      items.push_back({"", {name}, words, {}, ""});
+    }
+    return items;
+  }
+  for (const std::string& line : lines_of(input)) {
+    if (line.find_first_not_of(" \t") != std::string::npos) {
+      items.push_back(item_of(line, instruction));
+    }
+  }
+  if (!items.empty()) return items;
+  throw Failure(ExitCode::usage, input + ": has no line, expected one for each item");
+}
+
+void Digest::mix(unsigned char byte) {
+  constexpr std::uint64_t kPrime = 0x100000001B3;
+  one_ = (one_ ^ byte) * kPrime;
+  two_ = (two_ ^ static_cast<unsigned char>(byte + 1)) * kPrime;
+}
+
+void Digest::add(std::string_view bytes) {
+  for (const char byte : bytes) mix(static_cast<unsigned char>(byte));
+  for (std::size_t size = bytes.size(), i = 0; i < sizeof size; ++i, size >>= 8) {
+    mix(static_cast<unsigned char>(size));
+  }
+}
+
+std::string Digest::text() const {
+  char digits[33];
+  std::snprintf(digits, sizeof digits, "%016llx%016llx", static_cast<unsigned long long>(one_),
+                static_cast<unsigned long long>(two_));
+  return digits;
+}
+
+AnswerFile::AnswerFile(const fs::path& file, bool resume) : name_(file) {
+  std::error_code unknown;
+  const bool holds = fs::exists(file, unknown) && fs::file_size(file, unknown) > 0;
+  if (holds && !resume) {
+    throw Failure(ExitCode::usage,
+                  file.string() +
+                      ": is there already, expected a new file\n  hint: --resume goes "
+                      "on where it ends");
+  }
+  if (holds) keep_answers(file);
+  stream_ = std::fopen(file.c_str(), "ab");
+  if (stream_ == nullptr) {
+    throw Failure(ExitCode::fault,
+                  file.string() + ": cannot be written: " + std::generic_category().message(errno));
+  }
+}
+
+AnswerFile::~AnswerFile() {
+  if (stream_ != nullptr) std::fclose(stream_);
+}
+
+void AnswerFile::keep_answers(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::stringstream all;
+  all << in.rdbuf();
+  const std::string text = all.str();
+  std::string rows;
+  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos;
+       begin = end + 1) {
+    const std::string row = text.substr(begin, end - begin);
+    const Object object = Object::parse(row, nullptr, /*allow_exceptions=*/false);
+    if (object.is_discarded() || !object.is_object() || !object.contains("key")) continue;
+    if (object.contains("error")) continue;
+    ++kept_[object.at("key").get<std::string>()];
+    rows += row + "\n";
+  }
+  if (rows.size() == text.size()) return;
+  const fs::path temporary = file.string() + ".part";
+  std::ofstream out(temporary, std::ios::binary);
+  out << rows;
+  out.close();
+  std::error_code fault;
+  if (out) fs::rename(temporary, file, fault);
+  if (out && !fault) return;
+  throw Failure(ExitCode::fault, file.string() + ": cannot be written");
+}
+
+std::size_t AnswerFile::kept_count() const {
+  std::size_t count = 0;
+  for (const auto& [key, times] : kept_) count += times;
+  return count;
+}
+
+void AnswerFile::write(const std::string& row) {
+  const std::string line = row + "\n";
+  const bool written =
+      std::fwrite(line.data(), 1, line.size(), stream_) == line.size() && std::fflush(stream_) == 0;
+  if (!written) throw Failure(ExitCode::fault, name_.string() + ": cannot be written");
+}
+
+}  // namespace instructblip::cli

@@ -1,0 +1,130 @@
+// instructblip explain: what an answer rests on.
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "cli/pictures.h"
+#include "cli/requests.h"
+#include "cli/session.h"
+#include "cli/table.h"
+#include "cli/text_input.h"
+#include "instructblip/explain.h"
+
+namespace instructblip::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The tokens, how likely each is, and the query that it needs most.
+std::string table_of(const Explanation& explanation) {
+  std::vector<std::vector<std::string>> rows = {{"probability", "needs query", "by", "token"}};
+  const ScoredAnswer& scored = explanation.scored;
+  const std::size_t columns = explanation.relevance.size() / scored.tokens.size();
+  for (std::size_t t = 0; t < scored.tokens.size(); ++t) {
+    const float* const row = explanation.relevance.data() + t * columns;
+    const float* const most = std::max_element(row, row + columns);
+    rows.push_back({fixed(std::exp(static_cast<double>(scored.logprobs[t])), 4),
+                    std::to_string(most - row), fixed(static_cast<double>(*most), 3),
+                    harmless(scored.pieces[t])});
+  }
+  return table(rows);
+}
+
+void write_page(const fs::path& file, const std::string& page) {
+  std::ofstream stream(file, std::ios::binary);
+  stream << page;
+  stream.close();
+  if (stream) return;
+  throw Failure(ExitCode::fault, file.string() + ": cannot be written");
+}
+
+// rollout-1.png and token-01.png: one for each picture, and one for each of its tokens.
+void write_overlays(const fs::path& folder, const Explanation& explanation,
+                    const std::vector<Image>& images) {
+  std::error_code fault;
+  fs::create_directories(folder, fault);
+  if (fault) throw Failure(ExitCode::fault, folder.string() + ": " + fault.message());
+  const auto draw = [&](std::size_t picture, const std::vector<float>& map,
+                        const std::string& name) {
+    const Image overlay = heat_map(images[picture], map, explanation.grid_rows,
+                                   explanation.grid_columns, explanation.pictures[picture].region);
+    const std::string number = images.size() > 1 ? "-" + std::to_string(picture + 1) : "";
+    save_png(overlay, folder / (name + number + ".png"));
+  };
+  const auto two_digits = [](std::size_t number) {
+    return (number < 10 ? "0" : "") + std::to_string(number);
+  };
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    draw(i, explanation.rollout_patches(static_cast<int>(i)), "rollout");
+    for (std::size_t l = 0; l < explanation.cross_layers.size(); ++l) {
+      draw(i, explanation.patches(static_cast<int>(i), static_cast<int>(l)),
+           "layer-" + two_digits(static_cast<std::size_t>(explanation.cross_layers[l])));
+    }
+    for (std::size_t t = 0; t < explanation.scored.tokens.size(); ++t) {
+      draw(i, explanation.token_patches(static_cast<int>(t), static_cast<int>(i)),
+           "token-" + two_digits(t + 1));
+    }
+  }
+}
+
+ExitCode explain_one(Session& session) {
+  const Settings& settings = session.settings;
+  const std::vector<std::string> instructions = session.instructions();
+  if (instructions.size() > 1 || settings.task.answers.size() > 1) {
+    throw Failure(ExitCode::usage, "explain: expected one --instruction and one --answer at most");
+  }
+  Pictures pictures(list_pictures(session), session);
+  const Pipeline pipeline = session.load_pipeline();
+  const std::size_t each =
+      pictures_of_a_request(pipeline, instructions, pictures.size(), "explain");
+  if (each != pictures.size()) {
+    throw Failure(ExitCode::usage, "explain: expected one picture, got " +
+                                       std::to_string(pictures.size()) +
+                                       "\n  hint: explain each by a command of its own");
+  }
+  session.progress.begin("explaining", Progress::Unit::none);
+  const Interrupt::Graceful graceful(session.interrupt);
+  const auto shown = take(session, pictures, 0, each);
+  const Request request{shown->images, instructions.front(), settings.generation,
+                        settings.task.qformer_text};
+  ExplainOptions options;
+  if (!settings.task.answers.empty()) options.answer = settings.task.answers.front();
+  const Explanation explanation = during(Stage::request, [&] {
+    return explain(pipeline, request, options, {.stop = session.interrupt.token()});
+  });
+  during(Stage::request, [&] {
+    if (!settings.task.html.empty()) {
+      write_page(settings.task.html, to_html(explanation, shown->images));
+    }
+    if (!settings.task.overlays.empty()) {
+      write_overlays(settings.task.overlays, explanation, shown->images);
+    }
+  });
+  session.clear_line();
+  session.output.write(settings.json
+                           ? to_json(explanation) + "\n"
+                           : on_one_line(explanation.answer) + "\n" + table_of(explanation));
+  return session.end();
+}
+
+constexpr Takes kTakes[] = {Group::model,   "image",        "images-from", "instruction",
+                            "answer",       "qformer-text", Group::answer, Group::pictures,
+                            Group::running, "html",         "overlays",    "json",
+                            "quiet"};
+constexpr Takes kNeeds[] = {"model", "image"};
+
+}  // namespace
+
+extern const Command kExplain = {
+    .name = "explain",
+    .usage = "--model DIR --image FILE --instruction TEXT [--html FILE]",
+    .help = "show where the Q-Former looked, and what each token of an answer rests on",
+    .takes = kTakes,
+    .needs = kNeeds,
+    .execute = explain_one,
+};
+
+}  // namespace instructblip::cli

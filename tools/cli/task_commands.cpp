@@ -1,0 +1,99 @@
+// instructblip caption, vqa and ask: the paper's tasks in the words that the models were trained
+// with.
+#include <string>
+#include <vector>
+
+#include "cli/answering.h"
+#include "cli/text_input.h"
+#include "instructblip/tasks.h"
+
+namespace instructblip::cli {
+namespace {
+
+TaskOptions task_options(const Settings& settings, std::string_view preset) {
+  return {.number = settings.task.number,
+          .ocr_tokens = settings.task.ocr_tokens,
+          .preset = settings.task.preset.value_or(std::string(preset)),
+          .options = settings.generation,
+          .qformer_text = settings.task.qformer_text};
+}
+
+ExitCode caption(Session& session) {
+  const Request request = during(Stage::request, [&] {
+    return caption_request({}, task_options(session.settings, "caption"));
+  });
+  return answer_all(session, {{request.instruction}, request.options, request.qformer_text});
+}
+
+ExitCode vqa(Session& session) {
+  Asked asked;
+  for (const std::string& question : texts_or_lines(session.settings.task.questions)) {
+    const Request request = during(Stage::request, [&] {
+      return vqa_request({}, question, task_options(session.settings, "vqa"));
+    });
+    asked.instructions.push_back(request.instruction);
+    asked.options = request.options;
+    asked.qformer_text = request.qformer_text;
+  }
+  return answer_all(session, asked);
+}
+
+// As it is typed, or in the words for other languages.
+ExitCode ask(Session& session) {
+  const TaskOptions how = task_options(session.settings, "detailed");
+  const auto& language = session.settings.task.language;
+  Asked asked;
+  for (const std::string& question : texts_or_lines(session.settings.task.questions)) {
+    const std::string text = language ? xlt_prompt(question, *language) : question;
+    asked.instructions.push_back(with_ocr_tokens(how.ocr_tokens, text));
+  }
+  asked.options = during(Stage::request, [&] { return caption_request({}, how).options; });
+  asked.qformer_text = how.qformer_text;
+  return answer_all(session, asked);
+}
+
+constexpr Takes kCaptionTakes[] = {
+    Group::model, "image",        "images-from", "features",      "template",     "ocr",
+    "preset",     "qformer-text", Group::answer, Group::pictures, Group::running, "logprobs",
+    "keep-going", "names",        "json",        "quiet",         "verbose"};
+constexpr Takes kVqaTakes[] = {
+    Group::model, "image",      "images-from",  "features",    "question",      "template",
+    "ocr",        "preset",     "qformer-text", Group::answer, Group::pictures, Group::running,
+    "logprobs",   "keep-going", "names",        "json",        "quiet",         "verbose"};
+constexpr Takes kAskTakes[] = {
+    Group::model, "image",        "images-from", "features",    "question",      "ocr",
+    "preset",     "qformer-text", "xlt",         Group::answer, Group::pictures, Group::running,
+    "logprobs",   "keep-going",   "names",       "json",        "quiet",         "verbose"};
+constexpr Takes kModel[] = {"model"};
+constexpr Takes kQuestion[] = {"model", "question"};
+
+}  // namespace
+
+extern const Command kCaption = {
+    .name = "caption",
+    .usage = "--model DIR --image FILE [--template N]",
+    .help = "describe pictures in a sentence, by a template of the paper",
+    .takes = kCaptionTakes,
+    .needs = kModel,
+    .execute = caption,
+};
+
+extern const Command kVqa = {
+    .name = "vqa",
+    .usage = "--model DIR --image FILE --question TEXT",
+    .help = "answer a question in a few words, by a template of the paper",
+    .takes = kVqaTakes,
+    .needs = kQuestion,
+    .execute = vqa,
+};
+
+extern const Command kAsk = {
+    .name = "ask",
+    .usage = "--model DIR --image FILE --question TEXT",
+    .help = "answer a question at length, in the words in which it is typed",
+    .takes = kAskTakes,
+    .needs = kQuestion,
+    .execute = ask,
+};
+
+}  // namespace instructblip::cli
