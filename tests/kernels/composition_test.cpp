@@ -98,7 +98,7 @@ TEST_P(Composition, LayerNorm) {
     const std::vector<float> weight = numbers(width, 2), bias = numbers(width, 3);
     Checkpoint checkpoint(runtime_, {{"weight", {{width}, weight}}, {"bias", {{width}, bias}}});
     const at::Tensor affine = nn::LayerNorm(checkpoint.root(), width, kEps)(tensor(x, {3, width}));
-    const at::Tensor plain = nn::LayerNorm(kEps)(tensor(x, {3, width}));
+    const at::Tensor plain = nn::LayerNorm(runtime_, kEps)(tensor(x, {3, width}));
     for (std::int64_t row = 0; row < 3; ++row) {
       const auto own = std::span<const float>(x).subspan(static_cast<std::size_t>(row * width),
                                                          static_cast<std::size_t>(width));
