@@ -53,7 +53,7 @@ struct Request {
 
 // The continuations of all beams, in the order of their scores: one more than are looked at.
 // Returns how many there are, in all threads.
-__device__ int rank(const Arguments& a, const Request& r, const Plan& plan) {
+__device__ inline int rank(const Arguments& a, const Request& r, const Plan& plan) {
   const BeamStepProblem& p = a.problem;
   const BeamStepBuffers& b = a.buffers;
   const int top = p.candidates + 1;
@@ -82,7 +82,7 @@ __device__ int rank(const Arguments& a, const Request& r, const Plan& plan) {
   return count;
 }
 
-__device__ bool is_stop(const Arguments& a, std::int32_t token) {
+__device__ inline bool is_stop(const Arguments& a, std::int32_t token) {
   for (int i = 0; i < a.problem.stop_ids; ++i) {
     if (a.buffers.stop_ids[i] == token) return true;
   }
@@ -91,7 +91,7 @@ __device__ bool is_stop(const Arguments& a, std::int32_t token) {
 
 // Which of the slots and of the candidates that are complete fill the slots from now on. False:
 // equal scores decide. Those kept are numbered as `answers` are; -1: none is left.
-__device__ bool keep_answers(const Arguments& a, const Request& r, const Plan& plan) {
+__device__ inline bool keep_answers(const Arguments& a, const Request& r, const Plan& plan) {
   const int beams = a.problem.beams;
   for (int i = 0; i < 2 * beams; ++i) {
     const auto at = static_cast<unsigned>(i);
@@ -125,7 +125,7 @@ __device__ bool keep_answers(const Arguments& a, const Request& r, const Plan& p
 }
 
 // The score of an answer that has been kept; none: kNever.
-__device__ float kept_score(const Arguments& a, const Request& r, const Plan& plan, int k) {
+__device__ inline float kept_score(const Arguments& a, const Request& r, const Plan& plan, int k) {
   const int beams = a.problem.beams, kept = plan.kept.load(static_cast<unsigned>(k));
   if (kept < 0) return kNever;
   if (kept < beams) return a.buffers.slots[r.first_row + kept].score;
@@ -133,7 +133,7 @@ __device__ float kept_score(const Arguments& a, const Request& r, const Plan& pl
 }
 
 // Whether a running beam may still become better than an answer. kBeamsUndecided: it may hardly.
-__device__ std::int32_t outcome_of(const Arguments& a, const Request& r, const Plan& plan) {
+__device__ inline std::int32_t outcome_of(const Arguments& a, const Request& r, const Plan& plan) {
   const BeamStepProblem& p = a.problem;
   using EarlyStopping = BeamStepProblem::EarlyStopping;
   float worst = kept_score(a, r, plan, 0);
@@ -148,7 +148,8 @@ __device__ std::int32_t outcome_of(const Arguments& a, const Request& r, const P
 }
 
 // By one thread.
-__device__ std::int32_t decide(const Arguments& a, const Request& r, const Plan& plan, int count) {
+__device__ inline std::int32_t decide(const Arguments& a, const Request& r, const Plan& plan,
+                                      int count) {
   const BeamStepProblem& p = a.problem;
   if (count < p.candidates) return kBeamsUndecided;
   for (int i = 0; i + 1 < count; ++i) {
@@ -170,7 +171,7 @@ __device__ std::int32_t decide(const Arguments& a, const Request& r, const Plan&
 
 // By one thread: slots move towards the end, if at all, so that none is overwritten before it
 // moves.
-__device__ void write_slots(const Arguments& a, const Request& r, const Plan& plan) {
+__device__ inline void write_slots(const Arguments& a, const Request& r, const Plan& plan) {
   const int beams = a.problem.beams;
   BeamSlot* slots = a.buffers.slots + r.first_row;
   for (int k = beams - 1; k >= 0; --k) {
@@ -187,7 +188,7 @@ __device__ void write_slots(const Arguments& a, const Request& r, const Plan& pl
 }
 
 // The beams that go on, each by a thread.
-__device__ void write_beam(const Arguments& a, const Request& r, const Plan& plan, int k) {
+__device__ inline void write_beam(const Arguments& a, const Request& r, const Plan& plan, int k) {
   const BeamStepProblem& p = a.problem;
   const BeamStepBuffers& b = a.buffers;
   const auto candidate = static_cast<unsigned>(plan.chosen.load(static_cast<unsigned>(k)));
@@ -205,7 +206,7 @@ __device__ void write_beam(const Arguments& a, const Request& r, const Plan& pla
 }
 
 // A thread has a column of the table: the slots of all beams at one position.
-__device__ void reorder_slots(const Arguments& a, const Request& r, const Plan& plan) {
+__device__ inline void reorder_slots(const Arguments& a, const Request& r, const Plan& plan) {
   const BeamStepProblem& p = a.problem;
   const BeamStepBuffers& b = a.buffers;
   const std::int64_t first = static_cast<std::int64_t>(r.first_row) * p.max_new_tokens;
@@ -226,7 +227,7 @@ __device__ void reorder_slots(const Arguments& a, const Request& r, const Plan& 
   }
 }
 
-__device__ bool all_finite(const Arguments& a, const Request& r) {
+__device__ inline bool all_finite(const Arguments& a, const Request& r) {
   for (int k = 0; k < a.problem.beams; ++k) {
     if (a.buffers.not_finite[a.buffers.rows[r.first_row + k]] >= 0) return false;
   }

@@ -64,7 +64,7 @@ __device__ inline float over_block(float value, dev::Shared<std::uint32_t> place
 }
 
 // The named tokens of a part are marked, and their logits put down.
-__device__ void mark_named(const Arguments& a, const SharedParts& s, int row, int first) {
+__device__ inline void mark_named(const Arguments& a, const SharedParts& s, int row, int first) {
   const RowSummaryBuffers& b = a.buffers;
   for (int i = static_cast<int>(dev::thread()); i < kPart; i += kRankingThreads) {
     s.named.store(static_cast<unsigned>(i), {0});
@@ -84,7 +84,7 @@ __device__ void mark_named(const Arguments& a, const SharedParts& s, int row, in
   dev::sync_threads();
 }
 
-__device__ void summarize_part(const Arguments& a, const SharedParts& s, int row, int part) {
+__device__ inline void summarize_part(const Arguments& a, const SharedParts& s, int row, int part) {
   const RowSummaryProblem& p = a.problem;
   const int first = part * kPart;
   const float* logits = a.buffers.logits + static_cast<std::int64_t>(row) * p.vocabulary;
@@ -127,7 +127,7 @@ __device__ void summarize_part(const Arguments& a, const SharedParts& s, int row
   });
 }
 
-__device__ void merge_sums(const Arguments& a, int row) {
+__device__ inline void merge_sums(const Arguments& a, int row) {
   float max = -INFINITY, sum = 0.0f;
   int not_finite = -1;
   for (int part = a.parts - 1; part >= 0; --part) {
@@ -147,7 +147,7 @@ __device__ void merge_sums(const Arguments& a, int row) {
 }
 
 // The best of the best of all parts, `kEach` for each thread at a time.
-__device__ void merge_best(const Arguments& a, const SharedParts& s, int row) {
+__device__ inline void merge_best(const Arguments& a, const SharedParts& s, int row) {
   const int top = a.problem.top, count = a.parts * top;
   Key keys[kEach];
 #pragma unroll
