@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <new>
 #include <thread>
 #include <vector>
@@ -59,6 +60,25 @@ TEST(Runtime, RunsOneTaskAtATimeForManyCallers) {
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(most, 1);
   EXPECT_EQ(done, 800);
+}
+
+// Each of two tasks waits for the other, which ends at once where they run beside each other.
+TEST(Runtime, SharesTasksOutAmongItsThreads) {
+  nn::Runtime runtime(2);
+  std::atomic<int> begun = 0;
+  std::atomic<bool> alone = false;
+  runtime.run([&] {
+    runtime.queue().run(2, 1, [&](std::int64_t, std::int64_t) {
+      ++begun;
+      const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+      while (begun < 2 && !alone) {
+        std::this_thread::yield();
+        if (std::chrono::steady_clock::now() > end) alone = true;
+      }
+    });
+  });
+  EXPECT_EQ(begun, 2);
+  EXPECT_FALSE(alone) << "one thread did the work of both";
 }
 
 TEST(Runtime, TakesTheKernelThatIsForced) {
