@@ -30,9 +30,8 @@ std::int64_t Matrix::rows() const {
   return rows;
 }
 
-Format Matrix::format() const {
-  if (packed_) return packed_->format();
-  switch (blocks_.front().scalar_type()) {
+Format format_of(at::ScalarType type) {
+  switch (type) {
     case at::kHalf:
       return Format::f16;
     case at::kBFloat16:
@@ -40,6 +39,10 @@ Format Matrix::format() const {
     default:
       return Format::f32;
   }
+}
+
+Format Matrix::format() const {
+  return packed_ ? packed_->format() : format_of(blocks_.front().scalar_type());
 }
 
 Matrix Matrix::some_rows(std::int64_t first, std::int64_t count) const {

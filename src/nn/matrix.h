@@ -13,6 +13,9 @@
 
 namespace instructblip::nn {
 
+// The format whose values are of this type; f32 for all others.
+Format format_of(at::ScalarType type);
+
 // Rows that share their columns: one weight, or several that take the same input, stacked. Shared
 // and cheap to copy; immutable. Rows lie one after the other in blocks, which are where the file
 // has them or in memory of their own, or they are packed for our own kernels.

@@ -27,17 +27,6 @@ bool is_known_buffer(std::string_view name) {
   return name.ends_with(".position_ids") || name.ends_with(".rotary_emb.inv_freq");
 }
 
-Format format_of_rows(const Runtime& runtime) {
-  switch (runtime.row_type()) {
-    case at::kHalf:
-      return Format::f16;
-    case at::kBFloat16:
-      return Format::bf16;
-    default:
-      return Format::f32;
-  }
-}
-
 }  // namespace
 
 struct WeightLoader::Impl {
@@ -120,7 +109,7 @@ Matrix Weights::stacked(std::span<const std::string_view> names, std::span<const
 }
 
 at::Tensor Weights::vector(std::string_view name, const Shape& expected) const {
-  return loader_->get(path_ + std::string(name), expected, format_of_rows(runtime()));
+  return loader_->get(path_ + std::string(name), expected, nn::format_of(runtime().row_type()));
 }
 
 bool Weights::has(std::string_view name) const {

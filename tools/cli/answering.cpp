@@ -105,14 +105,14 @@ struct Spent {
 
 class Runner {
  public:
-  Runner(Session& session, const Pipeline& pipeline, const Asked& asked, Layout layout)
-      : session_(session), pipeline_(pipeline), asked_(asked), layout_(layout) {
+  Runner(Session& session, const Pipeline& pipeline, const Questions& questions, Layout layout)
+      : session_(session), pipeline_(pipeline), questions_(questions), layout_(layout) {
     session.progress.begin("answering", Progress::Unit::tokens);
   }
 
   // Answers every instruction about the pictures of one request. `count`: requests in all.
   void answer(const Shown& shown, std::size_t count) {
-    if (asked_.instructions.size() == 1) {
+    if (questions_.instructions.size() == 1) {
       const instructblip::Pictures pictures(shown.images);
       return answer_each(pictures, {shown.names}, count, {shown.decode_ms, 0});
     }
@@ -136,10 +136,10 @@ class Runner {
 
   void answer_each(const instructblip::Pictures& pictures, Subject subject, std::size_t count,
                    Spent spent) {
-    for (const std::string& instruction : asked_.instructions) {
+    for (const std::string& instruction : questions_.instructions) {
       if (ended()) return;
       session_.progress.next(static_cast<std::int64_t>(++count_),
-                             static_cast<std::int64_t>(count * asked_.instructions.size()));
+                             static_cast<std::int64_t>(count * questions_.instructions.size()));
       subject.instruction = instruction;
       session_.attempt(subject, [&] { answer_one(pictures, subject, std::exchange(spent, {})); });
     }
@@ -169,18 +169,18 @@ class Runner {
     Control control;
     control.stop = session_.interrupt.token();
     control.on_token = [&](const TokenEvent& event) {
-      session_.progress.update(++steps, asked_.options.max_new_tokens.value_or(0));
+      session_.progress.update(++steps, questions_.options.max_new_tokens.value_or(0));
       return settings.json ? Flow::go : printer.piece(event);
     };
     return during(Stage::request, [&] {
-      return pipeline_.generate({pictures, instruction, asked_.options, asked_.qformer_text},
-                                control);
+      return pipeline_.generate(
+          {pictures, instruction, questions_.options, questions_.qformer_text}, control);
     });
   }
 
   Session& session_;
   const Pipeline& pipeline_;
-  const Asked& asked_;
+  const Questions& questions_;
   const Layout layout_;
   std::size_t count_ = 0;
 };
@@ -224,12 +224,12 @@ void check_shown(const Session& session) {
                     std::string(command.usage));
 }
 
-ExitCode answer_all(Session& session, const Asked& asked) {
+ExitCode answer_all(Session& session, const Questions& questions) {
   const Settings& settings = session.settings;
-  const std::vector<std::string>& instructions = asked.instructions;
+  const std::vector<std::string>& instructions = questions.instructions;
   const std::string name(session.command.name);
   check_shown(session);
-  during(Stage::request, [&] { validate(asked.options); });
+  during(Stage::request, [&] { validate(questions.options); });
   Pictures pictures(list_pictures(session), session);
   std::vector<ImageFeatures> features;
   for (const std::string& file : settings.features) {
@@ -243,7 +243,8 @@ ExitCode answer_all(Session& session, const Asked& asked) {
     marks_of(pipeline, instructions, name);  // their number is that of a file's own pictures
   }
   warn_of_order(session, pictures.list(), each);
-  Runner runner(session, pipeline, asked, layout_of(settings, pictures, each, instructions.size()));
+  Runner runner(session, pipeline, questions,
+                layout_of(settings, pictures, each, instructions.size()));
 
   const Interrupt::Graceful graceful(session.interrupt);
   if (!features.empty()) return run_with_features(session, features, runner);

@@ -10,7 +10,7 @@
 namespace instructblip::cli {
 
 // What is asked about every picture.
-struct Asked {
+struct Questions {
   std::vector<std::string> instructions;
   GenerationConfig options;
   std::optional<std::string> qformer_text = {};
@@ -19,7 +19,7 @@ struct Asked {
 // Throws Failure(usage) unless the settings name either pictures or features.
 void check_shown(const Session& session);
 
-// Asks it about the pictures, or the features, that the session's settings name. Throws Failure.
-ExitCode answer_all(Session& session, const Asked& asked);
+// Answers them about the pictures, or the features, that the settings name. Throws Failure.
+ExitCode answer_all(Session& session, const Questions& questions);
 
 }  // namespace instructblip::cli

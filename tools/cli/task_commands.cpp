@@ -26,30 +26,30 @@ ExitCode caption(Session& session) {
 }
 
 ExitCode vqa(Session& session) {
-  Asked asked;
+  Questions questions;
   for (const std::string& question : texts_or_lines(session.settings.task.questions)) {
     const Request request = during(Stage::request, [&] {
       return vqa_request({}, question, task_options(session.settings, "vqa"));
     });
-    asked.instructions.push_back(request.instruction);
-    asked.options = request.options;
-    asked.qformer_text = request.qformer_text;
+    questions.instructions.push_back(request.instruction);
+    questions.options = request.options;
+    questions.qformer_text = request.qformer_text;
   }
-  return answer_all(session, asked);
+  return answer_all(session, questions);
 }
 
 // As it is typed, or in the words for other languages.
 ExitCode ask(Session& session) {
   const TaskOptions how = task_options(session.settings, "detailed");
   const auto& language = session.settings.task.language;
-  Asked asked;
+  Questions questions;
   for (const std::string& question : texts_or_lines(session.settings.task.questions)) {
     const std::string text = language ? xlt_prompt(question, *language) : question;
-    asked.instructions.push_back(with_ocr_tokens(how.ocr_tokens, text));
+    questions.instructions.push_back(with_ocr_tokens(how.ocr_tokens, text));
   }
-  asked.options = during(Stage::request, [&] { return caption_request({}, how).options; });
-  asked.qformer_text = how.qformer_text;
-  return answer_all(session, asked);
+  questions.options = during(Stage::request, [&] { return caption_request({}, how).options; });
+  questions.qformer_text = how.qformer_text;
+  return answer_all(session, questions);
 }
 
 constexpr Takes kCaptionTakes[] = {

@@ -71,22 +71,15 @@ class TallProduct {
       for (std::int64_t i = first; i < last; ++i) pack(i / input_blocks(), i % input_blocks());
     });
     const std::int64_t work = p_.rows / blocks * p_.inputs * kRowsOfPanel * kernel_.panels_of_many;
-    queue.run(
-        blocks * groups_, tasks_worth_a_thread(work), [&](std::int64_t first, std::int64_t last) {
-          while (first < last) {
-            const std::int64_t block = first / groups_;
-            const std::int64_t end = std::min({last, (block + 1) * groups_, first + kGroupsAtOnce});
-            multiply(block, first - block * groups_, end - block * groups_);
-            first = end;
-          }
-        });
+    share_out_groups(queue, {blocks, groups_, tasks_worth_a_thread(work)},
+                     [&](std::int64_t block, std::int64_t first, std::int64_t last) {
+                       multiply(block, first, last);
+                     });
   }
 
  private:
   // Rows of a block at most.
   static constexpr std::int64_t kRowsOfBlock = 144;
-  // Groups of panels whose sums a thread keeps.
-  static constexpr std::int64_t kGroupsAtOnce = 128;
 
   std::int64_t input_blocks() const {
     return std::max<std::int64_t>(1, (p_.inputs + kInputsOfBlock - 1) / kInputsOfBlock);

@@ -14,8 +14,6 @@ namespace {
 
 // Rows of a block at most.
 constexpr std::int64_t kRowsOfBlock = 256;
-// Groups of panels whose sums a thread keeps.
-constexpr std::int64_t kGroupsAtOnce = 128;
 
 constexpr std::int64_t kFloatsOfLine = 16;
 
@@ -47,15 +45,10 @@ class ByteProducts {
                 for (std::int64_t i = first; i < last; ++i) round(i / tiles, i % tiles);
               });
     const std::int64_t work = p_.rows / blocks * p_.inputs * kRowsOfPanel * at_once_;
-    queue.run(
-        blocks * groups_, tasks_worth_a_thread(work), [&](std::int64_t first, std::int64_t last) {
-          while (first < last) {
-            const std::int64_t block = first / groups_;
-            const std::int64_t end = std::min({last, (block + 1) * groups_, first + kGroupsAtOnce});
-            multiply(block, first - block * groups_, end - block * groups_);
-            first = end;
-          }
-        });
+    share_out_groups(queue, {blocks, groups_, tasks_worth_a_thread(work)},
+                     [&](std::int64_t block, std::int64_t first, std::int64_t last) {
+                       multiply(block, first, last);
+                     });
   }
 
  private:

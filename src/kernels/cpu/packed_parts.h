@@ -69,6 +69,28 @@ inline std::int64_t tasks_worth_a_thread(std::int64_t work_of_task) {
   return std::max<std::int64_t>(1, kWorthAThread / std::max<std::int64_t>(1, work_of_task));
 }
 
+// Groups of panels whose sums a thread keeps.
+inline constexpr std::int64_t kGroupsAtOnce = 128;
+
+struct GroupsOfBlocks {
+  std::int64_t blocks, groups;  // blocks of rows, and groups of panels that each is multiplied by
+  std::int64_t grain;           // groups that are worth a thread
+};
+
+// Calls `multiply(block, first, last)` for all groups [first, last) of every block, on the threads
+// of the queue: up to kGroupsAtOnce, and of one block, at a time.
+template <class Multiply>
+void share_out_groups(Queue& queue, const GroupsOfBlocks& all, const Multiply& multiply) {
+  queue.run(all.blocks * all.groups, all.grain, [&](std::int64_t first, std::int64_t last) {
+    while (first < last) {
+      const std::int64_t block = first / all.groups, start = block * all.groups;
+      const std::int64_t end = std::min({last, start + all.groups, first + kGroupsAtOnce});
+      multiply(block, first - start, end - start);
+      first = end;
+    }
+  });
+}
+
 inline Results results_of(const PackedLinearProblem& p, const PackedLinearBuffers& b,
                           std::int64_t row, std::int64_t panel, std::int64_t last_panel) {
   const std::int64_t output = panel * kRowsOfPanel, at = row * p.outputs + output;
