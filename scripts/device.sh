@@ -3,8 +3,10 @@
 # devices, compute-sanitizer and the benchmark, and compares the ids of the embedded models with the processor's.
 #
 #   scripts/device.sh [FOLDER]     writes FOLDER/device.json and FOLDER/device.log; FOLDER is $OUT, else build-device/report
+#   scripts/device.sh --built [FOLDER]    the same with the preset as it has been built elsewhere: in build-device, from this very tree
 #   scripts/device.sh --pack       copies what such machines lack, GoogleTest, nlohmann_json, CLI11 and RE2, from this one to .carried
 #
+#   STEPS='ids|bench'                        runs the steps that this expression matches, else all
 #   INSTRUCTBLIP_TORCH_DIR=/path/to/torch   the torch folder of PyTorch 2.11 for CUDA 13; else that of python3
 #   NVIDIA_SMI=/path/to/nvidia-smi          else the one in the PATH
 #
@@ -30,6 +32,8 @@ if [[ ${1:-} == --pack ]]; then
   exit
 fi
 
+built=no
+[[ ${1:-} != --built ]] || { built=yes; shift; }
 folder=${1:-${OUT:-build-device/report}}
 mkdir -p "$folder"
 log=$(realpath "$folder")/device.log json=$(realpath "$folder")/device.json
@@ -63,6 +67,7 @@ fail() {
 step() {  # NAME COMMAND...: notes how it ended; goes on either way
   local name=$1 begin=$SECONDS code=0
   shift
+  [[ $name =~ ${STEPS:-.} ]] || return 0
   printf '\n=== %s: %s\n' "$name" "$*" >>"$log"
   "$@" >>"$log" 2>&1 || code=$?
   ((code == 0)) || failed=1
@@ -73,43 +78,63 @@ step() {  # NAME COMMAND...: notes how it ended; goes on either way
 
 command -v "$smi" >/dev/null || fail "no NVIDIA driver: $smi is not there"
 "$smi" >>"$log" 2>&1 || fail "the NVIDIA driver does not answer: $machine"
-nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null) || fail "nvcc is neither in the PATH nor in /usr/local/cuda"
-nvcc_version=$("$nvcc" --version | sed -n 's/.*release \([0-9.]*\).*/\1/p')
-for tool in cmake ninja c++; do
-  command -v $tool >/dev/null || fail "$tool is not in the PATH"
-done
 torch=${INSTRUCTBLIP_TORCH_DIR:-$(python3 -c 'import importlib.util as u; print(u.find_spec("torch").submodule_search_locations[0])' 2>/dev/null)}
 [[ -e $torch/lib/libtorch_cuda.so ]] || fail "no LibTorch for CUDA in '$torch': set INSTRUCTBLIP_TORCH_DIR to the torch folder of PyTorch 2.11"
 torch_version=$(sed -n "s/^__version__ = '\(.*\)'/\1/p" "$torch/version.py" 2>/dev/null)
-options=(-DINSTRUCTBLIP_TORCH_DIR="$torch" -DCMAKE_CUDA_COMPILER="$nvcc")
-[[ -d .carried ]] && options+=(-DINSTRUCTBLIP_CARRIED_DIR="$PWD/.carried")
 
-step configure cmake --preset device "${options[@]}" || fail "the preset does not configure: see $log"
-jobs=$(awk -v cores="$(nproc)" '/MemAvailable/ { fit = int($2 / 1.5e6); print fit < 1 ? 1 : fit < cores ? fit : cores }' /proc/meminfo)
-step build cmake --build --preset device --parallel "$jobs" --target instructblip_cli instructblip_cuda nn_test pipeline_test ||
-  fail "the preset does not build: see $log"
+build() {
+  local nvcc options tool jobs
+  nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null) || fail "nvcc is neither in the PATH nor in /usr/local/cuda"
+  nvcc_version=$("$nvcc" --version | sed -n 's/.*release \([0-9.]*\).*/\1/p')
+  for tool in cmake ninja c++; do
+    command -v $tool >/dev/null || fail "$tool is not in the PATH"
+  done
+  options=(-DINSTRUCTBLIP_TORCH_DIR="$torch" -DCMAKE_CUDA_COMPILER="$nvcc")
+  [[ -d .carried ]] && options+=(-DINSTRUCTBLIP_CARRIED_DIR="$PWD/.carried")
+  step configure cmake --preset device "${options[@]}" || fail "the preset does not configure: see $log"
+  jobs=$(awk -v cores="$(nproc)" '/MemAvailable/ { fit = int($2 / 1.5e6); print fit < 1 ? 1 : fit < cores ? fit : cores }' /proc/meminfo)
+  step build cmake --build --preset device --parallel "$jobs" --target instructblip_cli instructblip_cuda nn_test pipeline_test emulated_device_test ||
+    fail "the preset does not build: see $log"
+}
+
+if [[ $built == no ]]; then
+  build
+else
+  [[ -x build-device/bin/instructblip ]] || fail "build-device/bin/instructblip is missing: build the preset \`device\`, or leave --built out"
+  # Where libraries lie here, and not where the programs were linked.
+  LD_LIBRARY_PATH=$PWD/build-device/lib:$PWD/.carried/lib:$torch/lib:/usr/local/cuda/lib64${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  for libraries in "$torch"/../nvidia/*/lib; do LD_LIBRARY_PATH+=:$libraries; done
+  export LD_LIBRARY_PATH
+fi
 
 step doctor build-device/bin/instructblip doctor
-step devices build-device/bin/pipeline_test --gtest_filter='*Device*'
+# Not in one process: the stand-in puts its own memory in the place of CUDA's.
+step stand-in build-device/bin/pipeline_test --gtest_filter='*Device*:-*CudaDevice*'
+step devices build-device/bin/pipeline_test --gtest_filter='*CudaDevice*'
+step devices-in-half build-device/bin/emulated_device_test --gtest_filter='*CudaDevice*'
 step repeated build-device/bin/pipeline_test --gtest_filter='*CudaDevice*' --gtest_repeat=5
 
 # A picture that needs no decoder.
 picture=build-device/noise.ppm
 { printf 'P6\n96 80\n255\n'; cat models/scene.png models/tiny-t5/*.safetensors | head -c $((96 * 80 * 3)); } >"$picture"
-same_ids() {  # MODEL: ids of greedy search and of beams on the processor and on the device
-  local device instruction
+answer() {  # MODEL DEVICE TYPE BEAMS INSTRUCTION: the ids
+  build-device/bin/instructblip run --model "models/$1" --image "$picture" --instruction "$5" --num-beams "$4" --max-new-tokens 20 \
+    --device "$2" --dtype "$3" --json | grep -o '"tokens":\[[^]]*\]'
+}
+same_ids() {  # MODEL TYPE: ids of greedy search and of beams on the processor, in float32, and on the device
+  local instruction beams
   for instruction in "What is in the picture?" "Which colour is the largest thing?"; do
     for beams in 1 5; do
-      for device in cpu cuda; do
-        build-device/bin/instructblip run --model "models/$1" --image "$picture" --instruction "$instruction" --num-beams $beams --max-new-tokens 20 \
-          --device $device --dtype f32 --json >"build-device/$1.$device.json" || return
-      done
-      diff <(grep -o '"tokens":\[[^]]*\]' build-device/"$1".cpu.json) <(grep -o '"tokens":\[[^]]*\]' build-device/"$1".cuda.json) || return
+      diff <(answer "$1" cpu f32 $beams "$instruction") <(answer "$1" cuda "$2" $beams "$instruction") || return
+      [[ -n $(answer "$1" cuda "$2" $beams "$instruction") ]] || return
     done
   done
 }
-step ids-tiny-t5 same_ids tiny-t5
-step ids-tiny-vicuna same_ids tiny-vicuna
+for model in tiny-t5 tiny-vicuna; do
+  for type in f32 f16 bf16; do
+    step "ids-$model-$type" same_ids $model $type
+  done
+done
 
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null)
 if [[ -n $sanitizer ]]; then

@@ -8,7 +8,6 @@
 
 #include "core/errors.h"
 #include "core/foreign_file.h"
-#include "core/limits.h"
 #include "image/byte_reader.h"
 #include "image/decoders.h"
 #include "image/image_info.h"
@@ -76,12 +75,6 @@ constexpr std::array kRefused = {
 constexpr std::string_view kReadTypes =
     "JPEG, PNG, GIF, WebP, BMP, TIFF, JPEG 2000 and PNM are read";
 
-bool is_pnm(std::string_view text) {
-  constexpr std::string_view kKinds = "123456", kSpaces = " \t\n\v\f\r";
-  return text.size() > 2 && text[0] == 'P' && kKinds.find(text[1]) != kKinds.npos &&
-         kSpaces.find(text[2]) != kSpaces.npos;
-}
-
 // SVG has no signature: it is an XML document whose first element is svg.
 bool is_svg(std::string_view text) {
   constexpr std::size_t kProlog = 1024;
@@ -129,18 +122,6 @@ Pixels decode_samples(const EncodedImage& image, ImageFormat format, ImageInfo& 
   throw Error(ErrorCode::internal, image.name + ": an image format without a decoder");
 }
 
-void check_size(const EncodedImage& image, const ImageInfo& info, const ImageOptions& options) {
-  const std::string found = "a picture of " + std::to_string(info.width) + " x " +
-                            std::to_string(info.height) + " pixels";
-  if (info.width < 1 || info.height < 1) image.fail_bad(found);
-  if (std::max(info.width, info.height) > options.max_side) {
-    image.fail_limit(found, std::to_string(options.max_side) + " along a side", "max_side");
-  }
-  if (info.width * info.height > options.max_pixels) {
-    image.fail_limit(found, std::to_string(options.max_pixels) + " in all", "max_pixels");
-  }
-}
-
 // Pillow's alpha_composite() on opaque white, in its fixed point: 255 * 2^7 is one.
 std::uint8_t over_white(std::uint32_t value, std::uint32_t alpha) {
   constexpr std::uint32_t kBits = 7;
@@ -167,33 +148,6 @@ Pixels without_alpha(Pixels pixels, AlphaBackground background) {
 }
 
 }  // namespace
-
-void EncodedImage::fail_bad(const std::string& what) const {
-  // On the same line: one line is one picture where many are answered about.
-  const bool is_cut = what.find("cut short") != std::string::npos;
-  throw Error(ErrorCode::bad_image,
-              name + ": " + what + (is_cut ? ", download or copy it again" : ""));
-}
-
-void EncodedImage::fail_limit(const std::string& found, const std::string& limit,
-                              const std::string& option) const {
-  std::string flag = option;
-  std::replace(flag.begin(), flag.end(), '_', '-');
-  throw Error(ErrorCode::bad_image, name + ": " + found + ", expected at most " + limit,
-              "raise ImageOptions::" + option + ", on the command line --" + flag +
-                  ", or make the picture smaller");
-}
-
-void EncodedImage::fail_unsupported(const std::string& what, const std::string& hint) const {
-  throw Error(ErrorCode::unsupported, name + ": " + what + " is not read", hint);
-}
-
-Pixels Pixels::of_size(int width, int height, int channels) {
-  Pixels pixels{width, height, channels, {}};
-  pixels.samples = std::make_unique_for_overwrite<std::uint8_t[]>(pixels.row_bytes() *
-                                                                  static_cast<std::size_t>(height));
-  return pixels;
-}
 
 ImageFormat identify_format(const EncodedImage& image) {
   const std::string_view text = as_text(image.bytes);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "image/codec.h"
 
@@ -22,6 +23,11 @@ ImageFormat identify_format(const EncodedImage& image);
 
 // Throws Error: bad_image where the head is damaged, unsupported for variants that are not read.
 ImageInfo read_info(const EncodedImage& image, ImageFormat format);
+
+// Throws Error(bad_image) for a size that is none, or above the limits of `options`.
+void check_size(const EncodedImage& image, const ImageInfo& info, const ImageOptions& options);
+
+bool is_pnm(std::string_view text);
 
 ImageInfo read_jpeg_info(const EncodedImage& image);
 ImageInfo read_png_info(const EncodedImage& image);

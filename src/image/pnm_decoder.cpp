@@ -162,6 +162,12 @@ void read_levels(PnmReader& reader, const PnmHead& head, const std::vector<std::
 
 }  // namespace
 
+bool is_pnm(std::string_view text) {
+  constexpr std::string_view kKinds = "123456", kSpaces = " \t\n\v\f\r";
+  return text.size() > 2 && text[0] == 'P' && kKinds.find(text[1]) != kKinds.npos &&
+         kSpaces.find(text[2]) != kSpaces.npos;
+}
+
 Pixels decode_pnm(const EncodedImage& image) {
   PnmReader reader(image);
   const PnmHead head = reader.read_head();

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <span>
 #include <string>
 
 #include "golden_image.h"
@@ -18,6 +19,15 @@ TEST(WithoutCodecs, SaysWhyNoFileIsRead) {
     EXPECT_NE(std::string(error.what()).find("coffee.jpg"), std::string::npos);
   }
   EXPECT_THROW(Image::check(golden::photographs() / "coffee.jpg"), Error);
+}
+
+TEST(WithoutCodecs, ReadsPnmWithinLimits) {
+  const std::string file = "P6\n2 1\n255\nabcdef";
+  const auto bytes = std::as_bytes(std::span(file));
+  const Image image = Image::decode(bytes);
+  EXPECT_EQ(image.width(), 2);
+  EXPECT_EQ(image.row(0)[5], 'f');
+  EXPECT_THROW(Image::decode(bytes, {.max_pixels = 1}), Error);
 }
 
 }  // namespace
