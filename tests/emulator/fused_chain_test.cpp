@@ -54,21 +54,21 @@ struct Layer {
 
   // What launches write.
   std::vector<T> normal, all_heads, queries, keys, values, seen, h, opened, gated, y;
-  void *key_page = nullptr, *value_page = nullptr;
+  std::vector<void*> key_pages, value_pages;
 
   void blank() {
     for (auto* all :
          {&normal, &all_heads, &queries, &keys, &values, &seen, &h, &opened, &gated, &y}) {
       all->assign(kBuffer, T{0x7e00});
     }
-    key_page = keys.data();
-    value_page = values.data();
+    key_pages = {keys.data()};
+    value_pages = {values.data()};
   }
 
   void attend(bool overlaps) {
     const PagedAttentionBuffers buffers{.queries = queries.data(),
-                                        .pages_of_keys = &key_page,
-                                        .pages_of_values = &value_page,
+                                        .pages_of_keys = key_pages.data(),
+                                        .pages_of_values = value_pages.data(),
                                         .lengths = lengths.data(),
                                         .shared_slots = nullptr,
                                         .shared_lengths = nullptr,
@@ -112,8 +112,8 @@ struct FusedLayer : Layer {
     buffers.cosines = cosines.data();
     buffers.sines = sines.data();
     buffers.slots = slots.data();
-    buffers.pages_of_keys = &key_page;
-    buffers.pages_of_values = &value_page;
+    buffers.pages_of_keys = key_pages.data();
+    buffers.pages_of_values = value_pages.data();
     buffers.queries = queries.data();
     EXPECT_EQ(multiply_tiles(first, buffers, nullptr, overlaps), 0);
     attend(overlaps);
@@ -159,7 +159,7 @@ struct SeparateLayer : Layer {
                                       .width = kWidth,
                                       .page_positions = 4},
                                      {all_heads.data(), cosines.data(), sines.data(), slots.data(),
-                                      &key_page, &value_page, queries.data()},
+                                      key_pages.data(), value_pages.data(), queries.data()},
                                      nullptr, false),
               0);
     attend(false);

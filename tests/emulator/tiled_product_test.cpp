@@ -227,8 +227,8 @@ void expect_heads(Format format, bool turned, bool biased) {
     problem.bulk_copies = bulk;
     std::ranges::fill(all, T{kUntouched});
     T* pages = all.data() + kQueries;
-    void* keys[] = {pages, pages + kPageSize};
-    void* values[] = {pages + 2 * kPageSize, pages + 3 * kPageSize};
+    const std::vector<void*> keys = {pages, pages + kPageSize};
+    const std::vector<void*> values = {pages + 2 * kPageSize, pages + 3 * kPageSize};
     TiledProductBuffers buffers{x.data(), tiles.data()};
     if (biased) buffers.bias = bias.data();
     if (turned) {
@@ -236,8 +236,8 @@ void expect_heads(Format format, bool turned, bool biased) {
       buffers.sines = sines.data();
     }
     buffers.slots = slots.data();
-    buffers.pages_of_keys = keys;
-    buffers.pages_of_values = values;
+    buffers.pages_of_keys = keys.data();
+    buffers.pages_of_values = values.data();
     buffers.queries = all.data();
     ASSERT_EQ(tiled_product_refuses(problem, buffers), nullptr);
     emulator::run_in_every_order(
@@ -266,8 +266,8 @@ void expect_heads(Format format, bool turned, bool biased) {
         at = all.data() + (row * kQueryHeads + head) * kWidth + d;
       } else {
         const std::int32_t key_head = (head - kQueryHeads) % kKeyHeads;
-        auto* const* kind = head < kQueryHeads + kKeyHeads ? keys : values;
-        at = static_cast<const T*>(kind[slot / kPage]) +
+        const auto& kind = head < kQueryHeads + kKeyHeads ? keys : values;
+        at = static_cast<const T*>(kind[static_cast<std::size_t>(slot / kPage)]) +
              (key_head * kPage + slot % kPage) * kWidth + d;
       }
       ASSERT_NEAR(dev::widen(*at), want.value, kRoundingOf<T> * std::abs(want.value) + want.error)

@@ -77,7 +77,7 @@ const std::vector<Door>& doors() {
       // First: a header of torch that needs CUDA is CUDA.
       {std::regex("(^|[/_])cu(da|blas|dnn|fft|rand|solver|sparse|pti)"),
        "CUDA",
-       {"src/kernels/cuda", "src/cuda"}},
+       {"src/kernels/cuda", "src/cuda", "tests/cuda"}},
       {std::regex("^(ATen|c10|torch|caffe2)/"),
        "LibTorch",
        {"src/nn", "src/vision", "src/qformer", "src/projection", "src/language", "src/loading",

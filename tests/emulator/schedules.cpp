@@ -1,0 +1,10 @@
+#include "emulator/running.h"
+
+namespace instructblip::emulator {
+
+std::vector<Schedule> schedules() {
+  using Order = Schedule::Order;
+  return {{Order::forward, 1}, {Order::backward, 1}, {Order::random, 7}};
+}
+
+}  // namespace instructblip::emulator
