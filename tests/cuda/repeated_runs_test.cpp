@@ -27,6 +27,7 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 using Finish = TiledProductProblem::Finish;
+using Layout = TiledProductProblem::Layout;
 
 enum class Place { device, mapped };
 
@@ -89,7 +90,20 @@ void expect_same_bits(const Bytes& once, const Bytes& all) {
   EXPECT_EQ(odd, 0u) << "numbers that are not finite, or that nobody has written";
 }
 
-// Numbers of a size of 1/64, whatever the format.
+// How weights are held.
+struct Weights {
+  Format format;
+  Layout layout = Layout::tiles;
+};
+constexpr Weights kWeights[] = {
+    {Format::f16}, {Format::f16, Layout::rows}, {Format::w8}, {Format::w4}};
+
+std::ostream& operator<<(std::ostream& out, const Weights& weights) {
+  return out << "format " << static_cast<int>(weights.format)
+             << (weights.layout == Layout::rows ? " in rows" : "");
+}
+
+// Numbers of a size of 1/64, whatever the format; in rows they are as many.
 Bytes random_tiles(Format format, std::int32_t inputs, std::int32_t tiles) {
   const std::size_t tile = bytes_of_tile(format, inputs);
   Bytes all(tile * static_cast<std::size_t>(tiles));
@@ -118,21 +132,22 @@ Bytes random_tiles(Format format, std::int32_t inputs, std::int32_t tiles) {
 }
 
 struct Product {
-  Format weights;
+  Weights weights;
   bool bulk;
   std::int32_t rows, inputs, outputs;
 };
 void PrintTo(const Product& p, std::ostream* out) {
-  *out << "format " << static_cast<int>(p.weights) << (p.bulk ? ", bulk, " : ", ") << p.rows
-       << " x " << p.inputs << " x " << p.outputs;
+  *out << p.weights << (p.bulk ? ", bulk, " : ", ") << p.rows << " x " << p.inputs << " x "
+       << p.outputs;
 }
 
 void expect_product(const Product& p) {
   SCOPED_TRACE(testing::PrintToString(p));
-  const Bytes tiles = random_tiles(p.weights, p.inputs, p.outputs / kRowsOfTile);
+  const Bytes tiles = random_tiles(p.weights.format, p.inputs, p.outputs / kRowsOfTile);
   const auto x = emulator::half_numbers<dev::Half>(std::int64_t{p.rows} * p.inputs, 1);
   TiledProductProblem problem;
-  problem.weights = p.weights;
+  problem.weights = p.weights.format;
+  problem.layout = p.weights.layout;
   problem.rows = p.rows;
   problem.inputs = p.inputs;
   problem.outputs = p.outputs;
@@ -151,13 +166,13 @@ void expect_product(const Product& p) {
 
 TEST(RepeatedRunsTest, ProductsOfTilesHaveTheSameBits) {
   for (const bool bulk : {false, true}) {
-    for (const Format format : {Format::f16, Format::w8, Format::w4}) {
+    for (const Weights& weights : kWeights) {
       for (const std::int32_t rows : {1, 5, 16, 32}) {
-        expect_product({format, bulk, rows, 1024, 4096});
-        expect_product({format, bulk, rows, 2112, 2048});
+        expect_product({weights, bulk, rows, 1024, 4096});
+        expect_product({weights, bulk, rows, 2112, 2048});
       }
-      expect_product({format, bulk, 1, 4096, 12288});
-      expect_product({format, bulk, 8, 4096, 12288});
+      expect_product({weights, bulk, 1, 4096, 12288});
+      expect_product({weights, bulk, 8, 4096, 12288});
     }
   }
 }
@@ -216,11 +231,15 @@ TEST(RepeatedRunsTest, AttentionHasTheSameBits) {
 }
 
 struct Sizes {
-  Format weights;
+  Weights weights;
   bool bulk;
   std::int32_t rows, heads, width, inner, layers;
   std::int32_t hidden() const { return heads * width; }
 };
+
+void PrintTo(const Sizes& s, std::ostream* out) {
+  *out << s.weights << (s.bulk ? ", bulk" : "") << ", hidden " << s.hidden() << ", rows " << s.rows;
+}
 
 // New positions of a decoder behind a shared prompt: five launches for each layer.
 class Chain {
@@ -269,7 +288,7 @@ class Chain {
     return static_cast<std::size_t>(sizes_.rows * sizes_.hidden()) * 2;
   }
   const std::byte* tiles(std::int32_t inputs, std::int32_t rows) {
-    return memory_.put(random_tiles(sizes_.weights, inputs, rows / kRowsOfTile));
+    return memory_.put(random_tiles(sizes_.weights.format, inputs, rows / kRowsOfTile));
   }
   void** page_table(std::uint32_t seed) {
     std::vector<void*> table;
@@ -296,7 +315,8 @@ class Chain {
 
   void launch_layer(const Layer& layer, const std::byte* in, std::byte* out) {
     TiledProductProblem problem;
-    problem.weights = sizes_.weights;
+    problem.weights = sizes_.weights.format;
+    problem.layout = sizes_.weights.layout;
     problem.bulk_copies = sizes_.bulk;
     problem.rows = sizes_.rows;
     problem.inputs = problem.outputs = sizes_.hidden();
@@ -360,18 +380,16 @@ class Chain {
 };
 
 void expect_chain(const Sizes& sizes) {
-  SCOPED_TRACE("format " + std::to_string(static_cast<int>(sizes.weights)) +
-               (sizes.bulk ? ", bulk, hidden " : ", hidden ") + std::to_string(sizes.hidden()) +
-               ", rows " + std::to_string(sizes.rows));
+  SCOPED_TRACE(testing::PrintToString(sizes));
   const Bytes once = Chain(sizes, Place::mapped).run(1);
   expect_same_bits(once, Chain(sizes, Place::device).run(300));
 }
 
 TEST(RepeatedRunsTest, LayersOfADecoderInTheCacheHaveTheSameBits) {
   for (const bool bulk : {false, true}) {
-    for (const Format format : {Format::f16, Format::w8, Format::w4}) {
+    for (const Weights& weights : kWeights) {
       for (const std::int32_t rows : {1, 5}) {
-        expect_chain({format, bulk, rows, 8, 64, 1408, 2});
+        expect_chain({weights, bulk, rows, 8, 64, 1408, 2});
       }
     }
   }
@@ -380,10 +398,11 @@ TEST(RepeatedRunsTest, LayersOfADecoderInTheCacheHaveTheSameBits) {
 TEST(RepeatedRunsTest, LayersOfADecoderBesideTheCacheHaveTheSameBits) {
   for (const bool bulk : {false, true}) {
     for (const std::int32_t rows : {1, 5}) {
-      expect_chain({Format::f16, bulk, rows, 20, 128, 6912, 1});
+      expect_chain({{Format::f16}, bulk, rows, 20, 128, 6912, 1});
+      expect_chain({{Format::f16, Layout::rows}, bulk, rows, 20, 128, 6912, 1});
     }
-    expect_chain({Format::w8, bulk, 5, 32, 128, 11008, 1});
-    expect_chain({Format::w4, bulk, 5, 40, 128, 13824, 1});
+    expect_chain({{Format::w8}, bulk, 5, 32, 128, 11008, 1});
+    expect_chain({{Format::w4}, bulk, 5, 40, 128, 13824, 1});
   }
 }
 

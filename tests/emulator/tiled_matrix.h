@@ -74,6 +74,17 @@ class Tiles {
   std::vector<Line> bytes_;
 };
 
+// The elements of matrices as they lie, in T, one matrix behind the other.
+template <class T>
+inline std::vector<T> rows_of(const Matrix<T>& first, const Matrix<T>* second = nullptr) {
+  std::vector<T> rows = emulator::narrowed<T>(first.elements);
+  if (second != nullptr) {
+    const std::vector<T> more = emulator::narrowed<T>(second->elements);
+    rows.insert(rows.end(), more.begin(), more.end());
+  }
+  return rows;
+}
+
 template <class T>
 inline Tiles plain_tiles(const Matrix<T>& w) {
   Tiles tiles(w.format, w.inputs);

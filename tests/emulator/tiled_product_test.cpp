@@ -1,5 +1,6 @@
 #include "kernels/cuda/tiled_product.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -19,6 +20,7 @@ using emulator::kRoundingOf;
 using emulator::kUntouched;
 using Norm = TiledProductProblem::Norm;
 using Finish = TiledProductProblem::Finish;
+using Layout = TiledProductProblem::Layout;
 
 template <class T>
 TiledProductProblem problem_of(const Matrix<T>& w, std::int32_t rows) {
@@ -32,21 +34,35 @@ TiledProductProblem problem_of(const Matrix<T>& w, std::int32_t rows) {
   return problem;
 }
 
-// In every order, in both ways, which have the same bits.
+// In every order, in both ways, with tiles and, where they are given, with rows: all have the same
+// bits.
 template <class U>
-std::vector<U> run(TiledProductProblem problem, TiledProductBuffers buffers) {
+std::vector<U> run(TiledProductProblem problem, TiledProductBuffers buffers,
+                   const void* rows = nullptr) {
   std::vector<U> y(static_cast<std::size_t>(problem.rows * problem.outputs));
   std::vector<U> first;
-  for (const bool bulk : {false, true}) {
-    problem.bulk_copies = bulk;
-    buffers.y = y.data();
-    EXPECT_EQ(tiled_product_refuses(problem, buffers), nullptr);
-    emulator::run_in_every_order(
-        y, [&] { EXPECT_EQ(multiply_tiles(problem, buffers, nullptr, true), 0); });
-    if (!bulk) first = y;
+  for (const Layout layout : {Layout::tiles, Layout::rows}) {
+    if (layout == Layout::rows && rows == nullptr) continue;
+    problem.layout = layout;
+    if (layout == Layout::rows) buffers.tiles = rows;
+    for (const bool bulk : {false, true}) {
+      problem.bulk_copies = bulk;
+      buffers.y = y.data();
+      EXPECT_EQ(tiled_product_refuses(problem, buffers), nullptr);
+      emulator::run_in_every_order(
+          y, [&] { EXPECT_EQ(multiply_tiles(problem, buffers, nullptr, true), 0); });
+      if (first.empty()) first = y;
+      EXPECT_EQ(std::memcmp(first.data(), y.data(), y.size() * sizeof(U)), 0)
+          << (layout == Layout::rows ? "rows" : "tiles") << (bulk ? " in bulk" : "");
+    }
   }
-  EXPECT_EQ(std::memcmp(first.data(), y.data(), y.size() * sizeof(U)), 0);
   return y;
+}
+
+// Rows where weights have the element's format, else none.
+template <class T>
+const void* if_own(const Matrix<T>& w, const std::vector<T>& rows) {
+  return w.format == kOwnFormat<T> ? rows.data() : nullptr;
 }
 
 // x w^T and how much its sums may be off, in double precision.
@@ -76,11 +92,13 @@ double wide(U value) {
 }
 
 template <class T, class U>
-void expect_plain(Format format, std::int32_t rows, std::int32_t inputs, std::int32_t outputs) {
+void expect_plain(Format format, std::int32_t rows, std::int32_t inputs, std::int32_t outputs,
+                  bool activates = false) {
   SCOPED_TRACE(std::to_string(static_cast<int>(format)) + ": " + std::to_string(rows) + " x " +
                std::to_string(inputs) + " x " + std::to_string(outputs));
   const Matrix<T> w(format, outputs, inputs, 2);
   const Tiles tiles = plain_tiles(w);
+  const std::vector<T> as_it_lies = rows_of(w);
   const std::vector<T> x = half_numbers<T>(std::int64_t{rows} * inputs, 1);
   const std::vector<T> bias = half_numbers<T>(outputs, 3);
   const std::vector<T> residual = half_numbers<T>(std::int64_t{rows} * outputs, 4);
@@ -88,19 +106,20 @@ void expect_plain(Format format, std::int32_t rows, std::int32_t inputs, std::in
   TiledProductBuffers buffers{x.data(), tiles.data()};
   constexpr bool kWide = std::is_same_v<U, float>;
   problem.wide = kWide;
+  problem.activates = activates;
+  problem.gate = Activation::relu;
   if (!kWide) {
     buffers.bias = bias.data();
     buffers.residual = residual.data();
   }
-  const std::vector<U> y = run<U>(problem, buffers);
+  const std::vector<U> y = run<U>(problem, buffers, if_own(w, as_it_lies));
   const std::vector<float> x_wide = emulator::widened(x);
   for (std::int32_t i = 0; i < rows * outputs; ++i) {
     const auto at = static_cast<std::size_t>(i);
     Product want = product(w, x_wide, i / outputs, i % outputs);
-    if (!kWide) {
-      want.value += dev::widen(bias[static_cast<std::size_t>(i % outputs)]);
-      want.value += dev::widen(residual[at]);
-    }
+    if (!kWide) want.value += dev::widen(bias[static_cast<std::size_t>(i % outputs)]);
+    if (activates) want.value = std::max(want.value, 0.0);
+    if (!kWide) want.value += dev::widen(residual[at]);
     ASSERT_NEAR(wide(y[at]), want.value, kRoundingOf<U> * std::abs(want.value) + want.error) << i;
   }
 }
@@ -116,6 +135,8 @@ TEST(TiledProductTest, AgreesWithDoublePrecision) {
     expect_plain<dev::Bfloat, dev::Bfloat>(format, 8, 2184, 65);
     expect_plain<dev::Bfloat, float>(format, 17, 136, 16);
   }
+  expect_plain<dev::Half, dev::Half>(Format::f16, 3, 1032, 50, /*activates=*/true);
+  expect_plain<dev::Bfloat, dev::Bfloat>(Format::w8, 12, 72, 9, /*activates=*/true);
 }
 
 TEST(TiledProductTest, RowHasTheSameBitsBesideOthersAndOnAnyNumberOfProcessors) {
@@ -138,11 +159,12 @@ void expect_gated(Format format, Activation gate) {
   constexpr std::int32_t kRows = 3, kInputs = 328, kOutputs = 44;
   const Matrix<T> w(format, kOutputs, kInputs, 2), v(format, kOutputs, kInputs, 3);
   const Tiles tiles = gated_tiles(w, v);
+  const std::vector<T> as_they_lie = rows_of(w, &v);
   const std::vector<T> x = half_numbers<T>(std::int64_t{kRows} * kInputs, 1);
   TiledProductProblem problem = problem_of(w, kRows);
   problem.finish = Finish::gated;
   problem.gate = gate;
-  const std::vector<T> y = run<T>(problem, {x.data(), tiles.data()});
+  const std::vector<T> y = run<T>(problem, {x.data(), tiles.data()}, if_own(w, as_they_lie));
   const std::vector<float> x_wide = emulator::widened(x);
   for (std::int32_t i = 0; i < kRows * kOutputs; ++i) {
     const Product g = product(w, x_wide, i / kOutputs, i % kOutputs);
@@ -161,6 +183,7 @@ void expect_gated(Format format, Activation gate) {
 
 TEST(TiledProductTest, GatesWhatItMultiplies) {
   expect_gated<dev::Half>(Format::f16, Activation::silu);
+  expect_gated<dev::Bfloat>(Format::bf16, Activation::gelu_new);
   expect_gated<dev::Bfloat>(Format::w8, Activation::gelu_new);
   expect_gated<dev::Half>(Format::w4, Activation::gelu_new);
 }
@@ -171,6 +194,7 @@ void expect_normalised(Format format, Norm norm, std::int32_t rows, std::int32_t
   constexpr std::int32_t kOutputs = 24;
   const Matrix<T> w(format, kOutputs, inputs, 2);
   const Tiles tiles = plain_tiles(w);
+  const std::vector<T> as_it_lies = rows_of(w);
   const std::vector<T> x = half_numbers<T>(std::int64_t{rows} * inputs, 1);
   const std::vector<T> weight = half_numbers<T>(inputs, 5), bias = half_numbers<T>(inputs, 6);
   TiledProductProblem problem = problem_of(w, rows);
@@ -189,7 +213,8 @@ void expect_normalised(Format format, Norm norm, std::int32_t rows, std::int32_t
   TiledProductBuffers buffers{x.data(), tiles.data()};
   buffers.norm_weight = weight.data();
   if (norm == Norm::layer) buffers.norm_bias = bias.data();
-  EXPECT_TRUE(same_bits(want, run<float>(problem, buffers))) << rows << " x " << inputs;
+  EXPECT_TRUE(same_bits(want, run<float>(problem, buffers, if_own(w, as_it_lies))))
+      << rows << " x " << inputs;
 }
 
 TEST(TiledProductTest, NormalisesAsItsOwnKernelDoes) {
@@ -197,14 +222,18 @@ TEST(TiledProductTest, NormalisesAsItsOwnKernelDoes) {
   expect_normalised<dev::Bfloat>(Format::bf16, Norm::rms, 5, 520);
   expect_normalised<dev::Half>(Format::f16, Norm::layer, 8, 264);
   expect_normalised<dev::Bfloat>(Format::w4, Norm::layer, 2, 2560);
+  expect_normalised<dev::Half>(Format::f16, Norm::rms, 12, 264);
+  expect_normalised<dev::Bfloat>(Format::bf16, Norm::layer, 32, 136);
 }
 
-template <class T>
-void expect_heads(Format format, bool turned, bool biased) {
-  constexpr std::int32_t kRows = 3, kInputs = 200, kWidth = 48, kQueryHeads = 4, kKeyHeads = 2;
+template <class T, std::int32_t kWidth>
+void expect_heads(Format format, Layout layout, bool turned, bool biased) {
+  constexpr std::int32_t kRows = 3, kInputs = 200, kQueryHeads = 4, kKeyHeads = 2;
   constexpr std::int32_t kHeads = kQueryHeads + 2 * kKeyHeads, kPage = 4;
   const Matrix<T> w(format, kHeads * kWidth, kInputs, 2);
-  const Tiles tiles = tiles_of_heads(w, kWidth);
+  const std::vector<T> as_it_lies = rows_of(w);
+  Tiles tiles(format, kInputs);
+  if (layout == Layout::tiles) tiles = tiles_of_heads(w, kWidth);
   const std::vector<T> x = half_numbers<T>(kRows * kInputs, 1);
   const std::vector<T> bias = half_numbers<T>(kHeads * kWidth, 3);
   std::vector<float> cosines, sines;
@@ -218,6 +247,7 @@ void expect_heads(Format format, bool turned, bool biased) {
   // Queries, two pages of keys, two of values.
   std::vector<T> all(kQueries + 4 * kPageSize, T{kUntouched});
   TiledProductProblem problem = problem_of(w, kRows);
+  problem.layout = layout;
   problem.finish = Finish::heads;
   problem.query_heads = kQueryHeads;
   problem.key_heads = kKeyHeads;
@@ -229,7 +259,8 @@ void expect_heads(Format format, bool turned, bool biased) {
     T* pages = all.data() + kQueries;
     const std::vector<void*> keys = {pages, pages + kPageSize};
     const std::vector<void*> values = {pages + 2 * kPageSize, pages + 3 * kPageSize};
-    TiledProductBuffers buffers{x.data(), tiles.data()};
+    TiledProductBuffers buffers{x.data(),
+                                layout == Layout::rows ? as_it_lies.data() : tiles.data()};
     if (biased) buffers.bias = bias.data();
     if (turned) {
       buffers.cosines = cosines.data();
@@ -281,9 +312,12 @@ void expect_heads(Format format, bool turned, bool biased) {
 }
 
 TEST(TiledProductTest, PutsHeadsWhereAttentionFindsThem) {
-  expect_heads<dev::Half>(Format::f16, true, false);
-  expect_heads<dev::Bfloat>(Format::w4, true, true);
-  expect_heads<dev::Half>(Format::w8, false, true);
+  expect_heads<dev::Half, 48>(Format::f16, Layout::tiles, true, false);
+  expect_heads<dev::Bfloat, 48>(Format::w4, Layout::tiles, true, true);
+  expect_heads<dev::Half, 48>(Format::w8, Layout::tiles, false, true);
+  expect_heads<dev::Half, 48>(Format::f16, Layout::rows, true, false);
+  expect_heads<dev::Bfloat, 24>(Format::bf16, Layout::rows, true, true);
+  expect_heads<dev::Half, 8>(Format::f16, Layout::rows, false, true);
 }
 
 // Two products, one behind the other: the second reads what the first writes.
@@ -322,13 +356,7 @@ TEST(TiledProductTest, RefusesWhatItCannotDo) {
     return std::string(reason == nullptr ? "" : reason);
   };
   EXPECT_EQ(why([](auto&, auto&) {}), "");
-  EXPECT_EQ(why([](auto& p, auto&) { p.rows = 33; }),
-            "there are at most 32 rows, 8 where they are normalised");
-  EXPECT_EQ(why([](auto& p, auto&) {
-              p.rows = 9;
-              p.norm = Norm::rms;
-            }),
-            "there are at most 32 rows, 8 where they are normalised");
+  EXPECT_EQ(why([](auto& p, auto&) { p.rows = 33; }), "there are at most 32 rows");
   EXPECT_EQ(why([](auto& p, auto&) { p.inputs = 12; }), "rows are as wide as a multiple of 8");
   EXPECT_EQ(why([](auto& p, auto&) {
               p.rows = 8;
@@ -338,6 +366,11 @@ TEST(TiledProductTest, RefusesWhatItCannotDo) {
             "rows that are normalised take at most 96 KiB");
   EXPECT_EQ(why([](auto& p, auto&) { p.weights = Format::bf16; }),
             "weights are of the element type, of 8 or of 4 bits");
+  EXPECT_EQ(why([](auto& p, auto&) {
+              p.weights = Format::w8;
+              p.layout = Layout::rows;
+            }),
+            "weights in rows are of the element type");
   EXPECT_EQ(why([](auto& p, auto& b) {
               p.finish = Finish::gated;
               b.bias = &p;
@@ -347,13 +380,13 @@ TEST(TiledProductTest, RefusesWhatItCannotDo) {
               p.finish = Finish::gated;
               p.wide = true;
             }),
-            "only a plain product is added to a residual, or float32");
+            "only a plain product is activated, added to a residual, or float32");
   EXPECT_EQ(why([](auto& p, auto&) {
               p.finish = Finish::heads;
               p.query_heads = p.key_heads = 1;
               p.width = 16;
             }),
-            "heads are as wide as a multiple of 16, and there are no other outputs");
+            "heads are as wide as a multiple of 16, in rows of 8, and there are no other outputs");
   EXPECT_EQ(why([](auto& p, auto&) { p.processors = 0; }), "a device has a multiprocessor");
 }
 

@@ -12,49 +12,64 @@
 #include "kernels/cuda/tiled_product_ends.h"
 #include "kernels/cuda/tiled_product_launch.h"
 #include "kernels/cuda/tiled_product_norm.h"
+#include "kernels/cuda/tiled_product_weights.h"
 
 namespace instructblip::kernels::cuda {
 namespace {
 
 constexpr int kDepth = 6;  // units of a warp on their way
 
-// The units of a warp, one after the other, through the tiles of its block.
-struct Place {
+// The units of a warp, one after the other, through the tiles of its block, and where a lane finds
+// its 16 bytes of two rows of them.
+template <class W>
+struct Ahead {
   int tile, unit;
+  const unsigned char *upper, *lower;  // those of the tile's first unit
+
+  __device__ __forceinline__ void begin_tile(const TiledArguments& a) {
+    if (tile >= a.tiles) return;
+    const int lane = static_cast<int>(dev::lane());
+    if constexpr (W::kInRows) {
+      upper = begin_of_row(a, tile, lane / 4) + lane % 4 * 16;
+      lower = begin_of_row(a, tile, lane / 4 + 8) + lane % 4 * 16;
+    } else {
+      upper = begin_of_tile<W>(a, tile) + 16 * lane;
+      lower = upper + 512;
+    }
+  }
+
+  __device__ __forceinline__ void copy(const TiledArguments& a,
+                                       dev::Shared<dev::Words4> slot) const {
+    const unsigned lane = dev::lane();
+    if (tile < a.tiles && unit < a.units) {
+      const int at = unit * (W::kInRows ? 64 : W::kUnitBytes);
+      const bool there =
+          !W::kInRows || unit * 32 + static_cast<int>(lane) % 4 * 8 < a.problem.inputs;
+      dev::copy_async(slot + lane, upper + at, there);
+      dev::copy_async(slot + (32 + lane), lower + at, there);
+      if (W::kBits == 4 && lane < 8) dev::copy_async(slot + (64 + lane), upper + (1024 + at), true);
+    }
+    dev::commit_copies();
+  }
 
   __device__ __forceinline__ void advance(const TiledArguments& a) {
     unit += kProductWarps;
     if (unit < a.units) return;
     unit = static_cast<int>(dev::warp());
     tile += static_cast<int>(dev::blocks_x());
+    begin_tile(a);
   }
 };
 
 // A lane's place in a slot of its warp's ring.
-template <int kBits>
+template <class W>
 struct Slots {
-  static constexpr int kBytes = kBits == 4 ? 1152 : 1024;
   dev::Shared<dev::Words4> first;  // of the warp
 
   __device__ __forceinline__ dev::Shared<dev::Words4> operator[](int slot) const {
-    return first + static_cast<unsigned>(slot * (kBytes / 16));
+    return first + static_cast<unsigned>(slot * (W::kUnitBytes / 16));
   }
 };
-
-template <int kBits>
-__device__ __forceinline__ void copy_unit(const TiledArguments& a, const Place& from,
-                                          dev::Shared<dev::Words4> slot) {
-  if (from.tile < a.tiles && from.unit < a.units) {
-    const unsigned char* unit = static_cast<const unsigned char*>(a.buffers.tiles) +
-                                static_cast<std::int64_t>(from.tile) * a.tile_bytes +
-                                (kBits == 8 ? 128 : 0) + from.unit * Slots<kBits>::kBytes;
-    const unsigned lane = dev::lane();
-    dev::copy_async(slot + lane, unit + 16 * lane, true);
-    dev::copy_async(slot + (32 + lane), unit + 512 + 16 * lane, true);
-    if (kBits == 4 && lane < 8) dev::copy_async(slot + (64 + lane), unit + 1024 + 16 * lane, true);
-  }
-  dev::commit_copies();
-}
 
 template <int kBits>
 __device__ __forceinline__ UnitWords load_unit(dev::Shared<dev::Words4> slot) {
@@ -67,21 +82,22 @@ __device__ __forceinline__ UnitWords load_unit(dev::Shared<dev::Words4> slot) {
   return words;
 }
 
-template <class T, int kBits, int kTiles, bool kStaged>
+template <class T, class W, int kTiles, bool kStaged>
 __global__ void __launch_bounds__(kProductThreads, kTiles <= 2 ? 2 : 1)
     tiled_product_kernel(TiledArguments a) {
   const TiledProductProblem& p = a.problem;
   const int warp = static_cast<int>(dev::warp());
   dev::grid_signal();
-  constexpr int kRing = kProductWarps * kDepth * Slots<kBits>::kBytes;
+  constexpr int kBits = W::kBits, kRing = kProductWarps * kDepth * W::kUnitBytes;
   const auto ring = dev::shared_memory<dev::Words4>();
-  const Slots<kBits> slots{ring + static_cast<unsigned>(warp * (kRing / kProductWarps / 16))};
+  const Slots<W> slots{ring + static_cast<unsigned>(warp * (kRing / kProductWarps / 16))};
   const auto partials = ring.as<float>(kRing);
   const auto staged = (partials + 2 * kPartials<kTiles>).template as<T>();
-  Place ahead{static_cast<int>(dev::block_x()), warp};
+  Ahead<W> ahead{static_cast<int>(dev::block_x()), warp, nullptr, nullptr};
+  ahead.begin_tile(a);
 #pragma unroll
   for (int i = 0; i < kDepth; ++i) {
-    copy_unit<kBits>(a, ahead, slots[i]);
+    ahead.copy(a, slots[i]);
     ahead.advance(a);
   }
   dev::grid_wait();
@@ -99,7 +115,7 @@ __global__ void __launch_bounds__(kProductThreads, kTiles <= 2 ? 2 : 1)
       if constexpr (kBits == 4) dev::sync_warp();  // others copied the scales
       multiply_unit<T, kBits, kTiles>(load_unit<kBits>(slots[slot]), unit, x, sums);
       if constexpr (kBits == 4) dev::sync_warp();  // others have read them
-      copy_unit<kBits>(a, ahead, slots[slot]);
+      ahead.copy(a, slots[slot]);
       ahead.advance(a);
       slot = slot + 1 == kDepth ? 0 : slot + 1;
     }
@@ -118,12 +134,12 @@ __global__ void __launch_bounds__(kProductThreads, kTiles <= 2 ? 2 : 1)
 }
 
 struct Way {
-  template <class T, int kBits, int kTiles, bool kStaged>
+  template <class T, class W, int kTiles, bool kStaged>
   static int launch(TiledArguments& arguments, dev::LaunchConfig config) {
     config.threads = kProductThreads;
-    config.shared_bytes = kProductWarps * kDepth * Slots<kBits>::kBytes +
+    config.shared_bytes = kProductWarps * kDepth * W::kUnitBytes +
                           2 * kPartials<kTiles> * sizeof(float) + staged_bytes(arguments.problem);
-    return dev::launch(config, tiled_product_kernel<T, kBits, kTiles, kStaged>, arguments);
+    return dev::launch(config, tiled_product_kernel<T, W, kTiles, kStaged>, arguments);
   }
 };
 
@@ -131,24 +147,25 @@ struct Way {
 
 const char* tiled_product_refuses(const TiledProductProblem& p, const TiledProductBuffers& b) {
   using Finish = TiledProductProblem::Finish;
-  const bool normalised = p.norm != TiledProductProblem::Norm::none;
-  if (p.rows > (normalised ? 8 : 32))
-    return "there are at most 32 rows, 8 where they are normalised";
+  if (p.rows > 32) return "there are at most 32 rows";
   if (p.inputs < 8 || p.inputs % 8 != 0) return "rows are as wide as a multiple of 8";
-  if (normalised && staged_bytes(p) > kMaxStagedBytes) {
+  if (staged_bytes(p) > kMaxStagedBytes) {
     return "rows that are normalised take at most 96 KiB";
   }
   const Format own = p.element == Element::f16 ? Format::f16 : Format::bf16;
   if (p.weights != own && p.weights != Format::w8 && p.weights != Format::w4) {
     return "weights are of the element type, of 8 or of 4 bits";
   }
+  const bool in_rows = p.layout == TiledProductProblem::Layout::rows;
+  if (in_rows && p.weights != own) return "weights in rows are of the element type";
   if (p.finish == Finish::gated && b.bias != nullptr) return "a gate has no bias";
-  if (p.finish != Finish::plain && (p.wide || b.residual != nullptr)) {
-    return "only a plain product is added to a residual, or float32";
+  if (p.finish != Finish::plain && (p.wide || p.activates || b.residual != nullptr)) {
+    return "only a plain product is activated, added to a residual, or float32";
   }
-  if (p.finish == Finish::heads && (p.width < 16 || p.width % 16 != 0 ||
+  const std::int32_t step = in_rows ? 8 : 16;
+  if (p.finish == Finish::heads && (p.width < step || p.width % step != 0 ||
                                     p.outputs != (p.query_heads + 2 * p.key_heads) * p.width)) {
-    return "heads are as wide as a multiple of 16, and there are no other outputs";
+    return "heads are as wide as a multiple of 16, in rows of 8, and there are no other outputs";
   }
   if (p.processors < 1) return "a device has a multiprocessor";
   return nullptr;

@@ -12,6 +12,7 @@
 #include "kernels/cuda/tiled_product_ends.h"
 #include "kernels/cuda/tiled_product_launch.h"
 #include "kernels/cuda/tiled_product_norm.h"
+#include "kernels/cuda/tiled_product_weights.h"
 
 namespace instructblip::kernels::cuda {
 namespace {
@@ -20,8 +21,12 @@ constexpr int kUnitsOfChunk = 16;
 constexpr int kFinishWarps = 2;
 constexpr int kThreads = kProductThreads + 32 * kFinishWarps + 32;
 
-template <int kBits>
-constexpr int kChunkBytes = kUnitsOfChunk*(kBits == 4 ? 1152 : 1024);
+// Rows of a matrix lie in a slot so far apart that lanes which read two of them meet different
+// banks.
+constexpr int kPitchOfRow = kUnitsOfChunk * 64 + 64;
+template <class W>
+constexpr int kChunkBytes = W::kInRows ? kRowsOfTile* kPitchOfRow : kUnitsOfChunk* W::kUnitBytes;
+constexpr unsigned kCopyingLanes = kRowsOfTile;
 
 // What the warps of a block share. Barriers of a slot: it is full, it is empty; of each of two
 // buffers of sums: they are all there, they have been taken.
@@ -54,51 +59,89 @@ struct Turn {
   }
 };
 
-template <int kBits>
+// A chunk of a tile is one copy.
+template <class W>
 __device__ void copy_chunks(const TiledArguments& a, const Ring& s) {
-  constexpr int kUnitBytes = kChunkBytes<kBits> / kUnitsOfChunk;
   Turn turn;
   for (int tile = static_cast<int>(dev::block_x()); tile < a.tiles;
        tile += static_cast<int>(dev::blocks_x())) {
-    const unsigned char* units = static_cast<const unsigned char*>(a.buffers.tiles) +
-                                 static_cast<std::int64_t>(tile) * a.tile_bytes +
-                                 (kBits == 8 ? 128 : 0);
+    const unsigned char* units = begin_of_tile<W>(a, tile);
     for (int unit = 0; unit < a.units; unit += kUnitsOfChunk) {
       const int count = a.units - unit < kUnitsOfChunk ? a.units - unit : kUnitsOfChunk;
-      const auto bytes = static_cast<unsigned>(count * kUnitBytes);
+      const auto bytes = static_cast<unsigned>(count * W::kUnitBytes);
       dev::wait(s.empty + turn.slot, turn.parity ^ 1);
       dev::arrive_expecting(s.full + turn.slot, bytes);
-      dev::copy_bulk(s.ring + turn.slot * (kChunkBytes<kBits> / 16), units + unit * kUnitBytes,
+      dev::copy_bulk(s.ring + turn.slot * (kChunkBytes<W> / 16), units + unit * W::kUnitBytes,
                      bytes, s.full + turn.slot);
       turn.advance(static_cast<unsigned>(s.slots));
     }
   }
 }
 
+// A chunk of a tile whose rows lie in a matrix: each of 16 lanes copies one.
+__device__ inline void copy_rows(const TiledArguments& a, const Ring& s) {
+  constexpr std::uint32_t kMask = (1u << kCopyingLanes) - 1;
+  const unsigned lane = dev::lane();
+  Turn turn;
+  for (int tile = static_cast<int>(dev::block_x()); tile < a.tiles;
+       tile += static_cast<int>(dev::blocks_x())) {
+    const unsigned char* row = begin_of_row(a, tile, static_cast<int>(lane));
+    for (int input = 0; input < a.problem.inputs; input += 32 * kUnitsOfChunk) {
+      const int left = a.problem.inputs - input;
+      const auto bytes =
+          static_cast<unsigned>(left < 32 * kUnitsOfChunk ? left : 32 * kUnitsOfChunk) * 2;
+      dev::wait(s.empty + turn.slot, turn.parity ^ 1);
+      if (lane == 0) dev::arrive_expecting(s.full + turn.slot, kCopyingLanes * bytes);
+      dev::sync_warp(kMask);
+      dev::copy_bulk(s.ring + (turn.slot * kChunkBytes<RowWeights> + lane * kPitchOfRow) / 16,
+                     row + input * 2, bytes, s.full + turn.slot);
+      turn.advance(static_cast<unsigned>(s.slots));
+    }
+  }
+}
+
+// A lane's part of the unit `own` of a chunk, which is the unit `unit` of the tile. Behind the
+// inputs of a matrix nothing has been copied.
+template <class W>
+__device__ __forceinline__ UnitWords load_unit(const TiledArguments& a,
+                                               dev::Shared<dev::Words4> chunk, unsigned own,
+                                               int unit) {
+  const unsigned lane = dev::lane();
+  UnitWords words;
+  words.scales = {0, 0, 0, 0};
+  if constexpr (W::kInRows) {
+    words.upper = words.lower = {0, 0, 0, 0};
+    if (unit * 32 + static_cast<int>(lane) % 4 * 8 >= a.problem.inputs) return words;
+    const auto first = chunk + (lane / 4 * (kPitchOfRow / 16) + own * 4 + lane % 4);
+    const auto upper = first.load_late(), lower = first.load_late(8 * kPitchOfRow / 16);
+    words.upper = upper.get();
+    words.lower = lower.get();
+  } else {
+    const auto first = chunk + own * (W::kUnitBytes / 16);
+    const auto upper = first.load_late(lane), lower = first.load_late(32 + lane);
+    if constexpr (W::kBits == 4) words.scales = first.load_late(64 + lane / 4).get();
+    words.upper = upper.get();
+    words.lower = lower.get();
+  }
+  return words;
+}
+
 // Units `warp` and warp + 8 of a chunk.
-template <class T, int kBits, int kTiles, bool kStaged>
+template <class T, class W, int kTiles, bool kStaged>
 __device__ __forceinline__ void multiply_chunk(const TiledArguments& a, int first,
                                                dev::Shared<dev::Words4> chunk,
                                                const Activations<T, kStaged>& x,
                                                float (&sums)[kTiles][4]) {
-  constexpr unsigned kUnit = kChunkBytes<kBits> / kUnitsOfChunk / 16;
-  const unsigned lane = dev::lane(), warp = dev::warp();
 #pragma unroll
   for (unsigned i = 0; i < kUnitsOfChunk / kProductWarps; ++i) {
-    const unsigned own = i * kProductWarps + warp;
-    if (first + static_cast<int>(own) >= a.units) break;
-    const auto unit = chunk + own * kUnit;
-    const auto upper = unit.load_late(lane), lower = unit.load_late(32 + lane);
-    UnitWords words;
-    words.scales = {0, 0, 0, 0};
-    if constexpr (kBits == 4) words.scales = unit.load_late(64 + lane / 4).get();
-    words.upper = upper.get();
-    words.lower = lower.get();
-    multiply_unit<T, kBits, kTiles>(words, first + static_cast<int>(own), x, sums);
+    const unsigned own = i * kProductWarps + dev::warp();
+    const int unit = first + static_cast<int>(own);
+    if (unit >= a.units) break;
+    multiply_unit<T, W::kBits, kTiles>(load_unit<W>(a, chunk, own, unit), unit, x, sums);
   }
 }
 
-template <class T, int kBits, int kTiles, bool kStaged>
+template <class T, class W, int kTiles, bool kStaged>
 __device__ void multiply_chunks(const TiledArguments& a, const Ring& s,
                                 const Activations<T, kStaged>& x) {
   Turn turn, buffer;
@@ -107,8 +150,8 @@ __device__ void multiply_chunks(const TiledArguments& a, const Ring& s,
     float sums[kTiles][4] = {};
     for (int unit = 0; unit < a.units; unit += kUnitsOfChunk) {
       dev::wait(s.full + turn.slot, turn.parity);
-      multiply_chunk<T, kBits, kTiles, kStaged>(
-          a, unit, s.ring + turn.slot * (kChunkBytes<kBits> / 16), x, sums);
+      multiply_chunk<T, W, kTiles, kStaged>(a, unit, s.ring + turn.slot * (kChunkBytes<W> / 16), x,
+                                            sums);
       float used = 0.0f;
 #pragma unroll
       for (int t = 0; t < kTiles; ++t) used += sums[t][0];
@@ -145,7 +188,7 @@ __device__ void finish_tiles(const TiledArguments& a, const Ring& s) {
   }
 }
 
-template <class T, int kBits, int kTiles, bool kStaged>
+template <class T, class W, int kTiles, bool kStaged>
 __global__ void __launch_bounds__(kThreads, kTiles == 1 ? 2 : 1)
     tiled_product_bulk_kernel(TiledArguments a) {
   dev::grid_signal();
@@ -153,7 +196,7 @@ __global__ void __launch_bounds__(kThreads, kTiles == 1 ? 2 : 1)
   Ring s;
   s.slots = a.slots;
   s.ring = dev::shared_memory<dev::Words4>();
-  s.partials = s.ring.as<float>(static_cast<unsigned>(a.slots * kChunkBytes<kBits>));
+  s.partials = s.ring.as<float>(static_cast<unsigned>(a.slots * kChunkBytes<W>));
   const auto staged = (s.partials + 2 * kPartials<kTiles>).template as<T>();
   s.full = staged.template as<dev::Words2>(
       kStaged ? static_cast<unsigned>(p.rows * staged_pitch(p.inputs) * 2) : 0);
@@ -172,12 +215,14 @@ __global__ void __launch_bounds__(kThreads, kTiles == 1 ? 2 : 1)
       x.pitch = staged_pitch(p.inputs);
       stage_activations<T>(a, staged, s.partials, [] { dev::sync_some<1>(kProductThreads); });
     }
-    multiply_chunks<T, kBits, kTiles, kStaged>(a, s, x);
+    multiply_chunks<T, W, kTiles, kStaged>(a, s, x);
   } else if (warp < kProductWarps + kFinishWarps) {
     dev::grid_wait();
-    finish_tiles<T, kBits, kTiles>(a, s);
-  } else if (dev::lane() == 0) {
-    copy_chunks<kBits>(a, s);  // before the launch before has ended: it does not write weights
+    finish_tiles<T, W::kBits, kTiles>(a, s);
+  } else if constexpr (W::kInRows) {  // before the launch before has ended: it writes no weights
+    if (dev::lane() < kCopyingLanes) copy_rows(a, s);
+  } else {
+    if (dev::lane() == 0) copy_chunks<W>(a, s);
   }
 }
 
@@ -186,16 +231,16 @@ constexpr std::size_t kHalfOfShared = 112 * 1024;
 constexpr int kMinSlots = 2, kMaxSlots = 6;
 
 struct BulkWay {
-  template <class T, int kBits, int kTiles, bool kStaged>
+  template <class T, class W, int kTiles, bool kStaged>
   static int launch(TiledArguments& arguments, dev::LaunchConfig config) {
     constexpr int kBarriers = 2 * kMaxSlots + 4;
     const std::size_t fixed = 2 * kPartials<kTiles> * sizeof(float) +
                               staged_bytes(arguments.problem) + kBarriers * sizeof(dev::Words2);
     const std::size_t room = kHalfOfShared > fixed ? kHalfOfShared - fixed : 0;
-    arguments.slots = std::clamp(static_cast<int>(room / kChunkBytes<kBits>), kMinSlots, kMaxSlots);
+    arguments.slots = std::clamp(static_cast<int>(room / kChunkBytes<W>), kMinSlots, kMaxSlots);
     config.threads = kThreads;
-    config.shared_bytes = fixed + static_cast<std::size_t>(arguments.slots) * kChunkBytes<kBits>;
-    return dev::launch(config, tiled_product_bulk_kernel<T, kBits, kTiles, kStaged>, arguments);
+    config.shared_bytes = fixed + static_cast<std::size_t>(arguments.slots) * kChunkBytes<W>;
+    return dev::launch(config, tiled_product_bulk_kernel<T, W, kTiles, kStaged>, arguments);
   }
 };
 

@@ -6,6 +6,7 @@
 #include "kernels/cuda/activated.h"
 #include "kernels/cuda/dev.h"
 #include "kernels/cuda/tiled_product_units.h"
+#include "kernels/cuda/tiled_product_weights.h"
 
 namespace instructblip::kernels::cuda {
 
@@ -22,6 +23,7 @@ __device__ __forceinline__ void finish_plain(const TiledArguments& a, int row, i
   if (output >= p.outputs) return;
   const std::int64_t at = static_cast<std::int64_t>(row) * p.outputs + output;
   sum = biased<T>(b, output, sum);
+  if (p.activates) sum = activated(p.gate, sum);
   if (b.residual != nullptr) sum += dev::widen(static_cast<const T*>(b.residual)[at]);
   if (p.wide) {
     static_cast<float*>(b.y)[at] = sum;
@@ -75,8 +77,8 @@ __device__ __forceinline__ void finish_pair(const TiledArguments& a, int tile, i
     static_cast<T*>(a.buffers.y)[static_cast<std::int64_t>(row) * p.outputs + output] =
         dev::narrow<T>(activated(p.gate, upper) * lower);
   } else {
-    const int tiles_of_head = p.width / kRowsOfTile;
-    finish_heads<T>(a, row, tile / tiles_of_head, tile % tiles_of_head * 8 + r, upper, lower);
+    const int tiles = tiles_of_head(p.width), d = tile % tiles * 8 + r;
+    if (d < p.width / 2) finish_heads<T>(a, row, tile / tiles, d, upper, lower);
   }
 }
 

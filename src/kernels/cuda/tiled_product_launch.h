@@ -7,6 +7,7 @@
 
 #include "kernels/cuda/dev.h"
 #include "kernels/cuda/tiled_product_units.h"
+#include "kernels/cuda/tiled_product_weights.h"
 
 namespace instructblip::kernels::cuda {
 
@@ -17,11 +18,17 @@ inline std::size_t staged_bytes(const TiledProductProblem& p) {
   return static_cast<std::size_t>(p.rows) * static_cast<std::size_t>(staged_pitch(p.inputs)) * 2;
 }
 
+inline std::int32_t tiles_of(const TiledProductProblem& p) {
+  using Finish = TiledProductProblem::Finish;
+  if (p.finish == Finish::heads) return p.outputs / p.width * tiles_of_head(p.width);
+  const std::int32_t of_tile = p.finish == Finish::gated ? 8 : kRowsOfTile;
+  return (p.outputs + of_tile - 1) / of_tile;
+}
+
 inline TiledArguments arguments_of(const TiledProductProblem& p, const TiledProductBuffers& b) {
-  const std::int32_t of_tile = p.finish == TiledProductProblem::Finish::gated ? 8 : kRowsOfTile;
   return {p,
           b,
-          (p.outputs + of_tile - 1) / of_tile,
+          tiles_of(p),
           units_of(p.weights, p.inputs),
           static_cast<std::int32_t>(bytes_of_tile(p.weights, p.inputs)),
           0};
@@ -35,29 +42,37 @@ inline dev::LaunchConfig config_of(const TiledArguments& a, void* stream, bool o
   return config;
 }
 
-template <class Way, class T, int kBits>
+template <class Way, class T, class W, bool kStaged>
 int launch_rows(TiledArguments& arguments, const dev::LaunchConfig& config) {
-  const TiledProductProblem& p = arguments.problem;
-  if (p.norm != TiledProductProblem::Norm::none) {
-    return Way::template launch<T, kBits, 1, true>(arguments, config);
-  }
-  if (p.rows <= 8) return Way::template launch<T, kBits, 1, false>(arguments, config);
-  if (p.rows <= 16) return Way::template launch<T, kBits, 2, false>(arguments, config);
-  return Way::template launch<T, kBits, 4, false>(arguments, config);
+  const std::int32_t rows = arguments.problem.rows;
+  if (rows <= 8) return Way::template launch<T, W, 1, kStaged>(arguments, config);
+  if (rows <= 16) return Way::template launch<T, W, 2, kStaged>(arguments, config);
+  return Way::template launch<T, W, 4, kStaged>(arguments, config);
+}
+
+template <class Way, class T, class W>
+int launch_norm(TiledArguments& arguments, const dev::LaunchConfig& config) {
+  return arguments.problem.norm == TiledProductProblem::Norm::none
+             ? launch_rows<Way, T, W, false>(arguments, config)
+             : launch_rows<Way, T, W, true>(arguments, config);
 }
 
 template <class Way, class T>
-int launch_bits(TiledArguments& arguments, const dev::LaunchConfig& config) {
-  if (arguments.problem.weights == Format::w4) return launch_rows<Way, T, 4>(arguments, config);
-  if (arguments.problem.weights == Format::w8) return launch_rows<Way, T, 8>(arguments, config);
-  return launch_rows<Way, T, 16>(arguments, config);
+int launch_weights(TiledArguments& arguments, const dev::LaunchConfig& config) {
+  const TiledProductProblem& p = arguments.problem;
+  if (p.layout == TiledProductProblem::Layout::rows) {
+    return launch_norm<Way, T, RowWeights>(arguments, config);
+  }
+  if (p.weights == Format::w4) return launch_norm<Way, T, TileWeights<4>>(arguments, config);
+  if (p.weights == Format::w8) return launch_norm<Way, T, TileWeights<8>>(arguments, config);
+  return launch_norm<Way, T, TileWeights<16>>(arguments, config);
 }
 
 template <class Way>
 int launch_way(TiledArguments& arguments, const dev::LaunchConfig& config) {
   return arguments.problem.element == Element::f16
-             ? launch_bits<Way, dev::Half>(arguments, config)
-             : launch_bits<Way, dev::Bfloat>(arguments, config);
+             ? launch_weights<Way, dev::Half>(arguments, config)
+             : launch_weights<Way, dev::Bfloat>(arguments, config);
 }
 
 // tiled_product_bulk.cu

@@ -9,7 +9,7 @@
 namespace instructblip::kernels::cuda {
 
 // What stage_activations() needs has room where the sums of warps go later.
-static_assert(2 * 8 * kProductWarps <= kPartials<1>);
+static_assert(2 * 32 * kProductWarps <= kPartials<1>);
 
 __device__ __forceinline__ float sum_of_warps(dev::Shared<float> partial, int row) {
   float sum = 0.0f;
@@ -36,7 +36,7 @@ struct Staging {
       : a(arguments),
         to(rows),
         sums(partial),
-        squares(partial + 8 * kProductWarps),
+        squares(partial + 32 * kProductWarps),
         first(static_cast<int>(dev::thread())),
         pieces(arguments.problem.inputs / 8),
         pitch(staged_pitch(arguments.problem.inputs)),
