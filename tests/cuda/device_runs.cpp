@@ -2,9 +2,15 @@
 // emulator does with its queue is to wait for them.
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "cuda/device_memory.h"
+#include "cuda/device_time.h"
 #include "emulator/running.h"
 
 namespace {
@@ -53,3 +59,62 @@ Observed run_queue(const Schedule& /*schedule*/) {
 }
 
 }  // namespace instructblip::emulator
+
+namespace instructblip::test {
+namespace {
+
+void expect_success(cudaError_t error) {
+  if (error != cudaSuccess) throw std::runtime_error(cudaGetErrorString(error));
+}
+
+// The median of 15 runs of what `run` puts into the stream.
+template <class Run>
+double median_milliseconds(Run run) {
+  cudaEvent_t begin = nullptr, end = nullptr;
+  expect_success(cudaEventCreate(&begin));
+  expect_success(cudaEventCreate(&end));
+  std::vector<float> all;
+  for (int i = 0; i < 18; ++i) {
+    expect_success(cudaEventRecord(begin, stream_of_tests()));
+    run();
+    expect_success(cudaEventRecord(end, stream_of_tests()));
+    expect_success(cudaEventSynchronize(end));
+    float milliseconds = 0.0f;
+    expect_success(cudaEventElapsedTime(&milliseconds, begin, end));
+    if (i >= 3) all.push_back(milliseconds);
+  }
+  expect_success(cudaEventDestroy(begin));
+  expect_success(cudaEventDestroy(end));
+  std::ranges::sort(all);
+  return double{all[all.size() / 2]};
+}
+
+}  // namespace
+
+double microseconds_of(const std::function<void(int call)>& launch, int calls) {
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t recorded = nullptr;
+  expect_success(cudaStreamBeginCapture(stream_of_tests(), cudaStreamCaptureModeRelaxed));
+  for (int i = 0; i < calls; ++i) launch(i);
+  expect_success(cudaStreamEndCapture(stream_of_tests(), &graph));
+  expect_success(cudaGraphInstantiate(&recorded, graph, 0));
+  const double milliseconds =
+      median_milliseconds([&] { expect_success(cudaGraphLaunch(recorded, stream_of_tests())); });
+  expect_success(cudaGraphExecDestroy(recorded));
+  expect_success(cudaGraphDestroy(graph));
+  return milliseconds * 1e3 / calls;
+}
+
+double copied_bytes_per_second() {
+  constexpr std::size_t kBytes = std::size_t{1} << 30;
+  void *from = take_device_memory(kBytes), *to = take_device_memory(kBytes);
+  fill_device_memory(from, 1, kBytes);
+  const double milliseconds = median_milliseconds([&] {
+    expect_success(cudaMemcpyAsync(to, from, kBytes, cudaMemcpyDeviceToDevice, stream_of_tests()));
+  });
+  give_back_device_memory(from);
+  give_back_device_memory(to);
+  return 2.0 * kBytes / (milliseconds * 1e-3);
+}
+
+}  // namespace instructblip::test

@@ -8,7 +8,7 @@ list(TRANSFORM cuda_host_sources PREPEND ${cuda}/)
 find_library(INSTRUCTBLIP_CUDART_STATIC cudart_static HINTS ${CMAKE_CUDA_IMPLICIT_LINK_DIRECTORIES} REQUIRED)
 
 add_executable(cuda_kernels_test
-  main.cpp device_memory.cpp device_runs.cpp mapped_memory.cpp repeated_runs_test.cpp ${kernel_tests} ${cuda_host_sources}
+  main.cpp device_memory.cpp device_runs.cpp mapped_memory.cpp repeated_runs_test.cpp times_test.cpp ${kernel_tests} ${cuda_host_sources}
   ${cuda}/emulator/mma.cpp  # numbers of 16 bits
   $<TARGET_OBJECTS:instructblip_cuda_kernels>)
 instructblip_compile_options(cuda_kernels_test)
