@@ -16,6 +16,8 @@ std::string_view to_string(BenchmarkStage stage) noexcept {
       return "prefill";
     case BenchmarkStage::decode:
       return "decode";
+    case BenchmarkStage::first_token:
+      return "first_token";
     case BenchmarkStage::end_to_end:
       break;
   }

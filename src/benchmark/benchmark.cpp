@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <fstream>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "benchmark/cells.h"
+#include "benchmark/device_limits.h"
 #include "benchmark/machine_limits.h"
 #include "benchmark/run_benchmark.h"
 #include "benchmark/subject.h"
@@ -12,6 +14,7 @@
 #include "core/processors.h"
 #include "core/stopwatch.h"
 #include "loading/loading.h"
+#include "nn/device.h"
 
 namespace instructblip {
 namespace {
@@ -41,6 +44,7 @@ void check(const BenchmarkOptions& options) {
   check_each(options.pictures, "pictures", 1, kMany);
   check_each(options.prompts, "prompt", 0, 32768);
   check_each(options.rows, "rows", 1, 64);
+  check_each(options.requests, "requests", 1, kMany);
   check_each({options.new_tokens}, "new_tokens", 1, kMany);
   check_each({options.warm_up}, "warm_up", 0, kMany);
   check_each({options.repetitions}, "repetitions", 1, 1'000'000);
@@ -79,6 +83,11 @@ class PeakMemory {
  private:
   bool known_ = false;
 };
+
+// Null: the processor, whose memory is the process's.
+nn::DeviceRuntime* device_of(const ModelParts& model) {
+  return dynamic_cast<nn::DeviceRuntime*>(model.runtime.get());
+}
 
 class Benchmark {
  public:
@@ -125,35 +134,61 @@ class Benchmark {
   }
 
   void run(Subject& subject, const LoadOptions& load) {
-    tell("measuring the machine, threads: " + std::to_string(load.threads));
-    sample_limits(limits(load.threads), options_.read_bytes);
     tell("loading " + subject.name());
     PeakMemory memory;
     memory.reset();
     std::vector<BenchmarkRow> rows;
     {
       const ModelParts model = subject.load(load);
+      sample_limits(model);
       std::vector<Cell> cells = cells_of(model, subject.config(), options_);
-      for (Cell& cell : cells) describe(cell, subject, model.info);
-      sample(cells, subject.name());
+      for (Cell& cell : cells) describe(cell, subject, model);
+      sample(cells, warm_up_of(model), subject.name());
       for (Cell& cell : cells) {
         if (cell.ms.empty()) continue;
         summarise(cell);
         rows.push_back(cell.row);
       }
-      for (BenchmarkRow& row : rows) row.peak_rss_bytes = memory.bytes();
+      nn::DeviceRuntime* const device = device_of(model);
+      for (BenchmarkRow& row : rows) {
+        row.peak_rss_bytes = memory.bytes();
+        if (device != nullptr) row.peak_device_bytes = device->peak_memory();
+      }
+      sample_limits(model);
     }
-    sample_limits(limits(load.threads), options_.read_bytes);
     std::ranges::move(rows, std::back_inserter(report_.rows));
   }
 
-  BenchmarkLimits& limits(int threads) {
-    const auto found = std::ranges::find(report_.limits, threads, &BenchmarkLimits::threads);
-    if (found != report_.limits.end()) return *found;
-    return report_.limits.emplace_back(BenchmarkLimits{.threads = threads});
+  // A device computes with the type that weights have; the processor always with float32.
+  BenchmarkLimits& limits(int threads, const std::string& device, const std::string& weights) {
+    BenchmarkLimits key{.threads = threads, .device = device};
+    if (device != "cpu") key.weights = weights;
+    const auto found = std::ranges::find_if(report_.limits, [&](const BenchmarkLimits& limits) {
+      return std::tie(limits.threads, limits.device, limits.weights) ==
+             std::tie(key.threads, key.device, key.weights);
+    });
+    return found != report_.limits.end() ? *found : report_.limits.emplace_back(std::move(key));
   }
 
-  static void describe(Cell& cell, const Subject& subject, const ModelInfo& info) {
+  void sample_limits(const ModelParts& model) {
+    const ModelInfo& info = model.info;
+    tell("measuring the machine, " + info.device + ", threads: " + std::to_string(info.threads));
+    BenchmarkLimits& best = limits(info.threads, info.device, info.precision);
+    if (nn::DeviceRuntime* const device = device_of(model)) {
+      sample_device_limits(best, *device, options_.read_bytes);
+    } else {
+      instructblip::sample_limits(best, options_.read_bytes);
+    }
+  }
+
+  int warm_up_of(const ModelParts& model) const {
+    constexpr int kRunAndRecorded = 2;
+    return model.runtime->replays() ? std::max(options_.warm_up, kRunAndRecorded)
+                                    : options_.warm_up;
+  }
+
+  static void describe(Cell& cell, const Subject& subject, const ModelParts& model) {
+    const ModelInfo& info = model.info;
     BenchmarkRow& row = cell.row;
     row.model = subject.name();
     row.layers = subject.layers();
@@ -163,7 +198,8 @@ class Benchmark {
     row.weight_bytes = info.weight_bytes;
     const double held =
         static_cast<double>(info.weight_bytes) / static_cast<double>(info.parameters);
-    row.bytes = costs::bytes_of(cell.cost, {.weight = held});
+    const auto cached = static_cast<double>(at::elementSize(model.runtime->row_type()));
+    row.bytes = costs::bytes_of(cell.cost, {.weight = held, .cached = cached});
     row.flops = cell.cost.flops;
   }
 
@@ -174,8 +210,8 @@ class Benchmark {
   }
 
   // Every cell in turn, so that noise meets all of them.
-  void sample(std::vector<Cell>& cells, const std::string& name) {
-    for (int round = -options_.warm_up;; ++round) {
+  void sample(std::vector<Cell>& cells, int warm_up, const std::string& name) {
+    for (int round = -warm_up;; ++round) {
       bool any = false;
       for (Cell& cell : cells) {
         if (!is_due(cell, round)) continue;
@@ -194,8 +230,7 @@ class Benchmark {
   }
 
   void compare_with_limit(BenchmarkRow& row) {
-    if (row.device != "cpu") return;
-    const BenchmarkLimits& machine = limits(row.threads);
+    const BenchmarkLimits& machine = limits(row.threads, row.device, row.weights);
     row.read_gbps = machine.read_gbps;
     row.peak_gflops = machine.peak_gflops;
     const costs::Limit limit =

@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "benchmark/device_limits.h"
 #include "benchmark/word_numbers.h"
 #include "core/errors.h"
 #include "core/stopwatch.h"
@@ -23,21 +24,20 @@ namespace instructblip {
 namespace {
 
 // A photograph's size. Noise, since no stage looks at what it sees.
-Image noise() {
+Image noise(int seed = 1) {
   constexpr int kWidth = 640, kHeight = 480;
   std::vector<std::uint8_t> rgb(std::size_t{3} * kWidth * kHeight);
-  std::mt19937 random(1);
+  std::mt19937 random(static_cast<unsigned>(seed));
   std::ranges::generate(rgb, [&] { return static_cast<std::uint8_t>(random()); });
   return Image::adopt(std::move(rgb), kWidth, kHeight);
 }
 
-// Milliseconds of `work` on the runtime's thread, until the tensor that it makes is in the host's
-// memory: a device may be behind.
+// Milliseconds of `work` on the runtime's thread, until the tensor that it makes is there.
 template <typename Work>
 double timed(const ModelParts& model, const Work& work) {
   return model.runtime->run([&] {
     Stopwatch watch;
-    nn::to_host(work());
+    wait_for(work());
     return watch.lap_ms();
   });
 }
@@ -66,9 +66,10 @@ class CellMaker {
         return each(options_.prompts, [&](int prompt) { return prefill(prompt); });
       case BenchmarkStage::decode:
         return each(options_.prompts, options_.rows, [&](int p, int r) { return decode(p, r); });
+      case BenchmarkStage::first_token:
+        return each(options_.prompts, [&](int p) { return answers({.stage = stage, .asked = p}); });
       case BenchmarkStage::end_to_end:
-        return each(options_.prompts, options_.rows,
-                    [&](int p, int r) { return end_to_end(p, r); });
+        return whole_answers();
     }
     return {};
   }
@@ -215,12 +216,12 @@ class CellMaker {
       return model.runtime->run([&] {
         const LanguageModel& language = *model.stages->language;
         const Begun prompt_read = begun(language, tokens);
-        nn::to_host(prompt_read.logits);
+        wait_for(prompt_read.logits);
         Ids sources(next.size(), 0);  // the prompt
         Stopwatch watch;
         for (int i = 0; i < steps; ++i) {
           // As a search has it: the next token follows from the logits.
-          nn::to_host(
+          wait_for(
               language.step(std::vector<LanguageStep>{{prompt_read.state.get(), sources, next}}));
           std::iota(sources.begin(), sources.end(), 0);
         }
@@ -230,27 +231,66 @@ class CellMaker {
     return cell;
   }
 
-  Cell end_to_end(int asked, int rows) const {
-    const int prompt = prompt_of(asked), count = options_.new_tokens;
+  std::vector<Cell> whole_answers() const {
+    std::vector<Cell> cells;
+    for (const int requests : options_.requests) {
+      for (const int prompt : options_.prompts) {
+        for (const int rows : options_.rows) {
+          cells.push_back(
+              answers({BenchmarkStage::end_to_end, prompt, rows, requests, options_.new_tokens}));
+        }
+      }
+    }
+    return cells;
+  }
+
+  // What requests to answer together, each about a picture of its own.
+  struct Answers {
+    BenchmarkStage stage;
+    int asked, rows = 1, requests = 1, new_tokens = 1;
+  };
+
+  std::vector<Request> requests_of(const Answers& of, std::int64_t text) const {
+    std::vector<Request> requests;
+    for (int i = 0; i < of.requests; ++i) {
+      Request& request = requests.emplace_back();
+      request.pictures = noise(i + 1);
+      request.instruction =
+          config_.prompt.chat ? words(text + 1, config_.prompt.image_marker) : words(text);
+      request.options.num_beams = of.rows;
+      request.options.max_new_tokens = request.options.min_new_tokens = of.new_tokens;
+    }
+    return requests;
+  }
+
+  // Matrices are read once for all requests, whatever else each has to itself.
+  costs::Cost answers_cost(const Answers& of, int prompt, std::int64_t text) const {
+    const costs::Cost one =
+        costs::prefill_cost(config_.text, prompt) + steps_cost(prompt, of.rows, of.new_tokens - 1);
+    const costs::Cost seen = costs::vision_cost(config_.vision, views_ * of.requests) +
+                             reading_cost(of.requests, reads_text() ? text : 0);
+    const double n = of.requests;
+    return seen + costs::Cost{one.weights, one.cached * n, one.flops * n};
+  }
+
+  Cell answers(const Answers& of) const {
+    const int prompt = prompt_of(of.asked);
     const std::int64_t text = text_of(prompt);
-    Cell cell{.row = {.stage = BenchmarkStage::end_to_end,
-                      .rows = rows,
+    Cell cell{.row = {.stage = of.stage,
+                      .rows = of.rows,
                       .prompt = prompt,
-                      .new_tokens = count},
-              .cost = costs::vision_cost(config_.vision, views_) +
-                      reading_cost(1, reads_text() ? text : 0) +
-                      costs::prefill_cost(config_.text, prompt) +
-                      steps_cost(prompt, rows, count - 1)};
-    Request request{.pictures = picture_, .instruction = words(text)};
-    if (config_.prompt.chat) request.instruction = words(text + 1, config_.prompt.image_marker);
-    request.options.num_beams = rows;
-    request.options.max_new_tokens = request.options.min_new_tokens = count;
+                      .new_tokens = of.new_tokens,
+                      .requests = of.requests},
+              .cost = answers_cost(of, prompt, text)};
     cell.answer = std::make_shared<Ids>();
-    cell.sample = [&model = model_, request, tokens = cell.answer] {
+    cell.sample = [&model = model_, requests = requests_of(of, text), tokens = cell.answer] {
       Stopwatch watch;
-      const Generation generation = answer(model, prepare(model, request, {}));
+      const std::vector<Response> responses = answer_all(model, requests, {});
       const double ms = watch.lap_ms();
-      *tokens = generation.tokens();
+      for (const Response& response : responses) {
+        if (response.error) throw *response.error;
+      }
+      *tokens = responses.front().generation->tokens();
       return ms;
     };
     return cell;

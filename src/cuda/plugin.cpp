@@ -4,10 +4,12 @@
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAStream.h>
 #include <cuda_runtime_api.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -109,6 +111,13 @@ class CudaDevice final : public nn::Device {
     return {static_cast<std::int64_t>(free), static_cast<std::int64_t>(total)};
   }
 
+  std::int64_t peak_memory() const override {
+    namespace allocator = c10::cuda::CUDACachingAllocator;
+    const auto index = static_cast<c10::DeviceIndex>(index_);
+    constexpr auto kAll = static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+    return allocator::getDeviceStats(index).allocated_bytes[kAll].peak;
+  }
+
   void enter() override {
     const auto index = static_cast<c10::DeviceIndex>(index_);
     c10::cuda::set_device(index);
@@ -124,6 +133,7 @@ class CudaDevice final : public nn::Device {
     const at::Tensor zeros = at::zeros({16, 16}, nn::host(at::kFloat).device(where()));
     at::mm(zeros, zeros);
     check(cudaDeviceSynchronize(), "the device does not compute");
+    c10::cuda::CUDACachingAllocator::resetPeakStats(index);
   }
 
  private:

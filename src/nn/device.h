@@ -36,6 +36,8 @@ class Device {
   virtual const kernels::Tables& tables() const = 0;
   virtual const kernels::Machine& machine() const = 0;
   virtual DeviceMemory memory() const = 0;
+  // The most bytes that tensors have taken at once; 0 where that is not counted.
+  virtual std::int64_t peak_memory() const { return 0; }
   // Where kernels go: behind what ATen has handed over, before what it will.
   virtual kernels::cuda::Stream& stream() = 0;
   // Calls `step` and records what it launches, which need not run yet.
@@ -52,7 +54,7 @@ struct DevicePlugin {
 };
 // Returns null for another version than its own.
 using DevicePluginEntry = const DevicePlugin*(int version);
-inline constexpr int kDevicePluginVersion = 2;
+inline constexpr int kDevicePluginVersion = 3;
 
 // A runtime on a device.
 class DeviceRuntime : public Runtime {
@@ -71,6 +73,8 @@ class DeviceRuntime : public Runtime {
   const kernels::Machine& machine() const override { return device_->machine(); }
   std::optional<DeviceMemory> memory() const override { return device_->memory(); }
   kernels::cuda::Stream& stream() const override { return device_->stream(); }
+  // As of the device, since the runtime was made.
+  std::int64_t peak_memory() const { return device_->peak_memory(); }
 
   at::Tensor known_ids(const std::vector<std::int32_t>& values) const override;
 

@@ -30,23 +30,27 @@ TEST(BenchCommand, PrintsOneObjectWithWhatIsDocumented) {
   for (const char* key : {"threads", "read_gbps", "read_gbps_ordinary", "peak_gflops"}) {
     EXPECT_GT(run["limits"][0][key], 0) << key;
   }
-  ASSERT_EQ(run["rows"].size(), 7u);  // decode and end_to_end twice
+  ASSERT_EQ(run["rows"].size(), 8u);  // decode and end_to_end twice
   for (const Json& row : run["rows"]) {
     EXPECT_EQ(row["model"], "tiny-t5");
     EXPECT_EQ(row["layers"], 1);
     EXPECT_EQ(row["weights"], "f32");
     EXPECT_EQ(row["device"], "cpu");
     for (const char* key :
-         {"rows", "threads", "samples", "median_ms", "least_ms", "bytes", "flops", "read_gbps",
-          "peak_gflops", "limit_ms", "fraction_of_limit", "weight_bytes"}) {
+         {"rows", "requests", "threads", "samples", "median_ms", "least_ms", "bytes", "flops",
+          "read_gbps", "peak_gflops", "limit_ms", "fraction_of_limit", "weight_bytes"}) {
       EXPECT_GT(row[key], 0) << key;
     }
-    for (const char* key :
-         {"stage", "prompt", "new_tokens", "spread", "limited_by", "peak_rss_bytes"}) {
+    for (const char* key : {"stage", "prompt", "new_tokens", "spread", "limited_by",
+                            "peak_rss_bytes", "peak_device_bytes"}) {
       EXPECT_TRUE(row.contains(key)) << key;
     }
     EXPECT_FALSE(row.contains("times_as_fast"));
-    EXPECT_EQ(row.value("answer", Json::array()).size(), row["stage"] == "end_to_end" ? 2u : 0u);
+    const auto of = [&](const char* stage) { return row["stage"] == stage; };
+    EXPECT_EQ(row.value("answer", Json::array()).size(), of("end_to_end")    ? 2u
+                                                         : of("first_token") ? 1u
+                                                                             : 0u);
+    EXPECT_EQ(row.contains("tokens_per_second"), of("end_to_end"));
   }
 }
 
@@ -56,7 +60,7 @@ TEST(BenchCommand, PrintsATableThatFitsAHundredColumns) {
   EXPECT_NE(finished.out.find("tiny-t5, layers of each stack: 1, f32"), std::string::npos)
       << finished.out;
   for (const char* stage :
-       {"  vision ", "  qformer ", "  prefill ", "  decode ", "  end_to_end "}) {
+       {"  vision ", "  qformer ", "  prefill ", "  decode ", "  first_token ", "  end_to_end "}) {
     EXPECT_NE(finished.out.find(stage), std::string::npos) << stage;
   }
   std::istringstream lines(finished.out);
@@ -97,7 +101,7 @@ TEST(BenchCommand, RefusesToCompareWithWhatIsNoRunBeforeAnythingIsMeasured) {
   refused("[1]", "holds no object with rows");
   refused(R"({"rows": [3]})", "has a row without model");
   refused(R"({"rows": [{"model": "a", "layers": 0, "stage": "decode", "weights": "f32", "rows": 1,
-              "prompt": 1, "new_tokens": 1, "threads": 1, "device": "cpu", "median_ms": 0}]})",
+              "prompt": 1, "new_tokens": 1, "requests": 1, "threads": 1, "device": "cpu", "median_ms": 0}]})",
           "without a median_ms above 0");
   std::filesystem::remove(file);
   const Finished finished = call(bench({"--compare", file}));

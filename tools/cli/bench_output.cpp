@@ -14,27 +14,33 @@ using Object = nlohmann::ordered_json;
 
 // What tells the rows of a run apart.
 Object key_of(const BenchmarkRow& row) {
-  return {{"model", row.model},           {"layers", row.layers},   {"stage", to_string(row.stage)},
-          {"weights", row.weights},       {"rows", row.rows},       {"prompt", row.prompt},
-          {"new_tokens", row.new_tokens}, {"threads", row.threads}, {"device", row.device}};
+  return {
+      {"model", row.model},           {"layers", row.layers},     {"stage", to_string(row.stage)},
+      {"weights", row.weights},       {"rows", row.rows},         {"prompt", row.prompt},
+      {"new_tokens", row.new_tokens}, {"requests", row.requests}, {"threads", row.threads},
+      {"device", row.device}};
 }
+
+Object known(std::int64_t bytes) { return bytes > 0 ? Object(bytes) : Object(nullptr); }
 
 Object object_of(const BenchmarkRow& row, const EarlierRun& earlier) {
   Object object = key_of(row);
-  object.update(
-      {{"samples", row.samples},
-       {"median_ms", row.median_ms},
-       {"least_ms", row.least_ms},
-       {"spread", row.spread},
-       {"bytes", row.bytes},
-       {"flops", row.flops},
-       {"read_gbps", row.read_gbps},
-       {"peak_gflops", row.peak_gflops},
-       {"limit_ms", row.limit_ms},
-       {"limited_by", row.limited_by_reading ? "reading" : "arithmetic"},
-       {"fraction_of_limit", row.fraction_of_limit},
-       {"weight_bytes", row.weight_bytes},
-       {"peak_rss_bytes", row.peak_rss_bytes > 0 ? Object(row.peak_rss_bytes) : Object(nullptr)}});
+  object.update({{"samples", row.samples},
+                 {"median_ms", row.median_ms},
+                 {"least_ms", row.least_ms},
+                 {"spread", row.spread},
+                 {"bytes", row.bytes},
+                 {"flops", row.flops},
+                 {"read_gbps", row.read_gbps},
+                 {"peak_gflops", row.peak_gflops},
+                 {"limit_ms", row.limit_ms},
+                 {"limited_by", row.limited_by_reading ? "reading" : "arithmetic"},
+                 {"fraction_of_limit", row.fraction_of_limit},
+                 {"weight_bytes", row.weight_bytes},
+                 {"peak_rss_bytes", known(row.peak_rss_bytes)},
+                 {"peak_device_bytes", known(row.peak_device_bytes)}});
+  const int tokens = row.stage == BenchmarkStage::end_to_end ? row.requests * row.new_tokens : 0;
+  if (tokens > 0) object["tokens_per_second"] = tokens / (row.median_ms / 1000);
   if (!row.answer.empty()) object["answer"] = row.answer;
   if (earlier.empty()) return object;
   const double before = earlier.median_ms(row);
@@ -59,7 +65,9 @@ std::vector<std::string> cells_of(const BenchmarkRow& row, const EarlierRun& ear
   const bool known = row.limit_ms > 0;
   std::vector<std::string> cells = {
       "  " + std::string(to_string(row.stage)),
-      right(std::to_string(row.rows), 4),
+      right(row.requests > 1 ? std::to_string(row.requests) + "x" + std::to_string(row.rows)
+                             : std::to_string(row.rows),
+            5),
       right(number_or_dash(row.prompt), 6),
       right(number_or_dash(row.new_tokens), 6),
       right(fixed(row.median_ms, row.median_ms < 100 ? 2 : 0), 9),
@@ -80,12 +88,18 @@ std::string heading(const BenchmarkRow& row) {
   std::string text = row.model;
   if (row.layers > 0) text += ", layers of each stack: " + std::to_string(row.layers);
   text += ", " + row.weights + " weights of " + gigabytes(row.weight_bytes);
-  text += ", threads: " + std::to_string(row.threads);
-  if (row.peak_rss_bytes > 0) text += ", peak memory " + gigabytes(row.peak_rss_bytes);
+  text += row.device == "cpu" ? ", threads: " + std::to_string(row.threads) : " on " + row.device;
+  const std::int64_t peak = row.device == "cpu" ? row.peak_rss_bytes : row.peak_device_bytes;
+  if (peak > 0) text += ", peak memory " + gigabytes(peak);
   return text;
 }
 
 std::string describe(const BenchmarkLimits& limits) {
+  if (limits.device != "cpu") {
+    return "  " + limits.device + ": copies " + fixed(limits.read_gbps, 0) +
+           " GB/s, read and written; " + fixed(limits.peak_gflops / 1000, 1) +
+           " TFLOP/s in a product of " + limits.weights + "\n";
+  }
   return "  threads: " + std::to_string(limits.threads) + "; reads " + fixed(limits.read_gbps, 1) +
          " GB/s" +
          (limits.huge_pages ? ", in pages of 4 KiB " + fixed(limits.read_gbps_ordinary, 1)
@@ -132,6 +146,8 @@ std::string to_json(const BenchmarkReport& report, const SystemReport& machine,
   Object limits = Object::array(), rows = Object::array();
   for (const BenchmarkLimits& limit : report.limits) {
     limits.push_back({{"threads", limit.threads},
+                      {"device", limit.device},
+                      {"weights", limit.weights},
                       {"read_gbps", limit.read_gbps},
                       {"read_gbps_ordinary", limit.read_gbps_ordinary},
                       {"peak_gflops", limit.peak_gflops},
@@ -153,7 +169,7 @@ std::string to_text(const BenchmarkReport& report, const SystemReport& machine,
                     const EarlierRun& earlier) {
   std::string text = "instructblip " + machine.version + " on " + machine.processor + "\n";
   for (const BenchmarkLimits& limits : report.limits) text += describe(limits);
-  std::vector<std::string> head = {"  stage",      "rows",           "prompt",         "tokens",
+  std::vector<std::string> head = {"  stage",      " rows",          "prompt",         "tokens",
                                    right("ms", 9), "spread",         right("GB/s", 6), "GFLOP/s",
                                    "share",        "of the limit by"};
   if (!earlier.empty()) head.emplace_back("as fast");

@@ -27,8 +27,9 @@ std::vector<T> some_of(const Argument& argument,
 
 std::vector<BenchmarkStage> stages(const Argument& argument) {
   std::vector<std::pair<std::string_view, BenchmarkStage>> choices;
-  for (const auto stage : {BenchmarkStage::vision, BenchmarkStage::qformer, BenchmarkStage::prefill,
-                           BenchmarkStage::decode, BenchmarkStage::end_to_end}) {
+  for (const auto stage :
+       {BenchmarkStage::vision, BenchmarkStage::qformer, BenchmarkStage::prefill,
+        BenchmarkStage::decode, BenchmarkStage::first_token, BenchmarkStage::end_to_end}) {
     choices.emplace_back(to_string(stage), stage);
   }
   return some_of(argument, choices);
@@ -54,7 +55,8 @@ constexpr auto kTable = std::to_array<Option>({
      [](S s, A a) { s.bench.layers = integers(a); }},
 
     {"stages", Group::request, Kind::list, "LIST", "",
-     "some of vision, qformer (with the projection), prefill, decode, end_to_end; default all",
+     "some of vision, qformer (with the projection), prefill, decode, first_token, end_to_end; "
+     "default all",
      [](S s, A a) { s.bench.stages = stages(a); }},
     {"pictures", Group::request, Kind::list, "LIST", "1",
      "number of pictures that vision and qformer take together",
@@ -65,6 +67,9 @@ constexpr auto kTable = std::to_array<Option>({
     {"rows", Group::request, Kind::list, "LIST", "1",
      "hypotheses of decode and end_to_end, as --num-beams of run",
      [](S s, A a) { s.bench.rows = integers(a); }},
+    {"requests", Group::request, Kind::list, "LIST", "1",
+     "number of requests that end_to_end answers together, each about a picture of its own",
+     [](S s, A a) { s.bench.requests = integers(a); }},
     {"new-tokens", Group::request, Kind::integer, "N", "16",
      "steps of a sample of decode, and length of an answer",
      [](S s, A a) { s.bench.new_tokens = a.integer(); }},
@@ -80,14 +85,15 @@ constexpr auto kTable = std::to_array<Option>({
     {"threads", Group::running, Kind::list, "LIST", "0",
      "number of compute threads; 0: the physical cores allowed to the process",
      [](S s, A a) { s.bench.threads = integers(a); }},
-    {"warm-up", Group::running, Kind::integer, "N", "1", "samples of each row that do not count",
+    {"warm-up", Group::running, Kind::integer, "N", "1",
+     "samples of each row that do not count; on a CUDA device two at least",
      [](S s, A a) { s.bench.warm_up = a.integer(); }},
     {"repetitions", Group::running, Kind::integer, "N", "5", "samples of each row, at least",
      [](S s, A a) { s.bench.repetitions = a.integer(); }},
     {"seconds", Group::running, Kind::number, "X", "0",
      "time that each row is sampled for, at least", [](S s, A a) { s.bench.seconds = a.number(); }},
     {"read-size", Group::running, Kind::size, "SIZE", "512MiB",
-     "memory that is read to find the machine's limit, far more than its caches",
+     "memory that is read, or copied on a device, to find its limit: far more than caches hold",
      [](S s, A a) { s.bench.read_bytes = a.bytes(); }},
 
     {"compare", Group::output, Kind::path, "FILE", "",

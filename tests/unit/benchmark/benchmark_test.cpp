@@ -28,7 +28,7 @@ BenchmarkOptions quick(const std::string& name) {
 
 TEST(Benchmark, MeasuresEveryStageAndSaysHowFarFromTheLimitItIs) {
   const BenchmarkReport report = benchmark(quick("tiny-t5"));
-  ASSERT_EQ(report.rows.size(), 5u);
+  ASSERT_EQ(report.rows.size(), 6u);
   EXPECT_TRUE(report.complete);
   ASSERT_EQ(report.limits.size(), 1u);
   EXPECT_GE(report.limits[0].read_gbps, report.limits[0].read_gbps_ordinary);
@@ -48,6 +48,8 @@ TEST(Benchmark, MeasuresEveryStageAndSaysHowFarFromTheLimitItIs) {
     EXPECT_GE(row.median_ms, row.least_ms);
     EXPECT_GT(row.bytes, 0);
     EXPECT_GT(row.flops, 0);
+    EXPECT_EQ(row.requests, 1);
+    EXPECT_EQ(row.peak_device_bytes, 0);
     EXPECT_EQ(row.read_gbps, report.limits[0].read_gbps);
     EXPECT_EQ(row.peak_gflops, report.limits[0].peak_gflops);
     EXPECT_DOUBLE_EQ(row.fraction_of_limit, row.limit_ms / row.median_ms);
@@ -55,8 +57,10 @@ TEST(Benchmark, MeasuresEveryStageAndSaysHowFarFromTheLimitItIs) {
         row.limited_by_reading ? row.bytes / row.read_gbps : row.flops / row.peak_gflops;
     EXPECT_NEAR(row.limit_ms, limit / 1e6, 1e-9 * row.limit_ms);
   }
-  EXPECT_EQ(report.rows[4].answer.size(), 3u);
-  EXPECT_EQ(report.rows[4].answer, benchmark(quick("tiny-t5")).rows[4].answer);
+  EXPECT_EQ(report.limits[0].device, "cpu");
+  EXPECT_EQ(report.rows[5].answer.size(), 3u);
+  EXPECT_EQ(report.rows[5].answer, benchmark(quick("tiny-t5")).rows[5].answer);
+  EXPECT_EQ(report.rows[4].answer, std::vector(1, report.rows[5].answer[0]));
   EXPECT_EQ(report.rows[2].prompt, 4 + 32);  // four queries, and the text that is the default
 }
 
@@ -65,23 +69,38 @@ TEST(Benchmark, ListsMakeTheCrossProductOfWhatMattersToAStage) {
   options.pictures = {1, 2};
   options.prompts = {8, 16};
   options.rows = {1, 3};
+  options.requests = {1, 2};
   options.precisions = {Precision::f32, Precision::bf16};
   options.layers = {1, 2};
   options.repetitions = 1;
   std::map<Stage, int> counts;
-  std::set<std::tuple<Stage, std::string, int, int, int>> different;
+  std::set<std::tuple<Stage, std::string, int, int, int, int>> different;
   const BenchmarkReport report = benchmark(options);
   for (const BenchmarkRow& row : report.rows) {
     ++counts[row.stage];
-    different.emplace(row.stage, row.weights, row.layers, row.prompt, row.rows);
+    different.emplace(row.stage, row.weights, row.layers, row.prompt, row.rows, row.requests);
   }
   const int models = 2 * 2;  // precisions and depths
   EXPECT_EQ(counts[Stage::vision], models * 2);
   EXPECT_EQ(counts[Stage::qformer], models * 2 * 2);
   EXPECT_EQ(counts[Stage::prefill], models * 2);
   EXPECT_EQ(counts[Stage::decode], models * 2 * 2);
-  EXPECT_EQ(counts[Stage::end_to_end], models * 2 * 2);
+  EXPECT_EQ(counts[Stage::first_token], models * 2);
+  EXPECT_EQ(counts[Stage::end_to_end], models * 2 * 2 * 2);
   EXPECT_EQ(different.size(), report.rows.size());
+}
+
+// The weights once, and all else twice.
+TEST(Benchmark, CountsWhatRequestsShare) {
+  BenchmarkOptions options = quick("tiny-llama");
+  options.stages = {Stage::end_to_end};
+  options.requests = {1, 2};
+  options.repetitions = 1;
+  const BenchmarkReport report = benchmark(options);
+  ASSERT_EQ(report.rows.size(), 2u);
+  EXPECT_NEAR(report.rows[1].flops, 2 * report.rows[0].flops, 1e-6 * report.rows[0].flops);
+  EXPECT_LT(report.rows[1].bytes, 1.5 * report.rows[0].bytes);
+  EXPECT_EQ(report.rows[1].answer, report.rows[0].answer);
 }
 
 // Half the bytes for the same arithmetic.
@@ -104,7 +123,7 @@ TEST_P(Families, RunFromACheckpointDirectory) {
   options.warm_up = 0;
   options.rows = {2};
   const BenchmarkReport report = benchmark(options);
-  ASSERT_EQ(report.rows.size(), 5u);
+  ASSERT_EQ(report.rows.size(), 6u);
   EXPECT_EQ(report.rows[0].model, GetParam());
 }
 
@@ -162,6 +181,7 @@ INSTANTIATE_TEST_SUITE_P(
                 o.rows = {1, 65};
               },
               "rows: expected a number in [1, 64]"},
+        Wrong{"requests", [](Options& o) { o.requests = {0}; }, "requests: expected"},
         Wrong{"threads", [](Options& o) { o.threads = {-1}; }, "threads: expected"},
         Wrong{"prompt", [](Options& o) { o.prompts = {4}; }, "more than the 4 rows"},
         Wrong{"long_text", [](Options& o) { o.prompts = {600}; }, "at most 512 of text"},

@@ -27,6 +27,9 @@ inline std::unique_ptr<const ModelParts> load(
   PromptBuilder prompts(directory, config, words);
   ModelInfo info;
   info.stop_tokens = config.generation.eos;
+  info.vocabulary = static_cast<int>(words);
+  info.language_width =
+      static_cast<int>(std::visit([](const auto& text) { return text.hidden; }, config.text));
   const VisionEncoder::PixelSize size{image.height, image.width, /*interpolate=*/true};
   auto stages = build_stages(
       store, read_as(options, nullptr), *runtime, info,
