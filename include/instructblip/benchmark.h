@@ -45,7 +45,7 @@ struct BenchmarkOptions {
   /// Rows of the prompt, those of the picture included; 0 = the picture's and 32 of text.
   std::vector<int> prompts = {0};
   std::vector<int> rows = {1};      ///< hypotheses of decode and end_to_end: beams
-  std::vector<int> requests = {1};  ///< of end_to_end, answered together; each has its picture
+  std::vector<int> requests = {1};  ///< answered together by end_to_end, each with its picture
   int new_tokens = 16;              ///< steps of a sample of decode, and length of an answer
   /// Samples of each row that are not counted. On a device two at least, since a step is recorded
   /// when it comes for the second time.

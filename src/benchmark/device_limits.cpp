@@ -42,7 +42,7 @@ double multiplied_gflops(const nn::Runtime& runtime, std::int64_t bytes) {
   const auto element = static_cast<double>(at::elementSize(runtime.row_type()));
   const auto fit = static_cast<std::int64_t>(std::sqrt(static_cast<double>(bytes) / 3 / element));
   const std::int64_t width = std::clamp(fit / kWhole * kWhole, kWhole, kWidest);
-  // Of few different bits it would be computed faster: less power is taken.
+  // Equal numbers would be multiplied faster: they take less power.
   const auto noise = [&] {
     const at::Tensor numbers = at::randn({2, width}, nn::host(at::kFloat));
     return at::mul(runtime.upload_rows(numbers[0].unsqueeze(1)), runtime.upload_rows(numbers[1]));
