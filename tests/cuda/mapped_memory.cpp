@@ -6,7 +6,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <mutex>
 #include <new>
@@ -15,10 +14,11 @@
 
 namespace {
 
-constexpr std::size_t kArenaBytes = std::size_t{768} << 20;
+constexpr std::size_t kArenaBytes = std::size_t{3} << 30;
 constexpr std::size_t kLine = 256;  // where a block begins, as that of cudaMalloc does
 
-// Blocks of powers of two, and before each a line that says which.
+// Blocks of powers of two, and before each a line that says which. A larger one is taken where
+// there is none of its own.
 class Arena {
  public:
   void open() {
@@ -37,12 +37,14 @@ class Arena {
     const std::lock_guard lock(mutex_);
     const auto power =
         static_cast<std::size_t>(std::bit_width((bytes < kLine ? kLine : bytes) - 1));
-    if (Free* first = free_[power]; first != nullptr) {
-      free_[power] = first->next;
-      return first;
-    }
+    if (free_[power] != nullptr) return take_free(power);
     const std::size_t size = kLine + (std::size_t{1} << power);
-    if (size > static_cast<std::size_t>(begin_ + kArenaBytes - next_)) return nullptr;
+    if (size > static_cast<std::size_t>(begin_ + kArenaBytes - next_)) {
+      for (std::size_t more = power; more < free_.size(); ++more) {
+        if (free_[more] != nullptr) return take_free(more);
+      }
+      return nullptr;
+    }
     std::byte* block = next_ + kLine;
     *reinterpret_cast<std::size_t*>(next_) = power;
     next_ += size;
@@ -59,6 +61,11 @@ class Arena {
   struct Free {
     Free* next;
   };
+  void* take_free(std::size_t power) {
+    Free* first = free_[power];
+    free_[power] = first->next;
+    return first;
+  }
   std::mutex mutex_;
   std::byte *begin_ = nullptr, *next_ = nullptr;
   std::array<Free*, 64> free_{};
@@ -73,10 +80,7 @@ void* allocate(std::size_t bytes, std::size_t alignment) {
   } else {
     block = std::aligned_alloc(alignment, (bytes + alignment) / alignment * alignment);
   }
-  if (block == nullptr) {
-    std::fputs("cuda_kernels_test: a test takes more than the mapped memory\n", stderr);
-    std::abort();
-  }
+  if (block == nullptr) throw std::bad_alloc();
   return block;
 }
 

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "emulator/attention_error.h"
@@ -117,8 +119,16 @@ template <class T>
 void expect_right(const Sizes& sizes) {
   Data<T> d(sizes);
   ASSERT_EQ(attention_refuses(d.problem, d.buffers()), nullptr);
-  emulator::run_in_every_order(
-      d.out, [&] { EXPECT_EQ(attend(d.problem, d.buffers(), nullptr, true), 0); });
+  const auto run = [&] {
+    emulator::run_in_every_order(
+        d.out, [&] { EXPECT_EQ(attend(d.problem, d.buffers(), nullptr, true), 0); });
+  };
+  run();
+  // In larger parts, where a row has the same bits.
+  const std::vector<T> small = std::exchange(d.out, std::vector<T>(d.out.size(), T{kUntouched}));
+  d.problem.processors = 1;
+  run();
+  ASSERT_EQ(std::memcmp(small.data(), d.out.data(), small.size() * sizeof(T)), 0);
   for (std::size_t s = 0; s < sizes.queries.size(); ++s) {
     for (std::int32_t row = 0; row < sizes.queries[s]; ++row) {
       const auto at = static_cast<std::size_t>((d.query_offsets[s] + row) * d.query_pitch);
@@ -160,13 +170,19 @@ INSTANTIATE_TEST_SUITE_P(
                     Sizes{{7, 65}, {7, 65}, 2, 2, 80, true, -1},     // OPT
                     Sizes{{67, 1}, {130, 64}, 2, 1, 128, true, -1},  // LLaMA, behind a cache
                     Sizes{{5}, {0}, 1, 1, 16, false, -1},            // nothing to see
-                    Sizes{{9}, {140}, 1, 1, 128, false, 3}));        //
+                    Sizes{{9}, {140}, 1, 1, 128, false, 3},          //
+                    Sizes{{129, 70}, {129, 70}, 1, 1, 88, false, -1},
+                    Sizes{{145}, {150}, 1, 1, 128, true, -1},
+                    Sizes{{100}, {100}, 1, 1, 64, false, 20}));
 
 TEST(CudaAttentionTest, ReadsMatricesWithoutBankConflicts) {
   for (const std::int32_t width : {64, 80, 88, 128}) {
-    Data<dev::Half> d({{64}, {64}, 1, 1, width, false, -1});
-    EXPECT_EQ(attend(d.problem, d.buffers(), nullptr, false), 0);
-    EXPECT_EQ(emulator::run_queue({}).bank_conflicts, 0) << width;
+    Data<dev::Half> d({{65}, {64}, 1, 1, width, false, -1});
+    for (const std::int32_t processors : {132, 1}) {
+      d.problem.processors = processors;
+      EXPECT_EQ(attend(d.problem, d.buffers(), nullptr, false), 0);
+      EXPECT_EQ(emulator::run_queue({}).bank_conflicts, 0) << width;
+    }
   }
 }
 

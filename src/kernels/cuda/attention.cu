@@ -1,7 +1,8 @@
-// Attention of whole sequences. A block takes 64 queries of one head, 16 for each of its warps, and
-// goes through the keys in tiles of 64: scores by mma.sync, a running maximum and sum for each
-// query, so that no scores go to memory (Dao, FlashAttention-2, 2023). The next tile of keys is on
-// its way while the weights of this one are computed, that of values while its scores are.
+// Attention of whole sequences. A block takes 64 queries of one head, 16 for each of its warps, or
+// 128 where there are blocks enough, so that a warp reads keys and values for 32 at once. It goes
+// through the keys in tiles of 64: scores by mma.sync, a running maximum and sum for each query, so
+// that no scores go to memory (Dao, FlashAttention-2, 2023). The next tile of keys and values is on
+// its way while this one is computed.
 //
 // nvcc gate: mma.sync.aligned.m16n8k16 ldmatrix.sync.aligned.m8n8.x4.shared
 // nvcc gate: ldmatrix.sync.aligned.m8n8.x4.trans cp.async.cg.shared.global
@@ -15,8 +16,12 @@
 namespace instructblip::kernels::cuda {
 namespace {
 
-constexpr int kQueries = 64, kKeys = 64;  // in a tile
-constexpr unsigned kThreads = 128;
+constexpr int kKeys = 64;  // in a tile
+constexpr int kWarps = 4;
+// Queries of a block; kGroups: of 16 queries, in each of its warps.
+template <int kGroups>
+constexpr int kQueries = 16 * kWarps* kGroups;
+constexpr unsigned kThreads = 32 * kWarps;
 constexpr float kLog2E = 1.4426950408889634f;
 
 struct Arguments {
@@ -24,136 +29,212 @@ struct Arguments {
   AttentionBuffers buffers;
 };
 
-// Rows [first, first + 64) of one head into shared memory; those from `end` on are zeros.
-template <class T, int kPadded>
-__device__ void load_tile(dev::Shared<T> to, const void* rows, std::int64_t pitch, int first,
-                          int end, int width) {
-  constexpr int kPieces = kPadded / 8;  // of 16 bytes
-  const T* from = static_cast<const T*>(rows);
-  for (int i = static_cast<int>(dev::thread()); i < 64 * kPieces; i += kThreads) {
-    const int row = i / kPieces, column = i % kPieces * 8;
+// Rows [first, first + kRows) of one head into shared memory; those from `end` on are zeros.
+template <class T, int kPadded, int kRows>
+__device__ void load_tile(dev::Shared<T> to, const T* rows, std::int64_t pitch, int first, int end,
+                          int width) {
+  constexpr int kLanes = kPadded <= 64 ? 8 : 16, kStep = kThreads / kLanes;  // rows at a time
+  const int column = static_cast<int>(dev::thread()) % kLanes * 8;
+  if (column >= kPadded) return;
+  int row = static_cast<int>(dev::thread()) / kLanes;
+  const T* piece = rows + (first + row) * pitch + column;
+#pragma unroll 1
+  for (; row < kRows; row += kStep, piece += kStep * pitch) {
     const bool valid = first + row < end && column < width;
-    const T* piece = valid ? from + (first + row) * pitch + column : from;
-    dev::copy_async(to + static_cast<unsigned>(row * kPitch<kPadded> + column), piece, valid);
+    dev::copy_async(to + static_cast<unsigned>(row * kPitch<kPadded> + column),
+                    valid ? piece : rows, valid);
   }
 }
 
-// A warp's 16 queries: what it knows of them after some of the keys. A lane has two rows, lane / 4
-// and lane / 4 + 8, in the layout of mma's sums.
+// 16 queries: what a warp knows of them after some of the keys. A lane has two rows, lane / 4 and
+// lane / 4 + 8, in the layout of mma's sums.
 template <int kPadded>
 struct Running {
   float out[kPadded / 8][4];
   float max[2], sum[2];
 };
 
-// scores [16, 64] of a warp's queries and a tile of keys.
-template <class T, int kPadded>
-__device__ void score(const std::uint32_t (&queries)[kPadded / 16][4], dev::Shared<T> keys,
-                      float (&scores)[kKeys / 8][4]) {
+// The queries of a warp, in registers where there is room for them.
+template <class T, int kPadded, int kGroups>
+struct Queries {
+  static constexpr bool kHeld = kGroups == 1;
+  dev::Shared<T> place;  // the lane's in the first group
+  std::uint32_t held[kHeld ? kPadded / 16 : 1][4];
+
+  __device__ void hold() {
+    if constexpr (kHeld) {
+#pragma unroll
+      for (int k = 0; k < kPadded / 16; ++k) {
+        dev::load_matrices(held[k], place + static_cast<unsigned>(k) * 16);
+      }
+    }
+  }
+  __device__ __forceinline__ void get(int group, int k, std::uint32_t (&to)[4]) const {
+    if constexpr (kHeld) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) to[i] = held[k][i];
+    } else {
+      dev::load_matrices(to, place + static_cast<unsigned>(group * 16 * kPitch<kPadded> + k * 16));
+    }
+  }
+};
+
+// What a warp sees of a tile.
+struct View {
+  int first_query;  // its position among the keys
+  int first_key, keys;
+  int blocks;    // of 16 keys, that one of its queries sees
+  bool partial;  // not all of its queries see all of the tile
+};
+
+// scores [16 of each group, 64] of a warp's queries and a tile of keys.
+template <class T, int kPadded, int kGroups, bool kWhole>
+__device__ __forceinline__ void score_blocks(const Queries<T, kPadded, kGroups>& queries,
+                                             dev::Shared<T> keys, int blocks,
+                                             float (&scores)[kGroups][kKeys / 8][4]) {
   const unsigned lane = dev::lane();
   const unsigned place = (lane % 8 + lane / 16 * 8) * kPitch<kPadded> + lane / 8 % 2 * 8;
 #pragma unroll
-  for (int n = 0; n < kKeys / 8; n += 2) {
+  for (int k = 0; k < kPadded / 16; ++k) {
+    std::uint32_t a[kGroups][4];
 #pragma unroll
-    for (int i = 0; i < 4; ++i) scores[n][i] = scores[n + 1][i] = 0.0f;
+    for (int g = 0; g < kGroups; ++g) queries.get(g, k, a[g]);
 #pragma unroll
-    for (int k = 0; k < kPadded / 16; ++k) {
+    for (int n = 0; n < kKeys / 8; n += 2) {
+      if (!kWhole && n / 2 >= blocks) break;
       std::uint32_t b[4];
       dev::load_matrices(b,
                          keys + (place + static_cast<unsigned>(n * 8 * kPitch<kPadded> + k * 16)));
-      dev::multiply<T>(scores[n], queries[k], b[0], b[1]);
-      dev::multiply<T>(scores[n + 1], queries[k], b[2], b[3]);
+#pragma unroll
+      for (int g = 0; g < kGroups; ++g) {
+        dev::multiply<T>(scores[g][n], a[g], b[0], b[1]);
+        dev::multiply<T>(scores[g][n + 1], a[g], b[2], b[3]);
+      }
     }
+  }
+}
+
+template <class T, int kPadded, int kGroups>
+__device__ __forceinline__ void score(const Queries<T, kPadded, kGroups>& queries,
+                                      dev::Shared<T> keys, int blocks,
+                                      float (&scores)[kGroups][kKeys / 8][4]) {
+#pragma unroll
+  for (int g = 0; g < kGroups; ++g) {
+#pragma unroll
+    for (int n = 0; n < kKeys / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) scores[g][n][i] = 0.0f;
+    }
+  }
+  if (blocks == kKeys / 16) {
+    score_blocks<T, kPadded, kGroups, true>(queries, keys, blocks, scores);
+  } else {
+    score_blocks<T, kPadded, kGroups, false>(queries, keys, blocks, scores);
   }
 }
 
 // What turns products into exponents of two, and hides keys.
 struct Rule {
-  float scale;      // log2(e) / divisor
-  int first_query;  // position of the warp's first query among the keys
-  int first_key, keys;
+  float scale;  // log2(e) / divisor; with a bias 1, when it has been added
+  float scale_before_bias;
   bool causal;
   int max_distance;         // with a bias
-  dev::Shared<float> bias;  // of this head
+  dev::Shared<float> bias;  // that of this head
   bool has_bias;
 };
 
-__device__ __forceinline__ float exponent(const Rule& rule, float product, int row, int column) {
-  const int key = rule.first_key + column, query = rule.first_query + row;
-  if (key >= rule.keys || (rule.causal && key > query)) return -INFINITY;
-  float value = product * rule.scale;
-  if (rule.has_bias) {
-    int distance = key - query;
-    distance = distance < -rule.max_distance ? -rule.max_distance : distance;
-    distance = distance > rule.max_distance ? rule.max_distance : distance;
-    value += rule.bias.load(static_cast<unsigned>(distance + rule.max_distance)) * kLog2E;
-  }
-  return value;
+__device__ __forceinline__ float with_bias(const Rule& rule, float product, int distance) {
+  distance = distance < -rule.max_distance ? -rule.max_distance : distance;
+  distance = distance > rule.max_distance ? rule.max_distance : distance;
+  return product * rule.scale_before_bias +
+         rule.bias.load(static_cast<unsigned>(distance + rule.max_distance)) * kLog2E;
 }
 
-// Scores become weights under the maximum so far; what was summed under an earlier one is rescaled.
-template <int kPadded>
-__device__ void weigh(const Rule& rule, float (&scores)[kKeys / 8][4], Running<kPadded>& running) {
+// The bias of scores of 16 queries, and minus infinity where a query does not see a key.
+__device__ __forceinline__ void hide(const Rule& rule, const View& view, int group,
+                                     float (&scores)[kKeys / 8][4]) {
+  if (!view.partial && !rule.has_bias) return;
   const int lane = static_cast<int>(dev::lane());
-  float max[2] = {running.max[0], running.max[1]};
 #pragma unroll
   for (int n = 0; n < kKeys / 8; ++n) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      scores[n][i] =
-          exponent(rule, scores[n][i], lane / 4 + i / 2 * 8, n * 8 + lane % 4 * 2 + i % 2);
-      max[i / 2] = fmaxf(max[i / 2], scores[n][i]);
+      const int key = view.first_key + n * 8 + lane % 4 * 2 + i % 2;
+      const int query = view.first_query + group * 16 + lane / 4 + i / 2 * 8;
+      if (rule.has_bias) scores[n][i] = with_bias(rule, scores[n][i], key - query);
+      if (key >= view.keys || (rule.causal && key > query)) scores[n][i] = -INFINITY;
     }
   }
+}
+
+// Scores become weights under the maximum so far; what was summed under an earlier one is rescaled.
+template <int kPadded>
+__device__ __forceinline__ void weigh(const Rule& rule, float (&scores)[kKeys / 8][4],
+                                      Running<kPadded>& running) {
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
-    max[h] = fmaxf(max[h], dev::shuffle_xor(max[h], 1));
-    max[h] = fmaxf(max[h], dev::shuffle_xor(max[h], 2));
-    const float base = max[h] == -INFINITY ? 0.0f : max[h];  // nothing seen yet
-    const float rescale = dev::power_of_two(running.max[h] - base);
-    running.max[h] = max[h];
+    float max = running.max[h];
+#pragma unroll
+    for (int n = 0; n < kKeys / 8; ++n) {
+      max = fmaxf(max, fmaxf(scores[n][2 * h], scores[n][2 * h + 1]));
+    }
+    max = fmaxf(max, dev::shuffle_xor(max, 1));
+    max = fmaxf(max, dev::shuffle_xor(max, 2));
+    const float base = max == -INFINITY ? 0.0f : max;  // nothing seen yet
+    const float rescale = dev::power_of_two((running.max[h] - base) * rule.scale);
+    running.max[h] = max;
     running.sum[h] *= rescale;
 #pragma unroll
     for (int n = 0; n < kPadded / 8; ++n) {
       running.out[n][2 * h] *= rescale;
       running.out[n][2 * h + 1] *= rescale;
     }
+    const float scaled = base * rule.scale;
 #pragma unroll
     for (int n = 0; n < kKeys / 8; ++n) {
 #pragma unroll
       for (int i = 2 * h; i < 2 * h + 2; ++i) {
-        scores[n][i] = dev::power_of_two(scores[n][i] - base);
+        scores[n][i] = dev::power_of_two(scores[n][i] * rule.scale - scaled);
         running.sum[h] += scores[n][i];
       }
     }
   }
 }
 
-// Weights [16, 64] times values.
-template <class T, int kPadded>
-__device__ void sum_values(const float (&weights)[kKeys / 8][4], dev::Shared<T> values,
-                           Running<kPadded>& running) {
+// Weights [16 of each group, 64] times values.
+template <class T, int kPadded, int kGroups>
+__device__ __forceinline__ void sum_values(const float (&weights)[kGroups][kKeys / 8][4],
+                                           dev::Shared<T> values, int blocks,
+                                           Running<kPadded> (&running)[kGroups]) {
   const unsigned lane = dev::lane();
   const unsigned place = lane % 16 * kPitch<kPadded> + lane / 16 * 8;
 #pragma unroll
   for (int k = 0; k < kKeys / 16; ++k) {
-    const float(&low)[4] = weights[2 * k];
-    const float(&high)[4] = weights[2 * k + 1];
-    const std::uint32_t a[4] = {
-        dev::narrow_two<T>(low[0], low[1]), dev::narrow_two<T>(low[2], low[3]),
-        dev::narrow_two<T>(high[0], high[1]), dev::narrow_two<T>(high[2], high[3])};
+    if (k >= blocks) break;
+    std::uint32_t a[kGroups][4];
+#pragma unroll
+    for (int g = 0; g < kGroups; ++g) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const float(&two)[4] = weights[g][2 * k + i / 2];
+        a[g][i] = dev::narrow_two<T>(two[i % 2 * 2], two[i % 2 * 2 + 1]);
+      }
+    }
 #pragma unroll
     for (int n = 0; n < kPadded / 8; n += 2) {
       std::uint32_t b[4];
       dev::load_matrices_transposed(
           b, values + (place + static_cast<unsigned>(k * 16 * kPitch<kPadded> + n * 8)));
-      dev::multiply<T>(running.out[n], a, b[0], b[1]);
-      dev::multiply<T>(running.out[n + 1], a, b[2], b[3]);
+#pragma unroll
+      for (int g = 0; g < kGroups; ++g) {
+        dev::multiply<T>(running[g].out[n], a[g], b[0], b[1]);
+        dev::multiply<T>(running[g].out[n + 1], a[g], b[2], b[3]);
+      }
     }
   }
 }
 
-// Through the warp's own rows of the tile of queries, so that rows go out in 16 bytes.
+// 16 rows, through the place of their queries, so that rows go out in 16 bytes.
 template <class T, int kPadded>
 __device__ void store(Running<kPadded>& running, dev::Shared<T> rows, T* out, std::int64_t pitch,
                       int count, int width) {
@@ -186,109 +267,155 @@ __device__ void store(Running<kPadded>& running, dev::Shared<T> rows, T* out, st
   }
 }
 
-template <class T, int kPadded>
-__global__ void __launch_bounds__(kThreads) attention_kernel(Arguments a) {
+// What a block computes: some queries of one head of one sequence.
+template <class T>
+struct Part {
+  const T *q, *k, *v;
+  T* out;
+  int first, queries, keys;  // `first` of all queries of the sequence
+  int head;
+
+  __device__ Part(const Arguments& a, int first_query) : first(first_query) {
+    const AttentionProblem& p = a.problem;
+    const AttentionBuffers& b = a.buffers;
+    head = static_cast<int>(dev::block_y());
+    const int key_head = head / (p.query_heads / p.key_heads);
+    const std::int64_t query_row = b.query_offsets[dev::block_z()];
+    const std::int64_t key_row = b.key_offsets[dev::block_z()];
+    queries = static_cast<int>(b.query_offsets[dev::block_z() + 1] - query_row);
+    keys = static_cast<int>(b.key_offsets[dev::block_z() + 1] - key_row);
+    q = static_cast<const T*>(b.queries) + query_row * b.query_pitch + head * p.width;
+    k = static_cast<const T*>(b.keys) + key_row * b.key_pitch + key_head * p.width;
+    v = static_cast<const T*>(b.values) + key_row * b.value_pitch + key_head * p.width;
+    out = static_cast<T*>(b.out) + (query_row + first) * b.out_pitch + head * p.width;
+  }
+};
+
+// What the `rows` queries from `first` on see of a tile, in blocks of 16 keys.
+template <class T>
+__device__ __forceinline__ View view_of(const Part<T>& part, const Rule& rule, int first, int rows,
+                                        int tile) {
+  View view{first + part.keys - part.queries, tile, part.keys, 0, false};
+  int last = part.queries - first < rows ? part.queries - first : rows;  // of the queries that are
+  if (last <= 0) return view;
+  const int seen = view.first_query + last;  // by the last one, where it is causal
+  const int end = rule.causal && seen < part.keys ? seen : part.keys;
+  if (end <= tile) return view;
+  view.blocks = end - tile < kKeys ? (end - tile + 15) / 16 : kKeys / 16;
+  view.partial = tile + kKeys > part.keys || (rule.causal && tile + kKeys > view.first_query + 1);
+  return view;
+}
+
+template <class T, int kPadded, int kGroups>
+__global__ void __launch_bounds__(kThreads, 2) attention_kernel(Arguments a) {
   dev::grid_signal();
   dev::grid_wait();
   const AttentionProblem& p = a.problem;
   const AttentionBuffers& b = a.buffers;
-  const int first = static_cast<int>(dev::block_x()) * kQueries;
-  const int head = static_cast<int>(dev::block_y()),
-            key_head = head / (p.query_heads / p.key_heads);
-  const std::int64_t query_row = b.query_offsets[dev::block_z()];
-  const std::int64_t key_row = b.key_offsets[dev::block_z()];
-  const int queries = static_cast<int>(b.query_offsets[dev::block_z() + 1] - query_row);
-  const int keys = static_cast<int>(b.key_offsets[dev::block_z() + 1] - key_row);
-  if (first >= queries) return;
-
-  const T* q = static_cast<const T*>(b.queries) + query_row * b.query_pitch + head * p.width;
-  const T* k = static_cast<const T*>(b.keys) + key_row * b.key_pitch + key_head * p.width;
-  const T* v = static_cast<const T*>(b.values) + key_row * b.value_pitch + key_head * p.width;
-  constexpr unsigned kTile = 64 * kPitch<kPadded>;
+  constexpr int kAll = kQueries<kGroups>;
+  const Part<T> part(a, static_cast<int>(dev::block_x()) * kAll);
+  if (part.first >= part.queries) return;
+  constexpr unsigned kTile = kKeys * kPitch<kPadded>;
   const auto query_tile = dev::shared_memory<T>();
-  const auto key_tile = query_tile + kTile, value_tile = key_tile + kTile;
+  const auto tiles = query_tile + kAll * kPitch<kPadded>;  // keys and values, twice
 
-  const int warp = static_cast<int>(dev::warp());
-  Rule rule{.scale = kLog2E / p.divisor,
-            .first_query = first + warp * 16 + keys - queries,
-            .first_key = 0,
-            .keys = keys,
-            .causal = p.causal,
-            .max_distance = p.max_distance,
-            .bias = (value_tile + kTile).template as<float>(),
-            .has_bias = b.bias != nullptr};
-  if (rule.has_bias) {
+  const bool has_bias = b.bias != nullptr;
+  const Rule rule{.scale = has_bias ? 1.0f : kLog2E / p.divisor,
+                  .scale_before_bias = kLog2E / p.divisor,
+                  .causal = p.causal,
+                  .max_distance = p.max_distance,
+                  .bias = (tiles + 4 * kTile).template as<float>(),
+                  .has_bias = has_bias};
+  if (has_bias) {
     const int count = 2 * p.max_distance + 1;
     for (int i = static_cast<int>(dev::thread()); i < count; i += kThreads) {
-      rule.bias.store(static_cast<unsigned>(i), b.bias[head * count + i]);
+      rule.bias.store(static_cast<unsigned>(i), b.bias[part.head * count + i]);
     }
   }
   // Keys behind the last query of the block are seen by none.
-  int end = keys;
-  if (p.causal)
-    end = first + kQueries + keys - queries < keys ? first + kQueries + keys - queries : keys;
+  int end = part.keys;
+  const int seen = part.first + kAll + part.keys - part.queries;
+  if (p.causal && seen < end) end = seen;
 
-  load_tile<T, kPadded>(query_tile, q, b.query_pitch, first, queries, p.width);
-  load_tile<T, kPadded>(key_tile, k, b.key_pitch, 0, keys, p.width);
-  dev::commit_copies();
-  load_tile<T, kPadded>(value_tile, v, b.value_pitch, 0, keys, p.width);
-  dev::commit_copies();
-  dev::wait_for_copies<1>();
+  const auto load_keys_and_values = [&](int tile, unsigned buffer) {
+    const auto to = tiles + buffer * 2 * kTile;
+    load_tile<T, kPadded, kKeys>(to, part.k, b.key_pitch, tile, part.keys, p.width);
+    load_tile<T, kPadded, kKeys>(to + kTile, part.v, b.value_pitch, tile, part.keys, p.width);
+    dev::commit_copies();
+  };
+  load_tile<T, kPadded, kAll>(query_tile, part.q, b.query_pitch, part.first, part.queries, p.width);
+  load_keys_and_values(0, 0);
+  dev::wait_for_copies<0>();
   dev::sync_threads();
 
   const unsigned lane = dev::lane();
-  const auto own_rows = query_tile + static_cast<unsigned>(warp * 16 * kPitch<kPadded>);
-  std::uint32_t fragments[kPadded / 16][4];
+  const int own = static_cast<int>(dev::warp()) * 16 * kGroups;
+  const auto own_rows = query_tile + static_cast<unsigned>(own * kPitch<kPadded>);
+  Queries<T, kPadded, kGroups> queries;
+  queries.place = own_rows + (lane % 16 * kPitch<kPadded> + lane / 16 * 8);
+  queries.hold();
+  Running<kPadded> running[kGroups] = {};
 #pragma unroll
-  for (int i = 0; i < kPadded / 16; ++i) {
-    dev::load_matrices(fragments[i], own_rows + (lane % 16 * kPitch<kPadded> + lane / 16 * 8 +
-                                                 static_cast<unsigned>(i) * 16));
+  for (int g = 0; g < kGroups; ++g) running[g].max[0] = running[g].max[1] = -INFINITY;
+  unsigned buffer = 0;
+  for (int tile = 0; tile < end; tile += kKeys, buffer ^= 1) {
+    if (tile + kKeys < end) load_keys_and_values(tile + kKeys, buffer ^ 1);
+    const View view = view_of(part, rule, part.first + own, 16 * kGroups, tile);
+    if (view.blocks > 0) {
+      const auto keys = tiles + buffer * 2 * kTile;
+      float scores[kGroups][kKeys / 8][4];
+      score<T, kPadded, kGroups>(queries, keys, view.blocks, scores);
+#pragma unroll
+      for (int g = 0; g < kGroups; ++g) {
+        hide(rule, view, g, scores[g]);
+        weigh<kPadded>(rule, scores[g], running[g]);
+      }
+      sum_values<T, kPadded, kGroups>(scores, keys + kTile, view.blocks, running);
+    }
+    dev::wait_for_copies<0>();
+    dev::sync_threads();  // the next tile is there, and this one has been read
   }
-  Running<kPadded> running = {};
-  running.max[0] = running.max[1] = -INFINITY;
-  for (int tile = 0; tile < end; tile += kKeys) {
-    const bool more = tile + kKeys < end;
-    float scores[kKeys / 8][4];
-    score<T, kPadded>(fragments, key_tile, scores);
-    dev::sync_threads();  // the keys have been read
-    if (more) load_tile<T, kPadded>(key_tile, k, b.key_pitch, tile + kKeys, keys, p.width);
-    dev::commit_copies();
-    rule.first_key = tile;
-    weigh<kPadded>(rule, scores, running);
-    dev::wait_for_copies<1>();  // the values are there, the next keys may not be
-    dev::sync_threads();
-    sum_values<T, kPadded>(scores, value_tile, running);
-    dev::sync_threads();
-    if (more) load_tile<T, kPadded>(value_tile, v, b.value_pitch, tile + kKeys, keys, p.width);
-    dev::commit_copies();
-    dev::wait_for_copies<1>();
-    dev::sync_threads();
+#pragma unroll
+  for (int g = 0; g < kGroups; ++g) {
+    const int at = own + g * 16;
+    store<T, kPadded>(running[g], own_rows + static_cast<unsigned>(g * 16 * kPitch<kPadded>),
+                      part.out + at * b.out_pitch, b.out_pitch, part.queries - part.first - at,
+                      p.width);
   }
-  dev::wait_for_copies<0>();
-  T* out = static_cast<T*>(b.out) + (query_row + first + warp * 16) * b.out_pitch + head * p.width;
-  store<T, kPadded>(running, own_rows, out, b.out_pitch, queries - first - warp * 16, p.width);
 }
 
-template <class T, int kPadded>
-int launch_padded(const Arguments& arguments, void* stream, bool overlaps) {
+template <class T, int kPadded, int kGroups>
+int launch_groups(const Arguments& arguments, dev::LaunchConfig config) {
   const AttentionProblem& p = arguments.problem;
-  dev::LaunchConfig config;
-  config.blocks = {static_cast<unsigned>((p.max_queries + kQueries - 1) / kQueries),
+  constexpr int kAll = kQueries<kGroups>;
+  config.blocks = {static_cast<unsigned>((p.max_queries + kAll - 1) / kAll),
                    static_cast<unsigned>(p.query_heads), static_cast<unsigned>(p.sequences)};
   config.threads = kThreads;
-  config.shared_bytes = 3 * 64 * kPitch<kPadded> * sizeof(T);
+  config.shared_bytes = (kAll + 4 * kKeys) * kPitch<kPadded> * sizeof(T);
   if (arguments.buffers.bias != nullptr) {
     config.shared_bytes += static_cast<std::size_t>(2 * p.max_distance + 1) * sizeof(float);
   }
-  config.stream = stream;
-  config.overlaps_previous = overlaps;
-  return dev::launch(config, attention_kernel<T, kPadded>, arguments);
+  return dev::launch(config, attention_kernel<T, kPadded, kGroups>, arguments);
+}
+
+// Two groups a warp where they fill the device twice, and registers hold what is summed.
+template <class T, int kPadded>
+int launch_padded(const Arguments& arguments, const dev::LaunchConfig& config) {
+  if constexpr (kPadded <= 96) {
+    const AttentionProblem& p = arguments.problem;
+    const int parts = (p.max_queries + kQueries<2> - 1) / kQueries<2>;
+    const std::int64_t blocks = std::int64_t{parts} * p.query_heads * p.sequences;
+    if (p.max_queries > kQueries<1> && blocks >= std::int64_t{2} * p.processors) {
+      return launch_groups<T, kPadded, 2>(arguments, config);
+    }
+  }
+  return launch_groups<T, kPadded, 1>(arguments, config);
 }
 
 template <class T>
-int launch_element(const Arguments& arguments, void* stream, bool overlaps) {
+int launch_element(const Arguments& arguments, const dev::LaunchConfig& config) {
   return with_padded_width(arguments.problem.width, [&](auto padded) {
-    return launch_padded<T, padded.value>(arguments, stream, overlaps);
+    return launch_padded<T, padded.value>(arguments, config);
   });
 }
 
@@ -315,9 +442,11 @@ int attend(const AttentionProblem& problem, const AttentionBuffers& buffers, voi
            bool overlaps_previous) {
   if (problem.sequences == 0 || problem.max_queries == 0) return 0;
   const Arguments arguments{problem, buffers};
-  return problem.element == Element::f16
-             ? launch_element<dev::Half>(arguments, stream, overlaps_previous)
-             : launch_element<dev::Bfloat>(arguments, stream, overlaps_previous);
+  dev::LaunchConfig config;
+  config.stream = stream;
+  config.overlaps_previous = overlaps_previous;
+  return problem.element == Element::f16 ? launch_element<dev::Half>(arguments, config)
+                                         : launch_element<dev::Bfloat>(arguments, config);
 }
 
 }  // namespace instructblip::kernels::cuda

@@ -23,6 +23,7 @@ struct AttentionProblem {
   float divisor = 1.0f;           // sqrt(width), or 1 in T5
   bool causal = false;            // a query does not see what stands behind it
   std::int32_t max_distance = 0;  // from which on all distances share a bias
+  std::int32_t processors = 132;  // multiprocessors of the device: how large parts are
 };
 
 // Rows are as many elements apart as their pitch says, a multiple of 8; heads lie side by side. So
@@ -44,7 +45,8 @@ struct AttentionBuffers {
 const char* attention_refuses(const AttentionProblem& problem, const AttentionBuffers& buffers);
 
 // Puts the launch into the stream, a cudaStream_t. `overlaps_previous`: see dev::LaunchConfig.
-// Returns 0, or the cudaError_t.
+// Returns 0, or the cudaError_t. A row has the same bits whatever is computed beside it, on any
+// number of multiprocessors.
 [[nodiscard]] int attend(const AttentionProblem& problem, const AttentionBuffers& buffers,
                          void* stream, bool overlaps_previous);
 

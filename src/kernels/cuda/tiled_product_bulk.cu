@@ -1,7 +1,8 @@
 // The products of tiled_product.cu where the device has bulk copies. A thread of its own copies
 // weights in chunks of 16 units into a ring, ahead of their use and across tiles; eight warps
 // multiply them, and give a slot back when its weights have been used; two more warps add up what
-// those found and finish a tile, while the next one is multiplied. They meet in mbarriers only.
+// those found and finish a tile, while the next one is multiplied. They meet in mbarriers, and for
+// sums in barriers by number.
 //
 // nvcc gate: mma.sync.aligned.m16n8k16 cp.async.bulk.shared::cluster.global@sm_90a
 // nvcc gate: mbarrier.try_wait.parity@sm_90a mbarrier.arrive.expect_tx@sm_90a
@@ -28,12 +29,11 @@ template <class W>
 constexpr int kChunkBytes = W::kInRows ? kRowsOfTile* kPitchOfRow : kUnitsOfChunk* W::kUnitBytes;
 constexpr unsigned kCopyingLanes = kRowsOfTile;
 
-// What the warps of a block share. Barriers of a slot: it is full, it is empty; of each of two
-// buffers of sums: they are all there, they have been taken.
+// What the warps of a block share. Barriers of a slot: it is full, it is empty.
 struct Ring {
   dev::Shared<dev::Words4> ring;
   dev::Shared<float> partials;
-  dev::Mbarrier full, empty, summed, taken;
+  dev::Mbarrier full, empty;
   std::int32_t slots;
 
   __device__ void init() const {
@@ -41,12 +41,30 @@ struct Ring {
       dev::init_mbarrier(full + static_cast<unsigned>(i), 1);
       dev::init_mbarrier(empty + static_cast<unsigned>(i), kProductWarps);
     }
-    for (unsigned i = 0; i < 2; ++i) {
-      dev::init_mbarrier(summed + i, kProductWarps);
-      dev::init_mbarrier(taken + i, kFinishWarps);
-    }
   }
 };
+
+// The two buffers of sums, by turns. Barriers by number, since tools follow them: the sums of a
+// tile are all there; they have been taken.
+constexpr int kStaging = 1, kSummed = 2, kTaken = 4;
+constexpr unsigned kSumming = kProductThreads + 32 * kFinishWarps;
+
+template <int kFirst>
+__device__ __forceinline__ void arrive_for(unsigned buffer) {
+  if (buffer == 0) {
+    dev::arrive_some<kFirst>(kSumming);
+  } else {
+    dev::arrive_some<kFirst + 1>(kSumming);
+  }
+}
+template <int kFirst>
+__device__ __forceinline__ void wait_for(unsigned buffer) {
+  if (buffer == 0) {
+    dev::sync_some<kFirst>(kSumming);
+  } else {
+    dev::sync_some<kFirst + 1>(kSumming);
+  }
+}
 
 // A place in a ring, and the parity of its use.
 struct Turn {
@@ -144,9 +162,10 @@ __device__ __forceinline__ void multiply_chunk(const TiledArguments& a, int firs
 template <class T, class W, int kTiles, bool kStaged>
 __device__ void multiply_chunks(const TiledArguments& a, const Ring& s,
                                 const Activations<T, kStaged>& x) {
-  Turn turn, buffer;
-  for (int tile = static_cast<int>(dev::block_x()); tile < a.tiles;
-       tile += static_cast<int>(dev::blocks_x())) {
+  Turn turn;
+  const int first = static_cast<int>(dev::block_x()), step = static_cast<int>(dev::blocks_x());
+  unsigned buffer = 0;
+  for (int tile = first; tile < a.tiles; tile += step, buffer ^= 1) {
     float sums[kTiles][4] = {};
     for (int unit = 0; unit < a.units; unit += kUnitsOfChunk) {
       dev::wait(s.full + turn.slot, turn.parity);
@@ -159,32 +178,31 @@ __device__ void multiply_chunks(const TiledArguments& a, const Ring& s,
       if (dev::lane() == 0) dev::arrive_after(s.empty + turn.slot, used);
       turn.advance(static_cast<unsigned>(s.slots));
     }
-    dev::wait(s.taken + buffer.slot, buffer.parity ^ 1);
-    store_partials<kTiles>(sums, a.problem.rows, s.partials + buffer.slot * kPartials<kTiles>);
     dev::sync_warp();
-    if (dev::lane() == 0) dev::arrive(s.summed + buffer.slot);
-    buffer.advance(2);
+    if (tile >= first + 2 * step) wait_for<kTaken>(buffer);
+    store_partials<kTiles>(sums, a.problem.rows, s.partials + buffer * kPartials<kTiles>);
+    dev::sync_warp();
+    arrive_for<kSummed>(buffer);
   }
 }
 
 template <class T, int kBits, int kTiles>
 __device__ void finish_tiles(const TiledArguments& a, const Ring& s) {
-  Turn buffer;
   const int thread = static_cast<int>(dev::thread()) - kProductThreads;
-  for (int tile = static_cast<int>(dev::block_x()); tile < a.tiles;
-       tile += static_cast<int>(dev::blocks_x())) {
+  const int step = static_cast<int>(dev::blocks_x());
+  unsigned buffer = 0;
+  for (int tile = static_cast<int>(dev::block_x()); tile < a.tiles; tile += step, buffer ^= 1) {
     // 64 threads: each has the same outputs of all rows.
     const int r = thread % 8;
     const dev::Float2 scales = scales_of_rows<kBits>(a, tile, r);
-    const auto partials = s.partials + buffer.slot * kPartials<kTiles>;
-    dev::wait(s.summed + buffer.slot, buffer.parity);
+    const auto partials = s.partials + buffer * kPartials<kTiles>;
+    wait_for<kSummed>(buffer);
     for (int row = thread / 8; row < a.problem.rows; row += 32 * kFinishWarps / 8) {
       finish_pair<T>(a, tile, row, r, scales.x * sum_of_partials<kTiles>(partials, row, r),
                      scales.y * sum_of_partials<kTiles>(partials, row, r + 8));
     }
     dev::sync_warp();
-    if (dev::lane() == 0) dev::arrive(s.taken + buffer.slot);
-    buffer.advance(2);
+    if (tile + 2 * step < a.tiles) arrive_for<kTaken>(buffer);  // somebody will wait for it
   }
 }
 
@@ -201,8 +219,6 @@ __global__ void __launch_bounds__(kThreads, kTiles == 1 ? 2 : 1)
   s.full = staged.template as<dev::Words2>(
       kStaged ? static_cast<unsigned>(p.rows * staged_pitch(p.inputs) * 2) : 0);
   s.empty = s.full + static_cast<unsigned>(a.slots);
-  s.summed = s.empty + static_cast<unsigned>(a.slots);
-  s.taken = s.summed + 2;
   if (dev::thread() == 0) s.init();
   dev::fence_mbarriers();
   dev::sync_threads();
@@ -213,7 +229,8 @@ __global__ void __launch_bounds__(kThreads, kTiles == 1 ? 2 : 1)
                               p.inputs};
     if constexpr (kStaged) {
       x.pitch = staged_pitch(p.inputs);
-      stage_activations<T>(a, staged, s.partials, [] { dev::sync_some<1>(kProductThreads); });
+      stage_activations<T>(a, staged, s.partials,
+                           [] { dev::sync_some<kStaging>(kProductThreads); });
     }
     multiply_chunks<T, W, kTiles, kStaged>(a, s, x);
   } else if (warp < kProductWarps + kFinishWarps) {
@@ -233,7 +250,7 @@ constexpr int kMinSlots = 2, kMaxSlots = 6;
 struct BulkWay {
   template <class T, class W, int kTiles, bool kStaged>
   static int launch(TiledArguments& arguments, dev::LaunchConfig config) {
-    constexpr int kBarriers = 2 * kMaxSlots + 4;
+    constexpr int kBarriers = 2 * kMaxSlots;
     const std::size_t fixed = 2 * kPartials<kTiles> * sizeof(float) +
                               staged_bytes(arguments.problem) + kBarriers * sizeof(dev::Words2);
     const std::size_t room = kHalfOfShared > fixed ? kHalfOfShared - fixed : 0;
