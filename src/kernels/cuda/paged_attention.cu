@@ -53,7 +53,9 @@ struct Task {
   int first_query, queries;   // among rows * group
   const std::int32_t* slots;  // its positions
   int first, count;           // its positions in their segment
-  int part;                   // place in the workspace
+  int listed;                 // slots there is memory for
+  int shared_length, tail_length;
+  int part;  // place in the workspace
   bool shared;
 };
 
@@ -64,14 +66,15 @@ __device__ inline Task task_of(const PagedAttentionProblem& p, const PagedAttent
   t.key_head = static_cast<int>(dev::block_y());
   int block = static_cast<int>(dev::block_x());
   t.shared = block < d.shared_parts * d.query_tiles;
-  int length;
+  t.shared_length = b.lengths[2 * t.request];
+  t.tail_length = b.lengths[2 * t.request + 1];
   if (t.shared) {
     t.part = block / d.query_tiles;
     t.first = t.part * kPositions;
     t.first_query = block % d.query_tiles * kQueries;
     t.queries = d.queries - t.first_query;
     t.slots = b.shared_slots + static_cast<std::int64_t>(t.request) * p.max_shared + t.first;
-    length = b.lengths[2 * t.request];
+    t.listed = p.max_shared - t.first;
   } else {
     block -= d.shared_parts * d.query_tiles;
     const int row = block / (d.tail_parts * d.group_tiles),
@@ -83,8 +86,9 @@ __device__ inline Task task_of(const PagedAttentionProblem& p, const PagedAttent
     t.queries = d.group - first_head;
     t.slots =
         b.tail_slots + (static_cast<std::int64_t>(t.request) * p.rows + row) * p.max_tail + t.first;
-    length = b.lengths[2 * t.request + 1];
+    t.listed = p.max_tail - t.first;
   }
+  const int length = t.shared ? t.shared_length : t.tail_length;
   t.queries = t.queries < kQueries ? t.queries : kQueries;
   t.count = length - t.first < kPositions ? length - t.first : kPositions;
   return t;
@@ -119,26 +123,49 @@ __device__ void load_queries(dev::Shared<T> to, const Arguments& a, const Divisi
   }
 }
 
+// Where a thread finds its 16 bytes of some of a block's positions. All slots are read at once, and
+// then all pages are: each is a way to memory and back.
 template <class T, int kPadded>
-__device__ void load_positions(dev::Shared<T> to, const void* const* pages, const void* anything,
-                               const PagedAttentionProblem& p, const Task& task) {
-  constexpr int kPieces = kPadded / 8;
-  for (int i = static_cast<int>(dev::thread()); i < kPositions * kPieces; i += kThreads) {
-    const int row = i / kPieces, column = i % kPieces * 8;
-    const bool valid = row < task.count && column < p.width;
-    const void* piece = anything;
-    if (valid) {
-      const int slot = task.slots[row];
-      const T* page = static_cast<const T*>(pages[slot / p.page_positions]);
-      piece =
-          page +
-          (static_cast<std::int64_t>(task.key_head) * p.page_positions + slot % p.page_positions) *
-              p.width +
+struct Positions {
+  static constexpr int kLanes = kPadded <= 64 ? 8 : 16, kStep = kThreads / kLanes;
+  static constexpr int kCount = kPositions / kStep;
+  int row, column;
+  int page[kCount], within[kCount];  // elements
+
+  __device__ Positions(const PagedAttentionProblem& p, const Task& task)
+      : row(static_cast<int>(dev::thread()) / kLanes),
+        column(static_cast<int>(dev::thread()) % kLanes * 8) {
+    int slots[kCount];
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      slots[i] = row + i * kStep < task.listed ? task.slots[row + i * kStep] : 0;
+    }
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      page[i] = slots[i] / p.page_positions;
+      within[i] =
+          (task.key_head * p.page_positions + slots[i] - page[i] * p.page_positions) * p.width +
           column;
     }
-    dev::copy_async(to + static_cast<unsigned>(row * kPitch<kPadded> + column), piece, valid);
   }
-}
+
+  __device__ void copy(dev::Shared<T> to, const void* const* pages, const void* anything, int count,
+                       int width) const {
+    const void* pieces[kCount];
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      const bool valid = row + i * kStep < count && column < width;
+      pieces[i] = valid ? static_cast<const T*>(pages[page[i]]) + within[i] : nullptr;
+    }
+    if (column >= kPadded) return;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      const bool valid = pieces[i] != nullptr;
+      dev::copy_async(to + static_cast<unsigned>((row + i * kStep) * kPitch<kPadded> + column),
+                      valid ? pieces[i] : anything, valid);
+    }
+  }
+};
 
 // Scores of 16 queries and a warp's 16 positions as exponents of two; hidden ones are -infinity.
 template <class T, int kPadded>
@@ -159,7 +186,7 @@ __device__ void score(const Arguments& a, const Division& d, const Task& task,
   }
   const PagedAttentionProblem& p = a.problem;
   const PagedAttentionBuffers& b = a.buffers;
-  const int tail = b.lengths[2 * task.request + 1];
+  const int tail = task.tail_length;
   const float scale = kLog2E / p.divisor;
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
@@ -167,8 +194,7 @@ __device__ void score(const Arguments& a, const Division& d, const Task& task,
     const bool real = query < task.queries;
     const Place at =
         place_of(p, d, task.request, task.key_head, task.first_query + (real ? query : 0));
-    const int shared =
-        b.shared_lengths == nullptr ? b.lengths[2 * task.request] : b.shared_lengths[at.row];
+    const int shared = b.shared_lengths == nullptr ? task.shared_length : b.shared_lengths[at.row];
     const int seen = task.shared
                          ? (shared - task.first < task.count ? shared - task.first : task.count)
                          : task.count;
@@ -208,6 +234,8 @@ __device__ void attend_warp(const Arguments& a, const Division& d, const Task& t
                             const Exchange<kPadded>& exchange) {
   const unsigned lane = dev::lane(), warp = dev::warp();
   float scores[2][4], max[2];
+  dev::wait_for_copies<1>();
+  dev::sync_threads();
   score<T, kPadded>(a, d, task, queries, keys, scores);
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
@@ -233,6 +261,8 @@ __device__ void attend_warp(const Arguments& a, const Division& d, const Task& t
                                     dev::narrow_two<T>(scores[0][2], scores[0][3]),
                                     dev::narrow_two<T>(scores[1][0], scores[1][1]),
                                     dev::narrow_two<T>(scores[1][2], scores[1][3])};
+  dev::wait_for_copies<0>();
+  dev::sync_threads();
   float out[kPadded / 8][4] = {};
 #pragma unroll
   for (int n = 0; n < kPadded / 8; n += 2) {
@@ -265,36 +295,65 @@ __device__ __forceinline__ float* part_of(const Arguments& a, const Division& d,
          (first * (d.shared_parts + d.tail_parts) + part) * (a.problem.width + 2);
 }
 
+// What the warps found for a query: the maximum, the sum and a column of weighted values.
+struct Found {
+  float max, sum, value;
+};
+template <int kPadded>
+__device__ __forceinline__ Found found_by_warps(const Exchange<kPadded>& exchange, unsigned query,
+                                                unsigned column) {
+  Found found{-INFINITY, 0.0f, 0.0f};
+#pragma unroll
+  for (unsigned w = 0; w < 4; ++w) {
+    found.max = fmaxf(found.max, exchange.maxima.load(w * kQueries + query));
+  }
+  const float base = found.max == -INFINITY ? 0.0f : found.max;
+#pragma unroll
+  for (unsigned w = 0; w < 4; ++w) {
+    const unsigned row = w * kQueries + query;
+    const float scale = dev::power_of_two(exchange.maxima.load(row) - base);
+    found.sum += scale * exchange.sums.load(row);
+    found.value += scale * exchange.values.load(row * kPitch<kPadded> + column);
+  }
+  return found;
+}
+
 template <int kPadded>
 __device__ void store_part(const Arguments& a, const Division& d, const Task& task,
                            const Exchange<kPadded>& exchange) {
   const int width = a.problem.width;
   for (int i = static_cast<int>(dev::thread()); i < task.queries * width; i += kThreads) {
-    const unsigned query = static_cast<unsigned>(i / width),
-                   column = static_cast<unsigned>(i % width);
-    float max = -INFINITY, sum = 0.0f, value = 0.0f;
-#pragma unroll
-    for (unsigned w = 0; w < 4; ++w) max = fmaxf(max, exchange.maxima.load(w * kQueries + query));
-    const float base = max == -INFINITY ? 0.0f : max;
-#pragma unroll
-    for (unsigned w = 0; w < 4; ++w) {
-      const unsigned row = w * kQueries + query;
-      const float scale = dev::power_of_two(exchange.maxima.load(row) - base);
-      sum += scale * exchange.sums.load(row);
-      value += scale * exchange.values.load(row * kPitch<kPadded> + column);
-    }
-    float* part = part_of(a, d, task.request, task.key_head,
-                          task.first_query + static_cast<int>(query), task.part);
+    const int query = i / width, column = i % width;
+    const Found found = found_by_warps<kPadded>(exchange, static_cast<unsigned>(query),
+                                                static_cast<unsigned>(column));
+    float* part = part_of(a, d, task.request, task.key_head, task.first_query + query, task.part);
     if (column == 0) {
-      part[0] = max;
-      part[1] = sum;
+      part[0] = found.max;
+      part[1] = found.sum;
     }
-    part[2 + column] = value;
+    part[2 + column] = found.value;
+  }
+}
+
+// Where there is one part only: what merge() makes of it.
+template <class T, int kPadded>
+__device__ void store_whole(const Arguments& a, const Division& d, const Task& task,
+                            const Exchange<kPadded>& exchange) {
+  const PagedAttentionProblem& p = a.problem;
+  for (int i = static_cast<int>(dev::thread()); i < task.queries * p.width; i += kThreads) {
+    const int query = i / p.width, column = i % p.width;
+    const Found found = found_by_warps<kPadded>(exchange, static_cast<unsigned>(query),
+                                                static_cast<unsigned>(column));
+    const float scale = found.sum > 0.0f ? 1.0f / found.sum : 0.0f;
+    const Place at = place_of(p, d, task.request, task.key_head, task.first_query + query);
+    static_cast<T*>(a.buffers.out)[(at.row * p.query_heads + at.head) * p.width + column] =
+        dev::narrow<T>(found.value * scale);
   }
 }
 
 template <class T>
 __device__ void merge(const Arguments& a, const Division& d, int request, int key_head) {
+  constexpr int kAtOnce = 4;  // parts that are read together
   const PagedAttentionProblem& p = a.problem;
   const int shared = (a.buffers.lengths[2 * request] + kPositions - 1) / kPositions;
   const int tail = (a.buffers.lengths[2 * request + 1] + kPositions - 1) / kPositions;
@@ -302,17 +361,30 @@ __device__ void merge(const Arguments& a, const Division& d, int request, int ke
   for (int i = static_cast<int>(dev::thread()); i < d.queries * pairs; i += kThreads) {
     const int query = i / pairs, column = i % pairs * 2;
     float max = -INFINITY, sum = 0.0f, x = 0.0f, y = 0.0f;
-    for (int n = 0; n < shared + tail; ++n) {
-      const int part = n < shared ? n : d.shared_parts + n - shared;
-      const float* from = part_of(a, d, request, key_head, query, part);
-      const float own = dev::load_coherent(from);
-      if (own == -INFINITY) continue;
-      const float more = fmaxf(max, own);
-      const float old = dev::power_of_two(max - more), scale = dev::power_of_two(own - more);
-      sum = sum * old + scale * dev::load_coherent(from + 1);
-      x = x * old + scale * dev::load_coherent(from + 2 + column);
-      y = y * old + scale * dev::load_coherent(from + 3 + column);
-      max = more;
+    for (int first = 0; first < shared + tail; first += kAtOnce) {
+      float own[kAtOnce], sums[kAtOnce], xs[kAtOnce], ys[kAtOnce];
+#pragma unroll
+      for (int j = 0; j < kAtOnce; ++j) {
+        const int n = first + j;
+        own[j] = -INFINITY;
+        if (n >= shared + tail) continue;
+        const int part = n < shared ? n : d.shared_parts + n - shared;
+        const float* from = part_of(a, d, request, key_head, query, part);
+        own[j] = dev::load_coherent(from);
+        sums[j] = dev::load_coherent(from + 1);
+        xs[j] = dev::load_coherent(from + 2 + column);
+        ys[j] = dev::load_coherent(from + 3 + column);
+      }
+#pragma unroll
+      for (int j = 0; j < kAtOnce; ++j) {
+        if (own[j] == -INFINITY) continue;
+        const float more = fmaxf(max, own[j]);
+        const float old = dev::power_of_two(max - more), scale = dev::power_of_two(own[j] - more);
+        sum = sum * old + scale * sums[j];
+        x = x * old + scale * xs[j];
+        y = y * old + scale * ys[j];
+        max = more;
+      }
     }
     const float scale = sum > 0.0f ? 1.0f / sum : 0.0f;
     const Place at = place_of(p, d, request, key_head, query);
@@ -334,16 +406,20 @@ __global__ void __launch_bounds__(kThreads) paged_attention_kernel(Arguments a) 
   exchange.values = keys.template as<float>();  // as large as both
   exchange.maxima = (values + kPositions * kPitch<kPadded>).template as<float>();
   exchange.sums = exchange.maxima + 4 * kQueries;
+  const Positions<T, kPadded> positions(a.problem, task);
   if (task.count > 0) {
+    const PagedAttentionBuffers& b = a.buffers;
     load_queries<T, kPadded>(queries, a, d, task);
-    load_positions<T, kPadded>(keys, a.buffers.pages_of_keys, a.buffers.queries, a.problem, task);
-    load_positions<T, kPadded>(values, a.buffers.pages_of_values, a.buffers.queries, a.problem,
-                               task);
+    positions.copy(keys, b.pages_of_keys, b.queries, task.count, a.problem.width);
     dev::commit_copies();
-    dev::wait_for_copies<0>();
-    dev::sync_threads();
+    positions.copy(values, b.pages_of_values, b.queries, task.count, a.problem.width);
+    dev::commit_copies();
     attend_warp<T, kPadded>(a, d, task, queries, keys, values, exchange);
     dev::sync_threads();
+    if (d.shared_parts + d.tail_parts == 1) {
+      store_whole<T, kPadded>(a, d, task, exchange);
+      return;
+    }
     store_part<kPadded>(a, d, task, exchange);
   }
   unsigned* counter = a.buffers.counters + task.request * a.problem.key_heads + task.key_head;
