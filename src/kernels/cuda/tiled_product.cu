@@ -100,11 +100,15 @@ __global__ void __launch_bounds__(kProductThreads, kTiles <= 2 ? 2 : 1)
     ahead.copy(a, slots[i]);
     ahead.advance(a);
   }
-  dev::grid_wait();
   Activations<T, kStaged> x{static_cast<const T*>(a.buffers.x), staged, p.inputs, p.rows, p.inputs};
   if constexpr (kStaged) {
     x.pitch = staged_pitch(p.inputs);
-    stage_activations<T>(a, staged, partials, [] { dev::sync_threads(); });
+    const Staging<T> staging(a, staged, partials);
+    staging.copy_weights();
+    dev::grid_wait();
+    stage_activations<T>(staging, [] { dev::sync_threads(); });
+  } else {
+    dev::grid_wait();
   }
   int slot = 0, buffer = 0;
   for (int tile = static_cast<int>(dev::block_x()); tile < a.tiles;
@@ -138,7 +142,8 @@ struct Way {
   static int launch(TiledArguments& arguments, dev::LaunchConfig config) {
     config.threads = kProductThreads;
     config.shared_bytes = kProductWarps * kDepth * W::kUnitBytes +
-                          2 * kPartials<kTiles> * sizeof(float) + staged_bytes(arguments.problem);
+                          2 * kPartials<kTiles> * sizeof(float) +
+                          staged_bytes(arguments.problem, arguments.buffers);
     return dev::launch(config, tiled_product_kernel<T, W, kTiles, kStaged>, arguments);
   }
 };
@@ -149,7 +154,7 @@ const char* tiled_product_refuses(const TiledProductProblem& p, const TiledProdu
   using Finish = TiledProductProblem::Finish;
   if (p.rows > 32) return "there are at most 32 rows";
   if (p.inputs < 8 || p.inputs % 8 != 0) return "rows are as wide as a multiple of 8";
-  if (staged_bytes(p) > kMaxStagedBytes) {
+  if (staged_bytes(p, b) > kMaxStagedBytes) {
     return "rows that are normalised take at most 96 KiB";
   }
   const Format own = p.element == Element::f16 ? Format::f16 : Format::bf16;

@@ -44,8 +44,8 @@ struct TiledProductProblem {
   bool bulk_copies = false;       // the device has them: compute capability 9.0
 };
 
-// All contiguous and aligned to 16 bytes, tiles to 128; where rows are normalised, so many fit that
-// take 96 KiB. y may be the residual.
+// All contiguous and aligned to 16 bytes, tiles to 128; where rows are normalised, so many fit as
+// take, with the norm's weights, 96 KiB. y may be the residual.
 struct TiledProductBuffers {
   const void* x;                      // [rows, inputs]
   const void* tiles;                  // one behind the other; or rows
@@ -67,9 +67,9 @@ struct TiledProductBuffers {
 const char* tiled_product_refuses(const TiledProductProblem& problem,
                                   const TiledProductBuffers& buffers);
 
-// As attend(). The tiles are read before the launch before has ended: it must not write them. A row
-// has the same bits whatever is computed beside it, on any number of multiprocessors, with bulk
-// copies or without, of tiles or of rows.
+// As attend(). The tiles and what a norm weighs and adds are read before the launch before has
+// ended: it must not write them. A row has the same bits whatever is computed beside it, on any
+// number of multiprocessors, with bulk copies or without, of tiles or of rows.
 [[nodiscard]] int multiply_tiles(const TiledProductProblem& problem,
                                  const TiledProductBuffers& buffers, void* stream,
                                  bool overlaps_previous);

@@ -215,22 +215,24 @@ __global__ void __launch_bounds__(kThreads, kTiles == 1 ? 2 : 1)
   s.slots = a.slots;
   s.ring = dev::shared_memory<dev::Words4>();
   s.partials = s.ring.as<float>(static_cast<unsigned>(a.slots * kChunkBytes<W>));
-  const auto staged = (s.partials + 2 * kPartials<kTiles>).template as<T>();
-  s.full = staged.template as<dev::Words2>(
-      kStaged ? static_cast<unsigned>(p.rows * staged_pitch(p.inputs) * 2) : 0);
+  s.full = (s.partials + 2 * kPartials<kTiles>).template as<dev::Words2>();
   s.empty = s.full + static_cast<unsigned>(a.slots);
+  const auto staged = (s.empty + static_cast<unsigned>(a.slots)).template as<T>();
   if (dev::thread() == 0) s.init();
   dev::fence_mbarriers();
   dev::sync_threads();
   const int warp = static_cast<int>(dev::warp());
   if (warp < kProductWarps) {
-    dev::grid_wait();
     Activations<T, kStaged> x{static_cast<const T*>(a.buffers.x), staged, p.inputs, p.rows,
                               p.inputs};
     if constexpr (kStaged) {
       x.pitch = staged_pitch(p.inputs);
-      stage_activations<T>(a, staged, s.partials,
-                           [] { dev::sync_some<kStaging>(kProductThreads); });
+      const Staging<T> staging(a, staged, s.partials);
+      staging.copy_weights();
+      dev::grid_wait();
+      stage_activations<T>(staging, [] { dev::sync_some<kStaging>(kProductThreads); });
+    } else {
+      dev::grid_wait();
     }
     multiply_chunks<T, W, kTiles, kStaged>(a, s, x);
   } else if (warp < kProductWarps + kFinishWarps) {
@@ -252,7 +254,8 @@ struct BulkWay {
   static int launch(TiledArguments& arguments, dev::LaunchConfig config) {
     constexpr int kBarriers = 2 * kMaxSlots;
     const std::size_t fixed = 2 * kPartials<kTiles> * sizeof(float) +
-                              staged_bytes(arguments.problem) + kBarriers * sizeof(dev::Words2);
+                              staged_bytes(arguments.problem, arguments.buffers) +
+                              kBarriers * sizeof(dev::Words2);
     const std::size_t room = kHalfOfShared > fixed ? kHalfOfShared - fixed : 0;
     arguments.slots = std::clamp(static_cast<int>(room / kChunkBytes<W>), kMinSlots, kMaxSlots);
     config.threads = kThreads;

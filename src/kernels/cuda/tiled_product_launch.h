@@ -13,9 +13,13 @@ namespace instructblip::kernels::cuda {
 
 constexpr std::size_t kMaxStagedBytes = 96 * 1024;
 
-inline std::size_t staged_bytes(const TiledProductProblem& p) {
+// Rows, and the weights and the bias of their norm.
+inline std::size_t staged_bytes(const TiledProductProblem& p, const TiledProductBuffers& b) {
   if (p.norm == TiledProductProblem::Norm::none) return 0;
-  return static_cast<std::size_t>(p.rows) * static_cast<std::size_t>(staged_pitch(p.inputs)) * 2;
+  const std::int32_t more = b.norm_bias == nullptr ? p.inputs : 2 * p.inputs;
+  return (static_cast<std::size_t>(p.rows) * static_cast<std::size_t>(staged_pitch(p.inputs)) +
+          static_cast<std::size_t>(more)) *
+         2;
 }
 
 inline std::int32_t tiles_of(const TiledProductProblem& p) {
