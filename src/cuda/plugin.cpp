@@ -47,11 +47,12 @@ class CurrentStream final : public kernels::cuda::Stream {
   const kernels::Machine& machine_;
 };
 
-// A step as a CUDA graph; what it computes lies in memory that is the graph's alone.
+// A step as a CUDA graph. What it computes lies in memory that is its own, or, but for the result,
+// other graphs' of the same pool too: none runs beside another.
 class Graph final : public nn::RecordedStep {
  public:
-  explicit Graph(const std::function<at::Tensor()>& step) {
-    graph_.capture_begin();
+  Graph(const std::function<at::Tensor()>& step, at::cuda::MempoolId_t pool) {
+    graph_.capture_begin(pool);
     try {
       result_ = step();
     } catch (...) {
@@ -85,6 +86,7 @@ class CudaDevice final : public nn::Device {
     cudaDeviceProp properties{};
     check(cudaGetDeviceProperties(&properties, index), "the device cannot be asked");
     machine_.cuda_capability = properties.major * 10 + properties.minor;
+    machine_.cuda_processors = properties.multiProcessorCount;
   }
 
   c10::Device where() const override {
@@ -101,7 +103,7 @@ class CudaDevice final : public nn::Device {
   const kernels::Machine& machine() const override { return machine_; }
   kernels::cuda::Stream& stream() override { return stream_; }
   std::unique_ptr<nn::RecordedStep> record(const std::function<at::Tensor()>& step) override {
-    return std::make_unique<Graph>(step);
+    return std::make_unique<Graph>(step, pool_);
   }
 
   nn::DeviceMemory memory() const override {
@@ -138,6 +140,7 @@ class CudaDevice final : public nn::Device {
 
  private:
   int index_;
+  at::cuda::MempoolId_t pool_ = at::cuda::graph_pool_handle();
   kernels::Machine machine_;
   CurrentStream stream_{machine_};
 };

@@ -43,9 +43,10 @@ constexpr ResampleProblem kResample = {
     .height = 480, .width = 640, .outputs = 224, .taps = 13, .precision = 22};
 
 Support supports(const cuda::Listed& entry, const Machine& machine) {
-  return machine.cuda_capability >= entry.capability
+  const bool higher = machine.cuda_capability > entry.capability;
+  return machine.cuda_capability >= entry.capability && !(higher && entry.this_one)
              ? Support::yes()
-             : Support::no("the device's compute capability is too low");
+             : Support::no("the device has another compute capability");
 }
 
 // The kernels themselves belong to a part of the library that is opened for a device.

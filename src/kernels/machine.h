@@ -16,6 +16,7 @@ struct Machine {
   bool amx_int8 = false;
   bool amx_bf16 = false;
   int cuda_capability = 0;  // 90 stands for 9.0; 0: this is no CUDA device
+  int cuda_processors = 1;  // its multiprocessors
 };
 
 // The one that this process runs on; looked at once.

@@ -16,13 +16,21 @@ class [[nodiscard]] Support {
   static constexpr Support yes() { return Support(nullptr); }
   // `reason` is a literal.
   static constexpr Support no(const char* reason) { return Support(reason); }
+  // The machine has what the entry needs: it is the problem whose sizes do not fit.
+  static constexpr Support not_such_sizes(const char* reason) {
+    Support support(reason);
+    support.other_sizes_ = true;
+    return support;
+  }
 
   constexpr explicit operator bool() const { return reason_ == nullptr; }
+  constexpr bool takes_other_sizes() const { return other_sizes_; }
   constexpr std::string_view reason() const { return reason_ == nullptr ? "" : reason_; }
 
  private:
   constexpr explicit Support(const char* reason) : reason_(reason) {}
   const char* reason_;
+  bool other_sizes_ = false;
 };
 
 // What an entry promises beyond its contract.
@@ -36,13 +44,14 @@ struct Wanted {
   const Choice* choice = &Choice::of_environment();
   const Machine* machine = &this_machine();
   bool row_invariant = false;
+  bool may_compose = false;  // sizes that a forced entry does not take are no error
 };
 
 // The entry that `wanted.choice` forces, else the first that fits `problem`; null where none does:
 // a problem that not even "reference" takes, or, on a device, one for compositions. Throws
-// Error(invalid_argument) where the forced one does not fit. An entry that is forced in the table
-// of another machine forces nothing in this one. Kernel has kOperation, name, traits and
-// supports().
+// Error(invalid_argument) where the forced one does not fit, but for what may be composed. An entry
+// that is forced in the table of another machine forces nothing in this one. Kernel has kOperation,
+// name, traits and supports().
 template <class Kernel, class Problem>
 const Kernel* choose(std::span<const Kernel> kernels, const Problem& problem,
                      const Wanted& wanted = {}) {
@@ -56,6 +65,7 @@ const Kernel* choose(std::span<const Kernel> kernels, const Problem& problem,
       support = Support::no("its bits depend on what is computed beside a row");
     }
     if (support) return &kernel;
+    if (!forced.empty() && wanted.may_compose && support.takes_other_sizes()) return nullptr;
     if (!forced.empty()) throw_unfit(Kernel::kOperation, forced, support.reason());
   }
   return nullptr;

@@ -21,33 +21,54 @@ void PackedRows::add(LanguageState& state, std::int64_t count, std::int64_t posi
 }
 
 nn::Rows PackedRows::rows() const {
-  nn::Rows rows{parts_, kind_, caches_};
+  nn::Rows rows = alone();
+  rows.caches = caches_;
   if (tables_) rows.slots = &tables_->cache();
   return rows;
 }
 
 nn::Rows PackedRows::memory_rows() const {
-  nn::Rows rows{parts_, kind_, memories_};
+  nn::Rows rows = alone();
+  rows.caches = memories_;
   if (tables_) rows.slots = &tables_->memory();
+  return rows;
+}
+
+nn::Rows PackedRows::alone() const {
+  nn::Rows rows{parts_, kind_};
+  if (prompts_) rows.sequences = &prompts_->sequences();
   return rows;
 }
 
 PackedPrompts::PackedPrompts(std::span<LanguageState* const> states, Into into)
     : PackedRows(nn::Rows::Kind::sequence), states_(states) {
   std::vector<at::Tensor> prompts;
+  std::int64_t count = 0;
   for (LanguageState* state : states) {
     add(*state, state->prompt.size(1), 0);
     prompts.push_back(state->prompt[0]);
+    count += prompts.back().size(0);
   }
-  embedded_ = prompts.size() == 1 ? prompts.front() : at::cat(prompts);
+  const std::vector<nn::KvCache*>& caches = into == Into::cache ? caches_ : memories_;
   try {
-    for (LanguageState* state : states) {
-      (into == Into::cache ? state->cache : state->memory).begin_sequence(state->prompt.size(1));
+    for (std::size_t i = 0; i < prompts.size(); ++i) caches[i]->begin_sequence(prompts[i].size(0));
+    if (nn::PromptTables::are_read(caches.front()->pool(), count)) {
+      prompts_.emplace(nn::PromptContent{prompts, caches});
+      places_.there = prompts_->positions();
     }
   } catch (...) {  // there is no destructor yet
     forget();
     throw;
   }
+  embedded_ = prompts_              ? prompts_->rows()
+              : prompts.size() == 1 ? prompts.front()
+                                    : at::cat(prompts);
+}
+
+at::Tensor PackedPrompts::run(const std::function<at::Tensor()>& compute, bool same) const {
+  if (!prompts_ || !same) return compute();
+  // What a record computes lies where the next one computes.
+  return caches_.front()->pool().runtime().replay(prompts_->key(), compute).clone();
 }
 
 PackedPrompts::~PackedPrompts() {

@@ -13,6 +13,7 @@
 
 #include "language/language_state.h"
 #include "nn/embedding.h"
+#include "nn/prompt_tables.h"
 #include "nn/rotary.h"
 #include "nn/rows.h"
 #include "nn/step_tables.h"
@@ -26,7 +27,7 @@ class PackedRows {
   // with nothing but themselves.
   nn::Rows rows() const;
   nn::Rows memory_rows() const;
-  nn::Rows alone() const { return {parts_, kind_}; }
+  nn::Rows alone() const;
 
   std::span<const nn::Part> parts() const { return parts_; }
   // The position of each row in its text, and how long that text is by now.
@@ -41,7 +42,8 @@ class PackedRows {
 
   std::vector<nn::KvCache*> caches_, memories_;
   nn::RowPlaces places_;
-  std::optional<nn::StepTables> tables_;  // where the step is to be replayed
+  std::optional<nn::StepTables> tables_;     // where a step is to be replayed
+  std::optional<nn::PromptTables> prompts_;  // where prompts are
 
  private:
   nn::Rows::Kind kind_;
@@ -50,7 +52,8 @@ class PackedRows {
 };
 
 // Prompts on their way through a model. If they do not arrive, their states are again
-// without keys and values, as start() made them.
+// without keys and values, as start() made them. A device launches again what it has recorded of
+// prompts that are as long: then rows, positions and slots lie in tables on it.
 class PackedPrompts : public PackedRows {
  public:
   // Where keys and values of the prompts go.
@@ -62,6 +65,9 @@ class PackedPrompts : public PackedRows {
   PackedPrompts& operator=(const PackedPrompts&) = delete;
 
   const at::Tensor& embedded() const { return embedded_; }  // [all P, L]
+  // What `compute` makes of these rows, [S, N]: called, or launched again as a device recorded it.
+  // `same`: as in PackedStep::run().
+  at::Tensor run(const std::function<at::Tensor()>& compute, bool same = true) const;
   // The last row of each prompt: x [all P, D] -> [S, D].
   at::Tensor last_rows(const at::Tensor& x) const;
   // All have been read: their rows are not needed any more.

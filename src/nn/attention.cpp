@@ -13,6 +13,7 @@
 #include <numeric>
 #include <vector>
 
+#include "nn/arithmetic.h"
 #include "nn/attention_weights.h"
 #include "nn/device_attention.h"
 #include "nn/kv_cache.h"
@@ -108,17 +109,19 @@ at::Tensor attention_weights(const Heads& heads, const AttentionOptions& options
 
 at::Tensor attend(const Heads& heads, const AttentionOptions& options) {
   if (const at::Tensor out = attend_on_device(heads, options); out.defined()) return out;
-  return attention(heads.queries.transpose(1, 2), heads.keys.transpose(1, 2),
+  const at::Tensor queries = scaled(heads.queries, options.query_scale);
+  return attention(queries.transpose(1, 2), heads.keys.transpose(1, 2),
                    heads.values.transpose(1, 2), {}, options);
 }
 
 at::Tensor attend(const Heads& heads, const Rows& rows, std::int64_t layer,
                   const AttentionOptions& options) {
   if (rows.slots != nullptr) return attend_step(heads, rows, layer, options);
-  const Heads settled = Rotation::settled(heads);
-  if (const at::Tensor out = attend_on_device(settled, rows, layer, options); out.defined()) {
+  if (const at::Tensor out = attend_on_device(heads, rows, layer, options); out.defined()) {
     return out;
   }
+  Heads settled = Rotation::settled(heads);
+  settled.queries = scaled(settled.queries, options.query_scale);
   return by_part(rows.parts, 0, [&](const Part& part, std::size_t i) {
     KvCache* const cache = rows.caches.empty() ? nullptr : rows.caches[i];
     const at::Tensor bias = rows.biases == nullptr ? at::Tensor() : rows.biases->of(i);
@@ -130,6 +133,7 @@ at::Tensor attend(const Heads& heads, const Rows& rows, std::int64_t layer,
 }
 
 void remember(const Heads& heads, const Rows& rows, std::int64_t layer) {
+  if (rows.sequences != nullptr && remember_on_device(heads, rows, layer).done) return;
   for (std::size_t i = 0; i < rows.parts.size(); ++i) {
     const Part& part = rows.parts[i];
     rows.caches[i]->append(layer, part.of(heads.keys), part.of(heads.values));

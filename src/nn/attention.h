@@ -21,8 +21,12 @@ enum class AttentionOrder {
 struct AttentionOptions {
   const Runtime* runtime;
   AttentionOrder order = AttentionOrder::fused;
-  double divisor = 1.0;  // what scores are divided by: sqrt(d), or 1 in T5
-  bool causal = false;   // a row of a sequence does not see later ones
+  double divisor = 1.0;      // what scores are divided by: sqrt(d), or 1 in T5
+  double query_scale = 1.0;  // what queries are multiplied with before, in OPT: other roundings
+  bool causal = false;       // a row of a sequence does not see later ones
+
+  // What kernels divide scores by, whose sums are not rounded on the way.
+  double whole_divisor() const { return divisor / query_scale; }
 };
 
 // B sequences of one length: queries [B, n, H, d], keys and values [B, m, G, d] -> [B, n, H * d].

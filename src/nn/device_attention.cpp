@@ -40,30 +40,42 @@ struct Sequences {
   at::Tensor queries, keys, values;  // [N, H, d], [M, G, d]
   Offsets of_queries, of_keys;
   const DistanceBias* bias = nullptr;
+  at::Tensor offsets = {};  // for queries and keys, where they are on the device already
 };
 
-at::Tensor attend_sequences(const Sequences& all, const AttentionOptions& options) {
-  const auto element = element_of(all.queries.scalar_type());
-  if (!element) return {};
-  const Runtime& runtime = *options.runtime;
-  const std::int64_t heads = all.queries.size(1), width = all.queries.size(2);
-  const cuda::AttentionProblem problem{
-      .element = *element,
+cuda::AttentionProblem problem_of(const Sequences& all, const AttentionOptions& options) {
+  return {
+      .element = *element_of(all.queries.scalar_type()),
       .sequences = static_cast<std::int32_t>(all.of_queries.values.size()) - 1,
       .max_queries = all.of_queries.longest,
-      .query_heads = static_cast<std::int32_t>(heads),
+      .query_heads = static_cast<std::int32_t>(all.queries.size(1)),
       .key_heads = static_cast<std::int32_t>(all.keys.size(1)),
-      .width = static_cast<std::int32_t>(width),
-      .divisor = static_cast<float>(options.divisor),
+      .width = static_cast<std::int32_t>(all.queries.size(2)),
+      .divisor = static_cast<float>(options.whole_divisor()),
       .causal = options.causal,
       .max_distance = all.bias == nullptr ? 0 : static_cast<std::int32_t>(all.bias->max_distance)};
-  const auto* const kernel = runtime.device_kernel(runtime.tables().cuda.attention, problem);
+}
+
+const cuda::Kernel<cuda::Attention>* kernel_of(const Sequences& all,
+                                               const AttentionOptions& options) {
+  if (!element_of(all.queries.scalar_type())) return nullptr;
+  const Runtime& runtime = *options.runtime;
+  return runtime.device_kernel(runtime.tables().cuda.attention, problem_of(all, options));
+}
+
+at::Tensor attend_sequences(const Sequences& all, const AttentionOptions& options) {
+  const auto* const kernel = kernel_of(all, options);
   if (kernel == nullptr) return {};
+  const Runtime& runtime = *options.runtime;
+  const cuda::AttentionProblem problem = problem_of(all, options);
   const at::Tensor queries = in_rows(all.queries), keys = in_rows(all.keys),
                    values = in_rows(all.values);
-  const at::Tensor query_offsets = runtime.known_ids(all.of_queries.values);
-  const at::Tensor key_offsets = runtime.known_ids(all.of_keys.values);
-  const at::Tensor out = runtime.empty({queries.size(0), heads * width}, all.queries.scalar_type());
+  const auto there = [&](const Offsets& offsets) {
+    return all.offsets.defined() ? all.offsets : runtime.known_ids(offsets.values);
+  };
+  const at::Tensor query_offsets = there(all.of_queries), key_offsets = there(all.of_keys);
+  const at::Tensor out = runtime.empty({queries.size(0), queries.size(1) * queries.size(2)},
+                                       all.queries.scalar_type());
   kernel->run(problem,
               {.queries = address_of(queries),
                .keys = address_of(keys),
@@ -135,9 +147,50 @@ at::Tensor attend_on_device(const Heads& heads, const Rows& rows, std::int64_t l
   }
   all.of_keys = all.of_queries;
   if (rows.biases != nullptr) all.bias = &rows.biases->by_distance();
-  const at::Tensor out = attend_sequences(all, options);
-  if (out.defined() && !rows.caches.empty()) remember(heads, rows, layer);
-  return out;
+  if (kernel_of(all, options) == nullptr) return {};
+  if (rows.sequences != nullptr) all.offsets = rows.sequences->offsets;
+  const bool together = heads.turn != nullptr && !rows.caches.empty();
+  const Appended turned = together ? remember_on_device(heads, rows, layer) : Appended{};
+  if (turned.done) {
+    all.queries = turned.queries;
+    all.keys = turned.keys;
+    return attend_sequences(all, options);
+  }
+  const Heads settled = Rotation::settled(heads);
+  if (!rows.caches.empty()) remember(settled, rows, layer);
+  all.queries = settled.queries;
+  all.keys = settled.keys;
+  return attend_sequences(all, options);
+}
+
+Appended remember_on_device(const Heads& heads, const Rows& rows, std::int64_t layer) {
+  const auto added = [&](const Part& part, const KvPool& pool, const at::Tensor& slots) {
+    return append_on_device(
+        {.pool = &pool,
+         .slots = slots,
+         .queries = heads.turn == nullptr ? at::Tensor() : part.of(heads.queries),
+         .keys = part.of(heads.keys),
+         .values = part.of(heads.values),
+         .turn = heads.turn,
+         .first = part.first,
+         .keeps_keys = true},
+        layer);
+  };
+  if (rows.sequences != nullptr) {
+    const Part all{0, heads.keys.size(0)};
+    return added(all, rows.caches.front()->pool(), rows.sequences->slots);
+  }
+  std::vector<at::Tensor> queries, keys;
+  for (std::size_t i = 0; i < rows.parts.size(); ++i) {
+    const KvView view = rows.caches[i]->view(layer);
+    const Appended some = added(rows.parts[i], *view.pool, view.newest.slots);
+    if (!some.done) return {};
+    queries.push_back(some.queries);
+    keys.push_back(some.keys);
+  }
+  if (heads.turn == nullptr) return {true};
+  if (queries.size() == 1) return {true, queries.front(), keys.front()};
+  return {true, at::cat(queries), at::cat(keys)};
 }
 
 Appended append_on_device(const KvRows& rows, std::int64_t layer) {
@@ -156,22 +209,29 @@ Appended append_on_device(const KvRows& rows, std::int64_t layer) {
   problem.turned = turned;
   const auto* const kernel = runtime.device_kernel(runtime.tables().cuda.kv_append, problem);
   if (kernel == nullptr) return {};
-  const at::Tensor queries =
-      turned ? runtime.empty(rows.queries.sizes().vec(), rows.queries.scalar_type()) : at::Tensor();
+  const auto like = [&](const at::Tensor& x, bool wanted) {
+    return wanted ? runtime.empty(x.sizes().vec(), x.scalar_type()) : at::Tensor();
+  };
+  const at::Tensor queries = like(rows.queries, turned);
+  const at::Tensor keys = like(rows.keys, turned && rows.keeps_keys);
+  const auto planes = [&](const at::Tensor& x) {
+    return x.const_data_ptr<float>() + rows.first * x.size(1);
+  };
   const auto pages = [&](std::int64_t which) {
     return reinterpret_cast<void* const*>(
         addresses.select(0, layer).select(0, which).const_data_ptr<std::int64_t>());
   };
   kernel->run(problem,
               {.heads = from.first,
-               .cosines = turned ? rows.turn->cosines().const_data_ptr<float>() : nullptr,
-               .sines = turned ? rows.turn->sines().const_data_ptr<float>() : nullptr,
+               .cosines = turned ? planes(rows.turn->cosines()) : nullptr,
+               .sines = turned ? planes(rows.turn->sines()) : nullptr,
                .slots = rows.slots.const_data_ptr<std::int32_t>(),
                .pages_of_keys = pages(0),
                .pages_of_values = pages(1),
-               .queries = turned ? queries.mutable_data_ptr() : nullptr},
+               .queries = turned ? queries.mutable_data_ptr() : nullptr,
+               .keys = keys.defined() ? keys.mutable_data_ptr() : nullptr},
               runtime.stream());
-  return {true, queries};
+  return {true, queries, keys};
 }
 
 }  // namespace instructblip::nn

@@ -13,7 +13,7 @@
 
 namespace instructblip::nn {
 
-// As the functions of attention.h, with queries and keys that are turned.
+// As the functions of attention.h: queries and keys of the latter are turned on the way.
 at::Tensor attend_on_device(const Heads& heads, const AttentionOptions& options);
 at::Tensor attend_on_device(const Heads& heads, const Rows& rows, std::int64_t layer,
                             const AttentionOptions& options);
@@ -25,11 +25,15 @@ struct KvRows {
   at::Tensor queries;       // [n, H, d], which are turned with the keys; undefined: nothing is
   at::Tensor keys, values;  // [n, G, d]
   const Rotation* turn = nullptr;
+  std::int64_t first = 0;   // which of those that `turn` is of the first row is
+  bool keeps_keys = false;  // turned keys are wanted beside those in pages
 };
 struct Appended {
   bool done = false;
-  at::Tensor queries = {};  // turned, where they were given
+  at::Tensor queries = {}, keys = {};  // turned, where they were given or wanted
 };
 Appended append_on_device(const KvRows& rows, std::int64_t layer);
+// Keys and values of packed sequences into their caches, turned where they are still to be.
+Appended remember_on_device(const Heads& heads, const Rows& rows, std::int64_t layer);
 
 }  // namespace instructblip::nn

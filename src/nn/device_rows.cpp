@@ -8,10 +8,6 @@ namespace {
 
 namespace cuda = kernels::cuda;
 
-std::int32_t rows_of(const at::Tensor& x) {
-  return static_cast<std::int32_t>(x.numel() / std::max<std::int64_t>(1, x.size(-1)));
-}
-
 at::Tensor with_last(const Runtime& runtime, const at::Tensor& x, std::int64_t width,
                      at::ScalarType type) {
   std::vector<std::int64_t> shape = x.sizes().vec();
@@ -19,7 +15,19 @@ at::Tensor with_last(const Runtime& runtime, const at::Tensor& x, std::int64_t w
   return runtime.empty(shape, type);
 }
 
-std::optional<cuda::Activation> named(Activation activation) {
+}  // namespace
+
+std::optional<cuda::Element> element_of(at::ScalarType type) {
+  if (type == at::kHalf) return cuda::Element::f16;
+  if (type == at::kBFloat16) return cuda::Element::bf16;
+  return std::nullopt;
+}
+
+std::int32_t row_count(const at::Tensor& x) {
+  return static_cast<std::int32_t>(x.numel() / std::max<std::int64_t>(1, x.size(-1)));
+}
+
+std::optional<cuda::Activation> kernel_name_of(Activation activation) {
   switch (activation) {
     case Activation::gelu:
       return cuda::Activation::gelu;
@@ -37,20 +45,12 @@ std::optional<cuda::Activation> named(Activation activation) {
   return std::nullopt;
 }
 
-}  // namespace
-
-std::optional<cuda::Element> element_of(at::ScalarType type) {
-  if (type == at::kHalf) return cuda::Element::f16;
-  if (type == at::kBFloat16) return cuda::Element::bf16;
-  return std::nullopt;
-}
-
 at::Tensor normalized_on_device(const Runtime& runtime, const at::Tensor& x,
                                 const NormWeights& weights) {
   const auto element = element_of(x.scalar_type());
   if (!element || !weights.weight.defined()) return {};
   const cuda::NormProblem problem{.element = *element,
-                                  .rows = rows_of(x),
+                                  .rows = row_count(x),
                                   .width = static_cast<std::int32_t>(x.size(-1)),
                                   .eps = static_cast<float>(weights.eps),
                                   .centred = weights.centred};
@@ -72,12 +72,12 @@ at::Tensor normalized_on_device(const Runtime& runtime, const at::Tensor& x,
 at::Tensor activated_on_device(const Runtime& runtime, Activation activation, const at::Tensor& x,
                                bool gated) {
   const auto element = element_of(x.scalar_type());
-  const auto name = named(activation);
+  const auto name = kernel_name_of(activation);
   if (!element || !name) return {};
   const std::int64_t width = x.size(-1) / (gated ? 2 : 1);
   const cuda::ActivationProblem problem{.element = *element,
                                         .activation = *name,
-                                        .rows = rows_of(x),
+                                        .rows = row_count(x),
                                         .width = static_cast<std::int32_t>(width),
                                         .gated = gated};
   const auto* const kernel = runtime.device_kernel(runtime.tables().cuda.activation, problem);
@@ -85,31 +85,6 @@ at::Tensor activated_on_device(const Runtime& runtime, Activation activation, co
   const at::Tensor from = x.contiguous();
   const at::Tensor y = with_last(runtime, x, width, x.scalar_type());
   kernel->run(problem, {.x = address_of(from), .bias = nullptr, .y = y.mutable_data_ptr()},
-              runtime.stream());
-  return y;
-}
-
-at::Tensor product_on_device(const Runtime& runtime, const at::Tensor& x, const ProductWith& with) {
-  const auto element = element_of(x.scalar_type());
-  const at::Tensor& weight = with.weight;
-  if (!element || weight.scalar_type() != x.scalar_type() || !weight.is_contiguous()) return {};
-  const cuda::SkinnyProblem problem{.element = *element,
-                                    .rows = rows_of(x),
-                                    .inputs = static_cast<std::int32_t>(weight.size(1)),
-                                    .outputs = static_cast<std::int32_t>(weight.size(0)),
-                                    .wide = with.wide};
-  const auto* const kernel = runtime.device_kernel(runtime.tables().cuda.skinny, problem);
-  if (kernel == nullptr) return {};
-  const at::Tensor from = x.contiguous();
-  const at::Tensor plus = with.plus.defined() ? with.plus.contiguous() : with.plus;
-  const at::Tensor y =
-      with_last(runtime, x, problem.outputs, with.wide ? at::kFloat : x.scalar_type());
-  kernel->run(problem,
-              {.x = address_of(from),
-               .weights = address_of(weight),
-               .bias = address_of(with.bias),
-               .residual = address_of(plus),
-               .y = y.mutable_data_ptr()},
               runtime.stream());
   return y;
 }

@@ -8,6 +8,8 @@
 
 #include "config/language_config.h"
 #include "kernels/cuda/attention.h"
+#include "kernels/cuda/rows.h"
+#include "nn/normalization.h"
 #include "nn/runtime.h"
 
 namespace instructblip::nn {
@@ -20,11 +22,12 @@ inline const void* address_of(const at::Tensor& x) {
   return x.defined() ? x.const_data_ptr() : nullptr;
 }
 
-struct NormWeights {
-  at::Tensor weight, bias;  // [width]; the bias may be undefined
-  double eps;
-  bool centred;  // false: RMSNorm
-};
+// [..., width]: how many there are.
+std::int32_t row_count(const at::Tensor& x);
+
+// An activation as kernels name it; none: no kernel has it.
+std::optional<kernels::cuda::Activation> kernel_name_of(Activation activation);
+
 // x [..., width] -> [..., width].
 at::Tensor normalized_on_device(const Runtime& runtime, const at::Tensor& x,
                                 const NormWeights& weights);
@@ -32,14 +35,5 @@ at::Tensor normalized_on_device(const Runtime& runtime, const at::Tensor& x,
 // f(x), x [..., width]; or, gated, f(x) g of rows x, g: [..., 2 width] -> [..., width].
 at::Tensor activated_on_device(const Runtime& runtime, Activation activation, const at::Tensor& x,
                                bool gated);
-
-struct ProductWith {
-  at::Tensor weight;     // [out, in]
-  at::Tensor bias = {};  // [out], or undefined
-  at::Tensor plus = {};  // [..., out], added, or undefined
-  bool wide = false;     // the result is float32
-};
-// x [..., in] -> [..., out], of few rows.
-at::Tensor product_on_device(const Runtime& runtime, const at::Tensor& x, const ProductWith& with);
 
 }  // namespace instructblip::nn

@@ -1,5 +1,7 @@
 #include "nn/embedding.h"
 
+#include <ATen/ops/index_select.h>
+
 #include <string>
 
 #include "instructblip/error.h"
@@ -29,7 +31,9 @@ at::Tensor Embedding::operator()(std::span<const std::int32_t> ids) const {
 }
 
 at::Tensor Embedding::operator()(const at::Tensor& ids) const {
-  return table_.gather(ids).to(runtime_->row_type());
+  // In one launch where the table has the type of rows.
+  if (table_.blocks().size() != 1) return table_.gather(ids).to(runtime_->row_type());
+  return at::index_select(table_.blocks().front(), 0, ids).to(runtime_->row_type());
 }
 
 bool Embedding::has_values() const {

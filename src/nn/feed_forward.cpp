@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "nn/activation.h"
+#include "nn/device_product.h"
 #include "nn/device_rows.h"
 
 namespace instructblip::nn {
@@ -27,7 +28,13 @@ FeedForward::FeedForward(const Weights& weights, const FeedForwardConfig& config
       gated_(!config.times.empty()),
       contract_(weights / config.contract, config.inner, config.width, config.bias) {}
 
-at::Tensor FeedForward::inner(const at::Tensor& x) const {
+at::Tensor FeedForward::inner(const Normed& x) const {
+  if (auto product = expand_.on_device()) {
+    product->activation = activation_;
+    product->gated = gated_;
+    const at::Tensor y = product_on_device(*runtime_, x, *product);
+    if (y.defined()) return y;
+  }
   if (!gated_) return activate(*runtime_, activation_, expand_(x));
   if (runtime_->row_type() != at::kFloat) {
     const at::Tensor y = activated_on_device(*runtime_, activation_, expand_(x), /*gated=*/true);
@@ -37,9 +44,9 @@ at::Tensor FeedForward::inner(const at::Tensor& x) const {
   return activate(*runtime_, activation_, each[0]) * each[1];
 }
 
-at::Tensor FeedForward::operator()(const at::Tensor& x) const { return contract_(inner(x)); }
+at::Tensor FeedForward::operator()(const Normed& x) const { return contract_(inner(x)); }
 
-at::Tensor FeedForward::operator()(const at::Tensor& x, const at::Tensor& plus) const {
+at::Tensor FeedForward::operator()(const Normed& x, const at::Tensor& plus) const {
   return contract_(inner(x), plus);
 }
 

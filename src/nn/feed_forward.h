@@ -27,12 +27,12 @@ class FeedForward {
  public:
   FeedForward(const Weights& weights, const FeedForwardConfig& config);
 
-  at::Tensor operator()(const at::Tensor& x) const;  // [..., width] -> [..., width]
+  at::Tensor operator()(const Normed& x) const;  // [..., width] -> [..., width]
   // The result with a residual [..., width] added.
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& plus) const;
+  at::Tensor operator()(const Normed& x, const at::Tensor& plus) const;
 
  private:
-  at::Tensor inner(const at::Tensor& x) const;  // [..., width] -> [..., inner]
+  at::Tensor inner(const Normed& x) const;  // [..., width] -> [..., inner]
 
   const Runtime* runtime_;
   Activation activation_;

@@ -4,7 +4,8 @@
 #include <utility>
 #include <vector>
 
-#include "nn/arithmetic.h"
+#include "nn/device_product.h"
+#include "nn/rotary.h"
 
 namespace instructblip::nn {
 namespace {
@@ -29,7 +30,6 @@ std::optional<Linear> read_all(const Weights& weights, const HeadsConfig& config
 
 HeadsProjection::HeadsProjection(const Weights& weights, const HeadsConfig& config)
     : head_width_(config.head_width),
-      query_scale_(config.query_scale),
       rows_(rows_of(config)),
       all_(read_all(weights, config)),
       query_(all_ ? all_->some_rows(0, rows_[0])
@@ -45,13 +45,18 @@ at::Tensor HeadsProjection::in_heads(const at::Tensor& x) const {
   return x.view(shape);
 }
 
-at::Tensor HeadsProjection::finished_queries(const at::Tensor& queries) const {
-  return in_heads(scaled(queries, query_scale_));
+Heads HeadsProjection::operator()(const Normed& x) const {
+  const std::vector<at::Tensor> each = all_->split(x, rows_);
+  return {in_heads(each[0]), in_heads(each[1]), in_heads(each[2])};
 }
 
-Heads HeadsProjection::operator()(const at::Tensor& x) const {
-  const std::vector<at::Tensor> each = all_->split(x, rows_);
-  return {finished_queries(each[0]), in_heads(each[1]), in_heads(each[2])};
+Heads HeadsProjection::operator()(const Normed& x, const AttentionPlace& place) const {
+  if (const auto product = all_->on_device()) {
+    const Heads placed = heads_on_device(x, *product, place);
+    if (placed.queries.defined()) return placed;
+  }
+  const Heads heads = (*this)(x);
+  return place.turn == nullptr ? heads : place.turn->turned(heads);
 }
 
 Heads HeadsProjection::operator()(const at::Tensor& x, const at::Tensor& memory) const {
@@ -59,9 +64,7 @@ Heads HeadsProjection::operator()(const at::Tensor& x, const at::Tensor& memory)
   return {queries_of(x).queries, remembered.keys, remembered.values};
 }
 
-Heads HeadsProjection::queries_of(const at::Tensor& x) const {
-  return {finished_queries(query_(x)), {}, {}};
-}
+Heads HeadsProjection::queries_of(const Normed& x) const { return {in_heads(query_(x)), {}, {}}; }
 
 Heads HeadsProjection::memory_of(const at::Tensor& memory) const {
   const std::vector<at::Tensor> each = key_value_.split(memory, std::span(rows_).subspan(1));

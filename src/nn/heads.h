@@ -9,11 +9,13 @@
 #include <string_view>
 
 #include "nn/linear.h"
+#include "nn/normalization.h"
 #include "nn/weights.h"
 
 namespace instructblip::nn {
 
 class Rotation;
+struct Rows;
 
 // H query heads | G key heads, H a multiple of G | d width of a head
 struct Heads {
@@ -21,6 +23,13 @@ struct Heads {
   at::Tensor keys, values;  // [..., G, d]
   // By which queries and keys are still to be turned: a device does so on their way to the pages.
   const Rotation* turn = nullptr;
+};
+
+// The attention that heads are made for: a layer, over the caches of rows.
+struct AttentionPlace {
+  const Rows* rows;
+  std::int64_t layer;
+  const Rotation* turn = nullptr;  // turns queries and keys; null: nothing does
 };
 
 struct HeadsConfig {
@@ -32,7 +41,6 @@ struct HeadsConfig {
       {};  // width of other rows that keys and values are made of
   std::int64_t heads, key_heads, head_width;
   Linear::Bias bias = Linear::Bias::present;
-  double query_scale = 1.0;  // multiplies the queries, bias included
 };
 
 // The linear layers in front of an attention.
@@ -41,19 +49,20 @@ class HeadsProjection {
   HeadsProjection(const Weights& weights, const HeadsConfig& config);
 
   // Self-attention: x [..., width]. Not where the config has a memory width.
-  Heads operator()(const at::Tensor& x) const;
+  Heads operator()(const Normed& x) const;
+  // The same of rows [N, width] whose attention is known. A device may put keys and values into
+  // their pages on the way: they are undefined then, and attend() finds them there.
+  Heads operator()(const Normed& x, const AttentionPlace& place) const;
   // Cross-attention: x [..., width], memory [..., memory width].
   Heads operator()(const at::Tensor& x, const at::Tensor& memory) const;
   // The queries alone; the keys and values alone.
-  Heads queries_of(const at::Tensor& x) const;
+  Heads queries_of(const Normed& x) const;
   Heads memory_of(const at::Tensor& memory) const;
 
  private:
-  at::Tensor finished_queries(const at::Tensor& queries) const;
   at::Tensor in_heads(const at::Tensor& x) const;  // [..., n * d] -> [..., n, d]
 
   std::int64_t head_width_;
-  double query_scale_;
   std::array<std::int64_t, 3> rows_;  // rows of the weight: queries, keys, values
   std::optional<Linear> all_;         // the one product of self-attention
   Linear query_, key_value_;

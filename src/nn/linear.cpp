@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "kernels/packed_linear.h"
-#include "nn/device_rows.h"
+#include "nn/device_product.h"
 #include "nn/product.h"
 
 namespace instructblip::nn {
@@ -71,14 +71,23 @@ at::Tensor Linear::times_packed(const at::Tensor& x, const at::Tensor& plus) con
   return plus.defined() && !added ? plus + result : result;
 }
 
-at::Tensor Linear::on_device(const at::Tensor& x, const at::Tensor& plus, bool wide) const {
-  if (runtime_->row_type() == at::kFloat || weight_.blocks().size() != 1) return {};
-  return product_on_device(*runtime_, x, {weight_.blocks().front(), bias_, plus, wide});
+std::optional<ProductWith> Linear::on_device() const {
+  if (runtime_->row_type() == at::kFloat || weight_.blocks().size() != 1) return std::nullopt;
+  return ProductWith{weight_.blocks().front(), bias_};
 }
 
-std::vector<at::Tensor> Linear::by_block(const at::Tensor& x) const {
+at::Tensor Linear::by_kernel(const Normed& x, const at::Tensor& plus, bool wide) const {
+  auto with = on_device();
+  if (!with) return {};
+  with->plus = plus;
+  with->wide = wide;
+  return product_on_device(*runtime_, x, *with);
+}
+
+std::vector<at::Tensor> Linear::by_block(const Normed& normed) const {
+  if (const at::Tensor y = by_kernel(normed, {}, false); y.defined()) return {y};
+  const at::Tensor x = normed.value();
   if (weight_.packed() != nullptr) return {times_packed(x, {})};
-  if (const at::Tensor y = on_device(x, {}, false); y.defined()) return {y};
   std::vector<at::Tensor> results;
   std::int64_t first = 0;
   for (const at::Tensor& block : weight_.blocks()) {
@@ -89,18 +98,17 @@ std::vector<at::Tensor> Linear::by_block(const at::Tensor& x) const {
   return results;
 }
 
-at::Tensor Linear::operator()(const at::Tensor& x) const {
+at::Tensor Linear::operator()(const Normed& x) const {
   const std::vector<at::Tensor> results = by_block(x);
   return results.size() == 1 ? results.front() : at::cat(results, -1);
 }
 
-at::Tensor Linear::wide(const at::Tensor& x) const {
-  const at::Tensor y = on_device(x, {}, true);
+at::Tensor Linear::wide(const Normed& x) const {
+  const at::Tensor y = by_kernel(x, {}, true);
   return y.defined() ? y : (*this)(x).to(at::kFloat);
 }
 
-std::vector<at::Tensor> Linear::split(const at::Tensor& x,
-                                      std::span<const std::int64_t> rows) const {
+std::vector<at::Tensor> Linear::split(const Normed& x, std::span<const std::int64_t> rows) const {
   std::vector<at::Tensor> results = by_block(x);
   if (std::ranges::equal(results, rows, {}, [](const at::Tensor& y) { return y.size(-1); })) {
     return results;
@@ -109,9 +117,9 @@ std::vector<at::Tensor> Linear::split(const at::Tensor& x,
   return all.split_with_sizes(at::IntArrayRef(rows.data(), rows.size()), -1);
 }
 
-at::Tensor Linear::operator()(const at::Tensor& x, const at::Tensor& plus) const {
-  if (weight_.packed() != nullptr) return times_packed(x, plus);
-  const at::Tensor y = on_device(x, plus, false);
+at::Tensor Linear::operator()(const Normed& x, const at::Tensor& plus) const {
+  if (weight_.packed() != nullptr) return times_packed(x.value(), plus);
+  const at::Tensor y = by_kernel(x, plus, false);
   return y.defined() ? y : plus + (*this)(x);
 }
 

@@ -4,14 +4,18 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "nn/matrix.h"
+#include "nn/normalization.h"
 #include "nn/weights.h"
 
 namespace instructblip::nn {
+
+struct ProductWith;
 
 class Linear {
  public:
@@ -27,22 +31,25 @@ class Linear {
   std::int64_t rows() const { return weight_.rows(); }
 
   // [..., in] -> [..., out] of the type that rows have, whatever the weight is held as.
-  at::Tensor operator()(const at::Tensor& x) const;
+  at::Tensor operator()(const Normed& x) const;
   // The same as float32 whatever rows are: logits.
-  at::Tensor wide(const at::Tensor& x) const;
+  at::Tensor wide(const Normed& x) const;
   // The results of consecutive rows of the weight, [..., rows[i]] each: what several matrices that
   // were stacked give.
-  std::vector<at::Tensor> split(const at::Tensor& x, std::span<const std::int64_t> rows) const;
+  std::vector<at::Tensor> split(const Normed& x, std::span<const std::int64_t> rows) const;
   // The result with a residual [..., out] added.
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& plus) const;
+  at::Tensor operator()(const Normed& x, const at::Tensor& plus) const;
+
+  // The product as kernels of a device may take it; none: they do not.
+  std::optional<ProductWith> on_device() const;
 
  private:
   at::Tensor times_packed(const at::Tensor& x, const at::Tensor& plus) const;
   // The result of each block of the weight.
-  std::vector<at::Tensor> by_block(const at::Tensor& x) const;
+  std::vector<at::Tensor> by_block(const Normed& x) const;
   at::Tensor times(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const;
   // By a kernel of the runtime's device; undefined where none takes it.
-  at::Tensor on_device(const at::Tensor& x, const at::Tensor& plus, bool wide) const;
+  at::Tensor by_kernel(const Normed& x, const at::Tensor& plus, bool wide) const;
 
   const Runtime* runtime_;
   Matrix weight_;    // [out, in]

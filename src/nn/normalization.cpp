@@ -7,31 +7,47 @@
 #include <ATen/ops/pow.h>
 #include <ATen/ops/rsqrt.h>
 
+#include "nn/arithmetic.h"
 #include "nn/device_rows.h"
 
 namespace instructblip::nn {
+namespace {
 
-LayerNorm::LayerNorm(const Weights& weights, std::int64_t width, double eps)
-    : runtime_(&weights.runtime()),
-      weight_(weights.vector("weight", {width})),
-      bias_(weights.vector("bias", {width})),
-      eps_(eps) {}
-
-at::Tensor LayerNorm::operator()(const at::Tensor& x) const {
-  const at::Tensor y = normalized_on_device(*runtime_, x, {weight_, bias_, eps_, true});
-  if (y.defined()) return y;
-  return at::layer_norm(x, {x.size(-1)}, weight_, bias_, eps_);
-}
-
-RmsNorm::RmsNorm(const Weights& weights, std::int64_t width, double eps)
-    : runtime_(&weights.runtime()), weight_(weights.vector("weight", {width})), eps_(eps) {}
-
-at::Tensor RmsNorm::operator()(const at::Tensor& x) const {
-  const at::Tensor y = normalized_on_device(*runtime_, x, {weight_, {}, eps_, false});
-  if (y.defined()) return y;
+at::Tensor composed(const at::Tensor& x, const NormWeights& w) {
+  if (w.centred) return at::layer_norm(x, {x.size(-1)}, w.weight, w.bias, w.eps);
   const at::Tensor wide = x.to(at::kFloat);  // itself, but in half precision
   const at::Tensor mean_square = wide.pow(2).mean(-1, /*keepdim=*/true);
-  return weight_ * (wide * at::rsqrt(mean_square + eps_)).to(x.scalar_type());
+  return w.weight * (wide * at::rsqrt(mean_square + w.eps)).to(x.scalar_type());
 }
+
+}  // namespace
+
+at::Tensor Normed::value() const { return norm_ == nullptr ? rows_ : (*norm_)(rows_); }
+
+Norm::Norm(const Runtime& runtime, NormWeights weights, double factor)
+    : runtime_(&runtime), weights_(std::move(weights)), factor_(factor) {
+  // Rows of half precision are not those of the reference to the bit: one product less there.
+  if (factor == 1.0 || runtime.row_type() == at::kFloat || weights_.weight.is_meta()) return;
+  weights_.weight = weights_.weight * std::exchange(factor_, 1.0);
+}
+
+at::Tensor Norm::operator()(const at::Tensor& x) const {
+  at::Tensor y = normalized_on_device(*runtime_, x, weights_);
+  if (!y.defined()) y = composed(x, weights_);
+  return scaled(y, factor_);
+}
+
+LayerNorm::LayerNorm(const Weights& weights, std::int64_t width, double eps)
+    : Norm(weights.runtime(), {.weight = weights.vector("weight", {width}),
+                               .bias = weights.vector("bias", {width}),
+                               .eps = eps,
+                               .centred = true}) {}
+
+LayerNorm::LayerNorm(const Runtime& runtime, double eps)
+    : Norm(runtime, {.weight = {}, .eps = eps, .centred = true}) {}
+
+RmsNorm::RmsNorm(const Weights& weights, std::int64_t width, double eps, double factor)
+    : Norm(weights.runtime(),
+           {.weight = weights.vector("weight", {width}), .eps = eps, .centred = false}, factor) {}
 
 }  // namespace instructblip::nn

@@ -10,42 +10,73 @@
 
 namespace instructblip::nn {
 
-// (x - mean) / sqrt(variance + eps) * weight + bias, with the biased variance.
-class LayerNorm {
+class Norm;
+
+// Rows, and the norm that is still to be done to them, if there is one: a device may do it in the
+// launch of the product that the rows go into.
+class Normed {
  public:
-  LayerNorm(const Weights& weights, std::int64_t width, double eps);
-  // Without weight and bias.
-  LayerNorm(const Runtime& runtime, double eps) : runtime_(&runtime), eps_(eps) {}
-  at::Tensor operator()(const at::Tensor& x) const;
+  // As they are.
+  Normed(at::Tensor rows) : rows_(std::move(rows)) {}  // NOLINT(google-explicit-constructor)
+  // `norm` is not kept for longer than this is used.
+  Normed(at::Tensor rows, const Norm& norm) : rows_(std::move(rows)), norm_(&norm) {}
+
+  const at::Tensor& rows() const { return rows_; }  // [..., width], before the norm
+  const Norm* norm() const { return norm_; }        // null: none
+  at::Tensor value() const;                         // after it
+
+ private:
+  at::Tensor rows_;
+  const Norm* norm_ = nullptr;
+};
+
+struct NormWeights {
+  at::Tensor weight, bias = {};  // [width] or undefined
+  double eps;
+  bool centred;  // false: RMSNorm
+};
+
+class Norm {
+ public:
+  // `factor` multiplies the result.
+  Norm(const Runtime& runtime, NormWeights weights, double factor = 1.0);
+
+  at::Tensor operator()(const at::Tensor& x) const;  // [..., width] -> [..., width]
+  Normed of(const at::Tensor& x) const { return Normed(x, *this); }
+
+  const NormWeights& weights() const { return weights_; }
 
  private:
   const Runtime* runtime_;
-  at::Tensor weight_, bias_;  // [width] or undefined
-  double eps_;
+  NormWeights weights_;
+  double factor_;  // what the weights are not multiplied with already
+};
+
+// (x - mean) / sqrt(variance + eps) * weight + bias, with the biased variance.
+class LayerNorm : public Norm {
+ public:
+  LayerNorm(const Weights& weights, std::int64_t width, double eps);
+  // Without weight and bias.
+  LayerNorm(const Runtime& runtime, double eps);
 };
 
 // A norm that a layer may have at this place or not: without one x -> x.
 class OptionalNorm {
  public:
   OptionalNorm() = default;
-  explicit OptionalNorm(LayerNorm norm) : norm_(std::move(norm)) {}
+  explicit OptionalNorm(Norm norm) : norm_(std::move(norm)) {}
   at::Tensor operator()(const at::Tensor& x) const { return norm_ ? (*norm_)(x) : x; }
+  Normed of(const at::Tensor& x) const { return norm_ ? norm_->of(x) : Normed(x); }
 
  private:
-  std::optional<LayerNorm> norm_;
+  std::optional<Norm> norm_;
 };
 
 // x / sqrt(mean(x^2) + eps) * weight: no mean is taken off, no bias added.
 // Zhang and Sennrich, Root Mean Square Layer Normalization, 2019.
-class RmsNorm {
+class RmsNorm : public Norm {
  public:
-  RmsNorm(const Weights& weights, std::int64_t width, double eps);
-  at::Tensor operator()(const at::Tensor& x) const;
-
- private:
-  const Runtime* runtime_;
-  at::Tensor weight_;  // [width]
-  double eps_;
+  RmsNorm(const Weights& weights, std::int64_t width, double eps, double factor = 1.0);
 };
 
 }  // namespace instructblip::nn

@@ -5,6 +5,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cos.h>
 #include <ATen/ops/gt.h>
+#include <ATen/ops/index_select.h>
 #include <ATen/ops/logical_and.h>
 #include <ATen/ops/logical_not.h>
 #include <ATen/ops/lt.h>
@@ -14,6 +15,7 @@
 #include <ATen/ops/reciprocal.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/sin.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/where.h>
 
 #include <algorithm>
@@ -36,6 +38,9 @@ double growth_exponent(std::int64_t head_dim) {
   return static_cast<double>(head_dim) / static_cast<double>(head_dim - 2);
 }
 
+// Of both halves of a head: [N, d/2] -> [N, 1, d].
+at::Tensor twice(const at::Tensor& x) { return at::cat({x, x}, -1).unsqueeze(1); }
+
 // Divides low frequencies and blends those between low and high.
 at::Tensor scale_as_llama3(const at::Tensor& frequencies, const RopeScaling& scaling) {
   const auto trained = static_cast<double>(scaling.original_positions);
@@ -55,15 +60,16 @@ at::Tensor scale_as_llama3(const at::Tensor& frequencies, const RopeScaling& sca
 }  // namespace
 
 Rotation::Rotation(const Runtime& runtime, const at::Tensor& angles) {
-  const auto cosine_of = [](const at::Tensor& x) { return at::cos(x); };
-  const auto sine_of = [](const at::Tensor& x) { return at::sin(x); };
-  const at::Tensor both = at::cat({angles, angles}, -1).unsqueeze(1);  // [N, 1, d]
-  cosine_ = elementwise(runtime, both, cosine_of);
-  sine_ = elementwise(runtime, both, sine_of);
+  const at::Tensor both = twice(angles);
+  cosine_ = elementwise(runtime, both, [](const at::Tensor& x) { return at::cos(x); });
+  sine_ = elementwise(runtime, both, [](const at::Tensor& x) { return at::sin(x); });
   if (runtime.row_type() == at::kFloat) return;
-  cosines_ = cosine_of(angles);
-  sines_ = sine_of(angles);
+  cosines_ = at::cos(angles);
+  sines_ = at::sin(angles);
 }
+
+Rotation::Rotation(const at::Tensor& planes)
+    : cosines_(planes.select(0, 0)), sines_(planes.select(0, 1)) {}
 
 Heads Rotation::turned(const Heads& heads) const {
   Heads turned = heads;
@@ -78,6 +84,10 @@ Heads Rotation::settled(const Heads& heads) {
 
 // In float32, whatever rows are.
 at::Tensor Rotation::apply(const at::Tensor& x) const {
+  if (!cosine_.defined()) {
+    cosine_ = twice(cosines_);
+    sine_ = twice(sines_);
+  }
   const std::int64_t half = x.size(-1) / 2;
   const at::Tensor rotated =
       at::cat({-x.narrow(-1, half, half), x.narrow(-1, 0, half)}, -1);  // [N, H, d]
@@ -101,23 +111,35 @@ RotaryEmbedding::RotaryEmbedding(const Runtime& runtime, std::int64_t head_dim, 
     frequencies_ = scale_as_llama3(frequencies_, scaling);
   }
   frequencies_ = runtime.upload(frequencies_.unsqueeze(0));
+  if (runtime.row_type() == at::kFloat) return;
+  const at::Tensor positions = at::arange(kKnown, runtime.options(at::kFloat)).unsqueeze(1);
+  const at::Tensor angles = positions * frequencies_;  // [kKnown, d/2]
+  planes_ = at::stack({at::cos(angles), at::sin(angles)});
 }
 
 Rotation RotaryEmbedding::of(const RowPlaces& places) const {
   const std::vector<std::int32_t> positions(places.positions.begin(), places.positions.end());
   const at::Tensor there = places.there.defined() ? places.there : runtime_->ids(positions);
+  if (planes_.defined() && !looks_at(places.lengths)) {
+    return Rotation(at::index_select(planes_, 1, there));
+  }
   const at::Tensor at_rows = there.to(at::kFloat).unsqueeze(1);  // [N, 1]
   return Rotation(*runtime_, at_rows * frequencies_at(places.lengths));
 }
 
 bool RotaryEmbedding::looks_at(std::span<const std::int64_t> lengths) const {
-  const auto is_long = [&](std::int64_t length) { return length > scaling_.original_positions; };
-  return scaling_.type == RopeScaling::Type::dynamic && std::ranges::any_of(lengths, is_long);
+  const bool dynamic = scaling_.type == RopeScaling::Type::dynamic;
+  if (!dynamic && !planes_.defined()) return false;
+  const std::int64_t known = planes_.defined() ? kKnown : scaling_.original_positions;
+  const std::int64_t most = dynamic ? std::min(known, scaling_.original_positions) : known;
+  return std::ranges::any_of(lengths, [&](std::int64_t length) { return length > most; });
 }
 
 at::Tensor RotaryEmbedding::frequencies_at(std::span<const std::int64_t> lengths) const {
   if (!looks_at(lengths)) return frequencies_;
-  const auto is_long = [&](std::int64_t length) { return length > scaling_.original_positions; };
+  const auto is_long = [&](std::int64_t length) {
+    return scaling_.type == RopeScaling::Type::dynamic && length > scaling_.original_positions;
+  };
   std::vector<at::Tensor> runs;
   for (std::size_t i = 0; i < lengths.size();) {
     std::size_t end = i + 1;

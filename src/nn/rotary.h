@@ -19,6 +19,8 @@ class Rotation {
  public:
   // cos and sin of the angles [N, d/2].
   Rotation(const Runtime& runtime, const at::Tensor& angles);
+  // For kernels of a device: cosines, then sines, [2, N, d/2] float32.
+  explicit Rotation(const at::Tensor& planes);
   // x [N, H, d] -> [N, H, d]. Dimension j is paired with j + d/2, not with its neighbour.
   at::Tensor apply(const at::Tensor& x) const;
   // Queries and keys turned, at once or, on a device, where they are used.
@@ -31,7 +33,7 @@ class Rotation {
   const at::Tensor& sines() const { return sines_; }
 
  private:
-  at::Tensor cosine_, sine_;  // [N, 1, d]
+  mutable at::Tensor cosine_, sine_;  // [N, 1, d]; on a device made when they are first needed
   at::Tensor cosines_, sines_;
 };
 
@@ -45,12 +47,16 @@ struct RowPlaces {
 
 class RotaryEmbedding {
  public:
+  // Positions whose angles a device keeps.
+  static constexpr std::int64_t kKnown = 32768;
+
   // Frequencies theta^(-2j/d), j = 0 .. d/2 - 1, scaled.
   RotaryEmbedding(const Runtime& runtime, std::int64_t head_dim, double theta,
                   const RopeScaling& scaling);
   // The rotation of N rows at these N places.
   Rotation of(const RowPlaces& places) const;
-  // Whether it depends on more than positions: on lengths beyond those of the training.
+  // Whether it depends on more than positions: on lengths beyond those of the training, or of what
+  // a device has in memory.
   bool looks_at(std::span<const std::int64_t> lengths) const;
 
  private:
@@ -64,6 +70,8 @@ class RotaryEmbedding {
   double theta_;
   RopeScaling scaling_;
   at::Tensor frequencies_;  // [1, d/2], for requests of ordinary length
+  at::Tensor planes_;  // [2, kKnown, d/2], the cosines and sines of positions, where kernels of
+                       // a device read them
 };
 
 }  // namespace instructblip::nn

@@ -24,6 +24,13 @@ struct Part {
   at::Tensor of(const at::Tensor& x) const { return x.narrow(0, first, count); }
 };
 
+// Where packed sequences are, on the device at addresses that stay, so that one list of launches
+// serves all that are as long.
+struct SequenceTables {
+  at::Tensor offsets;  // [sequences + 1] int32, where each begins, and the last one ends
+  at::Tensor slots;    // [all rows] int32, of caches that hold nothing else
+};
+
 // Rows of several sequences, and what each of them attends to besides itself.
 struct Rows {
   enum class Kind {
@@ -41,6 +48,8 @@ struct Rows {
   const RowBiases* biases = nullptr;
   // What these rows see by tables of slots on the device, in place of `caches`; null: not so.
   const StepSlots* slots = nullptr;
+  // The same of sequences that extend nothing; null: not so.
+  const SequenceTables* sequences = nullptr;
 };
 
 // f(part, its index) of every part, one at least, put together along `dim`.

@@ -92,13 +92,15 @@ class Runtime {
     return *kernel;
   }
   // The kernel of a device that takes a problem; null where none does, or this is no device: the
-  // operation is an ATen composition. Throws Error(invalid_argument) as kernel() does.
+  // operation is an ATen composition, as it is where the forced one does not take such sizes.
+  // Throws Error(invalid_argument) where the device lacks what the forced one needs.
   template <typename Contract>
   const kernels::cuda::Kernel<Contract>* device_kernel(
       std::span<const kernels::cuda::Kernel<Contract>> kernels,
       const typename Contract::Problem& problem) const {
     if (kernels.empty()) return nullptr;
-    return kernels::choose(kernels, problem, {.choice = &kernels_, .machine = &machine()});
+    return kernels::choose(kernels, problem,
+                           {.choice = &kernels_, .machine = &machine(), .may_compose = true});
   }
   // Where a device's kernels go. Not on the processor.
   virtual kernels::cuda::Stream& stream() const;

@@ -14,6 +14,7 @@
 #include <limits>
 #include <optional>
 
+#include "nn/arithmetic.h"
 #include "nn/device_attention.h"
 #include "nn/device_rows.h"
 #include "nn/relative_bias.h"
@@ -185,8 +186,9 @@ at::Tensor attend_step(const Heads& heads, const Rows& rows, std::int64_t layer,
   const StepSlots& slots = *rows.slots;
   const at::Tensor queries = append(heads, slots, layer);
   const DistanceBias* const bias = rows.biases == nullptr ? nullptr : &rows.biases->by_distance();
-  const at::Tensor out = attend_by_kernel(queries, slots, layer, bias, options.divisor);
-  return out.defined() ? out : compose(queries, slots, layer, bias, options.divisor);
+  const at::Tensor out = attend_by_kernel(queries, slots, layer, bias, options.whole_divisor());
+  if (out.defined()) return out;
+  return compose(scaled(queries, options.query_scale), slots, layer, bias, options.divisor);
 }
 
 }  // namespace instructblip::nn

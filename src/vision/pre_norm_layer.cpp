@@ -59,9 +59,9 @@ PreNormLayer::PreNormLayer(const nn::Weights& weights, const ClipVisionConfig& c
     : PreNormLayer(weights, config, "out_proj") {}
 
 at::Tensor PreNormLayer::forward(const at::Tensor& x) const {
-  const at::Tensor attended = nn::attend(heads_(before_attention_(x)), attention_);
+  const at::Tensor attended = nn::attend(heads_(before_attention_.of(x)), attention_);
   const at::Tensor h = output_(attended, /*plus=*/x);
-  return feed_forward_(before_feed_forward_(h), /*plus=*/h);
+  return feed_forward_(before_feed_forward_.of(h), /*plus=*/h);
 }
 
 }  // namespace instructblip

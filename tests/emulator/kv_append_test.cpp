@@ -1,6 +1,7 @@
 #include "kernels/cuda/kv_append.h"
 
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "emulator/half_numbers.h"
@@ -21,7 +22,8 @@ template <class T>
 struct Data {
   KvAppendProblem problem;
   std::vector<std::int32_t> slots;
-  std::vector<T> heads, keys, values, queries;  // two pages each, one after the other
+  std::vector<T> heads, keys, values;  // two pages each, one after the other
+  std::vector<T> queries, keys_beside;
   std::vector<void*> pages_of_keys, pages_of_values;
   std::vector<float> cosines, sines;
 
@@ -34,6 +36,7 @@ struct Data {
                .page_positions = kPagePositions};
     heads = half_numbers<T>(problem.positions * 8 * width, 1);
     queries.assign(static_cast<std::size_t>(problem.positions * 4 * width), T{kUntouched});
+    keys_beside.assign(static_cast<std::size_t>(problem.positions * 2 * width), T{kUntouched});
     keys.assign(static_cast<std::size_t>(2 * page()), T{kUntouched});
     values = keys;
     for (std::int64_t i = 0; i < 2; ++i) {
@@ -59,7 +62,8 @@ struct Data {
                                   .slots = slots.data(),
                                   .pages_of_keys = pages_of_keys.data(),
                                   .pages_of_values = pages_of_values.data(),
-                                  .queries = queries.data()};
+                                  .queries = queries.data(),
+                                  .keys = keys_beside.data()};
     emulator::run_in_every_order(
         queries, [&] { EXPECT_EQ(append_keys_and_values(problem, buffers, nullptr, true), 0); });
   }
@@ -97,8 +101,17 @@ void expect_right(std::int32_t width, bool turned) {
   std::int64_t untouched = 0;  // three of six slots have been filled
   for (const T value : d.keys) untouched += value.bits == kUntouched ? 1 : 0;
   EXPECT_EQ(untouched, d.page());
+  for (std::int32_t i = 0; turned && i < 3; ++i) {
+    for (std::int32_t head = 0; head < 2; ++head) {  // once more
+      const T* const beside = d.keys_beside.data() + (i * 2 + head) * width;
+      ASSERT_EQ(
+          std::memcmp(beside, d.written(i, 4 + head), sizeof(T) * static_cast<std::size_t>(width)),
+          0);
+    }
+  }
   if (!turned) {
     for (const T value : d.queries) ASSERT_EQ(value.bits, kUntouched);
+    for (const T value : d.keys_beside) ASSERT_EQ(value.bits, kUntouched);
   }
 }
 

@@ -37,7 +37,7 @@ TEST(CudaTables, AreWhatIsListed) {
   add(there, tables.kv_append);
   add(there, tables.norm);
   add(there, tables.paged_attention);
-  add(there, tables.skinny);
+  add(there, tables.product);
   for (const cuda::Listed& entry : cuda::listed()) {
     listed.emplace_back(entry.operation, entry.kernel, entry.traits.row_invariant);
   }
@@ -45,19 +45,50 @@ TEST(CudaTables, AreWhatIsListed) {
 }
 
 TEST(CudaTables, TakeWhatTheirKernelsDoAndSayWhyNot) {
-  const auto& table = cuda::tables().skinny;
-  cuda::SkinnyProblem problem{.rows = 5, .inputs = 64, .outputs = 3};
-  EXPECT_TRUE(table[0].supports(problem, device(80)));
-  EXPECT_NE(table[0].supports(problem, device(75)).reason().find("8.0"), std::string::npos);
+  const auto& table = cuda::tables().product;
+  cuda::TiledProductProblem problem{.rows = 5, .inputs = 64, .outputs = 3, .processors = 1};
+  problem.layout = cuda::TiledProductProblem::Layout::rows;
+  const auto& skinny = table.back();
+  EXPECT_TRUE(skinny.supports(problem, device(80)));
+  EXPECT_NE(skinny.supports(problem, device(75)).reason().find("8.0"), std::string::npos);
   problem.rows = 33;
   const Machine newest = device(90);
   EXPECT_EQ(choose(table, problem, {.machine = &newest}), nullptr);
-  EXPECT_NE(table[0].supports(problem, device(90)).reason().find("32 rows"), std::string::npos);
+  EXPECT_NE(skinny.supports(problem, newest).reason().find("32 rows"), std::string::npos);
+  problem.rows = 9;
+  problem.outputs = 768;
+  problem.processors = 132;
+  EXPECT_NE(skinny.supports(problem, newest).reason().find("idle"), std::string::npos);
+  problem.outputs = 2048;
+  EXPECT_TRUE(skinny.supports(problem, newest));
+  problem.rows = 5;
+  problem.outputs = 768;
+  EXPECT_TRUE(skinny.supports(problem, newest));
+  problem.finish = cuda::TiledProductProblem::Finish::gated;
+  EXPECT_FALSE(skinny.supports(problem, newest));
   cuda::KvAppend::Problem append;
   append.width = 24;
   EXPECT_TRUE(cuda::tables().kv_append[0].supports(append, device(80)));
   append.turned = true;
   EXPECT_FALSE(cuda::tables().kv_append[0].supports(append, device(80)));
+}
+
+// Where others may be composed.
+TEST(CudaTables, AKernelThatIsForcedIsTheOnlyOne) {
+  const auto& table = cuda::tables().product;
+  const Choice choice = Choice::parse("product=skinny_sm_80", "kernels", device(80));
+  const Machine able = device(80), unable = device(75);
+  cuda::TiledProductProblem problem{.rows = 5, .inputs = 64, .outputs = 3};
+  problem.layout = cuda::TiledProductProblem::Layout::rows;
+  Wanted wanted{.choice = &choice, .machine = &able, .may_compose = true};
+  EXPECT_EQ(choose(table, problem, wanted)->name, "skinny_sm_80");
+  problem.rows = 33;
+  EXPECT_EQ(choose(table, problem, wanted), nullptr);
+  wanted.may_compose = false;
+  test::expect_error(ErrorCode::invalid_argument, "32 rows",
+                     [&] { choose(table, problem, wanted); });
+  wanted = {.choice = &choice, .machine = &unable, .may_compose = true};
+  test::expect_error(ErrorCode::invalid_argument, "8.0", [&] { choose(table, problem, wanted); });
 }
 
 TEST(CudaTables, AreTheCatalogueOfADevice) {

@@ -10,8 +10,8 @@
 #include "kernels/cuda/kv_append.h"
 #include "kernels/cuda/paged_attention.h"
 #include "kernels/cuda/rows.h"
-#include "kernels/cuda/skinny.h"
 #include "kernels/cuda/stream.h"
+#include "kernels/cuda/tiled_product.h"
 #include "kernels/machine.h"
 #include "kernels/registry.h"
 
@@ -64,10 +64,10 @@ struct Activate {
   using Problem = ActivationProblem;
   using Buffers = ActivationBuffers;
 };
-struct Skinny {
-  static constexpr std::string_view kOperation = "skinny";
-  using Problem = SkinnyProblem;
-  using Buffers = SkinnyBuffers;
+struct Product {
+  static constexpr std::string_view kOperation = "product";
+  using Problem = TiledProductProblem;
+  using Buffers = TiledProductBuffers;
 };
 
 // One table for each operation, best first; none where the device has no kernel of it, or none that
@@ -78,7 +78,7 @@ struct Tables {
   std::span<const Kernel<KvAppend>> kv_append = {};
   std::span<const Kernel<Norm>> norm = {};
   std::span<const Kernel<Activate>> activation = {};
-  std::span<const Kernel<Skinny>> skinny = {};
+  std::span<const Kernel<Product>> product = {};
   // Floats that paged attention works in.
   std::size_t (*paged_attention_workspace)(const PagedAttentionProblem&) = nullptr;
 };
@@ -91,7 +91,8 @@ const Tables& tables();
 struct Listed {
   std::string_view operation, purpose, kernel;
   Traits traits;
-  int capability;  // what the device has to have, 80 for 8.0
+  int capability;         // what the device has to have, 80 for 8.0
+  bool this_one = false;  // and no higher one
 };
 
 // Every entry, in the order of its table; tables of one operation stand together.

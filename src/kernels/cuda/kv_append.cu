@@ -49,6 +49,16 @@ __device__ T* target(const Arguments& a, int position, int head) {
              p.width;
 }
 
+// Where a key that is turned goes besides; null: nowhere.
+template <class T>
+__device__ T* key_beside(const Arguments& a, int position, int head) {
+  const KvAppendProblem& p = a.problem;
+  const int key = head - p.query_heads;
+  if (a.buffers.keys == nullptr || key < 0 || key >= p.key_heads) return nullptr;
+  return static_cast<T*>(a.buffers.keys) +
+         (static_cast<std::int64_t>(position) * p.key_heads + key) * p.width;
+}
+
 // A block takes one position.
 template <class T, bool kTurned>
 __global__ void __launch_bounds__(kThreads) kv_append_kernel(Arguments a) {
@@ -74,6 +84,10 @@ __global__ void __launch_bounds__(kThreads) kv_append_kernel(Arguments a) {
         turn<T>(low, high, a.buffers.cosines + plane, a.buffers.sines + plane);
       }
       dev::store_global(to + half, high);
+      if (T* const beside = key_beside<T>(a, position, head); beside != nullptr) {
+        dev::store_global(beside + column, low);
+        dev::store_global(beside + column + half, high);
+      }
     }
     dev::store_global(to, low);
   }

@@ -26,6 +26,7 @@ struct KvAppendBuffers {
   void* const* pages_of_keys;    // page -> [key_heads, page_positions, width]
   void* const* pages_of_values;  // the same
   void* queries;                 // [n, query_heads, width], turned
+  void* keys = nullptr;          // [n, key_heads, width], turned, beside those in pages; or null
 };
 
 // Why the kernel does not take such sizes; null: it does.

@@ -5,6 +5,9 @@ namespace {
 
 constexpr Traits kRowInvariant = {.row_invariant = true};
 
+constexpr const char* kProduct =
+    "products of up to 32 rows, with the norm before and what follows where one launch has it";
+
 constexpr Listed kListed[] = {
     {"activation", "f(x + bias), or f(x) g of gated rows", "sm_80", kRowInvariant, 80},
     {"attention", "attention of whole sequences, packed", "sm_80", kRowInvariant, 80},
@@ -16,7 +19,9 @@ constexpr Listed kListed[] = {
      "sm_80",
      {},
      80},
-    {"skinny", "y = x w^T + bias + residual of up to 32 rows", "sm_80", kRowInvariant, 80},
+    {"product", kProduct, "bulk_sm_90", kRowInvariant, 90, /*this_one=*/true},
+    {"product", kProduct, "ring_sm_80", kRowInvariant, 80},
+    {"product", kProduct, "skinny_sm_80", kRowInvariant, 80},
 };
 
 }  // namespace

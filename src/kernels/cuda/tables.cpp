@@ -1,12 +1,21 @@
 // The host half of the kernels: which problems they take. Compiled with them.
 #include "kernels/cuda/kernels.h"
+#include "kernels/cuda/skinny.h"
 
 namespace instructblip::kernels::cuda {
 namespace {
 
+SkinnyProblem skinny_problem(const TiledProductProblem& p) {
+  return {.element = p.element,
+          .rows = p.rows,
+          .inputs = p.inputs,
+          .outputs = p.outputs,
+          .wide = p.wide};
+}
+
 Support answer(const char* refusal, const Machine& machine) {
   if (machine.cuda_capability < 80) return Support::no("needs compute capability 8.0");
-  return refusal == nullptr ? Support::yes() : Support::no(refusal);
+  return refusal == nullptr ? Support::yes() : Support::not_such_sizes(refusal);
 }
 
 Support takes(const AttentionProblem& problem, const Machine& machine) {
@@ -27,13 +36,52 @@ Support takes_norm(const NormProblem& problem, const Machine& machine) {
 Support takes_activation(const ActivationProblem& problem, const Machine& machine) {
   return answer(activation_refuses(problem), machine);
 }
-Support takes_few_rows(const SkinnyProblem& problem, const Machine& machine) {
-  return answer(skinny_refuses(problem), machine);
+// A block has sixteen outputs. Of more rows than one product takes, a library's product, which
+// shares out inputs as well, is faster where most multiprocessors would have none.
+const char* leaves_idle(const TiledProductProblem& p) {
+  const bool idle = p.rows > 8 && p.outputs / 16 * 2 < p.processors;
+  return idle ? "so few outputs leave most of the device idle" : nullptr;
+}
+
+Support takes_few_rows(const TiledProductProblem& problem, const Machine& machine) {
+  const char* const refusal = tiled_product_refuses(problem, {});
+  return answer(refusal != nullptr ? refusal : leaves_idle(problem), machine);
+}
+Support takes_few_rows_in_bulk(const TiledProductProblem& problem, const Machine& machine) {
+  if (machine.cuda_capability != 90) return Support::no("needs compute capability 9.0");
+  return takes_few_rows(problem, machine);
+}
+Support takes_plain_rows(const TiledProductProblem& p, const Machine& machine) {
+  const Format own = p.element == Element::f16 ? Format::f16 : Format::bf16;
+  const bool plain = p.finish == TiledProductProblem::Finish::plain && !p.activates &&
+                     p.norm == TiledProductProblem::Norm::none && p.weights == own &&
+                     p.layout == TiledProductProblem::Layout::rows;
+  if (!plain) return answer("there is nothing but the product", machine);
+  const char* const refusal = skinny_refuses(skinny_problem(p));
+  return answer(refusal != nullptr ? refusal : leaves_idle(p), machine);
 }
 
 int append(const KvAppend::Problem& problem, const KvAppendBuffers& buffers, void* stream,
            bool overlaps_previous) {
   return append_keys_and_values(problem, buffers, stream, overlaps_previous);
+}
+
+int multiply_in_bulk(const TiledProductProblem& problem, const TiledProductBuffers& buffers,
+                     void* stream, bool overlaps_previous) {
+  TiledProductProblem in_bulk = problem;
+  in_bulk.bulk_copies = true;
+  return multiply_tiles(in_bulk, buffers, stream, overlaps_previous);
+}
+
+int multiply_plainly(const TiledProductProblem& problem, const TiledProductBuffers& buffers,
+                     void* stream, bool overlaps_previous) {
+  return multiply_skinny(skinny_problem(problem),
+                         {.x = buffers.x,
+                          .weights = buffers.tiles,
+                          .bias = buffers.bias,
+                          .residual = buffers.residual,
+                          .y = buffers.y},
+                         stream, overlaps_previous);
 }
 
 constexpr Traits kRowInvariant = {.row_invariant = true};
@@ -43,14 +91,17 @@ constexpr Kernel<PagedAttention> kPagedAttention[] = {{"sm_80", {}, takes_pages,
 constexpr Kernel<KvAppend> kKvAppend[] = {{"sm_80", kRowInvariant, takes_new_keys, append}};
 constexpr Kernel<Norm> kNorm[] = {{"sm_80", kRowInvariant, takes_norm, normalize}};
 constexpr Kernel<Activate> kActivation[] = {{"sm_80", kRowInvariant, takes_activation, activate}};
-constexpr Kernel<Skinny> kSkinny[] = {{"sm_80", kRowInvariant, takes_few_rows, multiply_skinny}};
+constexpr Kernel<Product> kProduct[] = {
+    {"bulk_sm_90", kRowInvariant, takes_few_rows_in_bulk, multiply_in_bulk},
+    {"ring_sm_80", kRowInvariant, takes_few_rows, multiply_tiles},
+    {"skinny_sm_80", kRowInvariant, takes_plain_rows, multiply_plainly}};
 
 constexpr Tables kTables = {.attention = kAttention,
                             .paged_attention = kPagedAttention,
                             .kv_append = kKvAppend,
                             .norm = kNorm,
                             .activation = kActivation,
-                            .skinny = kSkinny,
+                            .product = kProduct,
                             .paged_attention_workspace = paged_attention_workspace};
 
 }  // namespace

@@ -70,8 +70,12 @@ at::Tensor Llama::forward(at::Tensor x, const PackedRows& packed) const {
 
 at::Tensor Llama::prefill(std::span<LanguageState* const> states) const {
   PackedPrompts packed(states, PackedPrompts::Into::cache);
-  const at::Tensor x = forward(packed.embedded(), packed);
-  const at::Tensor logits = head_.wide(final_norm_(packed.last_rows(x)));  // [S, N]
+  const auto read = [&] {
+    const at::Tensor x = forward(packed.embedded(), packed);
+    return head_.wide(final_norm_.of(packed.last_rows(x)));
+  };
+  const bool same = !rotary_.looks_at(packed.places().lengths);
+  const at::Tensor logits = packed.run(read, same);  // [S, N]
   packed.keep();
   return logits;
 }
@@ -80,8 +84,9 @@ at::Tensor Llama::step(std::span<const LanguageStep> steps) const {
   PackedStep packed(steps, embedding_);
   check_window(packed.places().positions);
   const bool same = !rotary_.looks_at(packed.places().lengths);
-  const at::Tensor logits = packed.run(
-      [&] { return head_.wide(final_norm_(forward(packed.embedded(), packed))); }, same);  // [R, N]
+  const at::Tensor logits =
+      packed.run([&] { return head_.wide(final_norm_.of(forward(packed.embedded(), packed))); },
+                 same);  // [R, N]
   packed.keep();
   return logits;
 }

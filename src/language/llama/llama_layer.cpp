@@ -40,9 +40,9 @@ LlamaLayer::LlamaLayer(const nn::Weights& weights, const LlamaConfig& config, st
 
 at::Tensor LlamaLayer::forward(const at::Tensor& x, const nn::Rotation& rotation,
                                const nn::Rows& rows) const {
-  const nn::Heads heads = rotation.turned(heads_(before_attention_(x)));
+  const nn::Heads heads = heads_(before_attention_.of(x), {&rows, index_, &rotation});
   const at::Tensor h = output_(nn::attend(heads, rows, index_, attention_), /*plus=*/x);
-  return feed_forward_(before_feed_forward_(h), /*plus=*/h);
+  return feed_forward_(before_feed_forward_.of(h), /*plus=*/h);
 }
 
 }  // namespace instructblip

@@ -86,15 +86,15 @@ at::Tensor Opt::forward(const at::Tensor& x, const PackedRows& packed) const {
 }
 
 at::Tensor Opt::logits_of(const at::Tensor& x) const {
-  const at::Tensor h = final_norm_(x);
-  return head_.wide(project_out_ ? (*project_out_)(h) : h);
+  const nn::Normed h = final_norm_.of(x);
+  return head_.wide(project_out_ ? nn::Normed((*project_out_)(h)) : h);
 }
 
 at::Tensor Opt::prefill(std::span<LanguageState* const> states) const {
   PackedPrompts packed(states, PackedPrompts::Into::cache);
   check_positions(packed.places().positions);
-  const at::Tensor x = forward(packed.embedded(), packed);
-  const at::Tensor logits = logits_of(packed.last_rows(x));  // [S, N]
+  const at::Tensor logits = packed.run(
+      [&] { return logits_of(packed.last_rows(forward(packed.embedded(), packed))); });  // [S, N]
   packed.keep();
   return logits;
 }

@@ -16,9 +16,7 @@ nn::HeadsConfig heads_of(const OptConfig& config) {
           .heads = config.heads,
           .key_heads = config.heads,
           .head_width = head_width,
-          .bias = nn::bias_if(config.bias),
-          // The reference scales the queries, not the scores: other roundings.
-          .query_scale = std::pow(static_cast<double>(head_width), -0.5)};
+          .bias = nn::bias_if(config.bias)};
 }
 
 }  // namespace
@@ -32,7 +30,8 @@ OptLayer::OptLayer(const nn::Weights& weights, const OptConfig& config, std::int
     : index_(index),
       attention_{.runtime = &weights.runtime(),
                  .order = nn::AttentionOrder::fused,
-                 .divisor = 1.0,
+                 // The reference scales the queries, not the scores: other roundings.
+                 .query_scale = std::pow(static_cast<double>(config.hidden / config.heads), -0.5),
                  .causal = true},
       heads_(weights / "self_attn", heads_of(config)),
       output_(weights / "self_attn" / "out_proj", config.hidden, config.hidden,
@@ -50,10 +49,10 @@ OptLayer::OptLayer(const nn::Weights& weights, const OptConfig& config, std::int
 }
 
 at::Tensor OptLayer::forward(const at::Tensor& x, const nn::Rows& rows) const {
-  const nn::Heads heads = heads_(before_attention_(x));
+  const nn::Heads heads = heads_(before_attention_.of(x), {&rows, index_});
   const at::Tensor attended = nn::attend(heads, rows, index_, attention_);
   const at::Tensor h = after_attention_(output_(attended, /*plus=*/x));
-  return after_feed_forward_(feed_forward_(before_feed_forward_(h), /*plus=*/h));
+  return after_feed_forward_(feed_forward_(before_feed_forward_.of(h), /*plus=*/h));
 }
 
 }  // namespace instructblip

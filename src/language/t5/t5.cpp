@@ -5,8 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "nn/arithmetic.h"
-
 namespace instructblip {
 namespace {
 
@@ -53,10 +51,10 @@ T5::T5(const nn::Weights& weights, const T5Config& config)
       decoder_bias_(weights / "decoder" / "block" / 0 / "layer" / 0 / "SelfAttention",
                     bias_of(config, nn::RelativeBiasConfig::Direction::past)),
       encoder_norm_(weights / "encoder" / "final_layer_norm", config.hidden, config.layer_norm_eps),
-      decoder_norm_(weights / "decoder" / "final_layer_norm", config.hidden, config.layer_norm_eps),
-      head_(read_head(weights, config, embedding_)),
-      head_scale_(config.scale_decoder_output ? 1.0 / std::sqrt(static_cast<double>(config.hidden))
-                                              : 1.0) {
+      decoder_norm_(
+          weights / "decoder" / "final_layer_norm", config.hidden, config.layer_norm_eps,
+          config.scale_decoder_output ? 1.0 / std::sqrt(static_cast<double>(config.hidden)) : 1.0),
+      head_(read_head(weights, config, embedding_)) {
   for (std::int64_t i = 0; i < config.encoder_layers; ++i) {
     encoder_.emplace_back(weights / "encoder" / "block" / i, config);
   }
@@ -80,7 +78,7 @@ std::vector<std::int32_t> T5::history(std::span<const std::int32_t>) const {
   return {decoder_start_};
 }
 
-void T5::encode(const PackedPrompts& packed) const {
+at::Tensor T5::encode(const PackedPrompts& packed) const {
   std::vector<nn::RowBiases::Span> spans;  // [P, P] of each prompt
   for (const std::int64_t length : packed.lengths()) spans.push_back({0, length, length});
   const nn::RowBiases biases(encoder_bias_, std::move(spans));
@@ -90,6 +88,7 @@ void T5::encode(const PackedPrompts& packed) const {
   for (const T5EncoderBlock& block : encoder_) x = block.forward(x, rows);
   const at::Tensor encoded = encoder_norm_(x);  // [P, L]
   for (const T5DecoderBlock& block : decoder_) block.remember(encoded, packed.memory_rows());
+  return encoded;
 }
 
 at::Tensor T5::decode(const PackedStep& packed) const {
@@ -100,12 +99,12 @@ at::Tensor T5::decode(const PackedStep& packed) const {
   rows.biases = &biases;
   at::Tensor x = packed.embedded();  // [R, L]
   for (const T5DecoderBlock& block : decoder_) x = block.forward(x, rows, packed.memory_rows());
-  return head_.wide(nn::scaled(decoder_norm_(x), head_scale_));
+  return head_.wide(decoder_norm_.of(x));
 }
 
 at::Tensor T5::prefill(std::span<LanguageState* const> states) const {
   PackedPrompts packed(states, PackedPrompts::Into::memory);
-  encode(packed);
+  packed.run([&] { return encode(packed); });
   constexpr std::array<std::int32_t, 1> kFromNothing = {0};
   const std::array<std::int32_t, 1> start = {decoder_start_};
   std::vector<LanguageStep> steps;

@@ -32,8 +32,8 @@ class T5 final : public LanguageModel {
   std::int64_t width() const override { return embedding_.width(); }
 
  private:
-  // Fills the states' memories.
-  void encode(const PackedPrompts& packed) const;
+  // Fills the states' memories, and returns what they are made of, [all P, L].
+  at::Tensor encode(const PackedPrompts& packed) const;
   // Logits [R, N] of the rows of a step.
   at::Tensor decode(const PackedStep& packed) const;
 
@@ -45,7 +45,6 @@ class T5 final : public LanguageModel {
   std::vector<T5DecoderBlock> decoder_;
   nn::RmsNorm encoder_norm_, decoder_norm_;
   nn::Linear head_;
-  double head_scale_;  // scale of the decoder's output, before the head
 };
 
 }  // namespace instructblip

@@ -48,9 +48,9 @@ T5EncoderBlock::T5EncoderBlock(const nn::Weights& weights, const T5Config& confi
       feed_forward_(read_feed_forward(weights / "layer" / 1, config)) {}
 
 at::Tensor T5EncoderBlock::forward(const at::Tensor& x, const nn::Rows& rows) const {
-  const nn::Heads heads = attention_.heads(before_attention_(x));
+  const nn::Heads heads = attention_.heads(before_attention_.of(x));
   const at::Tensor h = attention_.output(nn::attend(heads, rows, 0, options_), /*plus=*/x);
-  return feed_forward_(before_feed_forward_(h), /*plus=*/h);
+  return feed_forward_(before_feed_forward_.of(h), /*plus=*/h);
 }
 
 T5DecoderBlock::T5DecoderBlock(const nn::Weights& weights, const T5Config& config,
@@ -71,11 +71,11 @@ void T5DecoderBlock::remember(const at::Tensor& encoded, const nn::Rows& memory)
 
 at::Tensor T5DecoderBlock::forward(const at::Tensor& x, const nn::Rows& rows,
                                    const nn::Rows& memory) const {
-  const nn::Heads own = self_.heads(before_self_(x));
+  const nn::Heads own = self_.heads(before_self_.of(x), {&rows, index_});
   at::Tensor h = self_.output(nn::attend(own, rows, index_, options_), /*plus=*/x);
-  const nn::Heads queries = cross_.heads.queries_of(before_cross_(h));
+  const nn::Heads queries = cross_.heads.queries_of(before_cross_.of(h));
   h = cross_.output(nn::attend(queries, memory, index_, options_), /*plus=*/h);
-  return feed_forward_(before_feed_forward_(h), /*plus=*/h);
+  return feed_forward_(before_feed_forward_.of(h), /*plus=*/h);
 }
 
 }  // namespace instructblip

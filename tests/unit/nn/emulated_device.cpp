@@ -32,7 +32,7 @@ class EmulatedStream final : public kernels::cuda::Stream {
  public:
   void launch(std::string_view kernel, kernels::cuda::Launcher launcher) override {
     const auto again = [name = std::string(kernel), launcher] { hand_over(name, launcher); };
-    record_in_stand_in(again);
+    record_in_stand_in(kernel, again);
     again();
   }
 };
@@ -41,6 +41,7 @@ class EmulatedDevice final : public StandInDevice {
  public:
   EmulatedDevice() : StandInDevice({1 << 30, 1 << 30}) {
     machine_.cuda_capability = 90;
+    machine_.cuda_processors = 2;
     settle_stand_in_by(run_pending);
   }
 

@@ -8,6 +8,7 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <functional>
@@ -79,7 +80,7 @@ class Crossing {
     for (const auto& [device, host] : crossed_) {
       if (x.numel() == 0 || x.storage().data() != host.storage().data()) continue;
       at::Tensor view = at::detail::make_tensor<c10::TensorImpl>(c10::Storage(device.storage()),
-                                                                 kOnDevice, device.dtype());
+                                                                 kOnDevice, x.dtype());
       view.unsafeGetTensorImpl()->set_sizes_and_strides(x.sizes(), x.strides(), x.storage_offset());
       return view;
     }
@@ -141,6 +142,20 @@ class Record final : public nn::RecordedStep {
 };
 
 Record* recording = nullptr;
+std::vector<std::string> last_record;
+
+void add(Record& record, std::string_view name, std::function<void()> launch) {
+  record.launches.push_back(std::move(launch));
+  last_record.emplace_back(name);
+}
+
+// Whether its results are other views of its arguments, written by nobody.
+bool only_looks(const c10::FunctionSchema& schema) {
+  const auto& results = schema.returns();
+  return !results.empty() && std::ranges::all_of(results, [](const c10::Argument& result) {
+    return result.alias_info() != nullptr && !result.alias_info()->isWrite();
+  });
+}
 
 void call(const c10::OperatorHandle& operation, torch::jit::Stack& stack) {
   Crossing crossing;
@@ -188,8 +203,14 @@ void run_on_host(const c10::OperatorHandle& operation, torch::jit::Stack* stack)
   const torch::jit::Stack given = own;
   call(operation, own);
   if (recording != nullptr) {
-    recording->launches.emplace_back(
-        [operation, given, results = tensors_in(own)] { call_again(operation, given, results); });
+    const auto again = [operation, given, results = tensors_in(own)] {
+      call_again(operation, given, results);
+    };
+    if (only_looks(operation.schema())) {
+      recording->launches.emplace_back(again);
+    } else {
+      add(*recording, operation.schema().name(), again);
+    }
   }
   stack->insert(stack->end(), own.begin(), own.end());
 }
@@ -205,7 +226,7 @@ at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool) {
   if (recording != nullptr) {
     TORCH_CHECK(on_device(from) && on_device(to),
                 "a copy from or to the host in a step that is being recorded");
-    recording->launches.emplace_back(copy);
+    add(*recording, "aten::copy_", copy);
   }
   copy();
   return to;
@@ -248,9 +269,11 @@ void settle_stand_in() {
   if (settle != nullptr) settle();
 }
 
-void record_in_stand_in(std::function<void()> launch) {
-  if (recording != nullptr) recording->launches.push_back(std::move(launch));
+void record_in_stand_in(std::string_view name, std::function<void()> launch) {
+  if (recording != nullptr) add(*recording, name, std::move(launch));
 }
+
+const std::vector<std::string>& launches_of_last_record() { return last_record; }
 
 std::unique_ptr<nn::RecordedStep> StandInDevice::record(const std::function<at::Tensor()>& step) {
   auto record = std::make_unique<Record>();
@@ -261,6 +284,7 @@ std::unique_ptr<nn::RecordedStep> StandInDevice::record(const std::function<at::
   settle_stand_in();
   const std::vector<std::byte> before = all_of_stand_in_memory();
   recording = record.get();
+  last_record.clear();
   note_stand_in_memory(&record->made);
   try {
     record->result = step();

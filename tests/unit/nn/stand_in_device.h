@@ -16,6 +16,9 @@
 #include <functional>
 #include <memory>
 #include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "nn/device.h"
 #include "unit/nn/runtimes.h"
@@ -28,11 +31,15 @@ inline at::Device stand_in_device() { return {at::kPrivateUse1, 0}; }
 std::int64_t operations_of_stand_in();
 std::int64_t records_launched_by_stand_in();
 
+// What the step that was recorded last launches: operations by their names, "aten::add", but for
+// those that look at memory and compute nothing, and kernels by their operations.
+const std::vector<std::string>& launches_of_last_record();
+
 // What hands kernels over, and has not run them yet, is asked to before anybody looks.
 void settle_stand_in_by(void (*function)());
 void settle_stand_in();
 // Adds a launch to the step that is being recorded, if one is.
-void record_in_stand_in(std::function<void()> launch);
+void record_in_stand_in(std::string_view name, std::function<void()> launch);
 
 // All operations are ATen compositions there.
 class StandInDevice : public nn::Device {

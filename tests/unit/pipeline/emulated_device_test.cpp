@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "loading/devices.h"
@@ -213,6 +214,60 @@ INSTANTIATE_TEST_SUITE_P(Models, EmbeddedModels,
                          testing::Values(Case{"models/tiny-t5", at::kHalf},
                                          Case{"models/tiny-vicuna", at::kHalf}),
                          [](const auto& test) { return name_of(test.param); });
+
+// A layer of LLaMA: heads, attention, output, both halves of its feed-forward; of T5's decoder:
+// heads, attention, output, queries, attention, output, both halves. Beside them words, the angles
+// or the words of positions, and the head.
+struct StepCase {
+  Case model;
+  int layers;
+  std::map<std::string, int> of_layer, beside;  // kernels and ATen's operations
+};
+
+class RecordedSteps : public testing::TestWithParam<StepCase> {};
+
+TEST_P(RecordedSteps, LaunchNoMoreThanIsKnown) {
+  const auto model = load_emulated(GetParam().model);
+  answer_to(*model, {picture(), "What is this?", tokens(4)});
+  std::map<std::string, int> expected = GetParam().beside, seen;
+  for (const auto& [name, count] : GetParam().of_layer) expected[name] += count * GetParam().layers;
+  for (const std::string& name : launches_of_last_record()) ++seen[name];
+  EXPECT_EQ(seen, expected);
+}
+
+// Prompts that are as long as one that was recorded, of other pictures, are launched and give what
+// they give where nothing has been recorded.
+TEST_P(RecordedSteps, AndPromptsAreLaunchedAgain) {
+  const auto model = load_emulated(GetParam().model);
+  std::int64_t least = 1;  // the second step; then the prompt too, and each step
+  for (const char* name : {"astronaut.jpg", "rocket.jpg", "coffee.jpg", "astronaut.jpg"}) {
+    const Request request{picture(name), "What is this?", tokens(3)};
+    const std::int64_t before = records_launched_by_stand_in();
+    const Seen seen = answer_to(*model, request);
+    const std::int64_t launched = records_launched_by_stand_in() - before;
+    const Seen alone = answer_to(*load_emulated(GetParam().model), request);
+    EXPECT_EQ(seen.ids, alone.ids) << name;
+    EXPECT_EQ(seen.stages.at("logits"), alone.stages.at("logits")) << name;
+    EXPECT_GE(launched, std::exchange(least, 3)) << name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Families, RecordedSteps,
+    testing::Values(StepCase{.model = Case{"models/tiny-vicuna", at::kHalf},
+                             .layers = 5,
+                             .of_layer = {{"product", 4}, {"paged_attention", 1}},
+                             .beside = {{"product", 1}, {"aten::index_select", 2}}},
+                    StepCase{.model = Case{"models/tiny-t5", at::kHalf},
+                             .layers = 2,
+                             .of_layer = {{"product", 6}, {"paged_attention", 2}},
+                             .beside = {{"product", 1}, {"aten::index_select", 1}}},
+                    StepCase{
+                        .model = golden("blip2_opt"),
+                        .layers = 2,
+                        .of_layer = {{"product", 4}, {"paged_attention", 1}},
+                        .beside = {{"product", 1}, {"aten::index_select", 2}, {"aten::add", 1}}}),
+    [](const auto& test) { return name_of(test.param.model); });
 
 }  // namespace
 }  // namespace instructblip
