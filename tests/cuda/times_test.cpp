@@ -15,7 +15,10 @@
 #include "emulator/half_numbers.h"
 #include "emulator/running.h"
 #include "kernels/cuda/attention.h"
+#include "kernels/cuda/grouped_product.h"
 #include "kernels/cuda/paged_attention.h"
+#include "kernels/cuda/qformer_layer.h"
+#include "kernels/cuda/rows.h"
 #include "kernels/cuda/skinny.h"
 #include "kernels/cuda/tiled_product.h"
 
@@ -215,6 +218,128 @@ TEST(TimesTest, DISABLED_PagedAttention) {
     time_pages({requests, 5, 140, 10, 32, 128});
     time_pages({requests, 5, 0, 24, 32, 64});  // T5-XL's decoder
     time_pages({requests, 5, 64, 0, 32, 64});  // its cross-attention
+  }
+}
+
+// Products of a Q-Former of InstructBLIP and a layer of it: 32 queries and 16 rows of text.
+class QFormer {
+ public:
+  explicit QFormer(std::int32_t pictures) : pictures_(pictures) {
+    for (std::int32_t i = 0; i <= pictures; ++i) {
+      offsets_.push_back(i * (kQueries + kText));
+      query_offsets_.push_back(i * kQueries);
+      image_offsets_.push_back(i * kPositions);
+      if (i == pictures) break;
+      for (std::int32_t r = 0; r < kQueries + kText; ++r) {
+        (r < kQueries ? query_rows_ : text_rows_).push_back(offsets_.back() + r);
+      }
+    }
+  }
+
+  double layer(bool looks) {
+    const QFormerLayerProblem problem{.pictures = pictures_,
+                                      .queries = kQueries,
+                                      .text = pictures_ * kText,
+                                      .max_rows = kQueries + kText,
+                                      .heads = 12,
+                                      .width = 64,
+                                      .inner = 4 * kHidden,
+                                      .eps = 1e-12f,
+                                      .looks = looks};
+    const NormWeights norm{numbers(kHidden), numbers(kHidden)};
+    const auto linear = [&](std::int64_t inputs, std::int64_t outputs) {
+      return LinearWeights{numbers(inputs * outputs), numbers(outputs)};
+    };
+    const std::int64_t inner = 4 * kHidden;
+    const QFormerLayerWeights weights{norm,
+                                      norm,
+                                      linear(kHidden, 3 * kHidden),
+                                      linear(kHidden, kHidden),
+                                      norm,
+                                      linear(kHidden, kHidden),
+                                      linear(kHidden, kHidden),
+                                      norm,
+                                      linear(kHidden, inner),
+                                      linear(inner, kHidden),
+                                      linear(kHidden, inner),
+                                      linear(inner, kHidden)};
+    const dev::Half* image = numbers(std::int64_t{pictures_} * kPositions * 2 * kHidden);
+    const QFormerLayerBuffers buffers{
+        .queries = memory_.blank(static_cast<std::size_t>(pictures_ * kQueries * kHidden) * 2),
+        .text = memory_.blank(static_cast<std::size_t>(pictures_ * kText * kHidden) * 2),
+        .query_rows = memory_.put(query_rows_),
+        .text_rows = memory_.put(text_rows_),
+        .offsets = memory_.put(offsets_),
+        .query_offsets = memory_.put(query_offsets_),
+        .image_offsets = memory_.put(image_offsets_),
+        .image_keys = image,
+        .image_values = image + kHidden,
+        .image_pitch = 2 * kHidden,
+        .workspace = memory_.blank(qformer_layer_workspace(problem))};
+    return test::microseconds_of(
+        [&](int) { EXPECT_EQ(run_qformer_layer(problem, weights, buffers, nullptr, true), 0); },
+        12);
+  }
+
+  double product(std::int32_t inputs, std::int32_t outputs, bool normalises) {
+    const GroupedProductProblem problem{
+        .inputs = inputs, .outputs = outputs, .normalises = normalises, .eps = 1e-12f};
+    ProductGroup groups[2];
+    for (int g = 0; g < 2; ++g) {
+      groups[g].rows = pictures_ * (g == 0 ? kQueries : kText);
+      groups[g].x = numbers(std::int64_t{groups[g].rows} * inputs);
+      groups[g].weights = numbers(std::int64_t{inputs} * outputs);
+      groups[g].y = memory_.blank(static_cast<std::size_t>(groups[g].rows * outputs) * 2);
+      groups[g].norm_weight = groups[g].norm_bias = numbers(inputs);
+    }
+    return test::microseconds_of(
+        [&](int) { EXPECT_EQ(multiply_groups(problem, groups[0], groups[1], nullptr, true), 0); },
+        20);
+  }
+
+ private:
+  static constexpr std::int32_t kQueries = 32, kText = 16, kPositions = 257, kHidden = 768;
+
+  const dev::Half* numbers(std::int64_t count) {
+    return memory_.put(emulator::half_numbers<dev::Half>(count, 1));
+  }
+
+  std::int32_t pictures_;
+  std::vector<std::int32_t> query_rows_, text_rows_, offsets_, query_offsets_, image_offsets_;
+  Memory memory_{Place::device};
+};
+
+TEST(TimesTest, DISABLED_QFormer) {
+  for (const std::int32_t pictures : {1, 8}) {
+    QFormer qformer(pictures);
+    const std::string of = ", pictures " + std::to_string(pictures);
+    report("Q-Former layer that looks" + of, qformer.layer(true));
+    report("Q-Former layer that does not" + of, qformer.layer(false));
+    report("grouped 768 -> 2304, norm" + of, qformer.product(768, 2304, true));
+    report("grouped 768 -> 768, norm" + of, qformer.product(768, 768, true));
+    report("grouped 768 -> 3072, norm" + of, qformer.product(768, 3072, true));
+    report("grouped 3072 -> 768" + of, qformer.product(3072, 768, false));
+  }
+}
+
+TEST(TimesTest, DISABLED_Norms) {
+  for (const std::int32_t width : {1408, 2048, 4096}) {
+    for (const std::int32_t rows : {1, 5, 72, 257}) {
+      Memory memory(Place::device);
+      const std::int64_t count = std::int64_t{rows} * width;
+      const dev::Half* x = memory.put(emulator::half_numbers<dev::Half>(count, 1));
+      const dev::Half* weight = memory.put(emulator::half_numbers<dev::Half>(width, 2));
+      std::byte* y = memory.blank(static_cast<std::size_t>(count) * 2);
+      const NormProblem problem{Element::f16, rows, width, 1e-5f, true};
+      report("LayerNorm " + std::to_string(rows) + " x " + std::to_string(width),
+             test::microseconds_of(
+                 [&](int) {
+                   EXPECT_EQ(
+                       normalize(problem, {x, nullptr, nullptr, weight, weight, y}, nullptr, true),
+                       0);
+                 },
+                 50));
+    }
   }
 }
 
