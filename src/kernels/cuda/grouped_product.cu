@@ -17,8 +17,9 @@
 namespace instructblip::kernels::cuda {
 namespace {
 
-constexpr int kRows = 32, kTiles = kRows / 8, kDepth = 2;
+constexpr int kRows = 32, kTiles = kRows / 8, kDepth = 4;
 constexpr int kMaxNormalised = 1024, kPiecesOfLane = kMaxNormalised / 8 / 32;
+constexpr int kRowsOfWarp = kRows / kProductWarps;
 
 struct Arguments {
   GroupedProductProblem problem;
@@ -56,48 +57,88 @@ __device__ __forceinline__ UnitWords load_weights(const GroupedProductProblem& p
   return words;
 }
 
-// A warp normalises rows, whose pieces its lanes keep in registers.
+// A lane's pieces of something as wide as a row that is normalised.
+struct Pieces {
+  dev::Words4 piece[kPiecesOfLane];
+
+  template <class T>
+  __device__ __forceinline__ void load(const T* from, int inputs) {
+#pragma unroll
+    for (int n = 0; n < kPiecesOfLane; ++n) {
+      const int column = (static_cast<int>(dev::lane()) + 32 * n) * 8;
+      piece[n] = {0, 0, 0, 0};
+      if (column < inputs) piece[n] = dev::load_global<dev::Words4>(from + column);
+    }
+  }
+};
+
+struct NormOfLane {
+  Pieces weight, bias;
+};
+
+// A lane's pieces of a row, normalised.
 template <class T>
-__device__ void stage_normalised(const GroupedProductProblem& p, const Part& part,
-                                 dev::Shared<T> to, int pitch) {
+__device__ __forceinline__ void normalise(const GroupedProductProblem& p, const NormOfLane& norm,
+                                          Pieces& row) {
   const int lane = static_cast<int>(dev::lane()), pieces = p.inputs / 8;
   const float share = dev::reciprocal(static_cast<float>(p.inputs));
-  const T* weights = static_cast<const T*>(part.group.norm_weight);
-  const T* biases = static_cast<const T*>(part.group.norm_bias);
+  float x[kPiecesOfLane][8];
+  float sum = 0.0f, squares = 0.0f;
+#pragma unroll
+  for (int n = 0; n < kPiecesOfLane; ++n) {
+    widen_eight<T>(row.piece[n], x[n]);
+    if (lane + 32 * n >= pieces) continue;
+#pragma unroll
+    for (int i = 0; i < 8; ++i) sum += x[n][i];
+  }
+  const float mean = sum_of_warp(sum) * share;
+#pragma unroll
+  for (int n = 0; n < kPiecesOfLane; ++n) {
+    if (lane + 32 * n >= pieces) continue;
+#pragma unroll
+    for (int i = 0; i < 8; ++i) squares += (x[n][i] - mean) * (x[n][i] - mean);
+  }
+  const float scale = dev::inverse_root(sum_of_warp(squares) * share + p.eps);
+#pragma unroll
+  for (int n = 0; n < kPiecesOfLane; ++n) {
+    float weight[8], bias[8];
+    widen_eight<T>(norm.weight.piece[n], weight);
+    widen_eight<T>(norm.bias.piece[n], bias);
+#pragma unroll
+    for (int i = 0; i < 8; ++i) x[n][i] = (x[n][i] - mean) * scale * weight[i] + bias[i];
+    row.piece[n] = narrow_eight<T>(x[n]);
+  }
+}
+
+// A warp normalises rows, all of which it reads at once.
+template <class T>
+__device__ void stage_normalised(const GroupedProductProblem& p, const Part& part,
+                                 const NormOfLane& norm, dev::Shared<T> to, int pitch) {
   const bool writes = part.group.normalised != nullptr && dev::block_x() == 0;
-  for (int row = static_cast<int>(dev::warp()); row < part.count; row += kProductWarps) {
-    const T* from = static_cast<const T*>(part.group.x) + part.in_row(row) * p.inputs;
-    float x[kPiecesOfLane][8] = {};
-    float sum = 0.0f, squares = 0.0f;
+  const int first = static_cast<int>(dev::warp());
+  Pieces rows[kRowsOfWarp];
+#pragma unroll
+  for (int r = 0; r < kRowsOfWarp; ++r) {
+    const int row = first + r * kProductWarps;
+    if (row >= part.count) break;
+    rows[r].load(static_cast<const T*>(part.group.x) + part.in_row(row) * p.inputs, p.inputs);
+  }
+#pragma unroll
+  for (int r = 0; r < kRowsOfWarp; ++r) {
+    const int row = first + r * kProductWarps;
+    if (row >= part.count) break;
+    normalise<T>(p, norm, rows[r]);
 #pragma unroll
     for (int n = 0; n < kPiecesOfLane; ++n) {
-      if (lane + 32 * n >= pieces) continue;
-      widen_eight<T>(dev::load_global<dev::Words4>(from + (lane + 32 * n) * 8), x[n]);
-#pragma unroll
-      for (int i = 0; i < 8; ++i) sum += x[n][i];
-    }
-    const float mean = sum_of_warp(sum) * share;
-#pragma unroll
-    for (int n = 0; n < kPiecesOfLane; ++n) {
-      if (lane + 32 * n >= pieces) continue;
-#pragma unroll
-      for (int i = 0; i < 8; ++i) squares += (x[n][i] - mean) * (x[n][i] - mean);
-    }
-    const float scale = dev::inverse_root(sum_of_warp(squares) * share + p.eps);
-#pragma unroll
-    for (int n = 0; n < kPiecesOfLane; ++n) {
-      const int column = (lane + 32 * n) * 8;
+      const int column = (static_cast<int>(dev::lane()) + 32 * n) * 8;
       if (column >= p.inputs) continue;
-      float weight[8], bias[8];
-      widen_eight<T>(dev::load_global<dev::Words4>(weights + column), weight);
-      widen_eight<T>(dev::load_global<dev::Words4>(biases + column), bias);
-#pragma unroll
-      for (int i = 0; i < 8; ++i) x[n][i] = (x[n][i] - mean) * scale * weight[i] + bias[i];
-      const dev::Words4 piece = narrow_eight<T>(x[n]);
-      (to + static_cast<unsigned>(row * pitch + column)).template as<dev::Words4>().store(0, piece);
+      (to + static_cast<unsigned>(row * pitch + column))
+          .template as<dev::Words4>()
+          .store(0, rows[r].piece[n]);
       if (writes) {
         dev::store_global(
-            static_cast<T*>(part.group.normalised) + part.out_row(row) * p.inputs + column, piece);
+            static_cast<T*>(part.group.normalised) + part.out_row(row) * p.inputs + column,
+            rows[r].piece[n]);
       }
     }
   }
@@ -136,6 +177,11 @@ __global__ void __launch_bounds__(kProductThreads, 1) grouped_product_kernel(Arg
   for (int d = 0; d < kDepth; ++d) {
     weights[d] = load_weights<T>(p, part.group.weights, warp + d * kProductWarps);
   }
+  NormOfLane norm;
+  if constexpr (kNormalises) {
+    norm.weight.load(static_cast<const T*>(part.group.norm_weight), p.inputs);
+    norm.bias.load(static_cast<const T*>(part.group.norm_bias), p.inputs);
+  }
   dev::grid_wait();
   const auto partials = dev::shared_memory<float>();
   const auto staged = (partials + kPartials<kTiles>).template as<T>();
@@ -144,7 +190,7 @@ __global__ void __launch_bounds__(kProductThreads, 1) grouped_product_kernel(Arg
       staged, p.inputs, part.count, p.inputs};
   if constexpr (kNormalises) {
     x.pitch = staged_pitch(p.inputs);
-    stage_normalised<T>(p, part, staged, x.pitch);
+    stage_normalised<T>(p, part, norm, staged, x.pitch);
   }
   float sums[kTiles][4] = {};
   for (int unit = warp; unit < units; unit += kDepth * kProductWarps) {

@@ -39,8 +39,9 @@ struct ProductGroup {
 // Why the kernel does not take such sizes; null: it does.
 const char* grouped_product_refuses(const GroupedProductProblem& problem);
 
-// As attend(). Either group may have no rows. Weights are read before the launch before has ended:
-// it must not write them. A row has the same bits whatever is computed beside it.
+// As attend(). Either group may have no rows. Weights, those of a norm and its bias too, are read
+// before the launch before has ended: it must not write them. A row has the same bits whatever is
+// computed beside it.
 [[nodiscard]] int multiply_groups(const GroupedProductProblem& problem, const ProductGroup& first,
                                   const ProductGroup& second, void* stream, bool overlaps_previous);
 
