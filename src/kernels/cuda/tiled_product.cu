@@ -130,8 +130,10 @@ __global__ void __launch_bounds__(kProductThreads, kTiles <= 2 ? 2 : 1)
     for (int i = static_cast<int>(dev::thread()); i < p.rows * 8; i += kProductThreads) {
       const int row = i / 8, r = i % 8;
       const dev::Float2 scales = scales_of_rows<kBits>(a, tile, r);
-      finish_pair<T>(a, tile, row, r, scales.x * sum_of_partials<kTiles>(own, row, r),
-                     scales.y * sum_of_partials<kTiles>(own, row, r + 8));
+      Ending<T> ending;
+      ending.read(a, tile, row, r);
+      ending.finish(a, row, scales.x * sum_of_partials<kTiles>(own, row, r),
+                    scales.y * sum_of_partials<kTiles>(own, row, r + 8));
     }
   }
   dev::wait_for_copies<0>();

@@ -188,6 +188,7 @@ __device__ void multiply_chunks(const TiledArguments& a, const Ring& s,
 
 template <class T, int kBits, int kTiles>
 __device__ void finish_tiles(const TiledArguments& a, const Ring& s) {
+  constexpr int kStep = 32 * kFinishWarps / 8;  // rows at once
   const int thread = static_cast<int>(dev::thread()) - kProductThreads;
   const int step = static_cast<int>(dev::blocks_x());
   unsigned buffer = 0;
@@ -196,10 +197,13 @@ __device__ void finish_tiles(const TiledArguments& a, const Ring& s) {
     const int r = thread % 8;
     const dev::Float2 scales = scales_of_rows<kBits>(a, tile, r);
     const auto partials = s.partials + buffer * kPartials<kTiles>;
+    Ending<T> ending;
+    if (thread / 8 < a.problem.rows) ending.read(a, tile, thread / 8, r);
     wait_for<kSummed>(buffer);
-    for (int row = thread / 8; row < a.problem.rows; row += 32 * kFinishWarps / 8) {
-      finish_pair<T>(a, tile, row, r, scales.x * sum_of_partials<kTiles>(partials, row, r),
-                     scales.y * sum_of_partials<kTiles>(partials, row, r + 8));
+    for (int row = thread / 8; row < a.problem.rows; row += kStep) {
+      ending.finish(a, row, scales.x * sum_of_partials<kTiles>(partials, row, r),
+                    scales.y * sum_of_partials<kTiles>(partials, row, r + 8));
+      if (row + kStep < a.problem.rows) ending.read(a, tile, row + kStep, r);
     }
     dev::sync_warp();
     if (tile + 2 * step < a.tiles) arrive_for<kTaken>(buffer);  // somebody will wait for it
