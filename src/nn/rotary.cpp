@@ -38,7 +38,7 @@ double growth_exponent(std::int64_t head_dim) {
   return static_cast<double>(head_dim) / static_cast<double>(head_dim - 2);
 }
 
-// Of both halves of a head: [N, d/2] -> [N, 1, d].
+// What both halves of a head are multiplied with: [N, d/2] -> [N, 1, d].
 at::Tensor twice(const at::Tensor& x) { return at::cat({x, x}, -1).unsqueeze(1); }
 
 // Divides low frequencies and blends those between low and high.
