@@ -91,10 +91,12 @@ constexpr Kernel<PagedAttention> kPagedAttention[] = {{"sm_80", {}, takes_pages,
 constexpr Kernel<KvAppend> kKvAppend[] = {{"sm_80", kRowInvariant, takes_new_keys, append}};
 constexpr Kernel<Norm> kNorm[] = {{"sm_80", kRowInvariant, takes_norm, normalize}};
 constexpr Kernel<Activate> kActivation[] = {{"sm_80", kRowInvariant, takes_activation, activate}};
+// A plain product alone is fastest straight from memory; the others stand in for the launches
+// before and behind it.
 constexpr Kernel<Product> kProduct[] = {
+    {"skinny_sm_80", kRowInvariant, takes_plain_rows, multiply_plainly},
     {"bulk_sm_90", kRowInvariant, takes_few_rows_in_bulk, multiply_in_bulk},
-    {"ring_sm_80", kRowInvariant, takes_few_rows, multiply_tiles},
-    {"skinny_sm_80", kRowInvariant, takes_plain_rows, multiply_plainly}};
+    {"ring_sm_80", kRowInvariant, takes_few_rows, multiply_tiles}};
 
 constexpr Tables kTables = {.attention = kAttention,
                             .paged_attention = kPagedAttention,
