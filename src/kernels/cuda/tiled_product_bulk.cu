@@ -250,10 +250,7 @@ __global__ void __launch_bounds__(kThreads, kTiles == 1 ? 2 : 1)
 }
 
 // So much that the launch after has room beside this one, and its first weights are on their way.
-// Products without a norm, which follow ones that have it, or attention, take so much that two of
-// their own blocks have no room: where small launches come between, multiprocessors would get two
-// of them, and others none.
-constexpr std::size_t kHalfOfShared = 112 * 1024, kMoreThanHalf = 114 * 1024;
+constexpr std::size_t kHalfOfShared = 112 * 1024;
 constexpr int kMinSlots = 2, kMaxSlots = 6;
 
 struct BulkWay {
@@ -267,7 +264,6 @@ struct BulkWay {
     arguments.slots = std::clamp(static_cast<int>(room / kChunkBytes<W>), kMinSlots, kMaxSlots);
     config.threads = kThreads;
     config.shared_bytes = fixed + static_cast<std::size_t>(arguments.slots) * kChunkBytes<W>;
-    if (!kStaged) config.shared_bytes = std::max(config.shared_bytes, kMoreThanHalf);
     return dev::launch(config, tiled_product_bulk_kernel<T, W, kTiles, kStaged>, arguments);
   }
 };

@@ -16,11 +16,6 @@ template <class... P, class... A>
         kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(config.shared_bytes));
     if (refused != cudaSuccess) return refused;
   }
-  // All kernels alike: a multiprocessor that divides its memory anew has to be empty, and launches
-  // would not overlap.
-  const cudaError_t refused = cudaFuncSetAttribute(
-      kernel, cudaFuncAttributePreferredSharedMemoryCarveout, cudaSharedmemCarveoutMaxShared);
-  if (refused != cudaSuccess) return refused;
   cudaLaunchAttribute overlap;
   overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   overlap.val.programmaticStreamSerializationAllowed = 1;
