@@ -7,6 +7,11 @@
 
 namespace instructblip {
 
+std::size_t rows_of_a_batch(const nn::Runtime& runtime) {
+  constexpr std::size_t kOnProcessor = 32, kOnDevice = 320;
+  return runtime.device().is_cpu() ? kOnProcessor : kOnDevice;
+}
+
 void Batch::admit(std::shared_ptr<Job> job) { jobs_.push_back(std::move(job)); }
 
 std::size_t Batch::rows() const {
@@ -73,7 +78,7 @@ std::vector<Response> answer_all(const ModelParts& model, std::span<const Reques
     return waiting != nullptr;
   };
   while (true) {
-    while (make_one() && batch.has_room(*waiting, kRowsOfABatch)) {
+    while (make_one() && batch.has_room(*waiting, rows_of_a_batch(*model.runtime))) {
       batch.admit(std::exchange(waiting, nullptr));
     }
     if (batch.empty()) return responses;

@@ -22,8 +22,9 @@ inline constexpr std::size_t kPromptRowsOfAPass = 1024;
 inline constexpr std::size_t kPicturesOfAPass = 8;
 
 // Hypotheses that are moved together: a matrix is read once for all of them, and beyond this many
-// the time goes into arithmetic, of which sharing saves none.
-inline constexpr std::size_t kRowsOfABatch = 32;
+// the time goes into arithmetic, of which sharing saves none. A device computes far more in the
+// time in which it reads a byte.
+std::size_t rows_of_a_batch(const nn::Runtime& runtime);
 
 // Jobs come and go between passes; what passes do with them is the Walk's business. Not shared
 // between threads.

@@ -5,7 +5,7 @@
 namespace instructblip {
 
 void JobStream::put(std::shared_ptr<Job> job, Then then) {
-  while (!batch_.has_room(*job, kRowsOfABatch)) advance();
+  while (!batch_.has_room(*job, rows_)) advance();
   waiting_[job.get()] = std::move(then);
   batch_.admit(std::move(job));
 }

@@ -15,7 +15,8 @@ class JobStream {
   using Then = std::function<void(Generation generation)>;
 
   // `model` must have weights, and outlive it.
-  explicit JobStream(const ModelParts& model) : batch_(model) {}
+  explicit JobStream(const ModelParts& model)
+      : batch_(model), rows_(rows_of_a_batch(*model.runtime)) {}
 
   // Runs others until there is room for the job. What became of it is told to `then`, some time
   // before finish() returns. Throws what made any job fail.
@@ -26,6 +27,7 @@ class JobStream {
   void advance();
 
   Batch batch_;
+  std::size_t rows_;  // that are moved together
   std::unordered_map<const Job*, Then> waiting_;
 };
 

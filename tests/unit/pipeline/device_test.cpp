@@ -88,6 +88,25 @@ TEST_P(OnADevice, LongAnswersOutgrowTheSizesOfSteps) {
   EXPECT_GT(records_launched_by_stand_in() - before, 10);
 }
 
+// More than the processor would, in one pass.
+TEST_P(OnADevice, ManyRequestsMoveTogether) {
+  ASSERT_LT(rows_of_a_batch(*here_->runtime), 36u);
+  ASSERT_GE(rows_of_a_batch(*there_->runtime), 36u);
+  GenerationConfig beams = greedy(3);
+  beams.num_beams = 3;
+  const Image pictures[] = {picture(), picture("coffee.jpg")};
+  std::vector<Request> requests;
+  for (int i = 0; i < 12; ++i) {
+    requests.push_back({pictures[i % 2], "What is this, " + std::to_string(i) + "?", beams});
+  }
+  const std::vector<Response> here = answer_all(*here_, requests, {});
+  const std::vector<Response> there = answer_all(*there_, requests, {});
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    ASSERT_TRUE(here[i].generation && there[i].generation);
+    EXPECT_EQ(there[i].generation->tokens(), here[i].generation->tokens());
+  }
+}
+
 // Candidates are read several tokens at a time, behind a prompt that they share.
 TEST_P(OnADevice, AFamilyRanksAsOnTheProcessor) {
   const Image image = picture();
