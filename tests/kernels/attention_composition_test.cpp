@@ -34,7 +34,8 @@ class AttentionComposition : public testing::TestWithParam<Case> {
     const nn::Heads heads = {tensor(q, {rows, kHeads, width}), tensor(k, {keys, kKeyHeads, width}),
                              tensor(v, {keys, kKeyHeads, width})};
     const double divisor = std::sqrt(static_cast<double>(width));
-    const nn::AttentionOptions options{&runtime_, GetParam().order, divisor, causal};
+    const nn::AttentionOptions options{
+        .runtime = &runtime_, .order = GetParam().order, .divisor = divisor, .causal = causal};
     at::Tensor got;
     if (rows == keys) {
       const std::vector<nn::Part> parts = {{0, rows}};

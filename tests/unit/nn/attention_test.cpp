@@ -86,7 +86,8 @@ TEST_P(Attention, BothOrdersEqualTheFormula) {
 // Two sequences side by side, causal, with grouped heads: each to itself.
 TEST_P(Attention, PackedSequencesDoNotSeeEachOther) {
   for (const auto order : {nn::AttentionOrder::fused, nn::AttentionOrder::composed}) {
-    const nn::AttentionOptions options{&runtime_, order, 2.0, /*causal=*/true};
+    const nn::AttentionOptions options{
+        .runtime = &runtime_, .order = order, .divisor = 2.0, .causal = true};
     const nn::Heads heads = waves(8, 4, 8, 2, 4);
     const std::vector<nn::Part> parts = {{0, 5}, {5, 3}};
     const at::Tensor got = nn::attend(heads, nn::Rows{parts}, 0, options);
@@ -119,7 +120,10 @@ TEST_P(Attention, HypothesesAttendToTheirOwnHistory) {
   const std::int64_t heads = 4, key_heads = 2, width = 6;
   for (const std::int64_t prompt : {0, 5}) {
     SCOPED_TRACE("prompt " + std::to_string(prompt));
-    const nn::AttentionOptions options{&runtime_, nn::AttentionOrder::composed, 1.7, true};
+    const nn::AttentionOptions options{.runtime = &runtime_,
+                                       .order = nn::AttentionOrder::composed,
+                                       .divisor = 1.7,
+                                       .causal = true};
     const nn::KvPool pool(runtime_, 1, key_heads, width);
     nn::KvCache cache(pool);
     std::vector<nn::KvCache*> caches = {&cache};
@@ -169,7 +173,8 @@ TEST_P(Attention, HypothesesAttendToTheirOwnHistory) {
 // A text that is read in pieces, each of which sees the pieces before, against one piece.
 TEST_P(Attention, ASequenceMayComeInPieces) {
   for (const auto order : {nn::AttentionOrder::fused, nn::AttentionOrder::composed}) {
-    const nn::AttentionOptions options{&runtime_, order, 1.7, /*causal=*/true};
+    const nn::AttentionOptions options{
+        .runtime = &runtime_, .order = order, .divisor = 1.7, .causal = true};
     const nn::Heads all = waves(21, 4, 21, 2, 6);
     const nn::KvPool pool(runtime_, 1, 2, 6);
     nn::KvCache cache(pool);

@@ -79,7 +79,7 @@ TEST(DeterministicProduct, AttentionIsTheReferencesUpToRounding) {
   const Heads heads = {wave({1, 6, 4, 5}, 0.3), wave({1, 6, 2, 5}, 0.5), wave({1, 6, 2, 5}, 0.9)};
   const Runtime reference;
   for (const bool causal : {false, true}) {
-    AttentionOptions options{&reference, AttentionOrder::fused, 2.2, causal};
+    AttentionOptions options{.runtime = &reference, .divisor = 2.2, .causal = causal};
     const at::Tensor expected = attend(heads, options);
     options.runtime = &kDeterministic;
     EXPECT_LT(largest_difference(attend(heads, options), expected), 1e-5);
