@@ -109,7 +109,7 @@ fi
 
 step doctor build-device/bin/instructblip doctor
 # Not in one process: the stand-in puts its own memory in the place of CUDA's.
-step stand-in build-device/bin/pipeline_test --gtest_filter='*Device*:-*CudaDevice*'
+step stand-in env CUDA_VISIBLE_DEVICES= build-device/bin/pipeline_test --gtest_filter='*Device*:-*CudaDevice*'
 step devices build-device/bin/pipeline_test --gtest_filter='*CudaDevice*'
 step devices-in-half build-device/bin/emulated_device_test --gtest_filter='*CudaDevice*'
 step repeated build-device/bin/pipeline_test --gtest_filter='*CudaDevice*' --gtest_repeat=5

@@ -48,7 +48,7 @@ TEST(CudaTables, TakeWhatTheirKernelsDoAndSayWhyNot) {
   const auto& table = cuda::tables().product;
   cuda::TiledProductProblem problem{.rows = 5, .inputs = 64, .outputs = 3, .processors = 1};
   problem.layout = cuda::TiledProductProblem::Layout::rows;
-  const auto& skinny = table.front();
+  const auto& skinny = table.back();
   EXPECT_TRUE(skinny.supports(problem, device(80)));
   EXPECT_NE(skinny.supports(problem, device(75)).reason().find("8.0"), std::string::npos);
   problem.rows = 33;
@@ -64,6 +64,17 @@ TEST(CudaTables, TakeWhatTheirKernelsDoAndSayWhyNot) {
   problem.rows = 5;
   problem.outputs = 768;
   EXPECT_TRUE(skinny.supports(problem, newest));
+  // Weights enough for the others to leave them to it, unless there is more to do.
+  problem.inputs = 4096;
+  problem.outputs = 4096;
+  const auto& bulk = table.front();
+  EXPECT_NE(bulk.supports(problem, newest).reason().find("skinny"), std::string::npos);
+  problem.norm = cuda::TiledProductProblem::Norm::rms;
+  EXPECT_TRUE(bulk.supports(problem, newest));
+  EXPECT_FALSE(skinny.supports(problem, newest));
+  problem.norm = cuda::TiledProductProblem::Norm::none;
+  problem.outputs = 4080;
+  EXPECT_TRUE(bulk.supports(problem, newest));
   problem.finish = cuda::TiledProductProblem::Finish::gated;
   EXPECT_FALSE(skinny.supports(problem, newest));
   cuda::KvAppend::Problem append;

@@ -19,9 +19,9 @@ constexpr Listed kListed[] = {
      "sm_80",
      {},
      80},
-    {"product", kProduct, "skinny_sm_80", kRowInvariant, 80},
     {"product", kProduct, "bulk_sm_90", kRowInvariant, 90, /*this_one=*/true},
     {"product", kProduct, "ring_sm_80", kRowInvariant, 80},
+    {"product", kProduct, "skinny_sm_80", kRowInvariant, 80},
 };
 
 }  // namespace

@@ -43,20 +43,32 @@ const char* leaves_idle(const TiledProductProblem& p) {
   return idle ? "so few outputs leave most of the device idle" : nullptr;
 }
 
+// Nothing but y = x w^T + bias + residual, of weights as they lie.
+bool is_plain(const TiledProductProblem& p) {
+  const Format own = p.element == Element::f16 ? Format::f16 : Format::bf16;
+  return p.finish == TiledProductProblem::Finish::plain && !p.activates &&
+         p.norm == TiledProductProblem::Norm::none && p.weights == own &&
+         p.layout == TiledProductProblem::Layout::rows;
+}
+// What a ring of copies saves is the start of a product, behind the launch before it; of many
+// weights that is little, and the kernel without one reads faster.
+const char* is_read_faster_without_a_ring(const TiledProductProblem& p) {
+  constexpr std::int64_t kManyWeights = 16 << 20;
+  const bool many = std::int64_t{p.inputs} * p.outputs >= kManyWeights;
+  return is_plain(p) && many ? "so many weights are read faster by skinny_sm_80" : nullptr;
+}
+
 Support takes_few_rows(const TiledProductProblem& problem, const Machine& machine) {
-  const char* const refusal = tiled_product_refuses(problem, {});
-  return answer(refusal != nullptr ? refusal : leaves_idle(problem), machine);
+  const char* refusal = tiled_product_refuses(problem, {});
+  if (refusal == nullptr) refusal = leaves_idle(problem);
+  return answer(refusal != nullptr ? refusal : is_read_faster_without_a_ring(problem), machine);
 }
 Support takes_few_rows_in_bulk(const TiledProductProblem& problem, const Machine& machine) {
   if (machine.cuda_capability != 90) return Support::no("needs compute capability 9.0");
   return takes_few_rows(problem, machine);
 }
 Support takes_plain_rows(const TiledProductProblem& p, const Machine& machine) {
-  const Format own = p.element == Element::f16 ? Format::f16 : Format::bf16;
-  const bool plain = p.finish == TiledProductProblem::Finish::plain && !p.activates &&
-                     p.norm == TiledProductProblem::Norm::none && p.weights == own &&
-                     p.layout == TiledProductProblem::Layout::rows;
-  if (!plain) return answer("there is nothing but the product", machine);
+  if (!is_plain(p)) return answer("there is nothing but the product", machine);
   const char* const refusal = skinny_refuses(skinny_problem(p));
   return answer(refusal != nullptr ? refusal : leaves_idle(p), machine);
 }
@@ -91,12 +103,10 @@ constexpr Kernel<PagedAttention> kPagedAttention[] = {{"sm_80", {}, takes_pages,
 constexpr Kernel<KvAppend> kKvAppend[] = {{"sm_80", kRowInvariant, takes_new_keys, append}};
 constexpr Kernel<Norm> kNorm[] = {{"sm_80", kRowInvariant, takes_norm, normalize}};
 constexpr Kernel<Activate> kActivation[] = {{"sm_80", kRowInvariant, takes_activation, activate}};
-// A plain product alone is fastest straight from memory; the others stand in for the launches
-// before and behind it.
 constexpr Kernel<Product> kProduct[] = {
-    {"skinny_sm_80", kRowInvariant, takes_plain_rows, multiply_plainly},
     {"bulk_sm_90", kRowInvariant, takes_few_rows_in_bulk, multiply_in_bulk},
-    {"ring_sm_80", kRowInvariant, takes_few_rows, multiply_tiles}};
+    {"ring_sm_80", kRowInvariant, takes_few_rows, multiply_tiles},
+    {"skinny_sm_80", kRowInvariant, takes_plain_rows, multiply_plainly}};
 
 constexpr Tables kTables = {.attention = kAttention,
                             .paged_attention = kPagedAttention,
