@@ -1,6 +1,7 @@
 // CUDA for the stages: a library of its own, which alone needs LibTorch's part for CUDA.
 #include <ATen/Context.h>
 #include <ATen/cuda/CUDAGraph.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
@@ -118,6 +119,14 @@ class CudaDevice final : public nn::Device {
     const auto index = static_cast<c10::DeviceIndex>(index_);
     constexpr auto kAll = static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE);
     return allocator::getDeviceStats(index).allocated_bytes[kAll].peak;
+  }
+
+  // LibTorch keeps such memory until the copies from and to it are done.
+  at::Tensor host_memory(at::IntArrayRef shape, at::ScalarType type) override {
+    return at::empty(shape, nn::host(type).pinned_memory(true));
+  }
+  void wait() override {
+    check(cudaStreamSynchronize(c10::cuda::getCurrentCUDAStream().stream()), "the device fails");
   }
 
   void enter() override {

@@ -39,8 +39,9 @@ struct Step {
     return named.empty() ? std::span<const std::int32_t>() : std::span(named[row]);
   }
 
-  std::size_t top = 0;      // how many of the best among all other tokens are read
-  bool whole_rows = false;  // row() will be asked for every row
+  std::size_t top = 0;          // how many of the best among all other tokens are read
+  bool whole_rows = false;      // row() will be asked for every row
+  bool rows_of_equals = false;  // row() may be asked where scores that decide are equal
 };
 
 // One row of logits in short. Raw logits everywhere: penalties and bans are the search's.
@@ -59,8 +60,8 @@ struct RowSummary {
 // block of threads for each row finds the maximum, the sum of exp(x - max) and the first logit that
 // is not finite, gathers the named logits, and selects the best of the others by keys of 64 bits:
 // the logit as an integer in the same order, then the complement of the token. Two numbers, the
-// named and the best go to the host; row() copies a row. The step is known before the model runs,
-// so that all this can be queued, or captured, with the pass.
+// named and the best go to the host; row() copies rows (pipeline/pass_logits.h). The step is known
+// before the model runs, so that all this is queued behind the pass.
 //
 // A head on the CPU with running top-k: tile by tile over the vocabulary, with a running maximum,
 // sum and heap, without ever holding a row; row() computes it anew.

@@ -42,7 +42,11 @@ Step RunningBeams::step() const {
     return {.sources = sources_, .tokens = tokens_, .whole_rows = true};
   }
   // One more than are chosen, so that it shows where the last of them has an equal.
-  return {.sources = sources_, .tokens = tokens_, .named = named_, .top = candidates_ + 1};
+  return {.sources = sources_,
+          .tokens = tokens_,
+          .named = named_,
+          .top = candidates_ + 1,
+          .rows_of_equals = true};
 }
 
 std::vector<Candidate> RunningBeams::continuations(std::span<const RowSummary> rows,

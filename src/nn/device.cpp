@@ -1,13 +1,17 @@
 #include "nn/device.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
+
+#include "instructblip/error.h"
 
 namespace instructblip::nn {
 namespace {
 
 constexpr std::size_t kKnownIds = 256;
+constexpr std::int64_t kCounters = 256;  // to begin with
 
 }  // namespace
 
@@ -16,6 +20,7 @@ DeviceRuntime::DeviceRuntime(std::unique_ptr<Device> device, int threads, kernel
     : Runtime(threads, Numerics::reference, std::move(kernels)),
       device_(std::move(device)),
       row_type_(row_type) {
+  look_out();
   run([&] { device_->enter(); });
 }
 
@@ -24,14 +29,34 @@ DeviceRuntime::~DeviceRuntime() {
   run([&] {
     steps_.clear();
     known_ids_.clear();
+    counters_.clear();
   });
 }
 
 at::Tensor DeviceRuntime::known_ids(const std::vector<std::int32_t>& values) const {
-  if (known_ids_.size() >= kKnownIds) known_ids_.clear();
+  if (current_ != nullptr) {
+    const auto found = current_->known_ids.find(values);
+    if (found != current_->known_ids.end()) return found->second;
+  }
+  if (known_ids_.size() >= kKnownIds && !known_ids_.contains(values)) known_ids_.clear();
   at::Tensor& ids = known_ids_[values];
   if (!ids.defined()) ids = this->ids(values);
+  if (current_ != nullptr) current_->known_ids[values] = ids;
   return ids;
+}
+
+at::Tensor DeviceRuntime::host_memory(const Shape& shape, at::ScalarType type) const {
+  if (current_ != nullptr && current_->ran) {
+    throw Error(ErrorCode::internal, "a step that is recorded copies from or to the host");
+  }
+  return device_->host_memory(shape, type);
+}
+
+at::Tensor DeviceRuntime::counters(std::int64_t count) const {
+  if (counters_.empty() || counters_.back().numel() < count) {
+    counters_.push_back(at::zeros({std::max(count, kCounters)}, options(at::kInt)));
+  }
+  return counters_.back().narrow(0, 0, count);
 }
 
 DeviceRuntime::Step& DeviceRuntime::step_of(const StepKey& key) const {
@@ -53,13 +78,28 @@ at::Tensor DeviceRuntime::step_memory(const StepKey& key, std::int64_t count) co
 at::Tensor DeviceRuntime::replay(const StepKey& key,
                                  const std::function<at::Tensor()>& step) const {
   Step& known = step_of(key);
-  if (!known.ran) {
-    const at::Tensor result = step();
-    known.ran = true;
-    return result;
+  if (!known.record) {
+    const at::Tensor result = run_or_record(known, step);
+    if (!known.record) return result;
   }
-  if (!known.record) known.record = device_->record(step);
   return known.record->launch();
+}
+
+// The result of the first run; none where it is recorded.
+at::Tensor DeviceRuntime::run_or_record(Step& step,
+                                        const std::function<at::Tensor()>& compute) const {
+  struct Turn {
+    Step*& current;
+    ~Turn() { current = nullptr; }
+  } const turn{current_};
+  turn.current = &step;
+  if (step.ran) {
+    step.record = device_->record(compute);
+    return {};
+  }
+  const at::Tensor result = compute();
+  step.ran = true;
+  return result;
 }
 
 }  // namespace instructblip::nn

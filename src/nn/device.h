@@ -42,6 +42,10 @@ class Device {
   virtual kernels::cuda::Stream& stream() = 0;
   // Calls `step` and records what it launches, which need not run yet.
   virtual std::unique_ptr<RecordedStep> record(const std::function<at::Tensor()>& step) = 0;
+  // A tensor without values in memory of the host that it copies from and to by itself, and waiting
+  // for that and all else that was handed over.
+  virtual at::Tensor host_memory(at::IntArrayRef shape, at::ScalarType type) = 0;
+  virtual void wait() = 0;
   // Once, on the thread that all work of a runtime is done on: from now on what this thread hands
   // over runs on the device, float32 in full precision. Throws Error.
   virtual void enter() = 0;
@@ -54,7 +58,7 @@ struct DevicePlugin {
 };
 // Returns null for another version than its own.
 using DevicePluginEntry = const DevicePlugin*(int version);
-inline constexpr int kDevicePluginVersion = 3;
+inline constexpr int kDevicePluginVersion = 4;
 
 // A runtime on a device.
 class DeviceRuntime : public Runtime {
@@ -77,6 +81,10 @@ class DeviceRuntime : public Runtime {
   std::int64_t peak_memory() const { return device_->peak_memory(); }
 
   at::Tensor known_ids(const std::vector<std::int32_t>& values) const override;
+  // Not for steps that are recorded: the record would copy from where others may be by then.
+  at::Tensor host_memory(const Shape& shape, at::ScalarType type) const override;
+  void wait() const override { device_->wait(); }
+  at::Tensor counters(std::int64_t count) const override;
 
   // The first step of a key runs, which also warms up what it uses, the second one is recorded, and
   // those after it launch the record. Only on the runtime's thread, as all work.
@@ -88,17 +96,22 @@ class DeviceRuntime : public Runtime {
   struct Step {
     at::Tensor memory;
     std::unique_ptr<RecordedStep> record;
+    // What known_ids() has told it, which the record reads.
+    std::map<std::vector<std::int32_t>, at::Tensor> known_ids;
     bool ran = false;
     std::uint64_t used = 0;
   };
   Step& step_of(const StepKey& key) const;
+  at::Tensor run_or_record(Step& step, const std::function<at::Tensor()>& compute) const;
 
   std::unique_ptr<Device> device_;
   at::ScalarType row_type_;
   // Touched by the runtime's thread alone.
   mutable std::map<StepKey, Step> steps_;
+  mutable Step* current_ = nullptr;  // that runs, or is being recorded
   mutable std::uint64_t uses_ = 0;
   mutable std::map<std::vector<std::int32_t>, at::Tensor> known_ids_;
+  mutable std::vector<at::Tensor> counters_;  // the last one is the largest
 };
 
 }  // namespace instructblip::nn

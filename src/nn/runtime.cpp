@@ -2,10 +2,12 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <chrono>
 #include <new>
 #include <string>
 
@@ -13,6 +15,23 @@
 #include "nn/torch_threads.h"
 
 namespace instructblip::nn {
+namespace {
+
+// How long callers look out for the end of their work, and the thread for more of it: what a search
+// does between two steps is much shorter.
+constexpr std::chrono::microseconds kLongestStep{20000}, kBetweenSteps{200};
+
+template <class Seen>
+void look_out_for(std::chrono::microseconds longest, const Seen& seen) {
+  const auto end = std::chrono::steady_clock::now() + longest;
+  while (!seen() && std::chrono::steady_clock::now() < end) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+  }
+}
+
+}  // namespace
 
 at::Tensor to_host(const at::Tensor& tensor) {
   const at::Tensor here = tensor.to(at::kCPU);
@@ -73,9 +92,9 @@ at::Tensor Runtime::empty(const Shape& shape, at::ScalarType type) const {
 }
 
 at::Tensor Runtime::ids(std::span<const std::int32_t> values) const {
-  at::Tensor tensor = at::empty({std::ssize(values)}, host(at::kInt));
+  const at::Tensor tensor = host_memory({std::ssize(values)}, at::kInt);
   std::ranges::copy(values, tensor.data_ptr<std::int32_t>());
-  return upload(tensor);
+  return tensor.to(device(), at::kInt, /*non_blocking=*/true);
 }
 
 at::Tensor Runtime::known_ids(const std::vector<std::int32_t>& values) const { return ids(values); }
@@ -94,32 +113,65 @@ at::Tensor Runtime::step_memory(const StepKey&, std::int64_t count) const {
 
 at::Tensor Runtime::upload(const at::Tensor& tensor) const { return tensor.to(device()); }
 
+at::Tensor Runtime::download(const at::Tensor& tensor) const {
+  if (tensor.device() == at::kCPU) return tensor;
+  at::Tensor here = host_memory(tensor.sizes().vec(), tensor.scalar_type());
+  here.copy_(tensor, /*non_blocking=*/true);
+  wait();
+  return here;
+}
+
+at::Tensor Runtime::host_memory(const Shape& shape, at::ScalarType type) const {
+  return at::empty(shape, host(type));
+}
+
+at::Tensor Runtime::counters(std::int64_t count) const {
+  return at::zeros({count}, options(at::kInt));
+}
+
 void Runtime::run_task(std::function<void()> work) {
   Task task{std::move(work), nullptr};
-  std::unique_lock lock(mutex_);
-  queue_.push_back(&task);
+  bool is_next = false;
+  {
+    const std::lock_guard lock(mutex_);
+    is_next = queue_.empty();
+    queue_.push_back(&task);
+    has_work_ = true;
+  }
   arrived_.notify_one();
-  finished_.wait(lock, [&] { return task.done; });
+  if (looks_out_ && is_next) look_out_for(kLongestStep, [&] { return task.done.load(); });
+  if (!task.done) {
+    std::unique_lock lock(mutex_);
+    finished_.wait(lock, [&] { return task.done.load(); });
+  }
   if (task.error) std::rethrow_exception(task.error);
+}
+
+// Null: there will be none.
+Runtime::Task* Runtime::next_task() {
+  if (looks_out_) look_out_for(kBetweenSteps, [this] { return has_work_ || closing_; });
+  std::unique_lock lock(mutex_);
+  arrived_.wait(lock, [this] { return closing_ || !queue_.empty(); });
+  if (queue_.empty()) return nullptr;
+  Task* const task = queue_.front();
+  queue_.pop_front();
+  has_work_ = !queue_.empty();
+  return task;
 }
 
 void Runtime::loop(int threads) {
   at::set_num_threads(threads);
   const c10::InferenceMode inference;
-  std::unique_lock lock(mutex_);
-  while (true) {
-    arrived_.wait(lock, [this] { return closing_ || !queue_.empty(); });
-    if (queue_.empty()) return;
-    Task* task = queue_.front();
-    queue_.pop_front();
-    lock.unlock();
+  while (Task* const task = next_task()) {
     try {
       task->work();
     } catch (...) {
       task->error = translated(std::current_exception());
     }
-    lock.lock();
-    task->done = true;
+    {
+      const std::lock_guard lock(mutex_);
+      task->done = true;  // its caller may be gone at once
+    }
     finished_.notify_all();
   }
 }

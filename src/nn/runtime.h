@@ -3,7 +3,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <atomic>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <exception>
@@ -124,6 +126,16 @@ class Runtime {
   virtual at::Tensor known_ids(const std::vector<std::int32_t>& values) const;
   // The values of a tensor there: a copy, or itself where it lies there already.
   at::Tensor upload(const at::Tensor& tensor) const;
+  // The values of a tensor in the host's memory, of the same type: a copy, which waits for the
+  // device that computes them, or itself where it lies there already.
+  at::Tensor download(const at::Tensor& tensor) const;
+  // A tensor without values in memory of the host that a device copies from and to by itself:
+  // whoever copies as `non_blocking` goes on, and wait()s before it reads what came.
+  virtual at::Tensor host_memory(const Shape& shape, at::ScalarType type) const;
+  // Waits for all that was handed over to the device.
+  virtual void wait() const {}
+  // [count] int32 zeros there that kernels count with, which leave zeros: the same for all of them.
+  virtual at::Tensor counters(std::int64_t count) const;
   // The same in the type that rows have.
   at::Tensor upload_rows(const at::Tensor& rows) const { return upload(rows).to(row_type()); }
 
@@ -151,22 +163,29 @@ class Runtime {
     }
   }
 
+ protected:
+  // From now on whoever waits, for work or for its end, looks out for it before it sleeps: steps of
+  // a device are so short that waking up a thread would be a share of them.
+  void look_out() { looks_out_ = true; }
+
  private:
   struct Task {
     std::function<void()> work;
     std::exception_ptr error;
-    bool done = false;
+    std::atomic<bool> done = false;  // the last that is written
   };
 
   void run_task(std::function<void()> work);
   void loop(int threads);
+  Task* next_task();
 
   Numerics numerics_;
   kernels::Choice kernels_;
   std::mutex mutex_;
   std::condition_variable arrived_, finished_;
   std::deque<Task*> queue_;
-  bool closing_ = false;
+  std::atomic<bool> has_work_ = false;  // whether it holds any
+  std::atomic<bool> looks_out_ = false, closing_ = false;
   std::thread thread_;
 };
 

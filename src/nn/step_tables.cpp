@@ -1,7 +1,5 @@
 #include "nn/step_tables.h"
 
-#include <ATen/ops/from_blob.h>
-
 #include <algorithm>
 #include <bit>
 
@@ -155,7 +153,9 @@ StepTables::StepTables(const Runtime& runtime, const StepContent& content) {
           address_of_storage(pool.storage()),
           address_of_storage(pool.addresses())};
   const at::Tensor there = runtime.step_memory(key_, std::ssize(writer.values));
-  there.copy_(at::from_blob(writer.values.data(), {std::ssize(writer.values)}, host(at::kInt)));
+  const at::Tensor here = runtime.host_memory({std::ssize(writer.values)}, at::kInt);
+  std::ranges::copy(writer.values, here.mutable_data_ptr<std::int32_t>());
+  there.copy_(here, /*non_blocking=*/true);
   tokens_ = there.narrow(0, tokens, rows);
   positions_ = there.narrow(0, positions, rows);
   cache_ = slots_in(there, pool, cache, of_cache);

@@ -84,10 +84,8 @@ bool Job::goes_on() noexcept {
 void Job::accept() noexcept {
   if (steps_++ == 0) decode_watch_ = {};
   try {
-    const at::Tensor taken = std::exchange(logits, at::Tensor());
-    HostLogits host({taken.const_data_ptr<float>(), static_cast<std::size_t>(taken.numel())},
-                    static_cast<std::size_t>(model_.loaded().language->vocabulary()));
-    search_->accept(host);
+    const std::unique_ptr<Logits> taken = std::exchange(logits, nullptr);
+    search_->accept(*taken);
   } catch (...) {
     error = std::current_exception();
   }

@@ -46,7 +46,7 @@ class Job {
   at::Tensor queries;                    // [B, Q, D]
   at::Tensor prefix;                     // [1, R, L], rows of the prompt
   std::unique_ptr<LanguageState> state;  // from the embedded prompt on
-  at::Tensor logits;                     // [R, N] of the last pass
+  std::unique_ptr<Logits> logits;        // logits of the last pass
   Timings timings;
   std::exception_ptr error;  // set: it has failed and is not to go on
   // Is shown what a stage makes, by its name in Pipeline::features(), where that is asked for.

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/stopwatch.h"
+#include "pipeline/pass_logits.h"
 
 namespace instructblip {
 namespace {
@@ -50,15 +51,14 @@ at::Tensor embedded(const LanguageModel& language, const Prompt& prompt, const a
 }
 
 // The rows of each job. The states have moved on: where this fails, the pass must not be repeated.
-void hand_out(const at::Tensor& logits, std::span<Job* const> jobs) {
+void hand_out(nn::Runtime& runtime, const at::Tensor& logits, std::span<Job* const> jobs) {
   try {
-    const at::Tensor rows = nn::to_host(logits).contiguous();
-    std::int64_t first = 0;
-    for (Job* job : jobs) {
-      const auto count = static_cast<std::int64_t>(job->step().rows());
-      job->logits = rows.narrow(0, first, count);
-      job->show("logits", job->logits);
-      first += count;
+    std::vector<StepTaken> steps;
+    for (const Job* job : jobs) steps.push_back({&job->step(), job->on_stage != nullptr});
+    std::vector<LogitsOfStep> all = logits_of_steps(runtime, logits, steps);
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+      jobs[i]->logits = std::move(all[i].logits);
+      if (jobs[i]->on_stage) jobs[i]->show("logits", all[i].rows);
     }
   } catch (...) {
     for (Job* job : jobs) job->error = nn::translated(std::current_exception());
@@ -183,7 +183,7 @@ void Walk::prefill(const Jobs& live) const {
     ++model_.counts->prompts;
     model_.counts->prompt_rows += static_cast<std::int64_t>(job->prompt_rows());
   }
-  hand_out(logits, live);
+  hand_out(*model_.runtime, logits, live);
 }
 
 void Walk::decode(const Jobs& live) const {
@@ -196,7 +196,7 @@ void Walk::decode(const Jobs& live) const {
   }
   const at::Tensor logits = model_.stages->language->step(steps);
   model_.counts->step_rows += logits.size(0);
-  hand_out(logits, live);
+  hand_out(*model_.runtime, logits, live);
 }
 
 }  // namespace instructblip

@@ -147,6 +147,7 @@ TEST(RowSummariesTest, AreTheNormaliserAndTheBest) {
   expect_summaries({1, 4096, 0}, 0);
   expect_summaries({2, 4097, 3}, 200);
   expect_summaries({3, 9001, 11}, 40);
+  expect_summaries({1, 40 * 4096 + 5, 2}, 3);  // more parts than a warp has lanes
 }
 
 TEST(RowSummariesTest, TakeMinusZeroForZero) {

@@ -9,6 +9,7 @@
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/kv_append.h"
 #include "kernels/cuda/paged_attention.h"
+#include "kernels/cuda/row_summaries.h"
 #include "kernels/cuda/rows.h"
 #include "kernels/cuda/stream.h"
 #include "kernels/cuda/tiled_product.h"
@@ -69,6 +70,11 @@ struct Product {
   using Problem = TiledProductProblem;
   using Buffers = TiledProductBuffers;
 };
+struct RowSummary {
+  static constexpr std::string_view kOperation = "row_summary";
+  using Problem = RowSummaryProblem;
+  using Buffers = RowSummaryBuffers;
+};
 
 // One table for each operation, best first; none where the device has no kernel of it, or none that
 // takes a problem: the operation is an ATen composition then.
@@ -79,8 +85,11 @@ struct Tables {
   std::span<const Kernel<Norm>> norm = {};
   std::span<const Kernel<Activate>> activation = {};
   std::span<const Kernel<Product>> product = {};
+  std::span<const Kernel<RowSummary>> row_summary = {};
   // Floats that paged attention works in.
   std::size_t (*paged_attention_workspace)(const PagedAttentionProblem&) = nullptr;
+  // Words that row summaries are made in.
+  std::size_t (*row_summary_workspace)(const RowSummaryProblem&) = nullptr;
 };
 
 // Those of this folder. Defined in tables.cpp, which belongs to what the kernels are compiled into:

@@ -4,6 +4,7 @@
 //
 // nvcc gate: shfl.sync atom.global.add griddepcontrol.wait@sm_90a
 #include <cmath>
+#include <cstdint>
 
 #include "kernels/cuda/dev.h"
 #include "kernels/cuda/last_block.h"
@@ -127,23 +128,35 @@ __device__ inline void summarize_part(const Arguments& a, const SharedParts& s, 
   });
 }
 
+// By the first warp: each lane takes its share of the parts, and the lanes are put together in one
+// order.
 __device__ inline void merge_sums(const Arguments& a, int row) {
+  const int lane = static_cast<int>(dev::lane());
   float max = -INFINITY, sum = 0.0f;
-  int not_finite = -1;
-  for (int part = a.parts - 1; part >= 0; --part) {
+  std::int32_t not_finite = INT32_MAX;
+  for (int part = lane; part < a.parts; part += 32) {
     const std::uint32_t* from = part_at(a, row, part);
     max = fmaxf(max, dev::from_bits(dev::load_coherent(from + kMaxWord)));
-    const auto found = static_cast<int>(dev::load_coherent(from + kNotFiniteWord));
-    if (found < kPart) not_finite = part * kPart + found;
+    const auto found = static_cast<std::int32_t>(dev::load_coherent(from + kNotFiniteWord));
+    if (found < kPart && not_finite == INT32_MAX) not_finite = part * kPart + found;
   }
-  for (int part = 0; part < a.parts; ++part) {
+#pragma unroll
+  for (unsigned by = 16; by > 0; by /= 2) {
+    max = fmaxf(max, dev::shuffle_xor(max, by));
+    const std::int32_t other = dev::shuffle_xor(not_finite, by);
+    if (other < not_finite) not_finite = other;
+  }
+  for (int part = lane; part < a.parts; part += 32) {
     const std::uint32_t* from = part_at(a, row, part);
     sum += dev::from_bits(dev::load_coherent(from + kSumWord)) *
            dev::exponential(dev::from_bits(dev::load_coherent(from + kMaxWord)) - max);
   }
+#pragma unroll
+  for (unsigned by = 16; by > 0; by /= 2) sum += dev::shuffle_xor(sum, by);
+  if (lane != 0) return;
   a.buffers.max[row] = max;
   a.buffers.log_sum[row] = dev::logarithm(sum);
-  a.buffers.not_finite[row] = not_finite;
+  a.buffers.not_finite[row] = not_finite == INT32_MAX ? -1 : not_finite;
 }
 
 // The best of the best of all parts, `kEach` for each thread at a time.
@@ -172,7 +185,7 @@ __global__ void __launch_bounds__(kRankingThreads) row_summary_kernel(Arguments 
   const SharedParts s = shared_parts();
   summarize_part(a, s, row, part);
   if (!is_last(a.buffers.counters + row, static_cast<unsigned>(a.parts), s.told)) return;
-  if (dev::thread() == 0) merge_sums(a, row);
+  if (dev::warp() == 0) merge_sums(a, row);
   merge_best(a, s, row);
 }
 

@@ -72,6 +72,9 @@ Support takes_plain_rows(const TiledProductProblem& p, const Machine& machine) {
   const char* const refusal = skinny_refuses(skinny_problem(p));
   return answer(refusal != nullptr ? refusal : leaves_idle(p), machine);
 }
+Support takes_logits(const RowSummaryProblem& problem, const Machine& machine) {
+  return answer(row_summaries_refuse(problem), machine);
+}
 
 int append(const KvAppend::Problem& problem, const KvAppendBuffers& buffers, void* stream,
            bool overlaps_previous) {
@@ -107,6 +110,8 @@ constexpr Kernel<Product> kProduct[] = {
     {"bulk_sm_90", kRowInvariant, takes_few_rows_in_bulk, multiply_in_bulk},
     {"ring_sm_80", kRowInvariant, takes_few_rows, multiply_tiles},
     {"skinny_sm_80", kRowInvariant, takes_plain_rows, multiply_plainly}};
+constexpr Kernel<RowSummary> kRowSummary[] = {
+    {"sm_80", kRowInvariant, takes_logits, summarize_rows}};
 
 constexpr Tables kTables = {.attention = kAttention,
                             .paged_attention = kPagedAttention,
@@ -114,7 +119,9 @@ constexpr Tables kTables = {.attention = kAttention,
                             .norm = kNorm,
                             .activation = kActivation,
                             .product = kProduct,
-                            .paged_attention_workspace = paged_attention_workspace};
+                            .row_summary = kRowSummary,
+                            .paged_attention_workspace = paged_attention_workspace,
+                            .row_summary_workspace = row_summary_workspace};
 
 }  // namespace
 

@@ -39,24 +39,20 @@ class EmulatedStream final : public kernels::cuda::Stream {
 
 class EmulatedDevice final : public StandInDevice {
  public:
-  EmulatedDevice() : StandInDevice({1 << 30, 1 << 30}) {
+  explicit EmulatedDevice(const ChangeTables& change) : StandInDevice({1 << 30, 1 << 30}) {
+    tables_.cuda = kernels::cuda::tables();
+    if (change) change(tables_.cuda);
     machine_.cuda_capability = 90;
     machine_.cuda_processors = 2;
     settle_stand_in_by(run_pending);
   }
 
-  const kernels::Tables& tables() const override {
-    static const kernels::Tables kTables = [] {
-      kernels::Tables tables = kNoTables;
-      tables.cuda = kernels::cuda::tables();
-      return tables;
-    }();
-    return kTables;
-  }
+  const kernels::Tables& tables() const override { return tables_; }
   const kernels::Machine& machine() const override { return machine_; }
   kernels::cuda::Stream& stream() override { return stream_; }
 
  private:
+  kernels::Tables tables_ = kNoTables;
   kernels::Machine machine_;
   EmulatedStream stream_;
 };
@@ -67,6 +63,8 @@ const std::map<std::string, std::int64_t, std::less<>>& launches_of_emulated_dev
   return launches;
 }
 
-std::unique_ptr<nn::Device> make_emulated_device() { return std::make_unique<EmulatedDevice>(); }
+std::unique_ptr<nn::Device> make_emulated_device(const ChangeTables& change) {
+  return std::make_unique<EmulatedDevice>(change);
+}
 
 }  // namespace instructblip

@@ -1,11 +1,18 @@
 // Steps that a device records, and launches again.
+#include "nn/replay.h"
+
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/matmul.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
+#include <thread>
 #include <vector>
 
+#include "instructblip/error.h"
 #include "nn/device.h"
 #include "unit/nn/stand_in_device.h"
 #include "unit/nn/tensors.h"
@@ -108,6 +115,98 @@ TEST_F(Replay, LaunchesOperationsOfEveryKindAgain) {
   const at::Tensor here = nn::to_host(page);
   EXPECT_EQ(here[1][0].item<float>(), 3.0f);
   EXPECT_EQ(here[2][0].item<float>(), 4.0f);  // recording it added nothing
+}
+
+// Callers look out for the end of their work, and sleep where it takes long.
+TEST(DeviceRuntime, WorksForManyCallersThatLookOut) {
+  StandInRuntime runtime;
+  int done = 0;  // only the one thread touches it
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 6; ++caller) {
+    callers.emplace_back([&] {
+      for (int i = 0; i < 50; ++i) {
+        EXPECT_THROW(runtime.run([] { throw Error(ErrorCode::deadline, "late"); }), Error);
+        runtime.run([&] { ++done; });
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(done, 300);
+  runtime.run([&] { std::this_thread::sleep_for(std::chrono::milliseconds(30)); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));  // nobody looks out any more
+  EXPECT_EQ(runtime.run([&] { return done; }), 300);
+}
+
+// --- Computations over tensors.
+
+at::Tensor numbers(const nn::Runtime& runtime, std::vector<float> values, at::ScalarType type) {
+  at::Tensor here = at::empty({std::ssize(values)}, nn::host(at::kFloat));
+  std::ranges::copy(values, here.mutable_data_ptr<float>());
+  return runtime.upload(here.to(type));
+}
+
+TEST_F(Replay, CopiesInputsToWhereTheRecordReadsThem) {
+  std::vector<at::Tensor> results;
+  for (const at::ScalarType type : {at::kFloat, at::kHalf}) {
+    for (int i = 0; i < 4; ++i) {
+      const auto x = static_cast<float>(i);
+      const at::Tensor a = numbers(runtime_, {x, x + 1, x + 2}, type);
+      const at::Tensor b = numbers(runtime_, {10 * x}, at::kFloat);
+      results.push_back(nn::replayed(runtime_, {4}, {a, b}, [&](const nn::Tensors& inputs) {
+        ++calls_;
+        return inputs[0].to(at::kFloat) + inputs[1];
+      }));
+    }
+  }
+  EXPECT_EQ(calls_, 4);          // each type has a record of its own
+  for (int i = 0; i < 8; ++i) {  // and no result is where another one was
+    const at::Tensor here = nn::to_host(results[static_cast<std::size_t>(i)]);
+    for (int k = 0; k < 3; ++k) EXPECT_EQ(here[k].item<float>(), 11.0f * (i % 4) + k);
+  }
+}
+
+TEST_F(Replay, OfOtherSizesIsAnotherRecord) {
+  for (int i = 0; i < 3; ++i) {
+    for (const std::int64_t count : {2, 5}) {
+      const std::vector<float> values(static_cast<std::size_t>(count), 2.0f);
+      const at::Tensor sum =
+          nn::replayed(runtime_, {4}, {numbers(runtime_, values, at::kFloat)},
+                       [&](const nn::Tensors& inputs) { return inputs[0].sum(); });
+      EXPECT_EQ(nn::to_host(sum).item<float>(), static_cast<float>(2 * count));
+    }
+  }
+}
+
+// Whatever becomes of the runtime's own list of them.
+TEST_F(Replay, KeepsTheIdsThatARecordReads) {
+  const auto step = [&] { return runtime_.known_ids({3, 4, 5}).sum() + memory_; };
+  set(0);
+  for (int i = 0; i < 3; ++i) runtime_.replay(kKey, step);
+  std::vector<at::Tensor> others;
+  for (std::int32_t i = 0; i < 600; ++i) others.push_back(runtime_.known_ids({i, 100, 200}));
+  const at::Tensor sum = runtime_.replay(kKey, step);
+  EXPECT_EQ(nn::to_host(sum).item<std::int64_t>(), 12);
+}
+
+// Between the first run and the second, which is recorded, too.
+TEST_F(Replay, RecordsWithIdsThatHaveBeenForgotten) {
+  const auto step = [&] { return runtime_.known_ids({3, 4, 5}).sum() + memory_; };
+  set(0);
+  runtime_.replay(kKey, step);
+  for (std::int32_t i = 0; i < 600; ++i) runtime_.known_ids({i, 100, 200});
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(nn::to_host(runtime_.replay(kKey, step)).item<std::int64_t>(), 12);
+  }
+}
+
+TEST_F(Replay, WhatIsCopiedWithoutWaitingIsThereWhenTheDeviceHasBeenWaitedFor) {
+  set(7);
+  const at::Tensor here = runtime_.host_memory({1}, at::kInt);
+  here.copy_(memory_, /*non_blocking=*/true);
+  EXPECT_NE(here.item<std::int32_t>(), 7);
+  runtime_.wait();
+  EXPECT_EQ(here.item<std::int32_t>(), 7);
+  EXPECT_EQ(runtime_.download(memory_).item<std::int32_t>(), 7);
 }
 
 }  // namespace

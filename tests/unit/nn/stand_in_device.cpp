@@ -22,7 +22,7 @@ namespace {
 
 constexpr c10::DispatchKeySet kOnDevice(c10::DispatchKey::PrivateUse1);
 
-std::atomic<std::int64_t> operations{0}, records_launched{0};
+std::atomic<std::int64_t> operations{0}, records_launched{0}, largest_to_host{0};
 void (*settle)() = nullptr;
 
 bool on_device(const at::Tensor& x) { return x.device() == stand_in_device(); }
@@ -215,12 +215,24 @@ void run_on_host(const c10::OperatorHandle& operation, torch::jit::Stack* stack)
   stack->insert(stack->end(), own.begin(), own.end());
 }
 
+// What is on its way to the host: the place, and the values.
+std::vector<std::pair<at::Tensor, at::Tensor>> on_their_way;
+
 // The one operation that crosses over.
-at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool) {
-  const auto copy = [from, to] {
+at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_blocking) {
+  const auto copy = [from, to, non_blocking] {
     settle_stand_in();
     const Working working;
     const auto seen = [](const at::Tensor& x) { return on_device(x) ? seen_by_host(x) : x; };
+    if (!on_device(to)) {
+      largest_to_host =
+          std::max<std::int64_t>(largest_to_host, static_cast<std::int64_t>(from.nbytes()));
+    }
+    if (non_blocking && !on_device(to)) {
+      on_their_way.emplace_back(to, seen_by_host(from).to(to.scalar_type(), false, true));
+      std::memset(to.mutable_data_ptr(), 0xff, to.nbytes());
+      return;
+    }
     seen(to).copy_(seen(from));
   };
   if (recording != nullptr) {
@@ -236,12 +248,25 @@ at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight,
                        const std::optional<at::Tensor>& bias, at::IntArrayRef stride,
                        at::IntArrayRef padding, at::IntArrayRef dilation, bool transposed,
                        at::IntArrayRef output_padding, std::int64_t groups) {
-  const Working working;
-  Crossing crossing;
-  return crossing.to_device(
-      at::convolution(crossing.to_host(x), crossing.to_host(weight),
-                      bias ? std::optional(crossing.to_host(*bias)) : std::nullopt, stride, padding,
-                      dilation, transposed, output_padding, groups));
+  const auto compute = [=, strides = stride.vec(), paddings = padding.vec(),
+                        dilations = dilation.vec(), output_paddings = output_padding.vec()] {
+    const Working working;
+    Crossing crossing;
+    return crossing.to_device(
+        at::convolution(crossing.to_host(x), crossing.to_host(weight),
+                        bias ? std::optional(crossing.to_host(*bias)) : std::nullopt, strides,
+                        paddings, dilations, transposed, output_paddings, groups));
+  };
+  settle_stand_in();
+  const at::Tensor result = compute();
+  if (recording != nullptr) {
+    add(*recording, "aten::convolution", [compute, result] {
+      settle_stand_in();
+      const Working working;
+      seen_by_host(result).copy_(seen_by_host(compute()));
+    });
+  }
+  return result;
 }
 
 C10_REGISTER_GUARD_IMPL(PrivateUse1, c10::impl::NoOpDeviceGuardImpl<c10::DeviceType::PrivateUse1>);
@@ -261,6 +286,7 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, library) {
 
 }  // namespace
 
+std::int64_t largest_copy_to_host() { return largest_to_host.exchange(0); }
 std::int64_t operations_of_stand_in() { return operations; }
 std::int64_t records_launched_by_stand_in() { return records_launched; }
 
@@ -274,6 +300,15 @@ void record_in_stand_in(std::string_view name, std::function<void()> launch) {
 }
 
 const std::vector<std::string>& launches_of_last_record() { return last_record; }
+
+void StandInDevice::wait() {
+  for (auto& [there, values] : on_their_way) there.copy_(values);
+  on_their_way.clear();
+}
+
+at::Tensor StandInDevice::host_memory(at::IntArrayRef shape, at::ScalarType type) {
+  return at::empty(shape, nn::host(type));
+}
 
 std::unique_ptr<nn::RecordedStep> StandInDevice::record(const std::function<at::Tensor()>& step) {
   auto record = std::make_unique<Record>();

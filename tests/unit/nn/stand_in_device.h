@@ -7,7 +7,8 @@
 //
 // It records steps: the operations, with the tensors that they were given, and kernels. What was
 // computed meanwhile is overwritten, so that an answer is what the record makes of the same memory
-// when it is launched. A copy from or to the host cannot be recorded, and throws.
+// when it is launched. A copy from or to the host cannot be recorded, and throws. What is copied to
+// the host without waiting is there when the device has been waited for, and not before.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -35,6 +36,9 @@ std::int64_t records_launched_by_stand_in();
 // those that look at memory and compute nothing, and kernels by their operations.
 const std::vector<std::string>& launches_of_last_record();
 
+// The bytes of the largest copy from its memory to the host's since this was last asked.
+std::int64_t largest_copy_to_host();
+
 // What hands kernels over, and has not run them yet, is asked to before anybody looks.
 void settle_stand_in_by(void (*function)());
 void settle_stand_in();
@@ -52,6 +56,8 @@ class StandInDevice : public nn::Device {
   nn::DeviceMemory memory() const override { return memory_; }
   kernels::cuda::Stream& stream() override { throw std::logic_error("there are no kernels"); }
   std::unique_ptr<nn::RecordedStep> record(const std::function<at::Tensor()>& step) override;
+  at::Tensor host_memory(at::IntArrayRef shape, at::ScalarType type) override;
+  void wait() override;
   void enter() override {}
 
  private:

@@ -1,0 +1,150 @@
+#include "pipeline/pass_logits.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "nn/row_summaries.h"
+
+namespace instructblip {
+namespace {
+
+std::span<const float> values_of(const at::Tensor& rows) {
+  return {rows.const_data_ptr<float>(), static_cast<std::size_t>(rows.numel())};
+}
+
+std::size_t width_of(const at::Tensor& rows) { return static_cast<std::size_t>(rows.size(1)); }
+
+// Rows that came to the host.
+class WholeRows final : public Logits {
+ public:
+  explicit WholeRows(at::Tensor rows)  // [R, N], contiguous
+      : rows_(std::move(rows)), logits_(values_of(rows_), width_of(rows_)) {}
+
+  std::span<const RowSummary> summarize(const Step& step) override {
+    return logits_.summarize(step);
+  }
+  std::span<const float> row(std::size_t row) override { return logits_.row(row); }
+
+ private:
+  at::Tensor rows_;
+  HostLogits logits_;
+};
+
+// What a step gets of the summaries of its pass.
+struct Share {
+  std::shared_ptr<const nn::RowSummaries> all;
+  std::size_t first_row, first_named, top;  // `top` of each row of all
+};
+
+// Rows that are summarised, and stay on the device.
+class Summaries final : public Logits {
+ public:
+  // `rows` [R, N]: where they may be read, a copy that nobody overwrites.
+  Summaries(nn::Runtime& runtime, Share share, at::Tensor rows)
+      : runtime_(runtime), share_(std::move(share)), rows_(std::move(rows)) {}
+
+  std::span<const RowSummary> summarize(const Step& step) override {
+    const nn::RowSummaries& all = *share_.all;
+    best_.resize(step.rows());
+    std::size_t named = share_.first_named;
+    for (std::size_t r = 0; r < step.rows(); ++r) {
+      const std::size_t row = share_.first_row + r, count = step.named_in(r).size();
+      if (all.not_finite[row] >= 0) {
+        throw_not_finite(step.number, static_cast<std::size_t>(all.not_finite[row]),
+                         all.not_finite_logit[row]);
+      }
+      for (std::size_t i = 0; i < step.top; ++i) {
+        const std::size_t at = row * share_.top + i;
+        if (all.best_tokens[at] < 0) break;
+        best_[r].push_back({all.best_logits[at], all.best_tokens[at]});
+      }
+      summaries_.push_back(
+          {{all.max[row], all.log_sum[row]}, std::span(all.named).subspan(named, count), best_[r]});
+      named += count;
+    }
+    return summaries_;
+  }
+
+  std::span<const float> row(std::size_t row) override {
+    if (rows_.device() != at::kCPU) {
+      rows_ = runtime_.run([&] { return runtime_.download(rows_); });
+    }
+    return values_of(rows_).subspan(row * width_of(rows_), width_of(rows_));
+  }
+
+ private:
+  nn::Runtime& runtime_;
+  Share share_;
+  at::Tensor rows_;
+  std::vector<RowSummary> summaries_;
+  std::vector<std::vector<Ranked>> best_;
+};
+
+bool comes_down(const StepTaken& taken) { return taken.shown || taken.step->whole_rows; }
+
+// What the steps ask of all rows.
+nn::AskedOfRows asked_of(std::span<const StepTaken> steps) {
+  nn::AskedOfRows asked;
+  bool named = false;
+  asked.offsets.push_back(0);
+  for (const StepTaken& taken : steps) {
+    asked.top = std::max(asked.top, static_cast<std::int64_t>(taken.step->top));
+    for (std::size_t r = 0; r < taken.step->rows(); ++r) {
+      const auto tokens = taken.step->named_in(r);
+      named = named || !tokens.empty();
+      asked.tokens.insert(asked.tokens.end(), tokens.begin(), tokens.end());
+      asked.offsets.push_back(static_cast<std::int32_t>(asked.tokens.size()));
+    }
+  }
+  if (!named) asked.offsets.clear();
+  return asked;
+}
+
+std::shared_ptr<const nn::RowSummaries> summarized(const nn::Runtime& runtime,
+                                                   const at::Tensor& logits,
+                                                   const nn::AskedOfRows& asked) {
+  if (runtime.row_type() == at::kFloat) return nullptr;
+  auto summaries = nn::summarized_on_device(runtime, logits, asked);
+  if (!summaries) return nullptr;
+  return std::make_shared<const nn::RowSummaries>(std::move(*summaries));
+}
+
+std::size_t named_by(const Step& step) {
+  std::size_t count = 0;
+  for (const auto& tokens : step.named) count += tokens.size();
+  return count;
+}
+
+}  // namespace
+
+std::vector<LogitsOfStep> logits_of_steps(nn::Runtime& runtime, const at::Tensor& logits,
+                                          std::span<const StepTaken> steps) {
+  const bool all_come_down = std::ranges::all_of(steps, comes_down);
+  const nn::AskedOfRows asked = asked_of(steps);
+  const auto summaries = all_come_down ? nullptr : summarized(runtime, logits, asked);
+  const at::Tensor whole =
+      summaries ? at::Tensor() : runtime.download(logits).contiguous();  // [R of all, N]
+  std::vector<LogitsOfStep> result;
+  Share share{summaries, 0, 0, static_cast<std::size_t>(asked.top)};
+  for (const StepTaken& taken : steps) {
+    const Step& step = *taken.step;
+    const auto first = static_cast<std::int64_t>(share.first_row);
+    const auto count = static_cast<std::int64_t>(step.rows());
+    if (!summaries || comes_down(taken)) {
+      const at::Tensor rows = summaries ? runtime.download(logits.narrow(0, first, count))
+                                        : whole.narrow(0, first, count);
+      result.push_back({std::make_unique<WholeRows>(rows), rows});
+    } else {
+      // A step that is launched again puts its logits where these are.
+      const at::Tensor rows =
+          step.rows_of_equals ? logits.narrow(0, first, count).clone() : at::Tensor();
+      result.push_back({std::make_unique<Summaries>(runtime, share, rows), {}});
+    }
+    share.first_row += step.rows();
+    share.first_named += named_by(step);
+  }
+  return result;
+}
+
+}  // namespace instructblip
