@@ -3,10 +3,11 @@
 #include <ATen/ops/cat.h>
 
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "nn/arithmetic.h"
-#include "nn/rows.h"
+#include "nn/replay.h"
 
 namespace instructblip {
 namespace {
@@ -19,7 +20,8 @@ std::string_view norm_path(const QFormerConfig& config) {
 }  // namespace
 
 QFormer::QFormer(const nn::Weights& weights, const QFormerConfig& config)
-    : queries_(weights.vector("query_tokens", {1, config.queries, config.hidden})),
+    : runtime_(&weights.runtime()),
+      queries_(weights.vector("query_tokens", {1, config.queries, config.hidden})),
       embedding_norm_(weights / "qformer" / norm_path(config), config.hidden,
                       config.layer_norm_eps) {
   if (config.reads_instruction) {
@@ -33,34 +35,60 @@ QFormer::QFormer(const nn::Weights& weights, const QFormerConfig& config)
   }
 }
 
-// Positions count the text alone; queries have none.
-at::Tensor QFormer::embed_text(Ids text) const {
-  return nn::sum(text_->words(text), text_->positions.slice(0, std::ssize(text)));
-}
-
-at::Tensor QFormer::embed(std::span<const Ids> instructions) const {
-  std::vector<at::Tensor> rows;
-  for (const Ids instruction : instructions) {
-    rows.push_back(queries_[0]);
-    if (!instruction.empty()) rows.push_back(embed_text(instruction));
-  }
-  return embedding_norm_(at::cat(rows));
-}
-
-at::Tensor QFormer::forward_each(std::span<const Ids> instructions,
-                                 const at::Tensor& visual) const {
+std::vector<nn::Part> QFormer::parts_of(std::span<const Ids> instructions) const {
   std::vector<nn::Part> parts;
   std::int64_t count = 0;
   for (const Ids instruction : instructions) {
     parts.push_back({count, queries_.size(1) + std::ssize(instruction)});
     count += parts.back().count;
   }
+  return parts;
+}
+
+at::Tensor QFormer::words_of(std::span<const Ids> instructions) const {
+  std::vector<std::int32_t> all;
+  for (const Ids instruction : instructions) {
+    all.insert(all.end(), instruction.begin(), instruction.end());
+  }
+  if (!all.empty()) text_->words.check(all);
+  return runtime_->ids(all);
+}
+
+// Positions count the text alone; queries have none.
+at::Tensor QFormer::embed_text(const at::Tensor& words) const {
+  return nn::sum(text_->words(words), text_->positions.slice(0, words.size(0)));
+}
+
+at::Tensor QFormer::embed(std::span<const nn::Part> parts, const at::Tensor& words) const {
+  std::vector<at::Tensor> rows;
+  std::int64_t read = 0;
+  for (const nn::Part& part : parts) {
+    rows.push_back(queries_[0]);
+    const std::int64_t count = part.count - queries_.size(1);
+    if (count > 0) rows.push_back(embed_text(words.narrow(0, read, count)));
+    read += count;
+  }
+  return embedding_norm_(at::cat(rows));
+}
+
+at::Tensor QFormer::queries_of(at::Tensor x, std::span<const nn::Part> parts,
+                               const at::Tensor& visual) const {
   const nn::Rows rows{parts};
-  at::Tensor x = embed(instructions);  // [N, D]
   for (const QFormerLayer& layer : layers_) x = layer.forward(x, rows, visual);
-  return nn::by_part(rows.parts, 0, [&](const nn::Part& part, std::size_t) {
+  return nn::by_part(parts, 0, [&](const nn::Part& part, std::size_t) {
     return x.narrow(0, part.first, queries_.size(1)).unsqueeze(0);
-  });  // [B, Q, D]
+  });
+}
+
+at::Tensor QFormer::forward_each(std::span<const Ids> instructions,
+                                 const at::Tensor& visual) const {
+  const std::vector<nn::Part> parts = parts_of(instructions);
+  nn::StepKey key = {reinterpret_cast<std::int64_t>(this)};
+  for (const nn::Part& part : parts) key.push_back(part.count);
+  return nn::replayed(*runtime_, std::move(key), {words_of(instructions), visual},
+                      [&](const nn::Tensors& inputs) {
+                        return queries_of(embed(parts, inputs[0]), parts, inputs[1]);
+                      });
 }
 
 at::Tensor QFormer::forward(Ids instruction, const at::Tensor& visual) const {
@@ -69,10 +97,10 @@ at::Tensor QFormer::forward(Ids instruction, const at::Tensor& visual) const {
 }
 
 std::vector<QFormerAttention> QFormer::attention(Ids instruction, const at::Tensor& visual) const {
-  const std::vector<nn::Part> parts = {{0, queries_.size(1) + std::ssize(instruction)}};
+  const std::vector<nn::Part> parts = parts_of({&instruction, 1});
   const nn::Rows rows{parts};
   std::vector<QFormerAttention> all;
-  at::Tensor x = embed({&instruction, 1});  // [N, D]
+  at::Tensor x = embed(parts, words_of({&instruction, 1}));  // [N, D]
   for (const QFormerLayer& layer : layers_) {
     all.push_back(layer.attention(x, rows, visual));
     x = layer.forward(x, rows, visual);
@@ -83,7 +111,7 @@ std::vector<QFormerAttention> QFormer::attention(Ids instruction, const at::Tens
 at::Tensor QFormer::read(Ids text) const {
   const std::vector<nn::Part> parts = {{0, std::ssize(text)}};
   const nn::Rows rows{parts};
-  at::Tensor x = embedding_norm_(embed_text(text));  // [T, D]
+  at::Tensor x = embedding_norm_(embed_text(words_of({&text, 1})));  // [T, D]
   for (const QFormerLayer& layer : layers_) x = layer.forward_text(x, rows);
   return x.unsqueeze(0);
 }

@@ -12,6 +12,7 @@
 #include "config/model_config.h"
 #include "nn/embedding.h"
 #include "nn/normalization.h"
+#include "nn/rows.h"
 #include "nn/weights.h"
 #include "qformer/qformer_layer.h"
 
@@ -45,9 +46,18 @@ class QFormer {
     nn::Embedding words, positions;
   };
 
-  at::Tensor embed_text(Ids text) const;                      // [T, D], not normed
-  at::Tensor embed(std::span<const Ids> instructions) const;  // [N, D]
+  // Rows that a picture's queries and its instruction have, for each instruction.
+  std::vector<nn::Part> parts_of(std::span<const Ids> instructions) const;
+  // The words of all, one after the other, where the runtime has its tensors: [all T] int32.
+  at::Tensor words_of(std::span<const Ids> instructions) const;
+  at::Tensor embed_text(const at::Tensor& words) const;  // [T] -> [T, D], not normed
+  // Queries and words of all parts: [N, D].
+  at::Tensor embed(std::span<const nn::Part> parts, const at::Tensor& words) const;
+  // x [N, D] -> the queries [B, Q, D].
+  at::Tensor queries_of(at::Tensor x, std::span<const nn::Part> parts,
+                        const at::Tensor& visual) const;
 
+  const nn::Runtime* runtime_;
   at::Tensor queries_;        // [1, Q, D]
   std::optional<Text> text_;  // none where no instruction is read
   nn::LayerNorm embedding_norm_;

@@ -24,7 +24,8 @@ void pass_over_layer(const nn::Weights& weights) {
 
 ClipVision::ClipVision(const nn::Weights& weights, const ClipVisionConfig& config,
                        const PixelSize& size)
-    : config_(config),
+    : VisionEncoder(weights.runtime()),
+      config_(config),
       class_embedding_((weights / "embeddings").vector("class_embedding", {config.hidden})),
       position_table_(fitted_positions((weights / "embeddings" / "position_embedding")
                                            .vector("weight", {config.positions(), config.hidden})
@@ -45,7 +46,7 @@ ClipVision::ClipVision(const nn::Weights& weights, const ClipVisionConfig& confi
   for (const char* part : kParts) (weights / "post_layernorm").pass_over(part);
 }
 
-at::Tensor ClipVision::forward(const at::Tensor& pixels) const {
+at::Tensor ClipVision::encode(const at::Tensor& pixels) const {
   const std::int64_t batch = pixels.size(0);
   const at::Tensor patches = patches_(pixels);  // [B, N - 1, H]
   const at::Tensor class_rows = class_embedding_.expand({batch, 1, -1});

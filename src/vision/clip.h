@@ -25,11 +25,12 @@ class ClipVision final : public VisionEncoder {
   // `weights` at the checkpoint's `vision_tower`.
   ClipVision(const nn::Weights& weights, const ClipVisionConfig& config, const PixelSize& size);
 
-  at::Tensor forward(const at::Tensor& pixels) const override;
   std::int64_t positions() const override;
   std::int64_t width() const override;
 
  private:
+  at::Tensor encode(const at::Tensor& pixels) const override;
+
   ClipVisionConfig config_;
   at::Tensor class_embedding_;  // [H]
   at::Tensor position_table_;   // [1, N, H]

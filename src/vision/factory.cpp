@@ -1,3 +1,4 @@
+#include "nn/replay.h"
 #include "vision/clip.h"
 #include "vision/vision_encoder.h"
 #include "vision/vit.h"
@@ -19,6 +20,11 @@ struct Factory {
 };
 
 }  // namespace
+
+at::Tensor VisionEncoder::forward(const at::Tensor& pixels) const {
+  return nn::replayed(*runtime_, {reinterpret_cast<std::int64_t>(this)}, {pixels},
+                      [this](const nn::Tensors& inputs) { return encode(inputs[0]); });
+}
 
 std::unique_ptr<const VisionEncoder> make_vision_encoder(const nn::Weights& weights,
                                                          const VisionConfig& config,

@@ -25,10 +25,19 @@ class VisionEncoder {
 
   virtual ~VisionEncoder() = default;
 
-  // Pixels [B, 3, height, width] -> [B, P, V].
-  virtual at::Tensor forward(const at::Tensor& pixels) const = 0;
+  // Pixels [B, 3, height, width] -> [B, P, V], by encode(): a device that records launches does so
+  // once for each B.
+  at::Tensor forward(const at::Tensor& pixels) const;
   virtual std::int64_t positions() const = 0;
   virtual std::int64_t width() const = 0;
+
+ protected:
+  explicit VisionEncoder(const nn::Runtime& runtime) : runtime_(&runtime) {}
+
+ private:
+  virtual at::Tensor encode(const at::Tensor& pixels) const = 0;
+
+  const nn::Runtime* runtime_;
 };
 
 // The image encoder that the config describes; `weights` at the checkpoint's root.

@@ -7,7 +7,8 @@
 
 namespace instructblip {
 Vit::Vit(const nn::Weights& weights, const VitConfig& config, const PixelSize& size)
-    : class_embedding_((weights / "embeddings").vector("class_embedding", {1, 1, config.hidden})),
+    : VisionEncoder(weights.runtime()),
+      class_embedding_((weights / "embeddings").vector("class_embedding", {1, 1, config.hidden})),
       position_table_((weights / "embeddings")
                           .vector("position_embedding", {1, config.positions(), config.hidden})),
       patches_(weights / "embeddings" / "patch_embedding", config.hidden, config.patch_size,
@@ -20,7 +21,7 @@ Vit::Vit(const nn::Weights& weights, const VitConfig& config, const PixelSize& s
   position_table_ = fitted_positions(position_table_, config.image_size, config.patch_size, size);
 }
 
-at::Tensor Vit::forward(const at::Tensor& pixels) const {
+at::Tensor Vit::encode(const at::Tensor& pixels) const {
   const std::int64_t batch = pixels.size(0);
   const at::Tensor patches = patches_(pixels);  // [B, P - 1, V]
   const at::Tensor class_rows = class_embedding_.expand({batch, 1, -1});

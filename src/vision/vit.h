@@ -21,12 +21,13 @@ class Vit final : public VisionEncoder {
   // `weights` at the checkpoint's `vision_model`.
   Vit(const nn::Weights& weights, const VitConfig& config, const PixelSize& size);
 
-  // Every position after the final norm, CLS included.
-  at::Tensor forward(const at::Tensor& pixels) const override;
   std::int64_t positions() const override { return position_table_.size(1); }
   std::int64_t width() const override { return position_table_.size(2); }
 
  private:
+  // Every position after the final norm, CLS included.
+  at::Tensor encode(const at::Tensor& pixels) const override;
+
   at::Tensor class_embedding_;  // [1, 1, V]
   at::Tensor position_table_;   // [1, P, V]
   nn::PatchEmbedding patches_;

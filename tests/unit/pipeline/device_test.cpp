@@ -107,6 +107,36 @@ TEST_P(OnADevice, ManyRequestsMoveTogether) {
   }
 }
 
+// Whatever else has been read before: the first goes through, the second is recorded.
+TEST_P(OnADevice, PicturesAndInstructionsAreReadFromRecords) {
+  const ModelConfig config = read_model_config(test::checkpoint(GetParam()));
+  const ImageConfig image = read_image_config(test::checkpoint(GetParam()), config.image_processor);
+  const bool reads = config.qformer && config.qformer->reads_instruction;
+  const auto stages_of = [&](const ModelParts& model, int i) {
+    return model.runtime->run([&] {
+      const at::Tensor pixels =
+          model.runtime->upload(wave({2, 3, image.height, image.width}, 0.1 + 0.1 * i));
+      std::vector<at::Tensor> made = {model.stages->vision->forward(pixels)};
+      if (!config.qformer) return made;
+      const Ids words = reads ? Ids{5, 6 + i, 7} : Ids(), more = reads ? Ids{8} : Ids();
+      const QFormer::Ids both[] = {words, more};
+      made.push_back(model.stages->qformer->forward_each(both, made[0]));
+      return made;
+    });
+  };
+  const std::int64_t launched = records_launched_by_stand_in();
+  std::vector<std::vector<at::Tensor>> made;
+  for (int i = 0; i < 4; ++i) made.push_back(stages_of(*there_, i));
+  EXPECT_EQ(records_launched_by_stand_in() - launched, config.qformer ? 6 : 3);
+  for (int i = 0; i < 4; ++i) {
+    const auto want = stages_of(*here_, i);
+    for (std::size_t k = 0; k < want.size(); ++k) {
+      EXPECT_LT(largest_difference(nn::to_host(made[static_cast<std::size_t>(i)][k]), want[k]),
+                kRounding);
+    }
+  }
+}
+
 // Candidates are read several tokens at a time, behind a prompt that they share.
 TEST_P(OnADevice, AFamilyRanksAsOnTheProcessor) {
   const Image image = picture();
