@@ -203,6 +203,8 @@ TEST_P(EmbeddedModels, AnswerInHalfPrecisionAsInFull) {
     const Request request{image, instruction, options};
     const Seen a = answer_to(*here, request), b = answer_to(*there, request);
     EXPECT_EQ(a.ids, b.ids) << instruction;
+    // The same where nobody looks on, and logits stay on the device.
+    EXPECT_EQ(answer(*there, prepare(*there, request, {})).tokens(), b.ids) << instruction;
     for (const auto& [name, rows] : a.stages) {
       EXPECT_GT(cosine(rows, b.stages.at(name)), kLeastCosine) << name;
     }
