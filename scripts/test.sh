@@ -17,7 +17,7 @@ fi
 # The components that know no torch, under AddressSanitizer and UndefinedBehaviorSanitizer.
 cmake --preset sanitize
 cmake --build --preset sanitize
-ctest --preset sanitize --label-regex torch_free --parallel "$(nproc)" --no-tests=error
+ctest --preset sanitize --label-regex torch_free --label-exclude emulator --parallel "$(nproc)" --no-tests=error
 
 # The same components compiled by clang, and every fuzz target for some seconds.
 if command -v clang++ >/dev/null; then
