@@ -68,7 +68,7 @@ std::optional<Chosen> choose(const Runtime& runtime, const Normed& x, const Prob
 }  // namespace
 
 at::Tensor product_on_device(const Runtime& runtime, const Normed& x, const ProductWith& with) {
-  auto problem = problem_of(runtime, x.rows(), with.weight);
+  auto problem = problem_of(runtime, x.like(), with.weight);
   if (!problem) return {};
   if (with.activation) {
     const auto name = kernel_name_of(*with.activation);
@@ -83,10 +83,11 @@ at::Tensor product_on_device(const Runtime& runtime, const Normed& x, const Prod
   problem->wide = with.wide;
   const auto chosen = choose(runtime, x, *problem);
   if (!chosen) return {};
-  std::vector<std::int64_t> shape = x.rows().sizes().vec();
+  std::vector<std::int64_t> shape = x.like().sizes().vec();
   shape.back() = problem->outputs;
-  const at::Tensor y = runtime.empty(shape, with.wide ? at::kFloat : x.rows().scalar_type());
-  const at::Tensor plus = with.plus.defined() ? with.plus.contiguous() : with.plus;
+  const at::Tensor y = runtime.empty(shape, with.wide ? at::kFloat : x.like().scalar_type());
+  at::Tensor plus = with.plus.value();
+  if (plus.defined()) plus = plus.contiguous();
   chosen->run(runtime, {.x = nullptr,
                         .tiles = address_of(with.weight),
                         .y = y.mutable_data_ptr(),
@@ -101,7 +102,7 @@ Heads heads_on_device(const Normed& x, const ProductWith& with, const AttentionP
   const KvPool& pool = *slots->pool;
   const Runtime& runtime = pool.runtime();
   const at::Tensor addresses = pool.addresses();
-  auto problem = problem_of(runtime, x.rows(), with.weight);
+  auto problem = problem_of(runtime, x.like(), with.weight);
   if (!problem || !addresses.defined()) return {};
   problem->finish = Problem::Finish::heads;
   problem->width = static_cast<std::int32_t>(pool.head_width());
@@ -111,7 +112,7 @@ Heads heads_on_device(const Normed& x, const ProductWith& with, const AttentionP
   const auto chosen = choose(runtime, x, *problem);
   if (!chosen) return {};
   const at::Tensor queries =
-      runtime.empty({problem->rows, problem->query_heads, problem->width}, x.rows().scalar_type());
+      runtime.empty({problem->rows, problem->query_heads, problem->width}, x.like().scalar_type());
   const auto pages = [&](std::int64_t which) {
     return reinterpret_cast<void* const*>(
         addresses.select(0, place.layer).select(0, which).const_data_ptr<std::int64_t>());

@@ -18,10 +18,10 @@ struct AttentionPlace;
 struct Heads;
 
 struct ProductWith {
-  at::Tensor weight;     // [out, in]
-  at::Tensor bias = {};  // [out], or undefined
-  at::Tensor plus = {};  // [..., out], added, or undefined
-  bool wide = false;     // the result is float32
+  at::Tensor weight;        // [out, in]
+  at::Tensor bias = {};     // [out], or undefined
+  Sum plus = at::Tensor();  // [..., out], added, or undefined
+  bool wide = false;        // the result is float32
   std::optional<Activation> activation = {};
   bool gated = false;  // f(x a^T) x b^T, where the rows of the weight are those of a, then of b
 };

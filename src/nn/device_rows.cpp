@@ -45,8 +45,10 @@ std::optional<cuda::Activation> kernel_name_of(Activation activation) {
   return std::nullopt;
 }
 
-at::Tensor normalized_on_device(const Runtime& runtime, const at::Tensor& x,
+at::Tensor normalized_on_device(const Runtime& runtime, const Sum& sum,
                                 const NormWeights& weights) {
+  const Sum::Parts* const parts = sum.parts();
+  const at::Tensor x = parts == nullptr ? sum.value() : parts->rows;
   const auto element = element_of(x.scalar_type());
   if (!element || !weights.weight.defined()) return {};
   const cuda::NormProblem problem{.element = *element,
@@ -58,14 +60,20 @@ at::Tensor normalized_on_device(const Runtime& runtime, const at::Tensor& x,
   if (kernel == nullptr) return {};
   const at::Tensor from = x.contiguous();
   const at::Tensor y = with_last(runtime, x, x.size(-1), x.scalar_type());
+  at::Tensor added, whole;
+  if (parts != nullptr) {
+    added = parts->plus.contiguous();
+    whole = with_last(runtime, x, x.size(-1), x.scalar_type());
+  }
   kernel->run(problem,
               {.x = address_of(from),
-               .added = nullptr,
-               .sum = nullptr,
+               .added = address_of(added),
+               .sum = whole.defined() ? whole.mutable_data_ptr() : nullptr,
                .weight = address_of(weights.weight),
                .bias = address_of(weights.bias),
                .y = y.mutable_data_ptr()},
               runtime.stream());
+  if (parts != nullptr) sum.settle(whole);
   return y;
 }
 

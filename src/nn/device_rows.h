@@ -28,9 +28,8 @@ std::int32_t row_count(const at::Tensor& x);
 // An activation as kernels name it; none: no kernel has it.
 std::optional<kernels::cuda::Activation> kernel_name_of(Activation activation);
 
-// x [..., width] -> [..., width].
-at::Tensor normalized_on_device(const Runtime& runtime, const at::Tensor& x,
-                                const NormWeights& weights);
+// x [..., width] -> [..., width], with the sum made on the way if it is still to be made.
+at::Tensor normalized_on_device(const Runtime& runtime, const Sum& x, const NormWeights& weights);
 
 // f(x), x [..., width]; or, gated, f(x) g of rows x, g: [..., 2 width] -> [..., width].
 at::Tensor activated_on_device(const Runtime& runtime, Activation activation, const at::Tensor& x,

@@ -46,7 +46,7 @@ at::Tensor FeedForward::inner(const Normed& x) const {
 
 at::Tensor FeedForward::operator()(const Normed& x) const { return contract_(inner(x)); }
 
-at::Tensor FeedForward::operator()(const Normed& x, const at::Tensor& plus) const {
+Sum FeedForward::operator()(const Normed& x, const Sum& plus) const {
   return contract_(inner(x), plus);
 }
 

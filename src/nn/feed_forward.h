@@ -29,7 +29,7 @@ class FeedForward {
 
   at::Tensor operator()(const Normed& x) const;  // [..., width] -> [..., width]
   // The result with a residual [..., width] added.
-  at::Tensor operator()(const Normed& x, const at::Tensor& plus) const;
+  Sum operator()(const Normed& x, const Sum& plus) const;
 
  private:
   at::Tensor inner(const Normed& x) const;  // [..., width] -> [..., inner]

@@ -76,7 +76,7 @@ std::optional<ProductWith> Linear::on_device() const {
   return ProductWith{weight_.blocks().front(), bias_};
 }
 
-at::Tensor Linear::by_kernel(const Normed& x, const at::Tensor& plus, bool wide) const {
+at::Tensor Linear::by_kernel(const Normed& x, const Sum& plus, bool wide) const {
   auto with = on_device();
   if (!with) return {};
   with->plus = plus;
@@ -85,7 +85,7 @@ at::Tensor Linear::by_kernel(const Normed& x, const at::Tensor& plus, bool wide)
 }
 
 std::vector<at::Tensor> Linear::by_block(const Normed& normed) const {
-  if (const at::Tensor y = by_kernel(normed, {}, false); y.defined()) return {y};
+  if (const at::Tensor y = by_kernel(normed, at::Tensor(), false); y.defined()) return {y};
   const at::Tensor x = normed.value();
   if (weight_.packed() != nullptr) return {times_packed(x, {})};
   std::vector<at::Tensor> results;
@@ -104,7 +104,7 @@ at::Tensor Linear::operator()(const Normed& x) const {
 }
 
 at::Tensor Linear::wide(const Normed& x) const {
-  const at::Tensor y = by_kernel(x, {}, true);
+  const at::Tensor y = by_kernel(x, at::Tensor(), true);
   return y.defined() ? y : (*this)(x).to(at::kFloat);
 }
 
@@ -117,10 +117,13 @@ std::vector<at::Tensor> Linear::split(const Normed& x, std::span<const std::int6
   return all.split_with_sizes(at::IntArrayRef(rows.data(), rows.size()), -1);
 }
 
-at::Tensor Linear::operator()(const Normed& x, const at::Tensor& plus) const {
+Sum Linear::operator()(const Normed& x, const Sum& plus) const {
   if (weight_.packed() != nullptr) return times_packed(x.value(), plus);
+  if (runtime_->row_type() == at::kFloat) return plus.value() + (*this)(x);
   const at::Tensor y = by_kernel(x, plus, false);
-  return y.defined() ? y : plus + (*this)(x);
+  if (y.defined()) return y;
+  const at::Tensor rows = (*this)(x);  // whose norm may have made the residual
+  return Sum::later(rows, plus.value());
 }
 
 Linear stacked(const Weights& weights, const std::vector<StackedRows>& layers, std::int64_t in,

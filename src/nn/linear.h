@@ -38,7 +38,7 @@ class Linear {
   // were stacked give.
   std::vector<at::Tensor> split(const Normed& x, std::span<const std::int64_t> rows) const;
   // The result with a residual [..., out] added.
-  at::Tensor operator()(const Normed& x, const at::Tensor& plus) const;
+  Sum operator()(const Normed& x, const Sum& plus) const;
 
   // The product as kernels of a device may take it; none: they do not.
   std::optional<ProductWith> on_device() const;
@@ -49,7 +49,7 @@ class Linear {
   std::vector<at::Tensor> by_block(const Normed& x) const;
   at::Tensor times(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const;
   // By a kernel of the runtime's device; undefined where none takes it.
-  at::Tensor by_kernel(const Normed& x, const at::Tensor& plus, bool wide) const;
+  at::Tensor by_kernel(const Normed& x, const Sum& plus, bool wide) const;
 
   const Runtime* runtime_;
   Matrix weight_;    // [out, in]

@@ -22,7 +22,11 @@ at::Tensor composed(const at::Tensor& x, const NormWeights& w) {
 
 }  // namespace
 
-at::Tensor Normed::value() const { return norm_ == nullptr ? rows_ : (*norm_)(rows_); }
+at::Tensor Normed::like() const {
+  return rows_.parts() == nullptr ? rows_.value() : rows_.parts()->rows;
+}
+
+at::Tensor Normed::value() const { return norm_ == nullptr ? rows_.value() : (*norm_)(rows_); }
 
 Norm::Norm(const Runtime& runtime, NormWeights weights, double factor)
     : runtime_(&runtime), weights_(std::move(weights)), factor_(factor) {
@@ -31,9 +35,9 @@ Norm::Norm(const Runtime& runtime, NormWeights weights, double factor)
   weights_.weight = weights_.weight * std::exchange(factor_, 1.0);
 }
 
-at::Tensor Norm::operator()(const at::Tensor& x) const {
+at::Tensor Norm::operator()(const Sum& x) const {
   at::Tensor y = normalized_on_device(*runtime_, x, weights_);
-  if (!y.defined()) y = composed(x, weights_);
+  if (!y.defined()) y = composed(x.value(), weights_);
   return scaled(y, factor_);
 }
 

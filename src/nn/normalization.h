@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "nn/sum.h"
 #include "nn/weights.h"
 
 namespace instructblip::nn {
@@ -18,15 +19,17 @@ class Normed {
  public:
   // As they are.
   Normed(at::Tensor rows) : rows_(std::move(rows)) {}  // NOLINT(google-explicit-constructor)
+  Normed(Sum rows) : rows_(std::move(rows)) {}         // NOLINT(google-explicit-constructor)
   // `norm` is not kept for longer than this is used.
-  Normed(at::Tensor rows, const Norm& norm) : rows_(std::move(rows)), norm_(&norm) {}
+  Normed(Sum rows, const Norm& norm) : rows_(std::move(rows)), norm_(&norm) {}
 
-  const at::Tensor& rows() const { return rows_; }  // [..., width], before the norm
-  const Norm* norm() const { return norm_; }        // null: none
-  at::Tensor value() const;                         // after it
+  at::Tensor rows() const { return rows_.value(); }  // [..., width], before the norm
+  at::Tensor like() const;                           // a tensor of their sizes and their type
+  const Norm* norm() const { return norm_; }         // null: none
+  at::Tensor value() const;                          // after it
 
  private:
-  at::Tensor rows_;
+  Sum rows_;
   const Norm* norm_ = nullptr;
 };
 
@@ -41,8 +44,8 @@ class Norm {
   // `factor` multiplies the result.
   Norm(const Runtime& runtime, NormWeights weights, double factor = 1.0);
 
-  at::Tensor operator()(const at::Tensor& x) const;  // [..., width] -> [..., width]
-  Normed of(const at::Tensor& x) const { return Normed(x, *this); }
+  at::Tensor operator()(const Sum& x) const;  // [..., width] -> [..., width]
+  Normed of(const Sum& x) const { return Normed(x, *this); }
 
   const NormWeights& weights() const { return weights_; }
 
@@ -65,8 +68,8 @@ class OptionalNorm {
  public:
   OptionalNorm() = default;
   explicit OptionalNorm(Norm norm) : norm_(std::move(norm)) {}
-  at::Tensor operator()(const at::Tensor& x) const { return norm_ ? (*norm_)(x) : x; }
-  Normed of(const at::Tensor& x) const { return norm_ ? norm_->of(x) : Normed(x); }
+  Sum operator()(const Sum& x) const { return norm_ ? Sum((*norm_)(x)) : x; }
+  Normed of(const Sum& x) const { return norm_ ? norm_->of(x) : Normed(x); }
 
  private:
   std::optional<Norm> norm_;

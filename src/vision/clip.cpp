@@ -52,12 +52,13 @@ at::Tensor ClipVision::encode(const at::Tensor& pixels) const {
   const at::Tensor class_rows = class_embedding_.expand({batch, 1, -1});
   const std::int64_t dropped = config_.class_row ? 0 : 1;
   std::vector<at::Tensor> features(config_.feature_layers.size());
-  at::Tensor x =
+  nn::Sum x =
       first_norm_(nn::sum(at::cat({class_rows, patches}, 1), position_table_));  // [B, N, H]
   for (std::size_t layer = 0;; ++layer) {
     for (std::size_t i = 0; i < features.size(); ++i) {
       if (config_.feature_layers[i] != static_cast<std::int64_t>(layer)) continue;
-      features[i] = x.narrow(1, dropped, x.size(1) - dropped);
+      const at::Tensor rows = x;
+      features[i] = rows.narrow(1, dropped, rows.size(1) - dropped);
     }
     if (layer == layers_.size()) break;
     x = layers_[layer].forward(x);

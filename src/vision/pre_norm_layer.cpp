@@ -58,9 +58,9 @@ PreNormLayer::PreNormLayer(const nn::Weights& weights, const VitConfig& config)
 PreNormLayer::PreNormLayer(const nn::Weights& weights, const ClipVisionConfig& config)
     : PreNormLayer(weights, config, "out_proj") {}
 
-at::Tensor PreNormLayer::forward(const at::Tensor& x) const {
+nn::Sum PreNormLayer::forward(const nn::Sum& x) const {
   const at::Tensor attended = nn::attend(heads_(before_attention_.of(x)), attention_);
-  const at::Tensor h = output_(attended, /*plus=*/x);
+  const nn::Sum h = output_(attended, /*plus=*/x);
   return feed_forward_(before_feed_forward_.of(h), /*plus=*/h);
 }
 

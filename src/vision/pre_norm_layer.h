@@ -25,7 +25,7 @@ class PreNormLayer {
   PreNormLayer(const nn::Weights& weights, const VitConfig& config);
   PreNormLayer(const nn::Weights& weights, const ClipVisionConfig& config);
 
-  at::Tensor forward(const at::Tensor& x) const;  // [B, P, V] -> [B, P, V]
+  nn::Sum forward(const nn::Sum& x) const;  // [B, P, V] -> [B, P, V]
 
  private:
   // `output` names the layer behind the attention.

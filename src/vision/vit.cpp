@@ -25,7 +25,7 @@ at::Tensor Vit::encode(const at::Tensor& pixels) const {
   const std::int64_t batch = pixels.size(0);
   const at::Tensor patches = patches_(pixels);  // [B, P - 1, V]
   const at::Tensor class_rows = class_embedding_.expand({batch, 1, -1});
-  at::Tensor x = nn::sum(at::cat({class_rows, patches}, 1), position_table_);  // [B, P, V]
+  nn::Sum x = nn::sum(at::cat({class_rows, patches}, 1), position_table_);  // [B, P, V]
   for (const PreNormLayer& layer : layers_) x = layer.forward(x);
   return final_norm_(x);
 }

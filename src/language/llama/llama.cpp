@@ -62,7 +62,7 @@ void Llama::check_window(std::span<const std::int64_t> positions) const {
               "shorten the instruction or lower max_new_tokens");
 }
 
-at::Tensor Llama::forward(at::Tensor x, const PackedRows& packed) const {
+nn::Sum Llama::forward(nn::Sum x, const PackedRows& packed) const {
   const nn::Rotation rotation = rotary_.of(packed.places());
   for (const LlamaLayer& layer : layers_) x = layer.forward(x, rotation, packed.rows());
   return x;
@@ -71,7 +71,7 @@ at::Tensor Llama::forward(at::Tensor x, const PackedRows& packed) const {
 at::Tensor Llama::prefill(std::span<LanguageState* const> states) const {
   PackedPrompts packed(states, PackedPrompts::Into::cache);
   const auto read = [&] {
-    const at::Tensor x = forward(packed.embedded(), packed);
+    const nn::Sum x = forward(packed.embedded(), packed);
     return head_.wide(final_norm_.of(packed.last_rows(x)));
   };
   const bool same = !rotary_.looks_at(packed.places().lengths);

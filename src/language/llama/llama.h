@@ -35,7 +35,7 @@ class Llama final : public LanguageModel {
   void check_window(std::span<const std::int64_t> positions) const;
 
   // Rows [N, L] through all layers -> [N, L], before the last norm.
-  at::Tensor forward(at::Tensor x, const PackedRows& packed) const;
+  nn::Sum forward(nn::Sum x, const PackedRows& packed) const;
 
   nn::KvPool pool_;
   nn::Embedding embedding_;

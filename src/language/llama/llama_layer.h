@@ -24,7 +24,7 @@ class LlamaLayer {
   LlamaLayer(const nn::Weights& weights, const LlamaConfig& config, std::int64_t index);
 
   // x [N, L] -> [N, L]; keys and values go to the caches of `rows`.
-  at::Tensor forward(const at::Tensor& x, const nn::Rotation& rotation, const nn::Rows& rows) const;
+  nn::Sum forward(const nn::Sum& x, const nn::Rotation& rotation, const nn::Rows& rows) const;
 
  private:
   std::int64_t index_;

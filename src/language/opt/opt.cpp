@@ -78,14 +78,14 @@ at::Tensor Opt::positions_at(const nn::RowPlaces& places) const {
   return positions_(std::vector<std::int32_t>(places.positions.begin(), places.positions.end()));
 }
 
-at::Tensor Opt::forward(const at::Tensor& x, const PackedRows& packed) const {
+nn::Sum Opt::forward(const at::Tensor& x, const PackedRows& packed) const {
   const at::Tensor positions = positions_at(packed.places());
-  at::Tensor h = nn::sum(project_in_ ? (*project_in_)(x) : x, positions);  // [N, D]
+  nn::Sum h = nn::sum(project_in_ ? (*project_in_)(x) : x, positions);  // [N, D]
   for (const OptLayer& layer : layers_) h = layer.forward(h, packed.rows());
   return h;
 }
 
-at::Tensor Opt::logits_of(const at::Tensor& x) const {
+at::Tensor Opt::logits_of(const nn::Sum& x) const {
   const nn::Normed h = final_norm_.of(x);
   return head_.wide(project_out_ ? nn::Normed((*project_out_)(h)) : h);
 }

@@ -37,12 +37,12 @@ class Opt final : public LanguageModel {
 
  private:
   // Rows [N, E] through all layers -> [N, D], before the last norm.
-  at::Tensor forward(const at::Tensor& x, const PackedRows& packed) const;
+  nn::Sum forward(const at::Tensor& x, const PackedRows& packed) const;
   void check_positions(std::span<const std::int64_t> positions) const;
   // What is added to rows at these n places, [n, D].
   at::Tensor positions_at(const nn::RowPlaces& places) const;
   // x [B, D] -> logits [B, N].
-  at::Tensor logits_of(const at::Tensor& x) const;
+  at::Tensor logits_of(const nn::Sum& x) const;
 
   nn::KvPool pool_;
   nn::Embedding embedding_;

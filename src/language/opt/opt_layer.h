@@ -24,7 +24,7 @@ class OptLayer {
   OptLayer(const nn::Weights& weights, const OptConfig& config, std::int64_t index);
 
   // x [N, D] -> [N, D]; keys and values go to the caches of `rows`.
-  at::Tensor forward(const at::Tensor& x, const nn::Rows& rows) const;
+  nn::Sum forward(const nn::Sum& x, const nn::Rows& rows) const;
 
  private:
   std::int64_t index_;

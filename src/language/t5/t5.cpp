@@ -84,7 +84,7 @@ at::Tensor T5::encode(const PackedPrompts& packed) const {
   const nn::RowBiases biases(encoder_bias_, std::move(spans));
   nn::Rows rows = packed.alone();
   rows.biases = &biases;
-  at::Tensor x = packed.embedded();
+  nn::Sum x = packed.embedded();
   for (const T5EncoderBlock& block : encoder_) x = block.forward(x, rows);
   const at::Tensor encoded = encoder_norm_(x);  // [P, L]
   for (const T5DecoderBlock& block : decoder_) block.remember(encoded, packed.memory_rows());
@@ -97,7 +97,7 @@ at::Tensor T5::decode(const PackedStep& packed) const {
   const nn::RowBiases biases(decoder_bias_, std::move(spans));
   nn::Rows rows = packed.rows();
   rows.biases = &biases;
-  at::Tensor x = packed.embedded();  // [R, L]
+  nn::Sum x = packed.embedded();  // [R, L]
   for (const T5DecoderBlock& block : decoder_) x = block.forward(x, rows, packed.memory_rows());
   return head_.wide(decoder_norm_.of(x));
 }

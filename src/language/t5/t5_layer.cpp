@@ -47,9 +47,9 @@ T5EncoderBlock::T5EncoderBlock(const nn::Weights& weights, const T5Config& confi
       attention_(weights / "layer" / 0 / "SelfAttention", config, T5Attention::Over::itself),
       feed_forward_(read_feed_forward(weights / "layer" / 1, config)) {}
 
-at::Tensor T5EncoderBlock::forward(const at::Tensor& x, const nn::Rows& rows) const {
+nn::Sum T5EncoderBlock::forward(const nn::Sum& x, const nn::Rows& rows) const {
   const nn::Heads heads = attention_.heads(before_attention_.of(x));
-  const at::Tensor h = attention_.output(nn::attend(heads, rows, 0, options_), /*plus=*/x);
+  const nn::Sum h = attention_.output(nn::attend(heads, rows, 0, options_), /*plus=*/x);
   return feed_forward_(before_feed_forward_.of(h), /*plus=*/h);
 }
 
@@ -69,10 +69,10 @@ void T5DecoderBlock::remember(const at::Tensor& encoded, const nn::Rows& memory)
   nn::remember(cross_.heads.memory_of(encoded), memory, index_);
 }
 
-at::Tensor T5DecoderBlock::forward(const at::Tensor& x, const nn::Rows& rows,
-                                   const nn::Rows& memory) const {
+nn::Sum T5DecoderBlock::forward(const nn::Sum& x, const nn::Rows& rows,
+                                const nn::Rows& memory) const {
   const nn::Heads own = self_.heads(before_self_.of(x), {&rows, index_});
-  at::Tensor h = self_.output(nn::attend(own, rows, index_, options_), /*plus=*/x);
+  nn::Sum h = self_.output(nn::attend(own, rows, index_, options_), /*plus=*/x);
   const nn::Heads queries = cross_.heads.queries_of(before_cross_.of(h));
   h = cross_.output(nn::attend(queries, memory, index_, options_), /*plus=*/h);
   return feed_forward_(before_feed_forward_.of(h), /*plus=*/h);

@@ -33,7 +33,7 @@ class T5EncoderBlock {
  public:
   T5EncoderBlock(const nn::Weights& weights, const T5Config& config);
   // x [P, L] -> [P, L].
-  at::Tensor forward(const at::Tensor& x, const nn::Rows& rows) const;
+  nn::Sum forward(const nn::Sum& x, const nn::Rows& rows) const;
 
  private:
   nn::AttentionOptions options_;
@@ -49,7 +49,7 @@ class T5DecoderBlock {
   // Puts keys and values of what the encoder made, [P, L], into the caches of `memory`.
   void remember(const at::Tensor& encoded, const nn::Rows& memory) const;
   // x [R, L] -> [R, L]; `rows` with the caches of the decoder, `memory` with those of the encoder.
-  at::Tensor forward(const at::Tensor& x, const nn::Rows& rows, const nn::Rows& memory) const;
+  nn::Sum forward(const nn::Sum& x, const nn::Rows& rows, const nn::Rows& memory) const;
 
  private:
   std::int64_t index_;
