@@ -93,7 +93,7 @@ build() {
   [[ -d .carried ]] && options+=(-DINSTRUCTBLIP_CARRIED_DIR="$PWD/.carried")
   step configure cmake --preset device "${options[@]}" || fail "the preset does not configure: see $log"
   jobs=$(awk -v cores="$(nproc)" '/MemAvailable/ { fit = int($2 / 1.5e6); print fit < 1 ? 1 : fit < cores ? fit : cores }' /proc/meminfo)
-  step build cmake --build --preset device --parallel "$jobs" --target instructblip_cli instructblip_cuda nn_test pipeline_test emulated_device_test ||
+  step build cmake --build --preset device --parallel "$jobs" --target instructblip_cli instructblip_cuda nn_test pipeline_test emulated_device_test cuda_kernels_test ||
     fail "the preset does not build: see $log"
 }
 
@@ -108,6 +108,7 @@ else
 fi
 
 step doctor build-device/bin/instructblip doctor
+step kernels timeout 180 build-device/bin/cuda_kernels_test
 # Not in one process: the stand-in puts its own memory in the place of CUDA's.
 step stand-in env CUDA_VISIBLE_DEVICES= build-device/bin/pipeline_test --gtest_filter='*Device*:-*CudaDevice*'
 step devices build-device/bin/pipeline_test --gtest_filter='*CudaDevice*'
