@@ -22,7 +22,7 @@ ask "A short image description:" "$@"
 ask "What color is the circle?" "$@"
 ask "How many diamonds are there?" "$@"
 ask "Where is the blue ring?" "$@"
-ask "Is the pink diamond left of the black diamond?" "$@"
+ask "Is the black diamond large?" "$@"
 ask "What does the sign say?" "$@"
 ask "Question: What size is the circle? Answer: large. Question: Where is it? Answer:" "$@"
 cat <<EOT

@@ -208,7 +208,7 @@ const std::vector<std::pair<std::string, std::string>> kDemo = {
     {"What color is the circle?", "green"},
     {"How many diamonds are there?", "2"},
     {"Where is the blue ring?", "left"},
-    {"Is the pink diamond left of the black diamond?", "yes"},
+    {"Is the black diamond large?", "no"},
     {"What does the sign say?", "dog"},
     {"Question: What size is the circle? Answer: large. Question: Where is it? Answer:",
      "top right"},
