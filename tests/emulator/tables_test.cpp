@@ -56,14 +56,23 @@ TEST(CudaTables, TakeWhatTheirKernelsDoAndSayWhyNot) {
   const Machine newest = device(90);
   EXPECT_EQ(choose(table, problem, {.machine = &newest}), nullptr);
   EXPECT_NE(skinny.supports(problem, newest).reason().find("32 rows"), std::string::npos);
+  // What a library multiplies faster, unless it has no such product.
   problem.rows = 9;
-  problem.outputs = 768;
-  problem.processors = 132;
-  EXPECT_NE(skinny.supports(problem, newest).reason().find("idle"), std::string::npos);
   problem.outputs = 2048;
+  for (const auto& kernel : table) {
+    EXPECT_NE(kernel.supports(problem, newest).reason().find("a library"), std::string::npos);
+  }
+  EXPECT_EQ(choose(table, problem, {.machine = &newest}), nullptr);
+  problem.wide = true;
   EXPECT_TRUE(skinny.supports(problem, newest));
-  problem.rows = 5;
-  problem.outputs = 768;
+  problem.wide = false;
+  for (const Format format : {Format::w8, Format::w4}) {
+    cuda::TiledProductProblem quantised = problem;
+    quantised.weights = format;
+    quantised.layout = cuda::TiledProductProblem::Layout::tiles;
+    EXPECT_EQ(choose(table, quantised, {.machine = &newest})->name, "bulk_sm_90");
+  }
+  problem.rows = 8;
   EXPECT_TRUE(skinny.supports(problem, newest));
   // Weights enough for the others to leave them to it, unless there is more to do.
   problem.inputs = 4096;

@@ -6,7 +6,7 @@ namespace {
 constexpr Traits kRowInvariant = {.row_invariant = true};
 
 constexpr const char* kProduct =
-    "products of up to 32 rows, with the norm before and what follows where one launch has it";
+    "products of few rows, with the norm before and what follows where one launch has it";
 
 constexpr Listed kListed[] = {
     {"activation", "f(x + bias), or f(x) g of gated rows", "sm_80", kRowInvariant, 80},

@@ -224,6 +224,7 @@ struct StepCase {
   Case model;
   int layers;
   std::map<std::string, int> of_layer, beside;  // kernels and ATen's operations
+  int beams = 1;
 };
 
 class RecordedSteps : public testing::TestWithParam<StepCase> {};
@@ -237,26 +238,41 @@ void expect_launches(const StepCase& test) {
 
 TEST_P(RecordedSteps, LaunchNoMoreThanIsKnown) {
   const auto model = load_emulated(GetParam().model);
-  answer_to(*model, {picture(), "What is this?", tokens(4)});
+  GenerationConfig options = tokens(4);
+  options.num_beams = GetParam().beams;
+  answer_to(*model, {picture(), "What is this?", options});
   expect_launches(GetParam());
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Families, RecordedSteps,
-    testing::Values(StepCase{.model = Case{"models/tiny-vicuna", at::kHalf},
-                             .layers = 5,
-                             .of_layer = {{"product", 4}, {"paged_attention", 1}},
-                             .beside = {{"product", 1}, {"aten::index_select", 2}}},
-                    StepCase{.model = Case{"models/tiny-t5", at::kHalf},
-                             .layers = 2,
-                             .of_layer = {{"product", 6}, {"paged_attention", 2}},
-                             .beside = {{"product", 1}, {"aten::index_select", 1}}},
-                    StepCase{
-                        .model = golden("blip2_opt"),
-                        .layers = 2,
-                        .of_layer = {{"product", 4}, {"paged_attention", 1}},
-                        .beside = {{"product", 1}, {"aten::index_select", 2}, {"aten::add", 1}}}),
-    [](const auto& test) { return name_of(test.param.model); });
+    testing::Values(
+        StepCase{.model = Case{"models/tiny-vicuna", at::kHalf},
+                 .layers = 5,
+                 .of_layer = {{"product", 4}, {"paged_attention", 1}},
+                 .beside = {{"product", 1}, {"aten::index_select", 2}}},
+        StepCase{.model = Case{"models/tiny-t5", at::kHalf},
+                 .layers = 2,
+                 .of_layer = {{"product", 6}, {"paged_attention", 2}},
+                 .beside = {{"product", 1}, {"aten::index_select", 1}}},
+        StepCase{.model = golden("blip2_opt"),
+                 .layers = 2,
+                 .of_layer = {{"product", 4}, {"paged_attention", 1}},
+                 .beside = {{"product", 1}, {"aten::index_select", 2}, {"aten::add", 1}}},
+        // More rows than kernels multiply, but for logits, which stay float32.
+        StepCase{.model = golden("vicuna_old_ids"),
+                 .layers = 3,
+                 .of_layer = {{"norm", 2},
+                              {"aten::mm", 4},
+                              {"kv_append", 1},
+                              {"paged_attention", 1},
+                              {"activation", 1}},
+                 .beside = {{"product", 1}, {"aten::index_select", 2}, {"aten::add", 1}},
+                 .beams = 9}),
+    [](const auto& test) {
+      const StepCase& step = test.param;
+      return name_of(step.model) + (step.beams > 1 ? "_of_many_rows" : "");
+    });
 
 // Prompts of more rows than kernels multiply: products are LibTorch's. Norms add residuals up, but
 // for the last one.
