@@ -1,10 +1,15 @@
 // Asks a model about scenes of the synthetic world and counts the right answers by question type.
 //
 //   instructblip_evaluate --model DIR [--scenes N] [--seed S] [--file SCENES.jsonl]
+//                         [--crowded] [--attention]
 //                         [--num-beams B] [--threads T] [--wrong] [--json]
 //
 // Scenes are drawn from the seed (1,000 of seed 1), or read from what instructblip_world wrote.
-// Every picture is encoded once and asked one question of each type. --wrong shows wrong answers.
+// --crowded draws scenes of 6 to 9 objects and asks about one of them at a time. Every picture is
+// encoded once and asked one question of each type. --attention measures how much of the queries'
+// attention lies on the object asked about (in scenes drawn: a file does not say which it is).
+// --wrong shows wrong answers.
+#include <instructblip/explain.h>
 #include <instructblip/pipeline.h>
 
 #include <fstream>
@@ -22,7 +27,7 @@ using namespace world;
 class Examiner {
  public:
   Examiner(const instructblip::Pipeline& model, const Flags& flags)
-      : model_(model), show_wrong_(flags.has("--wrong")) {
+      : model_(model), show_wrong_(flags.has("--wrong")), look_(flags.has("--attention")) {
     options_.max_new_tokens = 60;
     options_.num_beams = static_cast<int>(flags.number("--num-beams", 1));
   }
@@ -34,6 +39,9 @@ class Examiner {
     for (const Sample& sample : exam.trained) ask(scene, features, sample, report_.trained);
     for (const Sample& sample : exam.held_out) ask(scene, features, sample, report_.held_out);
     for (const Sample& sample : exam.new_form) ask(scene, features, sample, report_.new_form);
+    for (const Sample& sample : exam.trained) {
+      if (look_ && sample.object >= 0) look(scene, picture, sample);
+    }
   }
 
   const Report& report() const { return report_; }
@@ -53,8 +61,15 @@ class Examiner {
     }
   }
 
+  void look(const Scene& scene, const instructblip::Image& picture, const Sample& sample) {
+    const auto seen = instructblip::explain(model_, {picture, sample.instruction},
+                                            {.answer = sample.answer, .relevance = false});
+    report_.looks.add(share_on_cell(seen.patches(0), seen.grid_columns,
+                                    scene.objects[static_cast<std::size_t>(sample.object)].cell));
+  }
+
   const instructblip::Pipeline& model_;
-  bool show_wrong_;
+  bool show_wrong_, look_;
   instructblip::GenerationConfig options_;
   Report report_;
 };
@@ -77,7 +92,7 @@ void examine_file(Examiner& examiner, const std::string& path) {
 int main(int argc, char** argv) try {
   const Flags flags(argc, argv,
                     {"--model", "--scenes", "--seed", "--file", "--num-beams", "--threads"},
-                    {"--wrong", "--json"});
+                    {"--crowded", "--attention", "--wrong", "--json"});
   if (!flags.has("--model"))
     throw std::invalid_argument("--model: a checkpoint directory is missing");
   const auto model = instructblip::Pipeline::load(
@@ -89,8 +104,10 @@ int main(int argc, char** argv) try {
   } else {
     const std::uint64_t seed = flags.number("--seed", 1);
     for (std::uint64_t i = 0; i < flags.number("--scenes", 1000); ++i) {
-      const Scene scene = make_scene(seed, i);
-      examiner.examine(scene, draw(scene).rgb, draw_exam(scene, seed, i));
+      const bool crowded = flags.has("--crowded");
+      const Scene scene = crowded ? make_crowded_scene(seed, i) : make_scene(seed, i);
+      examiner.examine(scene, draw(scene).rgb,
+                       crowded ? draw_crowded_exam(scene, seed, i) : draw_exam(scene, seed, i));
     }
   }
   std::cout << (flags.has("--json") ? as_json(examiner.report()) : as_table(examiner.report()));

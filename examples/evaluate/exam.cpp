@@ -44,19 +44,30 @@ bool names_every_object(const Scene& scene, const std::string& text) {
   return shown == named;
 }
 
-}  // namespace
-
-Exam draw_exam(const Scene& scene, std::uint64_t seed, std::uint64_t index) {
+Exam one_of_each(const Scene& scene, std::span<const Type> types, Random random) {
   const Sampler sampler(scene);
-  Random random(seed ^ 0xE7A3, index);  // not the numbers that made the scene
   Exam exam;
-  for (std::size_t i = 0; i < kTypes.size(); ++i) {
-    const auto type = static_cast<Type>(i);
+  for (const Type type : types) {
     if (auto sample = sampler.draw(type, Split::trained, random)) exam.trained.push_back(*sample);
     if (auto sample = sampler.draw(type, Split::held_out, random)) exam.held_out.push_back(*sample);
   }
   if (auto sample = sampler.draw_held_out_form(random)) exam.new_form.push_back(*sample);
   return exam;
+}
+
+/// Numbers for an exam, other than those that made the scene.
+Random exam_numbers(std::uint64_t seed, std::uint64_t index) { return {seed ^ 0xE7A3, index}; }
+
+}  // namespace
+
+Exam draw_exam(const Scene& scene, std::uint64_t seed, std::uint64_t index) {
+  std::array<Type, kTypes.size()> types;
+  for (std::size_t i = 0; i < types.size(); ++i) types[i] = static_cast<Type>(i);
+  return one_of_each(scene, types, exam_numbers(seed, index));
+}
+
+Exam draw_crowded_exam(const Scene& scene, std::uint64_t seed, std::uint64_t index) {
+  return one_of_each(scene, kAboutOneObject, exam_numbers(seed, index));
 }
 
 bool is_same_wording(std::string_view answer, std::string_view expected) {
@@ -71,6 +82,17 @@ bool is_right(const Scene& scene, const Sample& sample, std::string_view answer)
     });
   }
   return is_same_wording(answer, sample.answer);
+}
+
+double share_on_cell(std::span<const float> weights, int across, int cell) {
+  double inside = 0, all = 0;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const int row = static_cast<int>(i) / across, column = static_cast<int>(i) % across;
+    const int around = row * kCellsAcross / across * kCellsAcross + column * kCellsAcross / across;
+    all += weights[i];
+    if (around == cell) inside += weights[i];
+  }
+  return all == 0 ? 0 : inside / all;
 }
 
 }  // namespace world

@@ -1,5 +1,6 @@
 #include "report.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -7,15 +8,19 @@
 namespace world {
 namespace {
 
+constexpr double kNormal = 1.959964;  // leaves 2.5 % on each side
+
 double share(const Score& score) { return score.n == 0 ? 0 : double(score.exact) / score.n; }
 
-std::string per_cent(const Score& score) {
-  if (score.n == 0) return "–";
-  const Interval interval = wilson(score);
+std::string per_cent(double value, const Interval& interval) {
   char text[64];
-  std::snprintf(text, sizeof text, "%.1f (%.1f–%.1f)", 100 * share(score), 100 * interval.low,
+  std::snprintf(text, sizeof text, "%.1f (%.1f–%.1f)", 100 * value, 100 * interval.low,
                 100 * interval.high);
   return text;
+}
+
+std::string per_cent(const Score& score) {
+  return score.n == 0 ? "–" : per_cent(share(score), wilson(score));
 }
 
 nlohmann::ordered_json to_json(const Scores& scores) {
@@ -37,10 +42,20 @@ nlohmann::ordered_json to_json(const Scores& scores) {
 
 Interval wilson(const Score& score) {
   if (score.n == 0) return {0, 1};
-  constexpr double z = 1.959964;
+  constexpr double z = kNormal;
   const double n = score.n, p = share(score);
   const double centre = (p + z * z / (2 * n)) / (1 + z * z / n);
   const double half = z * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n);
+  return {centre - half, centre + half};
+}
+
+double mean(const Looks& looks) { return looks.n == 0 ? 0 : looks.sum / looks.n; }
+
+Interval interval(const Looks& looks) {
+  if (looks.n < 2) return {0, 1};
+  const double n = looks.n, centre = mean(looks);
+  const double variance = std::max(0.0, looks.squares - n * centre * centre) / (n - 1);
+  const double half = kNormal * std::sqrt(variance / n);
   return {centre - half, centre + half};
 }
 
@@ -61,14 +76,24 @@ std::string as_table(const Report& report) {
     table += "\nCaptions in the exact wording, with sizes, order and sign: " +
              per_cent({captions.n, captions.same_wording, 0}) + "\n";
   }
+  if (const Looks& looks = report.looks; looks.n > 0) {
+    table += "\nAttention to patches that lies on the cell of the object asked about (chance " +
+             std::string("11.1): ") + per_cent(mean(looks), interval(looks)) + ", " +
+             std::to_string(looks.n) + " questions\n";
+  }
   return table;
 }
 
 std::string as_json(const Report& report) {
-  const nlohmann::ordered_json json = {{"scenes", report.scenes},
-                                       {"types", to_json(report.trained)},
-                                       {"held_out_templates", to_json(report.held_out)},
-                                       {"held_out_form", to_json(report.new_form)}};
+  nlohmann::ordered_json json = {{"scenes", report.scenes},
+                                 {"types", to_json(report.trained)},
+                                 {"held_out_templates", to_json(report.held_out)},
+                                 {"held_out_form", to_json(report.new_form)}};
+  if (const Looks& looks = report.looks; looks.n > 0) {
+    const Interval around = interval(looks);
+    json["attention"] = {
+        {"n", looks.n}, {"share", mean(looks)}, {"interval", {around.low, around.high}}};
+  }
   return json.dump() + '\n';
 }
 

@@ -13,6 +13,15 @@ struct Score {
   int exact = 0;         ///< right answers, as models/TASK.md counts them
   int same_wording = 0;  ///< answers equal to the expected text
 };
+
+/// Shares of the attention to patches that lie on the cell of the object asked about.
+struct Looks {
+  int n = 0;  ///< questions
+  double sum = 0, squares = 0;
+
+  void add(double share) { ++n, sum += share, squares += share * share; }
+};
+
 using Scores = std::array<Score, kTypes.size()>;
 
 struct Report {
@@ -20,6 +29,7 @@ struct Report {
   Scores trained;   ///< in templates that training used
   Scores held_out;  ///< in templates that it did not
   Scores new_form;  ///< scores on the form of question that it did not
+  Looks looks = {};
 };
 
 /// Wilson's 95 % interval of a share (E. B. Wilson 1927), as fractions; [0, 1] of nothing.
@@ -28,11 +38,16 @@ struct Interval {
 };
 Interval wilson(const Score& score);
 
+/// Mean share of the attention, and its 95 % interval: 1.96 standard errors each way.
+double mean(const Looks& looks);
+Interval interval(const Looks& looks);
+
 /// Markdown: a row per type, shares in per cent with their intervals.
 std::string as_table(const Report& report);
 
 /// {"scenes", "types": {TYPE: {"n", "exact", "same_wording", "share", "interval": [low, high]}},
-/// "held_out_templates": {...}, "held_out_form": {...}}: exact is a count, share and interval are
+/// "held_out_templates": {...}, "held_out_form": {...}}, and "attention": {"n", "share",
+/// "interval"} where it was measured: exact is a count, share and interval are
 /// fractions.
 std::string as_json(const Report& report);
 

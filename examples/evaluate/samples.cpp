@@ -119,11 +119,10 @@ std::optional<Question> Sampler::draw_question(Type type, Random& random) const 
 }
 
 std::optional<Sample> Sampler::draw_dialogue(Split split, Random& random) const {
-  constexpr Type kAboutIt[] = {Type::colour, Type::shape, Type::size, Type::where};
-  const auto first = draw_question(random.pick(kAboutIt), random);
+  const auto first = draw_question(random.pick(kAboutOneObject), random);
   if (!first || first->object < 0) return {};
   std::vector<Type> next;  // what neither the first question nor its answer has told
-  for (const Type type : kAboutIt) {
+  for (const Type type : kAboutOneObject) {
     if (type != first->type && !(first->told & attribute_of(type))) next.push_back(type);
   }
   if (next.empty()) return {};
@@ -153,8 +152,9 @@ std::optional<Sample> Sampler::draw(Type type, Split split, Random& random) cons
   }
   const auto question = draw_question(type, random);
   if (!question) return {};
-  return in_template(kAnswerTemplates, split, random,
-                     {type, question->form, {}, {question->text}, question->answer});
+  return in_template(
+      kAnswerTemplates, split, random,
+      {type, question->form, {}, {question->text}, question->answer, question->object});
 }
 
 std::optional<Sample> Sampler::draw_held_out_form(Random& random) const {
@@ -163,8 +163,9 @@ std::optional<Sample> Sampler::draw_held_out_form(Random& random) const {
     if (question.form == kHeldOutForm) choice.push_back(&question);
   }
   const Question& question = *random.pick(choice);
-  return in_template(kAnswerTemplates, Split::trained, random,
-                     {question.type, question.form, {}, {question.text}, question.answer});
+  return in_template(
+      kAnswerTemplates, Split::trained, random,
+      {question.type, question.form, {}, {question.text}, question.answer, question.object});
 }
 
 }  // namespace world

@@ -1,6 +1,7 @@
 /// Instructions as a model reads them: a question of the world in a template of the paper.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,9 @@ enum class Split {
   held_out,  ///< templates that it does not
 };
 
+/// Types of question about one object.
+inline constexpr std::array kAboutOneObject = {Type::colour, Type::shape, Type::size, Type::where};
+
 /// One instruction about one scene.
 struct Sample {
   Type type;
@@ -21,6 +25,7 @@ struct Sample {
   std::string instruction;         ///< the whole text that the model reads
   std::vector<std::string> parts;  ///< what was filled into the template, in order
   std::string answer;              ///< expected; of type question, one of several that are right
+  int object = -1;                 ///< that is asked about, where it is one and not "it"
 };
 
 /// Draws samples about one scene.
@@ -37,6 +42,9 @@ class Sampler {
 
   /// A type drawn as training draws them.
   static Type training_type(Random& random);
+
+  /// One of kAboutOneObject, which is all that is asked about crowded scenes.
+  static Type crowded_type(Random& random) { return random.pick(kAboutOneObject); }
 
   const std::vector<Question>& questions() const { return questions_; }
 

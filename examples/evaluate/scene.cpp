@@ -34,11 +34,16 @@ std::vector<int> choose(Random& random, int total, int count) {
 
 int centre_of(int cell_coordinate) { return cell_coordinate * kCellPixels + kCellPixels / 2; }
 
-Object make_object(Random& random, int shape, int colour, int cell) {
+/// How far objects may be moved from their cell's centre, in pixels.
+struct Reach {
+  int small, large;
+};
+
+Object make_object(Random& random, int shape, int colour, int cell, Reach reaches = {5, 4}) {
   Object object{.shape = shape, .colour = colour, .size = random.below(2), .cell = cell};
   object.diameter = object.size == 1 ? 2 * random.between(9, 10) : 2 * random.between(5, 6);
   // A large object is kept inside the picture, not inside its cell.
-  const int reach = object.size == 1 ? 4 : 5;
+  const int reach = object.size == 1 ? reaches.large : reaches.small;
   const int low = object.diameter / 2, high = kPicturePixels - object.diameter / 2;
   object.x = std::clamp(centre_of(cell % kCellsAcross) + random.between(-reach, reach), low, high);
   object.y = std::clamp(centre_of(cell / kCellsAcross) + random.between(-reach, reach), low, high);
@@ -47,6 +52,20 @@ Object make_object(Random& random, int shape, int colour, int cell) {
     channel = std::clamp(channel + random.between(-12, 12), 0, 255);
   }
   return object;
+}
+
+Scene make_background(Random& random) {
+  Scene scene;
+  scene.background = random.pick(kBackgrounds);
+  scene.slope = random.between(-20, 20);
+  scene.noise = random.next();
+  return scene;
+}
+
+bool shows(const Scene& scene, int shape, int colour) {
+  return std::ranges::any_of(scene.objects, [=](const Object& object) {
+    return object.shape == shape && object.colour == colour;
+  });
 }
 
 Sign make_sign(Random& random, int cell) {
@@ -66,11 +85,7 @@ Sign make_sign(Random& random, int cell) {
 
 Scene make_scene(std::uint64_t seed, std::uint64_t index) {
   Random random(seed, index);
-  Scene scene;
-  scene.background = random.pick(kBackgrounds);
-  scene.slope = random.between(-20, 20);
-  scene.noise = random.next();
-
+  Scene scene = make_background(random);
   const int count = random.between(1, 4);
   const std::vector<int> cells = choose(random, kCellsAcross * kCellsAcross, count + 1);
   // Two values repeat often, so that counts above one are common.
@@ -78,15 +93,28 @@ Scene make_scene(std::uint64_t seed, std::uint64_t index) {
   const std::vector<int> shapes = choose(random, 6, random.chance(50) ? 2 : 6);
   while (static_cast<int>(scene.objects.size()) < count) {
     const int shape = random.pick(shapes), colour = random.pick(colours);
-    const bool known = std::ranges::any_of(scene.objects, [=](const Object& other) {
-      return other.shape == shape && other.colour == colour;
-    });
-    if (!known) {
+    if (!shows(scene, shape, colour)) {
       scene.objects.push_back(make_object(random, shape, colour, cells[scene.objects.size()]));
     }
   }
   std::ranges::sort(scene.objects, {}, &Object::cell);
   if (random.chance(70)) scene.sign = make_sign(random, cells.back());
+  return scene;
+}
+
+Scene make_crowded_scene(std::uint64_t seed, std::uint64_t index) {
+  Random random(seed, index);
+  Scene scene = make_background(random);
+  const std::vector<int> cells =
+      choose(random, kCellsAcross * kCellsAcross, random.between(6, kCellsAcross * kCellsAcross));
+  while (scene.objects.size() < cells.size()) {
+    const int shape = random.below(kShapes.size()), colour = random.below(kColours.size());
+    if (!shows(scene, shape, colour)) {
+      scene.objects.push_back(
+          make_object(random, shape, colour, cells[scene.objects.size()], {5, 2}));
+    }
+  }
+  std::ranges::sort(scene.objects, {}, &Object::cell);
   return scene;
 }
 

@@ -51,8 +51,11 @@ struct Scene {
   std::uint64_t noise = 0;
 };
 
-/// Scene `index` of `seed`.
+/// Scene `index` of `seed`: 1 to 4 objects, often with a sign.
 Scene make_scene(std::uint64_t seed, std::uint64_t index);
+
+/// Crowded scene `index` of `seed`: 6 to 9 objects, none reaching over its cell's edge; no sign.
+Scene make_crowded_scene(std::uint64_t seed, std::uint64_t index);
 
 struct Picture {
   std::vector<std::uint8_t> rgb;  ///< kPicturePixels rows of kPicturePixels * 3 bytes

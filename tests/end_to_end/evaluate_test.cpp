@@ -43,6 +43,27 @@ TEST(Evaluate, ReadsScenesFromAFile) {
   EXPECT_NE(from_seed.err.find(first), std::string::npos);
 }
 
+TEST(Evaluate, AsksAboutOneObjectOfACrowdedScene) {
+  const Finished finished =
+      evaluate({"--model", kT5, "--crowded", "--attention", "--scenes", "2", "--json"});
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  const auto json = nlohmann::json::parse(finished.out);
+  for (const auto* part : {"types", "held_out_templates"}) {
+    EXPECT_EQ(json[part].size(), 4U) << part;
+    EXPECT_EQ(json[part]["where"]["n"], 2) << part;
+  }
+  EXPECT_EQ(json["held_out_form"]["size"]["n"], 2);
+  EXPECT_EQ(json["attention"]["n"], 8);
+  EXPECT_GT(json["attention"]["share"], 0);
+
+  const Finished drawn = run({.command = {INSTRUCTBLIP_WORLD, "--crowded", "--samples", "3"}});
+  ASSERT_EQ(drawn.exit_code, 0) << drawn.err;
+  const auto scene = nlohmann::json::parse(drawn.out);
+  EXPECT_GE(scene["objects"].size(), 6U);
+  EXPECT_EQ(scene["sign"], nullptr);
+  EXPECT_EQ(scene["samples"].size(), 3U);
+}
+
 TEST(Evaluate, SaysWhatIsWrong) {
   const TempDirectory directory;
   const std::string file = directory / "scenes.jsonl";

@@ -27,6 +27,21 @@ TEST(Exam, AsksOneOfEachTypeThatASceneHas) {
   EXPECT_EQ(again.held_out.back().instruction, exam.held_out.back().instruction);
 }
 
+TEST(CrowdedExam, AsksAboutOneObjectAtATime) {
+  for (std::uint64_t i = 0; i < 50; ++i) {
+    const Exam exam = draw_crowded_exam(make_crowded_scene(42, i), 42, i);
+    for (const auto* samples : {&exam.trained, &exam.held_out}) {
+      ASSERT_EQ(samples->size(), kAboutOneObject.size());
+      for (std::size_t k = 0; k < samples->size(); ++k) {
+        EXPECT_EQ((*samples)[k].type, kAboutOneObject[k]);
+        EXPECT_NE((*samples)[k].form, kHeldOutForm);
+      }
+    }
+    ASSERT_EQ(exam.new_form.size(), 1U);
+    EXPECT_EQ(exam.new_form.front().form, kHeldOutForm);
+  }
+}
+
 TEST(Exam, ComparesShortAnswersWithoutCase) {
   const Sample sample{Type::where, "where", {}, {}, "top left"};
   EXPECT_TRUE(is_right(two_objects(), sample, " Top left\n"));
@@ -67,6 +82,32 @@ TEST(Report, GivesWilsonIntervals) {
   EXPECT_NEAR(none.low, 0.0, 5e-5);
   EXPECT_NEAR(none.high, 0.1611, 5e-5);
   EXPECT_EQ(wilson({}).high, 1);
+}
+
+TEST(Attention, IsSharedOutAmongCells) {
+  std::vector<float> weights(81, 1.0F);
+  EXPECT_NEAR(share_on_cell(weights, 9, 4), 1.0 / 9, 1e-9);
+  weights.assign(81, 0.0F);
+  weights[3 * 9 + 5] = 3;  // the last column of the middle cell
+  weights[2 * 9 + 5] = 1;  // the row above it
+  EXPECT_NEAR(share_on_cell(weights, 9, 4), 0.75, 1e-9);
+  EXPECT_NEAR(share_on_cell(weights, 9, 1), 0.25, 1e-9);
+  EXPECT_EQ(share_on_cell(weights, 9, 5), 0);
+}
+
+TEST(Attention, HasAnIntervalOfItsMean) {
+  Looks looks;
+  for (const double share : {0.2, 0.3, 0.4, 0.5}) looks.add(share);
+  // Standard deviation 0.1291, standard error 0.06455.
+  EXPECT_NEAR(mean(looks), 0.35, 1e-9);
+  EXPECT_NEAR(interval(looks).low, 0.35 - 0.12652, 1e-4);
+  EXPECT_NEAR(interval(looks).high, 0.35 + 0.12652, 1e-4);
+  Report report{.scenes = 4, .trained = {}, .held_out = {}, .new_form = {}};
+  EXPECT_EQ(as_json(report).find("attention"), std::string::npos);
+  report.looks = looks;
+  EXPECT_EQ(nlohmann::json::parse(as_json(report))["attention"]["n"], 4);
+  EXPECT_NE(as_table(report).find("35.0 (22.3–47.7), 4 questions"), std::string::npos)
+      << as_table(report);
 }
 
 TEST(Report, IsATableAndJson) {

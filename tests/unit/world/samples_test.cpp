@@ -91,6 +91,21 @@ TEST(Sampler, HasAQuestionOfTheHeldOutFormForEveryScene) {
   }
 }
 
+TEST(Sampler, KnowsWhichObjectIsAskedAbout) {
+  for (std::uint64_t i = 0; i < 50; ++i) {
+    const Scene scene = make_crowded_scene(35, i);
+    Random random(11, i);
+    for (const Type type : kAboutOneObject) {
+      const auto sample = Sampler(scene).draw(type, Split::trained, random);
+      ASSERT_TRUE(sample);
+      ASSERT_GE(sample->object, 0) << sample->instruction;
+      EXPECT_EQ(answer_about(scene.objects[static_cast<std::size_t>(sample->object)], type),
+                sample->answer)
+          << sample->instruction;
+    }
+  }
+}
+
 TEST(Sampler, HasNoReadingWithoutASign) {
   Scene scene = make_scene(1, 0);
   scene.sign.reset();

@@ -52,6 +52,53 @@ TEST(Scene, KeepsTheRulesOfTheTask) {
   EXPECT_NEAR(signs, 350, 50);
 }
 
+TEST(CrowdedScene, IsThatOfItsSeedAndIndexForEver) {
+  EXPECT_EQ(hash(draw(make_crowded_scene(1, 0)).rgb), 1971094091070027085U);
+  EXPECT_EQ(hash(draw(make_crowded_scene(1'000'003, 77)).rgb), 18195927576536451202U);
+}
+
+TEST(CrowdedScene, KeepsTheRulesOfTheTask) {
+  std::set<int> counts, colours, shapes, sizes;
+  for (std::uint64_t i = 0; i < 500; ++i) {
+    const Scene scene = make_crowded_scene(11, i);
+    counts.insert(static_cast<int>(scene.objects.size()));
+    EXPECT_FALSE(scene.sign) << i;
+    std::set<int> cells;
+    std::set<std::pair<int, int>> looks;
+    for (const Object& object : scene.objects) {
+      EXPECT_TRUE(cells.insert(object.cell).second) << i;
+      EXPECT_TRUE(looks.insert({object.colour, object.shape}).second) << i;
+      colours.insert(object.colour);
+      shapes.insert(object.shape);
+      sizes.insert(object.size);
+    }
+    EXPECT_TRUE(std::ranges::is_sorted(scene.objects, {}, &Object::cell)) << i;
+  }
+  EXPECT_EQ(counts, (std::set<int>{6, 7, 8, 9}));
+  EXPECT_EQ(colours.size(), kColours.size());
+  EXPECT_EQ(shapes.size(), kShapes.size());
+  EXPECT_EQ(sizes.size(), kSizes.size());
+}
+
+TEST(CrowdedScene, KeepsEveryObjectInItsCell) {
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    const Scene scene = make_crowded_scene(12, i);
+    const Picture picture = draw(scene);
+    std::set<int> seen;
+    for (int y = 0; y < kPicturePixels; ++y) {
+      for (int x = 0; x < kPicturePixels; ++x) {
+        const int owner = picture.owners[static_cast<std::size_t>(y * kPicturePixels + x)];
+        if (owner < 0) continue;
+        seen.insert(owner);
+        ASSERT_EQ(scene.objects[static_cast<std::size_t>(owner)].cell,
+                  y / kCellPixels * kCellsAcross + x / kCellPixels)
+            << "scene " << i << ", object " << owner;
+      }
+    }
+    EXPECT_EQ(seen.size(), scene.objects.size()) << i;
+  }
+}
+
 TEST(Picture, LeavesEnoughOfEveryObjectInSight) {
   for (std::uint64_t i = 0; i < 300; ++i) {
     const Scene scene = make_scene(12, i);
