@@ -93,7 +93,7 @@ def llama_tokenizer(texts):
                               pad_token="<pad>", add_bos_token=True, add_eos_token=False, legacy=False)  # fmt: skip
 
 
-def processor(kind, binary, directory):
+def processor(kind, binary, directory, queries=QUERIES):
     texts = world_texts(binary)
     words = words_of(texts)
     image_processor = BlipImageProcessor(
@@ -101,7 +101,7 @@ def processor(kind, binary, directory):
     )
     return InstructBlipProcessor(
         image_processor, t5_tokenizer(words) if kind == "t5" else llama_tokenizer(texts), bert_tokenizer(words, directory),
-        num_query_tokens=QUERIES,
+        num_query_tokens=queries,
     )
 
 
@@ -127,6 +127,6 @@ def configuration(kind, made):
                             vocab_size=len(made.qformer_tokenizer), pad_token_id=0, hidden_dropout_prob=0.0,
                             attention_probs_dropout_prob=0.0, initializer_range=0.05),
         text_config=language_config(kind, len(made.tokenizer)),
-        num_query_tokens=QUERIES,
+        num_query_tokens=made.num_query_tokens,
         image_token_index=made.tokenizer.convert_tokens_to_ids("<image>"),
     )  # fmt: skip

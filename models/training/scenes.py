@@ -21,9 +21,10 @@ GRID = SIDE // PATCH
 IGNORE = -100
 
 
-def lines(binary, seed, first, count, samples=6, exam=False):
+def lines(binary, seed, first, count, samples=6, exam=False, crowded=False):
     """Scenes first, first + 1, ... of a seed, one dict each; drawn in a process of their own."""
     command = [binary, "--scenes", str(count), "--seed", str(seed), "--first", str(first)]
+    command += ["--crowded"] if crowded else []
     command += ["--exam"] if exam else ["--samples", str(samples)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
@@ -33,13 +34,13 @@ def lines(binary, seed, first, count, samples=6, exam=False):
             process.kill()
 
 
-def batches(binary, seed, first, count, size, samples, make):
+def batches(binary, seed, first, count, size, samples, make, crowded=False):
     """make(list of `size` scenes) for `count` batches from scene `first` on, prepared on a thread ahead of its use."""
     ready = queue.Queue(maxsize=8)
 
     def work():
         group = []
-        for scene in lines(binary, seed, first, count * size, samples):
+        for scene in lines(binary, seed, first, count * size, samples, crowded=crowded):
             group.append(scene)
             if len(group) == size:
                 ready.put(make(group))
@@ -68,8 +69,10 @@ def sign_labels(text):
 
 PATCH_CLASSES = {"colour": 10, "shape": 8, "size": 2, "cell": 9, "dx": 9, "dy": 9, "tens": 10, "ones": 10, "word": 12,
                  "row": GRID, "column": GRID}  # fmt: skip
-SCENE_CLASSES = {"objects": 5, **{f"{c} objects": 5 for c in COLOURS}, **{f"{s}s": 5 for s in SHAPES},
-                 "small objects": 5, "sign": 10, "tens": 10, "ones": 10, "word": 12}  # fmt: skip
+MOST = 9  # objects in a scene
+SCENE_CLASSES = {"objects": MOST + 1, **{f"{c} objects": MOST + 1 for c in COLOURS},
+                 **{f"{s}s": MOST + 1 for s in SHAPES}, "small objects": MOST + 1, "sign": 10,
+                 "tens": 10, "ones": 10, "word": 12}  # fmt: skip
 
 
 def patches(plane):

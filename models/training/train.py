@@ -6,6 +6,9 @@
     python train.py instruct WORK --world ...                              Q-Former and projection, on instructions
     python train.py export   WORK --world ... --to models/tiny-t5          F16, as transformers saves it
 
+With `--start models/tiny-t5` a stage begins with that model's encoder and language model, with `--crowded` on scenes of more
+objects, and `instruct --queries 1 --seed 2` trains a Q-Former of its own (saved under a name of its own).
+
 Seeded; a stage that was interrupted goes on where it last saved (every 250 steps). Versions: transformers 4.57.3,
 torch 2.11.0. `instruct --blind` takes the instruction away from the Q-Former (BLIP-2's way), for comparison.
 """
@@ -17,7 +20,7 @@ import time
 
 import torch
 import torch.nn.functional as F
-from transformers import InstructBlipForConditionalGeneration
+from transformers import InstructBlipForConditionalGeneration, InstructBlipProcessor
 
 import parts
 import scenes
@@ -39,6 +42,10 @@ def parse():
     parser.add_argument("--disturbed", type=float, default=0.2, help="share of instructions with a disturbed template")
     parser.add_argument("--rate", type=float, default=1.5e-3, help="highest learning rate")
     parser.add_argument("--language-rate", type=float, default=0.2, help="share of it for the language model")
+    parser.add_argument("--start", type=pathlib.Path, help="a model whose encoder and language model to begin with")
+    parser.add_argument("--crowded", action="store_true", help="scenes of 6 to 9 objects, questions about one of them")
+    parser.add_argument("--queries", type=int, default=parts.QUERIES)
+    parser.add_argument("--seed", type=int, default=1, help="of the Q-Former's first weights and of what it is asked")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--blind", action="store_true", help="the Q-Former does not read the instruction")
     parser.add_argument("--to", type=pathlib.Path)
@@ -77,8 +84,9 @@ class Run:
                 scene["samples"] = sorted(scene["samples"], key=lambda s: s["type"] not in favour)[:samples]
             return make(group)
 
-        return scenes.batches(options.world, SEEDS[options.stage], self.step * options.scenes, options.steps - self.step,
-                              options.scenes, samples * 2 if favour else samples, prepare)  # fmt: skip
+        seed = SEEDS[options.stage] + 1000 * (options.seed - 1)
+        return scenes.batches(options.world, seed, self.step * options.scenes, options.steps - self.step,
+                              options.scenes, samples * 2 if favour else samples, prepare, options.crowded)  # fmt: skip
 
     def learn(self, loss, **shown):
         """One step down; linear warm-up of 150 steps, then a cosine to nothing."""
@@ -109,13 +117,21 @@ class Run:
 def make_model(options):
     """The untrained model and its processor; the same for every stage."""
     options.work.mkdir(parents=True, exist_ok=True)
-    directory = options.work / f"processor-{options.stage}"
-    directory.mkdir(exist_ok=True)
-    processor = parts.processor(options.language, options.world, directory)
-    torch.manual_seed(1)
+    if options.start:
+        processor = InstructBlipProcessor.from_pretrained(options.start)
+        processor.num_query_tokens = options.queries
+    else:
+        directory = options.work / f"processor-{options.stage}"
+        directory.mkdir(exist_ok=True)
+        processor = parts.processor(options.language, options.world, directory, options.queries)
+    torch.manual_seed(options.seed)
     model = InstructBlipForConditionalGeneration(parts.configuration(options.language, processor))
     # transformers starts all queries at zero, where they would stay alike for ever.
     torch.nn.init.normal_(model.query_tokens, std=0.5)
+    if options.start:
+        start = InstructBlipForConditionalGeneration.from_pretrained(options.start, dtype=torch.float32)
+        model.vision_model.load_state_dict(start.vision_model.state_dict())
+        model.language_model.load_state_dict(start.language_model.state_dict())
     return model, processor
 
 
@@ -280,34 +296,73 @@ def template_words():
 # ------------------------------------------------------------------------------------------------- instruction tuning
 
 
+GROUP = 32  # instructions computed together
+
+
 def instruct_batch(processor, talk, wording):
+    """Pictures, and their samples in groups of like length: (rows of the pictures, Q-Former's text, language model's batch,
+    types). Padded to the longest of all, half of every batch would be padding."""
+
     def make(group):
-        samples = [sample for scene in group for sample in scene["samples"]]
-        texts = [wording(sample) for sample in samples]
-        return (scenes.pixels(group), processor.qformer_tokenizer(texts, padding=True, return_tensors="pt"),
-                talk.batch(texts, [s["answer"] for s in samples]), [s["type"] for s in samples])  # fmt: skip
+        samples = [(wording(sample), sample, i) for i, scene in enumerate(group) for sample in scene["samples"]]
+        samples.sort(key=lambda sample: len(sample[0]))
+        groups = []
+        for first in range(0, len(samples), GROUP):
+            texts, drawn, rows = zip(*samples[first : first + GROUP])
+            groups.append((torch.tensor(rows), processor.qformer_tokenizer(list(texts), padding=True, return_tensors="pt"),
+                           talk.batch(list(texts), [s["answer"] for s in drawn]), [s["type"] for s in drawn]))  # fmt: skip
+        return scenes.pixels(group), groups
 
     return make
 
 
-def see(model, states, query_text, blind):
-    """[n, queries, language width] from the encoder's states [n, positions, width] and the instruction."""
-    queries = model.query_tokens.expand(len(states), -1, -1)
-    ones = torch.ones(queries.shape[:2], dtype=torch.long)
-    ids, mask = query_text.input_ids, query_text.attention_mask
-    if blind:
-        ids, mask = ids[:, :1], mask[:, :1]  # [CLS] alone
-    output = model.qformer(
-        input_ids=ids, attention_mask=torch.cat([ones, mask], 1), query_embeds=queries, encoder_hidden_states=states,
-        encoder_attention_mask=torch.ones(states.shape[:2], dtype=torch.long),
-    )  # fmt: skip
-    return model.language_projection(output.last_hidden_state[:, : queries.shape[1]])
+def answer_tokens(batch):
+    """Number of answers' tokens, over which a loss is the mean."""
+    return int((batch[-1] != scenes.IGNORE).sum())
+
+
+class Sight:
+    """The Q-Former and the projection. Keys and values of a picture are computed once for all that is asked about it."""
+
+    def __init__(self, model, blind):
+        self.model, self.blind, self.rows = model, blind, None
+        for layer in model.qformer.encoder.layer:
+            if layer.has_cross_attention:
+                for linear in (layer.crossattention.attention.key, layer.crossattention.attention.value):
+                    linear.register_forward_hook(lambda module, inputs, output: output.index_select(0, self.rows))
+
+    def __call__(self, states, rows, query_text):
+        """[n, queries, language width] from the encoder's states [pictures, positions, width], of which instruction i is about
+        picture rows[i]. A blind Q-Former says the same whatever is asked: once a picture is enough."""
+        pictures, (ids, mask) = len(states), (query_text.input_ids, query_text.attention_mask)
+        if self.blind:  # [CLS] alone
+            ids, mask = ids[:1, :1].expand(pictures, 1), mask[:1, :1].expand(pictures, 1)
+        self.rows = torch.arange(pictures) if self.blind else rows
+        queries = self.model.query_tokens.expand(len(ids), -1, -1)
+        ones = torch.ones(queries.shape[:2], dtype=torch.long)
+        output = self.model.qformer(
+            input_ids=ids, attention_mask=torch.cat([ones, mask], 1), query_embeds=queries, encoder_hidden_states=states,
+            encoder_attention_mask=torch.ones(len(ids), states.shape[1], dtype=torch.long),
+        )  # fmt: skip
+        seen = self.model.language_projection(output.last_hidden_state[:, : queries.shape[1]])
+        return seen[rows] if self.blind else seen
 
 
 def load_parts(options, model):
-    encoder = torch.load(options.work / "encoder.pt")["module"]
-    model.vision_model.load_state_dict({k[7:]: v for k, v in encoder.items() if k.startswith("vision.")})
-    model.language_model.load_state_dict(torch.load(options.work / "language.pt")["module"])
+    """What this directory's earlier stages trained; a model to start with may stand for either."""
+    encoder, language = options.work / "encoder.pt", options.work / "language.pt"
+    if encoder.exists() or not options.start:
+        trained = torch.load(encoder)["module"]
+        model.vision_model.load_state_dict({k[7:]: v for k, v in trained.items() if k.startswith("vision.")})
+    if language.exists() or not options.start:
+        model.language_model.load_state_dict(torch.load(language)["module"])
+
+
+def name_of(options):
+    """The name that a third stage is saved under."""
+    name = "blind" if options.blind else "instruct"
+    own = (options.queries, options.seed) != (parts.QUERIES, 1)
+    return f"{name}-{options.queries}-{options.seed}" if own else name
 
 
 def train_instruct(options):
@@ -321,20 +376,21 @@ def train_instruct(options):
         groups.append((language.parameters(), options.language_rate))
     else:
         language.requires_grad_(False)
-    run = Run(options, "blind" if options.blind else "instruct", model, groups)
+    run = Run(options, name_of(options), model, groups)
     wording = scenes.Wording(run.step, template_words(), options.disturbed, options.composed)
     talk = TALK[options.language](processor)
-    for pixel_values, query_text, batch, types in run.batches(instruct_batch(processor, talk, wording), options.samples):
+    sight = Sight(model, options.blind)
+    for pixel_values, groups in run.batches(instruct_batch(processor, talk, wording), options.samples):
         with torch.no_grad():
             states = model.vision_model(pixel_values).last_hidden_state
-        states = states.repeat_interleave(len(types) // len(states), 0)  # one encoded picture serves all its questions
-        seen = see(model, states, query_text, options.blind)
-        loss, right = talk.answer(language, seen, torch.ones(seen.shape[:2], dtype=torch.long), batch)
-        shown = {}
-        for name in sorted(set(types)):
-            mine = torch.tensor([kind == name for kind in types])
-            shown[name] = right[mine].float().mean().item()
-        run.learn(loss, exact=right.float().mean().item(), **shown)
+        total, right, types = 0, [], []
+        for rows, query_text, batch, asked in groups:
+            seen = sight(states, rows, query_text)
+            loss, hits = talk.answer(language, seen, torch.ones(seen.shape[:2], dtype=torch.long), batch)
+            total, right, types = total + loss * answer_tokens(batch), [*right, *hits.tolist()], [*types, *asked]
+        shown = {name: sum(hit for hit, kind in zip(right, types) if kind == name) / types.count(name)
+                 for name in sorted(set(types))}  # fmt: skip
+        run.learn(total / sum(answer_tokens(batch) for *_, batch, _ in groups), exact=sum(right) / len(right), **shown)
 
 
 # -------------------------------------------------------------------------------------------------------------- export
@@ -342,8 +398,7 @@ def train_instruct(options):
 
 def export(options):
     model, processor = make_model(options)
-    name = "blind" if options.blind else "instruct"
-    model.load_state_dict(torch.load(options.work / f"{name}.pt")["module"])
+    model.load_state_dict(torch.load(options.work / f"{name_of(options)}.pt")["module"])
     if options.blind:
         parts.without_text(processor.qformer_tokenizer)
     model.to(torch.float16).save_pretrained(options.to)
