@@ -11,7 +11,7 @@
 #include "emulator/attention_error.h"
 #include "emulator/half_numbers.h"
 #include "emulator/running.h"
-#include "kernels/reference/operations.h"
+#include "support/operations.h"
 
 namespace instructblip::kernels::cuda {
 namespace {
@@ -85,7 +85,7 @@ template <class T>
 struct Query {
   std::vector<float> query;
   std::vector<std::vector<float>> keys, values;
-  reference::Seen seen;
+  test::AttentionInput seen;
 
   Query(const Data<T>& d, std::size_t s, std::int32_t row, std::int32_t head) {
     const Sizes& z = d.sizes;
@@ -136,7 +136,7 @@ void expect_right(const Sizes& sizes) {
         const Query<T> query(d, s, row, head);
         std::vector<double> want(static_cast<std::size_t>(sizes.width)), bound = want;
         if (!query.keys.empty()) {
-          want = reference::attention(query.seen);
+          want = test::attention(query.seen);
           bound = emulator::attention_error<T>(query.seen, want);
         }
         for (std::size_t i = 0; i < want.size(); ++i) {

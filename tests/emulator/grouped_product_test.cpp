@@ -9,7 +9,7 @@
 
 #include "emulator/half_numbers.h"
 #include "emulator/running.h"
-#include "kernels/reference/operations.h"
+#include "support/operations.h"
 
 namespace instructblip::kernels::cuda {
 namespace {
@@ -107,8 +107,8 @@ struct Data {
     std::vector<float> row = emulator::widened(
         std::vector<T>(x.begin() + from * options.inputs, x.begin() + (from + 1) * options.inputs));
     if (options.normalises) {
-      const std::vector<double> want = reference::layer_norm(row, emulator::widened(g.norm_weight),
-                                                             emulator::widened(g.norm_bias), 1e-5);
+      const std::vector<double> want = test::layer_norm(row, emulator::widened(g.norm_weight),
+                                                        emulator::widened(g.norm_bias), 1e-5);
       const T* got = out.data() + to * options.inputs;
       for (std::size_t k = 0; k < inputs; ++k) {
         row[k] = dev::widen(got[k]);  // what it has been rounded to is what is multiplied
@@ -126,7 +126,7 @@ struct Data {
       const auto at = static_cast<std::size_t>(to * options.outputs + o);
       const T got = out[static_cast<std::size_t>(all * options.inputs) + at];
       if (options.added) want += dev::widen(g.bias[static_cast<std::size_t>(o)]);
-      if (options.activates) want = reference::gelu(want);
+      if (options.activates) want = test::gelu(want);
       if (options.added) want += dev::widen(residual[at]);
       ASSERT_NEAR(dev::widen(got), want,
                   kRoundingOf<T> * std::abs(want) +

@@ -6,7 +6,7 @@
 
 #include "emulator/half_numbers.h"
 #include "emulator/running.h"
-#include "kernels/reference/operations.h"
+#include "support/operations.h"
 
 namespace instructblip::kernels::cuda {
 namespace {
@@ -90,7 +90,7 @@ void expect_right(std::int32_t width, bool turned) {
         x.push_back(dev::widen(d.heads[static_cast<std::size_t>((i * 8 + head) * width + j)]));
       }
       std::vector<double> want(x.begin(), x.end());
-      if (turned && head < 6) want = reference::rotary(x, d.position(i), kTheta);
+      if (turned && head < 6) want = test::rotary(x, d.position(i), kTheta);
       for (std::int32_t j = 0; j < width; ++j) {
         const auto at = static_cast<std::size_t>(j);
         const double error = turned && head < 6 ? kRoundingOf<T> * std::abs(want[at]) + 2e-6 : 0.0;

@@ -146,7 +146,8 @@ void expect_row(const Data<T>& d, std::int32_t row, std::int32_t head) {
   for (std::int32_t i = 0; i < p.width; ++i) {
     query.push_back(dev::widen(d.queries[at + static_cast<std::size_t>(i)]));
   }
-  reference::Seen seen{.query = query, .keys = {}, .values = {}, .bias = {}, .divisor = p.divisor};
+  test::AttentionInput seen{
+      .query = query, .keys = {}, .values = {}, .bias = {}, .divisor = p.divisor};
   const std::vector<std::int32_t> slots = d.slots_of(row);
   const auto count = static_cast<std::int32_t>(slots.size());
   for (std::int32_t j = 0; j < count; ++j) {
@@ -160,7 +161,7 @@ void expect_row(const Data<T>& d, std::int32_t row, std::int32_t head) {
   }
   for (const auto& key : keys) seen.keys.push_back(key.data());
   for (const auto& value : values) seen.values.push_back(value.data());
-  const std::vector<double> want = reference::attention(seen);
+  const std::vector<double> want = test::attention(seen);
   const std::vector<double> error = emulator::attention_error<T>(seen, want);
   for (std::size_t i = 0; i < want.size(); ++i) {
     ASSERT_NEAR(dev::widen(d.out[at + i]), want[i], error[i])

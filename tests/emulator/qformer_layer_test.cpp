@@ -10,7 +10,7 @@
 
 #include "emulator/half_numbers.h"
 #include "emulator/running.h"
-#include "kernels/reference/operations.h"
+#include "support/operations.h"
 
 namespace instructblip::kernels::cuda {
 namespace {
@@ -66,7 +66,7 @@ struct Norm {
 
   std::vector<float> operator()(const std::vector<float>& row) const {
     const std::vector<double> y =
-        reference::layer_norm(row, emulator::widened(weight), emulator::widened(bias), kEps);
+        test::layer_norm(row, emulator::widened(weight), emulator::widened(bias), kEps);
     return {y.begin(), y.end()};
   }
   Rows operator()(const Rows& x) const {
@@ -94,14 +94,14 @@ Rows attended(const Rows& queries, const Rows& keys, const Rows& values) {
   for (std::size_t r = 0; r < queries.size(); ++r) {
     for (std::int32_t h = 0; h < kHeads; ++h) {
       const std::vector<float> query = part_of(queries[r], h * kWidth, kWidth);
-      reference::Seen seen;
+      test::AttentionInput seen;
       seen.query = query;
       seen.divisor = std::sqrt(double{kWidth});
       for (std::size_t k = 0; k < keys.size(); ++k) {
         seen.keys.push_back(keys[k].data() + h * kWidth);
         seen.values.push_back(values[k].data() + h * kWidth);
       }
-      for (const double value : reference::attention(seen)) {
+      for (const double value : test::attention(seen)) {
         out[r].push_back(static_cast<float>(value));
       }
     }
@@ -156,7 +156,7 @@ struct Layer {
   static Rows fed(const Linear<T>& expand, const Linear<T>& contract, const Rows& x) {
     Rows inner = expand(x);
     for (auto& row : inner) {
-      for (float& value : row) value = static_cast<float>(reference::gelu(value));
+      for (float& value : row) value = static_cast<float>(test::gelu(value));
     }
     return plus(contract(inner), x);
   }

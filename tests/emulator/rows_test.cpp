@@ -6,7 +6,7 @@
 
 #include "emulator/half_numbers.h"
 #include "emulator/running.h"
-#include "kernels/reference/operations.h"
+#include "support/operations.h"
 
 namespace instructblip::kernels::cuda {
 namespace {
@@ -53,8 +53,8 @@ void expect_norm(const NormSizes& s) {
   const auto width = static_cast<std::size_t>(s.width);
   for (std::size_t r = 0; r < static_cast<std::size_t>(s.rows); ++r) {
     const std::span<const float> row = std::span(rows).subspan(r * width, width);
-    const std::vector<double> want = s.centred ? reference::layer_norm(row, wide, offset, kEps)
-                                               : reference::rms_norm(row, wide, kEps);
+    const std::vector<double> want =
+        s.centred ? test::layer_norm(row, wide, offset, kEps) : test::rms_norm(row, wide, kEps);
     for (std::size_t i = 0; i < width; ++i) {
       const double expected = s.centred ? want[i] : want[i] + offset[i];
       ASSERT_NEAR(dev::widen(y[r * width + i]), expected,
@@ -79,17 +79,17 @@ TEST(CudaNormTest, AgreesWithDoublePrecision) {
 double reference_of(Activation activation, double x) {
   switch (activation) {
     case Activation::relu:
-      return reference::relu(x);
+      return test::relu(x);
     case Activation::gelu:
-      return reference::gelu(x);
+      return test::gelu(x);
     case Activation::gelu_new:
-      return reference::gelu_new(x);
+      return test::gelu_new(x);
     case Activation::quick_gelu:
-      return reference::quick_gelu(x);
+      return test::quick_gelu(x);
     case Activation::silu:
       break;
   }
-  return reference::silu(x);
+  return test::silu(x);
 }
 
 template <class T>

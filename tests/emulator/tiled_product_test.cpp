@@ -10,7 +10,7 @@
 #include "emulator/half_numbers.h"
 #include "emulator/running.h"
 #include "emulator/tiled_matrix.h"
-#include "kernels/reference/operations.h"
+#include "support/operations.h"
 
 namespace instructblip::kernels::cuda {
 namespace {
@@ -169,8 +169,7 @@ void expect_gated(Format format, Activation gate) {
   for (std::int32_t i = 0; i < kRows * kOutputs; ++i) {
     const Product g = product(w, x_wide, i / kOutputs, i % kOutputs);
     const Product u = product(v, x_wide, i / kOutputs, i % kOutputs);
-    const double opened =
-        gate == Activation::silu ? reference::silu(g.value) : reference::gelu_new(g.value);
+    const double opened = gate == Activation::silu ? test::silu(g.value) : test::gelu_new(g.value);
     const double want = opened * u.value;
     // No activation here is steeper than 1.2.
     const double error = 1.2 * g.error * (std::abs(u.value) + u.error) +

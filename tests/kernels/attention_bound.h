@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "kernels/numbers.h"
-#include "kernels/reference/operations.h"
+#include "support/operations.h"
 
 namespace instructblip::kernels {
 
@@ -20,7 +20,7 @@ struct AttentionRoundings {
 // A score is off by the roundings of its sum, its division and its bias; a weight by twice that
 // (its score and the largest one), by the rounding of their difference, and by exp. Numerator and
 // denominator are each off by that much and by their additions.
-inline std::vector<double> attention_bound(const reference::Seen& seen,
+inline std::vector<double> attention_bound(const test::AttentionInput& seen,
                                            const AttentionRoundings& how = {}) {
   const std::size_t width = seen.query.size();
   const auto count = static_cast<std::int64_t>(seen.keys.size());

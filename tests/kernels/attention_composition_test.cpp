@@ -1,9 +1,9 @@
 // Attention as the stages compute it with ATen, against plain loops in double precision.
 #include "kernels/attention_bound.h"
 #include "kernels/composition.h"
-#include "kernels/reference/operations.h"
 #include "nn/attention.h"
 #include "nn/relative_bias.h"
+#include "support/operations.h"
 
 namespace instructblip::kernels {
 namespace {
@@ -52,12 +52,12 @@ class AttentionComposition : public testing::TestWithParam<Case> {
     const std::span<const float> values = values_of(got);
     for (std::int64_t i = 0; i < rows * kHeads; ++i) {
       const std::int64_t row = i / kHeads, head = i % kHeads;
-      reference::Seen seen{std::span(q).subspan(static_cast<std::size_t>(i * width),
-                                                static_cast<std::size_t>(width)),
-                           {},
-                           {},
-                           {},
-                           divisor};
+      test::AttentionInput seen{std::span(q).subspan(static_cast<std::size_t>(i * width),
+                                                     static_cast<std::size_t>(width)),
+                                {},
+                                {},
+                                {},
+                                divisor};
       for (std::int64_t j = 0; j < (causal ? row + 1 : keys); ++j) {
         const std::int64_t at = (j * kKeyHeads + head / (kHeads / kKeyHeads)) * width;
         seen.keys.push_back(k.data() + at);
@@ -69,7 +69,7 @@ class AttentionComposition : public testing::TestWithParam<Case> {
       const bool fused = GetParam().order == nn::AttentionOrder::fused;
       expect_near(
           values.subspan(static_cast<std::size_t>(i * width), static_cast<std::size_t>(width)),
-          reference::attention(seen), attention_bound(seen, fused ? kFused : AttentionRoundings{}));
+          test::attention(seen), attention_bound(seen, fused ? kFused : AttentionRoundings{}));
     }
   }
 

@@ -8,13 +8,13 @@
 
 #include "checkpoint/safetensors_writer.h"
 #include "checkpoint/tensor_store.h"
-#include "kernels/reference/operations.h"
 #include "nn/activation.h"
 #include "nn/embedding.h"
 #include "nn/linear.h"
 #include "nn/normalization.h"
 #include "nn/relative_bias.h"
 #include "nn/rotary.h"
+#include "support/operations.h"
 #include "support/temp_directory.h"
 
 namespace instructblip::kernels {
@@ -102,9 +102,9 @@ TEST_P(Composition, LayerNorm) {
     for (std::int64_t row = 0; row < 3; ++row) {
       const auto own = std::span<const float>(x).subspan(static_cast<std::size_t>(row * width),
                                                          static_cast<std::size_t>(width));
-      expect_near(values_of(affine[row]), reference::layer_norm(own, weight, bias, kEps),
+      expect_near(values_of(affine[row]), test::layer_norm(own, weight, bias, kEps),
                   layer_norm_bound(own, weight, bias, kEps));
-      expect_near(values_of(plain[row]), reference::layer_norm(own, {}, {}, kEps),
+      expect_near(values_of(plain[row]), test::layer_norm(own, {}, {}, kEps),
                   layer_norm_bound(own, {}, {}, kEps));
     }
   }
@@ -120,7 +120,7 @@ TEST_P(Composition, RmsNorm) {
     for (std::int64_t row = 0; row < 3; ++row) {
       const auto own = std::span<const float>(x).subspan(static_cast<std::size_t>(row * width),
                                                          static_cast<std::size_t>(width));
-      const std::vector<double> want = reference::rms_norm(own, weight, kEps);
+      const std::vector<double> want = test::rms_norm(own, weight, kEps);
       std::vector<double> bound;
       for (const double value : want) {
         bound.push_back(std::fabs(value) * (roundings(width + 2) / 2 + roundings(6)) +
@@ -159,7 +159,7 @@ TEST_P(Composition, Rotary) {
                             std::fabs(own[static_cast<std::size_t>((i + width / 2) % width)]);
         bound.push_back(size * (off + roundings(3)) + underflow(1));
       }
-      expect_near(values_of(y[row]), reference::rotary(own, position, kTheta), bound);
+      expect_near(values_of(y[row]), test::rotary(own, position, kTheta), bound);
     }
   }
 }
@@ -178,7 +178,7 @@ TEST_P(Composition, RelativeBias) {
       const at::Tensor got = bias.between(first, 7, 300).contiguous();  // [H, 7, 300]
       for (std::int64_t query = 0; query < 7; ++query) {
         for (std::int64_t key = 0; key < 300; ++key) {
-          const double bucket = reference::relative_bucket(
+          const double bucket = test::relative_bucket(
               key - first - query, {count, longest, direction == Direction::both});
           const auto at = static_cast<std::size_t>((query * 300 + key));
           for (std::int64_t head = 0; head < kHeads; ++head) {
@@ -247,12 +247,12 @@ double nothing(double) { return 0.0; }
 
 TEST_P(Composition, Activations) {
   const ActivationCase cases[] = {
-      {Activation::gelu, reference::gelu, gelu_off},
-      {Activation::gelu_new, reference::gelu_new, gelu_new_off},
+      {Activation::gelu, test::gelu, gelu_off},
+      {Activation::gelu_new, test::gelu_new, gelu_new_off},
       {Activation::linear, [](double x) { return x; }, nothing},
-      {Activation::quick_gelu, reference::quick_gelu, quick_gelu_off},
-      {Activation::relu, reference::relu, nothing},
-      {Activation::silu, reference::silu, silu_off},
+      {Activation::quick_gelu, test::quick_gelu, quick_gelu_off},
+      {Activation::relu, test::relu, nothing},
+      {Activation::silu, test::silu, silu_off},
   };
   for (const ActivationCase& c : cases) {
     for (const std::int64_t width : odd_sizes()) {

@@ -77,10 +77,10 @@ struct Data {
 };
 
 // What a query sees.
-reference::Seen seen_by(const Data& data, std::int64_t row, std::int64_t head) {
+test::AttentionInput seen_by(const Data& data, std::int64_t row, std::int64_t head) {
   const PagedAttentionProblem& p = data.problem;
   const std::int64_t key_head = head / (p.query_heads / p.key_heads);
-  reference::Seen seen{
+  test::AttentionInput seen{
       .query = std::span(data.queries)
                    .subspan(static_cast<std::size_t>((row * p.query_heads + head) * p.width),
                             static_cast<std::size_t>(p.width)),
@@ -107,8 +107,8 @@ void expect_close(const Data& data, const std::vector<float>& got) {
   const PagedAttentionProblem& p = data.problem;
   for (std::int64_t row = 0; row < p.rows; ++row) {
     for (std::int64_t head = 0; head < p.query_heads; ++head) {
-      const reference::Seen seen = seen_by(data, row, head);
-      const std::vector<double> want = reference::attention(seen);
+      const test::AttentionInput seen = seen_by(data, row, head);
+      const std::vector<double> want = test::attention(seen);
       const std::vector<double> bound = attention_bound(seen);
       for (std::int64_t i = 0; i < p.width; ++i) {
         const auto at = static_cast<std::size_t>((row * p.query_heads + head) * p.width + i);

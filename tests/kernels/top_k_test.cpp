@@ -7,7 +7,7 @@
 #include <set>
 
 #include "kernels/numbers.h"
-#include "kernels/reference/operations.h"
+#include "support/operations.h"
 
 namespace instructblip::kernels {
 namespace {
@@ -27,7 +27,7 @@ TEST_P(TopK, ValuesAreTheLargestAndIndicesTheirOwn) {
   for (const auto& values : {numbers(size, 1), with_ties(size, 2)}) {
     for (const std::int64_t count : {std::int64_t{0}, std::int64_t{1}, size / 64, size / 3, size}) {
       if (count > size) continue;
-      const auto want = reference::top_k(values, count);
+      const auto want = test::top_k(values, count);
       const auto got = top_k(values, static_cast<std::size_t>(count));
       ASSERT_EQ(got.size(), want.size());
       std::set<std::int64_t> indices;
@@ -45,7 +45,7 @@ TEST_P(TopK, BestOfTakesTheLowestIndexOfEquals) {
   const std::int64_t size = GetParam();
   for (const auto& values : {numbers(size, 3), with_ties(size, 4)}) {
     for (const std::int64_t count : {std::int64_t{1}, size / 64, size / 3, size}) {
-      const auto want = reference::top_k(values, std::min(count, size));
+      const auto want = test::top_k(values, std::min(count, size));
       const auto got = best_of(values, static_cast<std::size_t>(count), {});
       ASSERT_EQ(got.size(), want.size());
       for (std::size_t i = 0; i < want.size(); ++i) EXPECT_EQ(got[i].index, want[i]) << i;
@@ -55,7 +55,7 @@ TEST_P(TopK, BestOfTakesTheLowestIndexOfEquals) {
 
 TEST_P(TopK, TheLargestIsTheFirst) {
   for (const auto& values : {numbers(GetParam(), 5), with_ties(GetParam(), 6)}) {
-    const auto first = static_cast<std::size_t>(reference::top_k(values, 1).front());
+    const auto first = static_cast<std::size_t>(test::top_k(values, 1).front());
     EXPECT_EQ(arg_max(values), first);
     EXPECT_EQ(max_value(values), values[first]);
   }

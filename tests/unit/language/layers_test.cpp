@@ -25,12 +25,12 @@
 #include <string>
 #include <vector>
 
-#include "kernels/reference/operations.h"
 #include "language/llama/llama_layer.h"
 #include "language/opt/opt_layer.h"
 #include "language/t5/t5_layer.h"
 #include "nn/kv_cache.h"
 #include "nn/relative_bias.h"
+#include "support/operations.h"
 #include "support/weight_files.h"
 #include "unit/nn/tensors.h"
 
@@ -102,9 +102,9 @@ at::Tensor rotated(const at::Tensor& x, double theta) {
   const at::Tensor flat = x.to(at::kFloat).contiguous();
   at::Tensor turned = at::empty(x.sizes(), at::dtype(at::kDouble));
   for (std::int64_t i = 0; i < x.numel(); i += kHeadWidth) {
-    const auto y = kernels::reference::rotary(
-        {flat.const_data_ptr<float>() + i, static_cast<std::size_t>(kHeadWidth)}, i / x.size(1),
-        theta);
+    const auto y =
+        test::rotary({flat.const_data_ptr<float>() + i, static_cast<std::size_t>(kHeadWidth)},
+                     i / x.size(1), theta);
     std::copy(y.begin(), y.end(), turned.mutable_data_ptr<double>() + i);
   }
   return turned;

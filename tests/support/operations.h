@@ -1,26 +1,29 @@
-#include "kernels/reference/operations.h"
+// Operations as plain loops in double precision: what kernels and stages compute is judged by them.
+#pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <numbers>
 #include <numeric>
+#include <span>
+#include <vector>
 
-namespace instructblip::kernels::reference {
-namespace {
+namespace instructblip::test {
 
-double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+inline double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 
-double mean_of(std::span<const float> x) {
+inline double mean_of(std::span<const float> x) {
   double sum = 0.0;
   for (const float value : x) sum += value;
   return sum / static_cast<double>(x.size());
 }
 
-}  // namespace
-
-std::vector<double> layer_norm(std::span<const float> x, std::span<const float> weight,
-                               std::span<const float> bias, double eps) {
+// (x - mean) / sqrt(variance + eps) * weight + bias, with the biased variance. weight and bias may
+// be empty.
+inline std::vector<double> layer_norm(std::span<const float> x, std::span<const float> weight,
+                                      std::span<const float> bias, double eps) {
   const double mean = mean_of(x);
   double variance = 0.0;
   for (const float value : x) variance += (value - mean) * (value - mean);
@@ -33,7 +36,9 @@ std::vector<double> layer_norm(std::span<const float> x, std::span<const float> 
   return y;
 }
 
-std::vector<double> rms_norm(std::span<const float> x, std::span<const float> weight, double eps) {
+// x / sqrt(mean(x^2) + eps) * weight.
+inline std::vector<double> rms_norm(std::span<const float> x, std::span<const float> weight,
+                                    double eps) {
   double sum = 0.0;
   for (const float value : x) sum += static_cast<double>(value) * value;
   const double size = std::sqrt(sum / static_cast<double>(x.size()) + eps);
@@ -42,7 +47,8 @@ std::vector<double> rms_norm(std::span<const float> x, std::span<const float> we
   return y;
 }
 
-std::vector<double> rotary(std::span<const float> x, std::int64_t position, double theta) {
+// x [d], d even, turned by position * theta^(-2j/d) in the plane of dimensions j and j + d/2.
+inline std::vector<double> rotary(std::span<const float> x, std::int64_t position, double theta) {
   const std::size_t half = x.size() / 2;
   std::vector<double> y(x.size());
   for (std::size_t j = 0; j < half; ++j) {
@@ -54,7 +60,15 @@ std::vector<double> rotary(std::span<const float> x, std::int64_t position, doub
   return y;
 }
 
-double relative_bucket(std::int64_t key_minus_query, const Buckets& buckets) {
+struct Buckets {
+  std::int64_t count;
+  std::int64_t max_distance;
+  bool both_directions;  // encoder; else decoder, which sees nothing later
+};
+
+// The bucket of T5's relative positions, key - query, as a number whose whole part it is: where
+// that is close to whole, rounding decides.
+inline double relative_bucket(std::int64_t key_minus_query, const Buckets& buckets) {
   std::int64_t count = buckets.count;
   double base = 0.0;
   std::int64_t distance = std::max<std::int64_t>(0, -key_minus_query);
@@ -73,35 +87,47 @@ double relative_bucket(std::int64_t key_minus_query, const Buckets& buckets) {
   return base + std::min(static_cast<double>(exact) + more, static_cast<double>(count - 1));
 }
 
-std::vector<double> attention(const Seen& seen) {
+// What one query makes of the keys and values that it sees: softmax(q k^T / divisor + bias) v.
+struct AttentionInput {
+  std::span<const float> query;            // [d]
+  std::vector<const float*> keys, values;  // each [d]
+  std::vector<double> bias;                // one for each key, or empty
+  double divisor;
+};
+inline std::vector<double> attention(const AttentionInput& in) {
   std::vector<double> weights;
-  for (std::size_t j = 0; j < seen.keys.size(); ++j) {
+  for (std::size_t j = 0; j < in.keys.size(); ++j) {
     double sum = 0.0;
-    for (std::size_t i = 0; i < seen.query.size(); ++i) {
-      sum += static_cast<double>(seen.query[i]) * seen.keys[j][i];
+    for (std::size_t i = 0; i < in.query.size(); ++i) {
+      sum += static_cast<double>(in.query[i]) * in.keys[j][i];
     }
-    weights.push_back(sum / seen.divisor + (seen.bias.empty() ? 0.0 : seen.bias[j]));
+    weights.push_back(sum / in.divisor + (in.bias.empty() ? 0.0 : in.bias[j]));
   }
   const double max = *std::ranges::max_element(weights);
   for (double& weight : weights) weight = std::exp(weight - max);
   const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
-  std::vector<double> out(seen.query.size());
-  for (std::size_t j = 0; j < seen.values.size(); ++j) {
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] += weights[j] / total * seen.values[j][i];
+  std::vector<double> out(in.query.size());
+  for (std::size_t j = 0; j < in.values.size(); ++j) {
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] += weights[j] / total * in.values[j][i];
   }
   return out;
 }
 
-double gelu(double x) { return x / 2 * std::erfc(-x / std::numbers::sqrt2); }
-double gelu_new(double x) {
+// x/2 (1 + erf(x / sqrt 2))
+inline double gelu(double x) { return x / 2 * std::erfc(-x / std::numbers::sqrt2); }
+
+// x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
+inline double gelu_new(double x) {
   // 1 + tanh(z) without the cancellation.
   return x * sigmoid(2 * std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x));
 }
-double quick_gelu(double x) { return x * sigmoid(1.702 * x); }
-double silu(double x) { return x * sigmoid(x); }
-double relu(double x) { return std::max(x, 0.0); }
 
-std::vector<std::int64_t> top_k(std::span<const float> values, std::int64_t count) {
+inline double quick_gelu(double x) { return x * sigmoid(1.702 * x); }
+inline double silu(double x) { return x * sigmoid(x); }
+inline double relu(double x) { return std::max(x, 0.0); }
+
+// The indices of the `count` largest values, largest first, of equal ones the lowest index first.
+inline std::vector<std::int64_t> top_k(std::span<const float> values, std::int64_t count) {
   std::vector<std::int64_t> order(values.size());
   std::iota(order.begin(), order.end(), 0);
   std::ranges::stable_sort(order, [&](std::int64_t a, std::int64_t b) {
@@ -111,4 +137,4 @@ std::vector<std::int64_t> top_k(std::span<const float> values, std::int64_t coun
   return order;
 }
 
-}  // namespace instructblip::kernels::reference
+}  // namespace instructblip::test
