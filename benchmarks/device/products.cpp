@@ -28,7 +28,7 @@ class Weighted {
  public:
   Weighted(nn::DeviceRuntime& runtime, std::int64_t out, std::int64_t in) : in_(in) {
     const std::int64_t count = std::clamp<std::int64_t>(kBytes / (2 * out * in), 4, 64);
-    std::vector<nn::AskedTensor> tensors;
+    std::vector<nn::RequestedTensor> tensors;
     for (std::int64_t i = 0; i < count; ++i) {
       tensors.push_back({std::to_string(i) + ".weight", {out, in}});
     }

@@ -18,11 +18,11 @@
 namespace instructblip {
 namespace {
 
-DType dtype_of(const nn::AskedTensor& tensor, DType stored) {
+DType dtype_of(const nn::RequestedTensor& tensor, DType stored) {
   return tensor.shape.size() > 1 ? stored : DType::f32;
 }
 
-std::size_t bytes_of(const nn::AskedTensor& tensor, DType stored) {
+std::size_t bytes_of(const nn::RequestedTensor& tensor, DType stored) {
   return static_cast<std::size_t>(checked_elements(tensor.shape).value()) *
          size_of(dtype_of(tensor, stored));
 }
@@ -89,11 +89,11 @@ void fill(std::span<std::byte> bytes, const Pattern& pattern, std::uint64_t seed
   }
 }
 
-bool is_norm(const nn::AskedTensor& tensor) {
+bool is_norm(const nn::RequestedTensor& tensor) {
   return tensor.shape.size() == 1 && tensor.name.ends_with("weight");
 }
 
-void fill(const nn::AskedTensor& tensor, DType dtype, std::span<std::byte> bytes) {
+void fill(const nn::RequestedTensor& tensor, DType dtype, std::span<std::byte> bytes) {
   if (is_norm(tensor)) {
     constexpr float kOne = 1.0f;
     for (std::size_t at = 0; at < bytes.size(); at += sizeof(kOne)) {
@@ -134,28 +134,28 @@ void check_memory(std::int64_t bytes) {
 
 }  // namespace
 
-std::vector<nn::AskedTensor> tensors_of(const ModelConfig& config,
-                                        const VisionEncoder::PixelSize& pixels) {
+std::vector<nn::RequestedTensor> tensors_of(const ModelConfig& config,
+                                            const VisionEncoder::PixelSize& pixels) {
   const nn::Runtime runtime;
   nn::WeightLoader loader(runtime, nullptr, {.values = nn::Values::plan});
   const Stages stages(loader.root(), config, pixels);
-  return loader.asked();
+  return loader.requested();
 }
 
-std::int64_t bytes_of(std::span<const nn::AskedTensor> tensors, DType stored) {
+std::int64_t bytes_of(std::span<const nn::RequestedTensor> tensors, DType stored) {
   std::int64_t bytes = 0;
-  for (const nn::AskedTensor& tensor : tensors) {
+  for (const nn::RequestedTensor& tensor : tensors) {
     bytes += static_cast<std::int64_t>(bytes_of(tensor, stored));
   }
   return bytes;
 }
 
-std::shared_ptr<const TensorStore> synthetic_weights(std::span<const nn::AskedTensor> tensors,
+std::shared_ptr<const TensorStore> synthetic_weights(std::span<const nn::RequestedTensor> tensors,
                                                      DType stored, int threads) {
   check_memory(bytes_of(tensors, stored));
   TensorStore::Copies copies;
   std::vector<TensorEntry> entries;
-  for (const nn::AskedTensor& tensor : tensors) {
+  for (const nn::RequestedTensor& tensor : tensors) {
     const std::size_t size = bytes_of(tensor, stored);
     copies.push_back(std::make_unique_for_overwrite<std::byte[]>(size));
     entries.push_back({.name = tensor.name,

@@ -15,17 +15,17 @@
 namespace instructblip {
 
 // What a checkpoint of this config would have to hold.
-std::vector<nn::AskedTensor> tensors_of(const ModelConfig& config,
-                                        const VisionEncoder::PixelSize& pixels);
+std::vector<nn::RequestedTensor> tensors_of(const ModelConfig& config,
+                                            const VisionEncoder::PixelSize& pixels);
 
 // The bytes of all of them, matrices as `stored`, all else float32.
-std::int64_t bytes_of(std::span<const nn::AskedTensor> tensors, DType stored);
+std::int64_t bytes_of(std::span<const nn::RequestedTensor> tensors, DType stored);
 
 // A store in memory, filled by so many threads: norms that change nothing, elsewhere numbers of
 // both signs of about 1 / sqrt(columns) of a matrix, so that what goes in and what comes out are of
 // one size, whatever the depth. The same numbers each time. `stored` is f32, f16 or bf16. Throws
 // Error(out_of_memory) before it takes more than the machine has.
-std::shared_ptr<const TensorStore> synthetic_weights(std::span<const nn::AskedTensor> tensors,
+std::shared_ptr<const TensorStore> synthetic_weights(std::span<const nn::RequestedTensor> tensors,
                                                      DType stored, int threads);
 
 }  // namespace instructblip

@@ -273,7 +273,7 @@ PictureSize ImageProcessor::size_of(const Image& image) const {
   return {source.height(), source.width()};
 }
 
-ImageProcessor::Seen ImageProcessor::seen(const Image& image) const {
+ImageProcessor::Part ImageProcessor::shown_part(const Image& image) const {
   const Image source = as_read(image);
   const int side = std::max(source.width(), source.height());
   const Sides from =

@@ -34,10 +34,10 @@ class ImageProcessor {
 
   // The part of a picture that run() shows, in its pixels: less than all of it where it is cropped,
   // more where it gets a margin. Where there are tiles, the part of the whole picture.
-  struct Seen {
+  struct Part {
     double left, top, width, height;
   };
-  Seen seen(const Image& image) const;
+  Part shown_part(const Image& image) const;
 
   // Which of a video's frames are looked at, in order. Throws Error(invalid_argument) where the
   // settings pick out more than there are.

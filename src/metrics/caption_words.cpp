@@ -47,7 +47,7 @@ class Reader {
   }
 
  private:
-  char look(std::size_t ahead) const {
+  char peek(std::size_t ahead) const {
     return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0';
   }
 
@@ -91,7 +91,7 @@ class Reader {
       return;
     }
     const std::string_view rest = std::string_view(text_).substr(at_);
-    if (word.size() > 1 && word.ends_with('n') && rest.starts_with("'t") && !is_word(look(2))) {
+    if (word.size() > 1 && word.ends_with('n') && rest.starts_with("'t") && !is_word(peek(2))) {
       word.pop_back();
       put(word);
       put("n't");
@@ -100,7 +100,7 @@ class Reader {
     }
     put(word);
     for (const std::string_view clitic : kClitics) {
-      if (!rest.starts_with(clitic) || is_word(look(clitic.size()))) continue;
+      if (!rest.starts_with(clitic) || is_word(peek(clitic.size()))) continue;
       put(clitic);
       at_ += clitic.size();
       return;

@@ -1,9 +1,11 @@
 #include "nn/tensor_values.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/all.h>
 #include <ATen/ops/aminmax.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/isfinite.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/mm.h>
 
@@ -127,6 +129,8 @@ at::ScalarType scalar_type(DType dtype) {
       return at::kFloat;
   }
 }
+
+bool is_finite(const at::Tensor& x) { return at::isfinite(x).all().item<bool>(); }
 
 bool is_lendable(const TensorEntry& entry) { return !entry.recipe && is_aligned(entry); }
 

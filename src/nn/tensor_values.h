@@ -11,6 +11,9 @@ namespace instructblip::nn {
 
 at::ScalarType scalar_type(DType dtype);
 
+// Whether no value is NaN or an infinity.
+bool is_finite(const at::Tensor& x);
+
 // Whether `lent()` may be used: not where a writer did not pad its header, or where the values are
 // still to be computed.
 bool is_lendable(const TensorEntry& entry);

@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <optional>
 #include <ranges>
 #include <set>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -37,7 +37,7 @@ struct WeightLoader::Impl {
   std::set<std::string, std::less<>> needed;  // all known ones but copies and buffers
   std::vector<std::string> missing, misshapen, untyped;
   std::string misshapen_hint;  // what the first of them may mean
-  std::vector<AskedTensor> asked;
+  std::vector<RequestedTensor> requested;
   std::map<Format, std::int64_t> bytes_of;  // matrices by their formats
   bool gathered_nowhere = false;            // a misshapen one has no elements
   std::int64_t parameters = 0;
@@ -51,16 +51,13 @@ struct WeightLoader::Impl {
 };
 
 Weights Weights::operator/(std::string_view name) const {
-  return Weights(*loader_, path_ + std::string(name) + ".", format_, module_);
+  return Weights(*loader_, path_ + std::string(name) + ".", module_);
 }
 
-Weights Weights::held_as(Format format) const { return Weights(*loader_, path_, format, module_); }
-
-Weights Weights::of(Module module) const { return Weights(*loader_, path_, format_, module); }
+Weights Weights::of(Module module) const { return Weights(*loader_, path_, module); }
 
 Format Weights::format_of(const std::string& path, Module module) const {
   const ReadAs& as = loader_->impl_->as;
-  if (format_) return *format_;
   if (as.choose_format == nullptr) return as.format;
   const TensorEntry* const entry = loader_->impl_->store->find(path);
   return entry == nullptr ? Format::f32 : as.choose_format(module, entry->dtype);
@@ -136,7 +133,7 @@ WeightLoader::WeightLoader(const Runtime& runtime, std::shared_ptr<const TensorS
 
 WeightLoader::~WeightLoader() = default;
 
-Weights WeightLoader::root() { return Weights(*this, "", std::nullopt, Module::rest); }
+Weights WeightLoader::root() { return Weights(*this, "", Module::rest); }
 
 bool WeightLoader::packs(Format format) const {
   if (impl_->as.values == Values::plan) return false;
@@ -158,7 +155,7 @@ Format WeightLoader::usual_format() const {
   return most == impl_->bytes_of.end() ? impl_->as.format : most->first;
 }
 
-const std::vector<AskedTensor>& WeightLoader::asked() const { return impl_->asked; }
+const std::vector<RequestedTensor>& WeightLoader::requested() const { return impl_->requested; }
 std::int64_t WeightLoader::parameters() const { return impl_->parameters; }
 std::int64_t WeightLoader::bytes() const { return impl_->bytes; }
 
@@ -208,16 +205,14 @@ at::Tensor WeightLoader::get(const std::string& path, const Shape& expected, For
   Impl& impl = *impl_;
   const at::ScalarType wanted = packed_from(format);
   if (impl.as.values == Values::plan) {
-    if (impl.needed.insert(path).second) impl.asked.push_back({path, expected});
-    const at::Tensor empty =
-        at::empty(expected, at::TensorOptions().dtype(wanted).device(at::kMeta));
+    if (impl.needed.insert(path).second) impl.requested.push_back({path, expected});
+    at::Tensor empty = at::empty(expected, at::TensorOptions().dtype(wanted).device(at::kMeta));
     impl.count(empty);
     return empty;
   }
   const TensorEntry* entry = accounted(path, expected);
   if (entry == nullptr || impl.as.values == Values::leave) {
-    const at::Tensor empty =
-        at::empty(expected, at::TensorOptions().dtype(wanted).device(at::kMeta));
+    at::Tensor empty = at::empty(expected, at::TensorOptions().dtype(wanted).device(at::kMeta));
     if (entry != nullptr) impl.count(empty);
     if (entry != nullptr && expected.size() == 2) {
       impl.bytes_of[format] += static_cast<std::int64_t>(empty.nbytes());
@@ -225,7 +220,7 @@ at::Tensor WeightLoader::get(const std::string& path, const Shape& expected, For
     return empty;
   }
 
-  const at::Tensor tensor = impl.runtime->upload(read(*entry, wanted));
+  at::Tensor tensor = impl.runtime->upload(read(*entry, wanted));
   impl.count(tensor);
   if (expected.size() == 2) impl.bytes_of[format] += static_cast<std::int64_t>(tensor.nbytes());
   count_read(*entry);
@@ -301,11 +296,16 @@ void WeightLoader::finish() const {
   // that what is missing and what is there under another name are seen side by side, then the rest.
   constexpr std::size_t kOfEach = 3;
   const auto groups = {&impl.misshapen, &impl.missing, &impl.untyped, &left};
+  const auto first_of = [kOfEach](const auto& group) { return std::min(kOfEach, group.size()); };
   for (const auto* group : groups) {
-    for (const std::string& finding : *group | std::views::take(kOfEach)) findings.add(finding);
+    for (const std::string& finding : std::span(*group).first(first_of(*group))) {
+      findings.add(finding);
+    }
   }
   for (const auto* group : groups) {
-    for (const std::string& finding : *group | std::views::drop(kOfEach)) findings.add(finding);
+    for (const std::string& finding : std::span(*group).subspan(first_of(*group))) {
+      findings.add(finding);
+    }
   }
   if (findings.empty()) return;
 

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,8 +24,8 @@ namespace instructblip::nn {
 // is found out: every tensor is taken to be there.
 enum class Values { read, leave, plan };
 
-// A tensor that was asked for.
-struct AskedTensor {
+// A tensor that a model reads.
+struct RequestedTensor {
   std::string name;
   Shape shape;
 };
@@ -64,9 +63,6 @@ class Weights {
     return *this / std::string_view(std::to_string(index));
   }
 
-  // The same cursor, whose matrices are held in `format`: what a module of the model asks for that
-  // is not held as the others are.
-  Weights held_as(Format format) const;
   // The same cursor, within this module.
   Weights of(Module module) const;
 
@@ -95,14 +91,13 @@ class Weights {
 
  private:
   friend class WeightLoader;
-  Weights(WeightLoader& loader, std::string path, std::optional<Format> format, Module module)
-      : loader_(&loader), path_(std::move(path)), format_(format), module_(module) {}
+  Weights(WeightLoader& loader, std::string path, Module module)
+      : loader_(&loader), path_(std::move(path)), module_(module) {}
   // In what a tensor at this path is held as a matrix of `module`.
   Format format_of(const std::string& path, Module module) const;
 
   WeightLoader* loader_;
-  std::string path_;              // with its trailing dot; empty at the root
-  std::optional<Format> format_;  // in which matrices are held, if that was asked for
+  std::string path_;  // with its trailing dot; empty at the root
   Module module_;
 };
 
@@ -123,8 +118,8 @@ class WeightLoader {
   // The tensors that make up the model: those that were read or passed over, sorted by name.
   std::vector<const TensorEntry*> needed() const;
 
-  // With Values::plan: what has been asked for, in this order, each once.
-  const std::vector<AskedTensor>& asked() const;
+  // With Values::plan: the tensors that the model reads, in this order, each once.
+  const std::vector<RequestedTensor>& requested() const;
 
   // Elements of what has been asked for, and the bytes that hold them or would.
   std::int64_t parameters() const;

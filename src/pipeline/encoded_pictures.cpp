@@ -1,14 +1,13 @@
 #include "pipeline/encoded_pictures.h"
 
-#include <ATen/ops/all.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/isfinite.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -34,6 +33,12 @@ struct Place {
   PictureSize size = {};
   std::int64_t first, views;
 };
+
+// Without ATen: whoever reads a file has no runtime yet, and this is his thread.
+bool is_finite(const at::Tensor& rows) {
+  const std::span values(rows.const_data_ptr<float>(), static_cast<std::size_t>(rows.numel()));
+  return std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
+}
 
 EncodedPicture read_picture(const TensorEntry& entry, const Place& place) {
   at::Tensor rows = at::empty({place.views, entry.shape[1], entry.shape[2]}, nn::host(at::kFloat));
@@ -151,7 +156,7 @@ ImageFeatures load_features(const std::filesystem::path& file) {
     if (store.find(kLavis) != nullptr) read->compat = Compat::lavis;
     for (const Place& place : places_of(store.find(kPictures), entry->shape[0], where)) {
       read->pictures.push_back(read_picture(*entry, place));
-      if (at::isfinite(read->pictures.back().rows).all().item<bool>()) continue;
+      if (is_finite(read->pictures.back().rows)) continue;
       throw Error(ErrorCode::bad_model, where + "tensor " + quote(kTensor) + " of picture " +
                                             std::to_string(read->pictures.size() - 1) +
                                             ": expected finite numbers, got NaN or an infinity");

@@ -59,7 +59,7 @@ PictureAttention attention_of(const ModelParts& model, std::span<const std::int3
 }
 
 SeenRegion region_of(const ModelParts& model, const Image& image) {
-  const auto [left, top, width, height] = model.image_processor.seen(image);
+  const auto [left, top, width, height] = model.image_processor.shown_part(image);
   return {left, top, width, height};
 }
 

@@ -1,8 +1,6 @@
 #include "pipeline/tensors.h"
 
-#include <ATen/ops/all.h>
 #include <ATen/ops/from_blob.h>
-#include <ATen/ops/isfinite.h>
 
 #include <memory>
 #include <utility>
@@ -10,6 +8,7 @@
 
 #include "instructblip/error.h"
 #include "nn/runtime.h"
+#include "nn/tensor_values.h"
 
 namespace instructblip {
 
@@ -23,7 +22,7 @@ at::Tensor to_pixels(const ImageProcessor& processor, const Image& image) {
 }
 
 at::Tensor finite(at::Tensor x, const std::string& stage) {
-  if (at::isfinite(x).all().item<bool>()) return x;
+  if (nn::is_finite(x)) return x;
   throw Error(ErrorCode::bad_model, "the output of the " + stage + " is not finite",
               "the weights hold NaN or infinities, or are too large for the type they are held in");
 }

@@ -74,6 +74,9 @@ TEST(RulesTest, StagesLeaveMathToNn) {
            {"src/vision/a.cpp", "#include <ATen/ops/cat.h>\n", ""},
            {"src/vision/a.cpp", "#include <ATen/TensorOperators.h>\n", "leave math to nn"},
            {"src/language/t5/a.cpp", "#include <ATen/ops/matmul.h>\n", "leave math to nn"},
+           {"src/vision/a.cpp", "#include <ATen/ops/empty.h>\n", "leave math to nn"},
+           {"src/pipeline/a.cpp", "#include <ATen/ops/empty.h>\n", ""},
+           {"src/pipeline/a.cpp", "#include <ATen/ops/isfinite.h>\n", "leave math to nn"},
            {"src/nn/a.cpp", "#include <ATen/ops/matmul.h>\n", ""},
        }) {
     expect(check_stage_math({sample.path, sample.text}), sample);

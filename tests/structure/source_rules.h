@@ -45,7 +45,8 @@ Findings check_public_header(const SourceFile& file);
 // time.
 Findings check_doors(const SourceFile& file);
 
-// Stages call the operations of nn: of ATen they may only lay rows side by side.
+// Stages call the operations of nn: of ATen they may only lay rows side by side. So does the
+// pipeline, whose callers have threads of their own: it may make tensors, too.
 Findings check_stage_math(const SourceFile& file);
 
 // Whoever makes a tensor says where: with Runtime::options(), the options() of another tensor, or

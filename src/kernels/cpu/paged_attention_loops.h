@@ -124,11 +124,11 @@ INSTRUCTBLIP_KERNEL void visit_shared(const PagedRows& r, std::int64_t queries,
                                       std::int64_t begin) {
   std::int64_t q = 0;
   while (q < queries) {
-    bool together = q + kQueries <= queries;
-    for (int m = 0; together && m < kQueries; ++m) {
-      together = shared_length(r, q + m) >= begin + count;
+    bool all_see = q + kQueries <= queries;
+    for (int m = 0; all_see && m < kQueries; ++m) {
+      all_see = shared_length(r, q + m) >= begin + count;
     }
-    if (together) {
+    if (all_see) {
       visit<pass, kQueries>(r, q, found, count, begin);
       q += kQueries;
     } else {

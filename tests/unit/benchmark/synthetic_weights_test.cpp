@@ -18,7 +18,7 @@
 namespace instructblip {
 namespace {
 
-std::vector<nn::AskedTensor> tensors_of(const std::string& name) {
+std::vector<nn::RequestedTensor> tensors_of(const std::string& name) {
   const ModelConfig config = costs::published_config(name);
   const ImageConfig image = costs::image_config_for(config);
   return tensors_of(config, {image.height, image.width, false});
@@ -35,7 +35,7 @@ class PublishedSizes : public testing::TestWithParam<Published> {};
 // the norm behind it (2,048) are never run, so that nobody asks for them.
 TEST_P(PublishedSizes, AreThoseOfTheReferencesModel) {
   std::int64_t elements = 0;
-  for (const nn::AskedTensor& tensor : tensors_of(GetParam().name)) {
+  for (const nn::RequestedTensor& tensor : tensors_of(GetParam().name)) {
     elements += checked_elements(tensor.shape).value();
   }
   EXPECT_EQ(elements, GetParam().parameters);
@@ -74,7 +74,7 @@ float element(const TensorEntry& entry, std::size_t at) {
 class SyntheticWeights : public testing::TestWithParam<DType> {};
 
 TEST_P(SyntheticWeights, AreOfTheSizeThatLeavesActivationsAsTheyAre) {
-  const std::vector<nn::AskedTensor> tensors = {
+  const std::vector<nn::RequestedTensor> tensors = {
       {"a.weight", {64, 1000}}, {"a.bias", {1001}}, {"norm.weight", {33}}, {"b.weight", {3, 7}}};
   const auto store = synthetic_weights(tensors, GetParam(), 2);
   const TensorEntry& matrix = *store->find("a.weight");
@@ -101,7 +101,7 @@ TEST_P(SyntheticWeights, AreOfTheSizeThatLeavesActivationsAsTheyAre) {
 }
 
 TEST_P(SyntheticWeights, AreTheSameEachTimeAndDifferFromTensorToTensor) {
-  const std::vector<nn::AskedTensor> tensors = {{"a.weight", {8, 16}}, {"b.weight", {8, 16}}};
+  const std::vector<nn::RequestedTensor> tensors = {{"a.weight", {8, 16}}, {"b.weight", {8, 16}}};
   const auto one = synthetic_weights(tensors, GetParam(), 1);
   const auto two = synthetic_weights(tensors, GetParam(), 3);
   EXPECT_TRUE(std::ranges::equal(one->find("a.weight")->bytes, two->find("a.weight")->bytes));
@@ -112,7 +112,7 @@ INSTANTIATE_TEST_SUITE_P(Types, SyntheticWeights,
                          testing::Values(DType::f32, DType::f16, DType::bf16));
 
 TEST(SyntheticWeights, ThatDoNotFitAreRefusedBeforeMemoryIsTaken) {
-  const std::vector<nn::AskedTensor> tensors = {{"a.weight", {std::int64_t{1} << 24, 1 << 22}}};
+  const std::vector<nn::RequestedTensor> tensors = {{"a.weight", {std::int64_t{1} << 24, 1 << 22}}};
   try {
     synthetic_weights(tensors, DType::f32, 1);
     FAIL();

@@ -350,29 +350,29 @@ TEST(ImageProcessor, ValuesAreFiniteForAnyPicture) {
   }
 }
 
-TEST(SeenPart, IsTheWholeWhereAPictureIsSquashed) {
+TEST(ShownPart, IsTheWholeWhereAPictureIsSquashed) {
   ImageConfig config;
   config.height = config.width = 10;
-  const auto seen =
+  const auto part =
       ImageProcessor(config, ResizeMode::pillow13)
-          .seen(Image::adopt(std::vector<std::uint8_t>(std::size_t{3} * 40 * 20), 40, 20));
-  EXPECT_EQ(seen.left, 0);
-  EXPECT_EQ(seen.top, 0);
-  EXPECT_EQ(seen.width, 40);
-  EXPECT_EQ(seen.height, 20);
+          .shown_part(Image::adopt(std::vector<std::uint8_t>(std::size_t{3} * 40 * 20), 40, 20));
+  EXPECT_EQ(part.left, 0);
+  EXPECT_EQ(part.top, 0);
+  EXPECT_EQ(part.width, 40);
+  EXPECT_EQ(part.height, 20);
 }
 
-TEST(SeenPart, IsTheMiddleWhereItIsCropped) {
+TEST(ShownPart, IsTheMiddleWhereItIsCropped) {
   ImageConfig config;
   config.shortest_edge = config.height = config.width = 10;
   config.center_crop = true;
-  const auto seen =
+  const auto part =
       ImageProcessor(config, ResizeMode::pillow13)
-          .seen(Image::adopt(std::vector<std::uint8_t>(std::size_t{3} * 40 * 20), 40, 20));
-  EXPECT_EQ(seen.left, 10);
-  EXPECT_EQ(seen.top, 0);
-  EXPECT_EQ(seen.width, 20);
-  EXPECT_EQ(seen.height, 20);
+          .shown_part(Image::adopt(std::vector<std::uint8_t>(std::size_t{3} * 40 * 20), 40, 20));
+  EXPECT_EQ(part.left, 10);
+  EXPECT_EQ(part.top, 0);
+  EXPECT_EQ(part.width, 20);
+  EXPECT_EQ(part.height, 20);
 }
 
 }  // namespace

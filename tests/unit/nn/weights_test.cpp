@@ -219,15 +219,6 @@ TEST_F(WeightsTest, AStackThatDoesNotFitIsNamedPartByPart) {
   EXPECT_EQ(message.find("a."), std::string::npos) << message;
 }
 
-TEST_F(WeightsTest, AModuleMayBeHeldInAFormatOfItsOwn) {
-  nn::WeightLoader loader(
-      runtime_, store({{"a.m", DType::f32, {2, 3}, bytes_}, {"b.m", DType::f32, {2, 3}, bytes_}}));
-  const nn::Weights root = loader.root();
-  EXPECT_EQ((root.held_as(nn::Format::bf16) / "a").matrix("m", {2, 3}).format(), nn::Format::bf16);
-  EXPECT_EQ((root / "b").matrix("m", {2, 3}).format(), nn::Format::f32);
-  EXPECT_EQ(loader.bytes(), 6 * 2 + 6 * 4);
-}
-
 TEST_F(WeightsTest, RefusesF16ForValuesBeyondItsRange) {
   values_[3] = 70000;
   nn::WeightLoader loader(runtime_, store({{"m", DType::f32, {2, 3}, bytes_}}),
