@@ -73,7 +73,7 @@ DeviceChoice choose_device(const LoadOptions& options, const CudaDriver& driver,
   const int index = automatic ? 0 : options.device.index;
   if (const CudaObstacle obstacle = cuda_obstacle(index, driver, plugin)) {
     if (automatic) return {{}, obstacle.reason};
-    throw Error(ErrorCode::invalid_argument, "device: expected cpu, got cuda: " + obstacle.reason,
+    throw Error(ErrorCode::invalid_argument, "device: cuda cannot be used: " + obstacle.reason,
                 obstacle.hint);
   }
   if (options.deterministic || options.numerics != Numerics::reference ||
@@ -81,7 +81,7 @@ DeviceChoice choose_device(const LoadOptions& options, const CudaDriver& driver,
     const std::string reason =
         "deterministic and fast numerics, q8 and q4 are computed by kernels of the processor";
     if (automatic) return {{}, reason};
-    throw Error(ErrorCode::invalid_argument, "device: expected cpu, got cuda: " + reason,
+    throw Error(ErrorCode::invalid_argument, "device: cuda cannot be used: " + reason,
                 "choose cpu, or leave them out");
   }
   return {index};

@@ -108,13 +108,13 @@ SideBySide side_by_side(const KvRows& rows) {
   const auto bytes = static_cast<std::int64_t>(rows.keys.element_size()) * width;
   const std::int64_t before = rows.keys.stride(0) / width - 2 * key_heads;
   const bool turned = rows.turn != nullptr;
-  const bool together = rows.keys.stride(1) == width && rows.values.stride(1) == width &&
+  const bool adjacent = rows.keys.stride(1) == width && rows.values.stride(1) == width &&
                         rows.keys.stride(0) == rows.values.stride(0) &&
                         rows.keys.stride(0) % width == 0 && before >= 0 &&
                         address(rows.values) == address(rows.keys) + key_heads * bytes &&
                         (!turned || (before == rows.queries.size(1) &&
                                      address(rows.queries) + before * bytes == address(rows.keys)));
-  if (together) return {rows.keys, address(rows.keys) - before * bytes, before};
+  if (adjacent) return {rows.keys, address(rows.keys) - before * bytes, before};
   std::vector<at::Tensor> all = {rows.keys, rows.values};
   if (turned) all.insert(all.begin(), rows.queries);
   const at::Tensor copy = at::cat(all, 1);
@@ -149,8 +149,8 @@ at::Tensor attend_on_device(const Heads& heads, const Rows& rows, std::int64_t l
   if (rows.biases != nullptr) all.bias = &rows.biases->by_distance();
   if (kernel_of(all, options) == nullptr) return {};
   if (rows.sequences != nullptr) all.offsets = rows.sequences->offsets;
-  const bool together = heads.turn != nullptr && !rows.caches.empty();
-  const Appended turned = together ? remember_on_device(heads, rows, layer) : Appended{};
+  const bool fused = heads.turn != nullptr && !rows.caches.empty();
+  const Appended turned = fused ? remember_on_device(heads, rows, layer) : Appended{};
   if (turned.done) {
     all.queries = turned.queries;
     all.keys = turned.keys;
@@ -217,17 +217,13 @@ Appended append_on_device(const KvRows& rows, std::int64_t layer) {
   const auto planes = [&](const at::Tensor& x) {
     return x.const_data_ptr<float>() + rows.first * x.size(1);
   };
-  const auto pages = [&](std::int64_t which) {
-    return reinterpret_cast<void* const*>(
-        addresses.select(0, layer).select(0, which).const_data_ptr<std::int64_t>());
-  };
   kernel->run(problem,
               {.heads = from.first,
                .cosines = turned ? planes(rows.turn->cosines()) : nullptr,
                .sines = turned ? planes(rows.turn->sines()) : nullptr,
                .slots = rows.slots.const_data_ptr<std::int32_t>(),
-               .pages_of_keys = pages(0),
-               .pages_of_values = pages(1),
+               .pages_of_keys = KvPool::pages_of(addresses, layer, KvPool::Plane::keys),
+               .pages_of_values = KvPool::pages_of(addresses, layer, KvPool::Plane::values),
                .queries = turned ? queries.mutable_data_ptr() : nullptr,
                .keys = keys.defined() ? keys.mutable_data_ptr() : nullptr},
               runtime.stream());

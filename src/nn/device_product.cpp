@@ -113,10 +113,6 @@ Heads heads_on_device(const Normed& x, const ProductWith& with, const AttentionP
   if (!chosen) return {};
   const at::Tensor queries =
       runtime.empty({problem->rows, problem->query_heads, problem->width}, x.like().scalar_type());
-  const auto pages = [&](std::int64_t which) {
-    return reinterpret_cast<void* const*>(
-        addresses.select(0, place.layer).select(0, which).const_data_ptr<std::int64_t>());
-  };
   const Rotation* const turn = place.turn;
   chosen->run(runtime,
               {.x = nullptr,
@@ -125,8 +121,8 @@ Heads heads_on_device(const Normed& x, const ProductWith& with, const AttentionP
                .cosines = turn == nullptr ? nullptr : turn->cosines().const_data_ptr<float>(),
                .sines = turn == nullptr ? nullptr : turn->sines().const_data_ptr<float>(),
                .slots = slots->newest.const_data_ptr<std::int32_t>(),
-               .pages_of_keys = pages(0),
-               .pages_of_values = pages(1),
+               .pages_of_keys = KvPool::pages_of(addresses, place.layer, KvPool::Plane::keys),
+               .pages_of_values = KvPool::pages_of(addresses, place.layer, KvPool::Plane::values),
                .queries = queries.mutable_data_ptr()});
   return {queries, {}, {}};
 }

@@ -115,6 +115,11 @@ at::Tensor KvPool::addresses() const {
   return one_piece_->addresses;
 }
 
+void* const* KvPool::pages_of(const at::Tensor& addresses, std::int64_t layer, Plane plane) {
+  const at::Tensor row = addresses.select(0, layer).select(0, static_cast<std::int64_t>(plane));
+  return reinterpret_cast<void* const*>(row.const_data_ptr<std::int64_t>());
+}
+
 std::int32_t KvPool::spare_page() const {
   std::optional<std::int32_t>& spare = one_piece_->spare;  // the runtime's thread alone asks
   if (!spare) spare = take(0).number;

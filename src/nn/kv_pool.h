@@ -48,6 +48,9 @@ class KvPool {
   // Addresses in it, [layers, keys and values, pages] int64: what a device's kernels find pages by.
   // Undefined where they do not take heads of this width.
   at::Tensor addresses() const;
+  // A row of that table: the keys or the values of a layer, page by page.
+  enum class Plane { keys, values };
+  static void* const* pages_of(const at::Tensor& addresses, std::int64_t layer, Plane plane);
   // A page that belongs to nobody, for what a padded row writes and reads.
   std::int32_t spare_page() const;
 

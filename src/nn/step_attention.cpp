@@ -30,11 +30,12 @@ namespace cuda = kernels::cuda;
 // H query heads | G key heads, g = H / G of the former to each | d width of a head
 // P shared positions, T of a row's own, padded
 
-constexpr std::int64_t kKeys = 0, kValues = 1;
+using Plane = KvPool::Plane;
 
 // All keys, or all values, of a layer: [pages, places, G, d].
-at::Tensor layer_of(const StepSlots& slots, std::int64_t layer, std::int64_t which) {
-  return slots.pool->storage().select(1, layer).select(1, which).transpose(1, 2);
+at::Tensor layer_of(const StepSlots& slots, std::int64_t layer, Plane plane) {
+  const at::Tensor all = slots.pool->storage().select(1, layer);
+  return all.select(1, static_cast<std::int64_t>(plane)).transpose(1, 2);
 }
 
 struct Places {
@@ -62,8 +63,8 @@ at::Tensor append(const Heads& heads, const StepSlots& slots, std::int64_t layer
   const Heads turned = Rotation::settled(heads);
   if (heads.turn != nullptr && added(turned).done) return turned.queries;
   const Places to(slots.newest);
-  layer_of(slots, layer, kKeys).index_put_({to.page, to.place}, turned.keys);
-  layer_of(slots, layer, kValues).index_put_({to.page, to.place}, turned.values);
+  layer_of(slots, layer, Plane::keys).index_put_({to.page, to.place}, turned.keys);
+  layer_of(slots, layer, Plane::values).index_put_({to.page, to.place}, turned.values);
   return turned.queries;
 }
 
@@ -91,15 +92,11 @@ at::Tensor attend_by_kernel(const at::Tensor& queries, const StepSlots& slots, s
   const auto floats = static_cast<std::int64_t>(tables.paged_attention_workspace(problem));
   const at::Tensor workspace = runtime.empty({floats}, at::kFloat);
   const at::Tensor out = runtime.empty({q.size(0), q.size(1) * q.size(2)}, queries.scalar_type());
-  const auto pages = [&](std::int64_t which) {
-    return reinterpret_cast<const void* const*>(
-        addresses.select(0, layer).select(0, which).const_data_ptr<std::int64_t>());
-  };
   kernel->run(
       problem,
       {.queries = address_of(q),
-       .pages_of_keys = pages(kKeys),
-       .pages_of_values = pages(kValues),
+       .pages_of_keys = KvPool::pages_of(addresses, layer, Plane::keys),
+       .pages_of_values = KvPool::pages_of(addresses, layer, Plane::values),
        .lengths = slots.lengths.const_data_ptr<std::int32_t>(),
        .shared_slots = slots.shared.const_data_ptr<std::int32_t>(),
        .shared_lengths = nullptr,
@@ -145,7 +142,8 @@ at::Tensor compose(const at::Tensor& queries, const StepSlots& slots, std::int64
                      width = queries.size(2), key_heads = slots.pool->key_heads(),
                      group = heads / key_heads, shared = slots.max_shared(),
                      tail = slots.max_tail();
-  const at::Tensor keys = layer_of(slots, layer, kKeys), values = layer_of(slots, layer, kValues);
+  const at::Tensor keys = layer_of(slots, layer, Plane::keys),
+                   values = layer_of(slots, layer, Plane::values);
   const at::Tensor q =
       queries.reshape({requests, rows, key_heads, group, width}).transpose(1, 2).contiguous();
   const Places of_shared(slots.shared);
