@@ -142,9 +142,9 @@ Image in_the_middle(const Image& image, std::vector<std::uint8_t> rgb, const Pic
   return Image::adopt(std::move(rgb), static_cast<int>(size.width), static_cast<int>(size.height));
 }
 
-Image resized(const Image& image, const PictureSize& size, ResizeMode mode) {
+Image resized(const Image& image, const PictureSize& size, const ResizeBy& by) {
   const auto height = static_cast<int>(size.height), width = static_cast<int>(size.width);
-  return Image::adopt(resize_bicubic(image, height, width, mode), width, height);
+  return Image::adopt(resize_bicubic(image, height, width, by), width, height);
 }
 
 Image on_black(const Image& image, const PictureSize& size) {
@@ -290,11 +290,12 @@ ImageProcessor::Part ImageProcessor::shown_part(const Image& image) const {
 }
 
 // transformers/models/llava_next/image_processing_llava_next.py, get_image_patches().
-std::vector<Image> ImageProcessor::views_of(const Image& source) const {
+std::vector<Image> ImageProcessor::views_of(const Image& source, kernels::Queue& queue) const {
+  const ResizeBy by(mode_, &queue);
   const PictureSize size = {source.height(), source.width()};
   const PictureSize resolution = best_resolution(size, config_.grid);
-  const Image large = on_black(resized(source, fitted(size, resolution), mode_), resolution);
-  std::vector<Image> views = {resized(source, config_.whole, mode_)};
+  const Image large = on_black(resized(source, fitted(size, resolution), by), resolution);
+  std::vector<Image> views = {resized(source, config_.whole, by)};
   const std::int64_t side = config_.tile_side;
   for (std::int64_t top = 0; top < resolution.height; top += side) {
     for (std::int64_t left = 0; left < resolution.width; left += side) {
@@ -305,42 +306,50 @@ std::vector<Image> ImageProcessor::views_of(const Image& source) const {
 }
 
 std::vector<float> ImageProcessor::run(const Image& image) const {
+  kernels::SerialQueue serial;
+  return run(image, serial);
+}
+
+std::vector<float> ImageProcessor::run(const Image& image, kernels::Queue& queue) const {
   const Image source = as_read(image);
   std::vector<float> values;
   if (config_.grid.empty()) {
     if (config_.pad_to_square) {
-      append_padded(source, values);
+      append_padded(source, queue, values);
     } else {
-      append(source, values);
+      append(source, queue, values);
     }
     return values;
   }
-  for (const Image& view : views_of(source)) append(view, values);
+  for (const Image& view : views_of(source, queue)) append(view, queue, values);
   return values;
 }
 
-void ImageProcessor::append(const Image& source, std::vector<float>& values) const {
+void ImageProcessor::append(const Image& source, kernels::Queue& queue,
+                            std::vector<float>& values) const {
   const auto cut = [&](const Sides& size, const PixelWindow& window) {
-    return config_.resize ? resize_bicubic(source, size.height, size.width, mode_, window)
+    return config_.resize ? resize_bicubic(source, size.height, size.width, {mode_, &queue}, window)
                           : packed(source, window);
   };
-  append({source.height(), source.width()}, cut, values);
+  append({source.height(), source.width()}, cut, queue, values);
 }
 
-void ImageProcessor::append_padded(const Image& source, std::vector<float>& values) const {
+void ImageProcessor::append_padded(const Image& source, kernels::Queue& queue,
+                                   std::vector<float>& values) const {
   std::array<std::uint8_t, 3> color{};
   for (std::size_t channel = 0; channel < color.size(); ++channel) {
     color[channel] = static_cast<std::uint8_t>(config_.mean[channel] * 255);
   }
   const PaddedSquare square(source, color);
   const auto cut = [&](const Sides& size, const PixelWindow& window) {
-    return config_.resize ? square.resized(size.height, size.width, mode_, window)
+    return config_.resize ? square.resized(size.height, size.width, {mode_, &queue}, window)
                           : square.part(window);
   };
-  append({square.side(), square.side()}, cut, values);
+  append({square.side(), square.side()}, cut, queue, values);
 }
 
-void ImageProcessor::append(const Sides& from, const Cut& cut, std::vector<float>& values) const {
+void ImageProcessor::append(const Sides& from, const Cut& cut, kernels::Queue& queue,
+                            std::vector<float>& values) const {
   const auto height = static_cast<int>(config_.height);
   const auto width = static_cast<int>(config_.width);
   const Sides size = resized_size(from);
@@ -365,16 +374,20 @@ void ImageProcessor::append(const Sides& from, const Cut& cut, std::vector<float
   const std::size_t plane = static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
   const std::size_t first = values.size();
   values.resize(first + 3 * plane);
-  for (std::size_t channel = 0; channel < 3; ++channel) {
-    float* const out = values.data() + first + channel * plane;
-    const std::array<float, 256>& value = values_[channel];
-    if (rgb.size() != 3 * plane) std::fill_n(out, plane, value[0]);
-    const std::uint8_t* in = rgb.data() + channel;
-    for (int y = 0; y < rows.kept.size(); ++y) {
-      float* const row = out + std::ptrdiff_t{rows.at + y} * width + columns.at;
-      for (int x = 0; x < columns.kept.size(); ++x, in += 3) row[x] = value[*in];
+  const bool has_margin = rgb.size() != 3 * plane;
+  queue.run(3, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (auto channel = static_cast<std::size_t>(begin); channel < static_cast<std::size_t>(end);
+         ++channel) {
+      float* const out = values.data() + first + channel * plane;
+      const std::array<float, 256>& value = values_[channel];
+      if (has_margin) std::fill_n(out, plane, value[0]);
+      const std::uint8_t* in = rgb.data() + channel;
+      for (int y = 0; y < rows.kept.size(); ++y) {
+        float* const row = out + std::ptrdiff_t{rows.at + y} * width + columns.at;
+        for (int x = 0; x < columns.kept.size(); ++x, in += 3) row[x] = value[*in];
+      }
     }
-  }
+  });
 }
 
 }  // namespace instructblip

@@ -10,6 +10,7 @@
 #include "config/image_config.h"
 #include "image/resize.h"
 #include "instructblip/image.h"
+#include "kernels/queue.h"
 
 namespace instructblip {
 
@@ -27,6 +28,8 @@ class ImageProcessor {
   // for an empty image, and Error(bad_image) for one that these steps do not bring to that size or
   // whose sides differ too much.
   std::vector<float> run(const Image& image) const;
+  // The same, with the work shared out by `queue`.
+  std::vector<float> run(const Image& image, kernels::Queue& queue) const;
 
   // As the reference takes it, which decides about the tiles. Throws Error(invalid_argument) for an
   // empty image.
@@ -54,12 +57,13 @@ class ImageProcessor {
   Sides resized_size(const Sides& from) const;
   Image as_read(const Image& image) const;
   // The pictures that one becomes where there are tiles.
-  std::vector<Image> views_of(const Image& source) const;
+  std::vector<Image> views_of(const Image& source, kernels::Queue& queue) const;
   // Appends [3, height(), width()] of a source, or of a view of it, to `out`.
-  void append(const Image& view, std::vector<float>& out) const;
+  void append(const Image& view, kernels::Queue& queue, std::vector<float>& out) const;
   // The same of a source in a square of the mean's colour.
-  void append_padded(const Image& source, std::vector<float>& out) const;
-  void append(const Sides& from, const Cut& cut, std::vector<float>& out) const;
+  void append_padded(const Image& source, kernels::Queue& queue, std::vector<float>& out) const;
+  void append(const Sides& from, const Cut& cut, kernels::Queue& queue,
+              std::vector<float>& out) const;
 
   ImageConfig config_;
   ResizeMode mode_;

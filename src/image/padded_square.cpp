@@ -59,12 +59,12 @@ std::vector<std::uint8_t> PaddedSquare::part(const PixelWindow& window) const {
   return rgb;
 }
 
-std::vector<std::uint8_t> PaddedSquare::resized(int height, int width, ResizeMode mode,
+std::vector<std::uint8_t> PaddedSquare::resized(int height, int width, const ResizeBy& by,
                                                 const PixelWindow& window) const {
   const std::int64_t side = side_;
-  if (vertical_pass_first({side_, side_}, {height, width}, mode)) {
+  if (vertical_pass_first({side_, side_}, {height, width}, by.mode)) {
     if (side * side > limits::kPicturePixels) fail_large();
-    return resize_bicubic(band({0, side_}), height, width, mode, window);
+    return resize_bicubic(band({0, side_}), height, width, by, window);
   }
 
   // The horizontal pass, band by band: [side, columns, 3]. Rows of margin all become the same.
@@ -73,7 +73,7 @@ std::vector<std::uint8_t> PaddedSquare::resized(int height, int width, ResizeMod
   const std::size_t row_bytes = kChannels * static_cast<std::size_t>(columns);
   std::vector<std::uint8_t> rows(row_bytes * static_cast<std::size_t>(side_));
   const auto narrow = [&](PixelRange range) {
-    return resize_bicubic(band(range), range.size(), width, mode,
+    return resize_bicubic(band(range), range.size(), width, by,
                           {{0, range.size()}, window.columns});
   };
   if (image_.height() < side_) {
@@ -88,7 +88,7 @@ std::vector<std::uint8_t> PaddedSquare::resized(int height, int width, ResizeMod
     std::memcpy(&rows[static_cast<std::size_t>(y) * row_bytes], done.data(), done.size());
   }
   const Image between = Image::adopt(std::move(rows), columns, side_);
-  return resize_bicubic(between, height, columns, mode, {window.rows, {0, columns}});
+  return resize_bicubic(between, height, columns, by, {window.rows, {0, columns}});
 }
 
 }  // namespace instructblip

@@ -21,7 +21,7 @@ class PaddedSquare {
 
   // The bytes that resize_bicubic() makes of the square. Throws Error(bad_image) where what lies
   // between its passes is more than limits::kPicturePixels.
-  std::vector<std::uint8_t> resized(int height, int width, ResizeMode mode,
+  std::vector<std::uint8_t> resized(int height, int width, const ResizeBy& by,
                                     const PixelWindow& window) const;
   // A part of the square as it is, without padding between rows.
   std::vector<std::uint8_t> part(const PixelWindow& window) const;

@@ -13,7 +13,7 @@ namespace {
 constexpr int kChannels = 3;
 
 std::vector<std::uint8_t> resample(const Image& image, const BicubicFilter& filter,
-                                   kernels::ResampleProblem::Axis axis) {
+                                   kernels::ResampleProblem::Axis axis, kernels::Queue* queue) {
   const bool horizontal = axis == kernels::ResampleProblem::Axis::horizontal;
   const auto outputs = static_cast<int>(filter.first.size());
   const kernels::ResampleProblem problem{.axis = axis,
@@ -24,7 +24,7 @@ std::vector<std::uint8_t> resample(const Image& image, const BicubicFilter& filt
                                          .precision = filter.precision};
   const auto kept = static_cast<std::size_t>(horizontal ? image.height() : image.width());
   std::vector<std::uint8_t> out(kChannels * kept * filter.first.size());
-  kernels::SerialQueue queue;
+  kernels::SerialQueue serial;
   kernels::choose(kernels::resample_kernels(), problem)
       ->run(problem,
             {.in = image.row(0),
@@ -33,18 +33,8 @@ std::vector<std::uint8_t> resample(const Image& image, const BicubicFilter& filt
              .count = filter.count.data(),
              .weights = filter.weights.data(),
              .out = out.data()},
-            queue);
+            queue == nullptr ? serial : *queue);
   return out;
-}
-
-// [in_h, in_w, C] -> [in_h, out_w, C]
-std::vector<std::uint8_t> filter_horizontally(const Image& image, const BicubicFilter& filter) {
-  return resample(image, filter, kernels::ResampleProblem::Axis::horizontal);
-}
-
-// [in_h, in_w, C] -> [out_h, in_w, C]
-std::vector<std::uint8_t> filter_vertically(const Image& image, const BicubicFilter& filter) {
-  return resample(image, filter, kernels::ResampleProblem::Axis::vertical);
 }
 
 // One direction of the resizing: the filter, and the input positions that it needs.
@@ -71,28 +61,30 @@ bool vertical_pass_first(const Sides& from, const Sides& to, ResizeMode mode) {
 }
 
 std::vector<std::uint8_t> resize_bicubic(const Image& image, int height, int width,
-                                         ResizeMode mode) {
-  return resize_bicubic(image, height, width, mode, {{0, height}, {0, width}});
+                                         const ResizeBy& by) {
+  return resize_bicubic(image, height, width, by, {{0, height}, {0, width}});
 }
 
-std::vector<std::uint8_t> resize_bicubic(const Image& image, int height, int width, ResizeMode mode,
-                                         const PixelWindow& window) {
+std::vector<std::uint8_t> resize_bicubic(const Image& image, int height, int width,
+                                         const ResizeBy& by, const PixelWindow& window) {
+  using Axis = kernels::ResampleProblem::Axis;
   const FilterPrecision precision =
-      mode == ResizeMode::torchvision ? FilterPrecision::torchvision : FilterPrecision::pillow;
+      by.mode == ResizeMode::torchvision ? FilterPrecision::torchvision : FilterPrecision::pillow;
   const Pass vertical(image.height(), height, window.rows, precision);
   const Pass horizontal(image.width(), width, window.columns, precision);
-  const auto filter_columns = [&](const Image& in) {
-    return Image::adopt(filter_vertically(in, vertical.filter), in.width(), window.rows.size());
+  const auto filter_columns = [&](const Image& in) {  // [in_h, in_w, C] -> [out_h, in_w, C]
+    return Image::adopt(resample(in, vertical.filter, Axis::vertical, by.queue), in.width(),
+                        window.rows.size());
   };
-  const auto filter_rows = [&](const Image& in) {
-    return Image::adopt(filter_horizontally(in, horizontal.filter), window.columns.size(),
-                        in.height());
+  const auto filter_rows = [&](const Image& in) {  // [in_h, in_w, C] -> [in_h, out_w, C]
+    return Image::adopt(resample(in, horizontal.filter, Axis::horizontal, by.queue),
+                        window.columns.size(), in.height());
   };
 
   Image result = Image::view(image.row(vertical.inputs.begin) + kChannels * horizontal.inputs.begin,
                              horizontal.inputs.size(), vertical.inputs.size(), image.stride());
   const Sides from{image.height(), image.width()};
-  if (vertical.changes && vertical_pass_first(from, {height, width}, mode)) {
+  if (vertical.changes && vertical_pass_first(from, {height, width}, by.mode)) {
     result = filter_columns(result);
     if (horizontal.changes) result = filter_rows(result);
   } else {

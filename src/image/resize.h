@@ -6,6 +6,7 @@
 
 #include "image/bicubic_filter.h"
 #include "instructblip/image.h"
+#include "kernels/queue.h"
 
 namespace instructblip {
 
@@ -21,14 +22,22 @@ struct PixelWindow {
   PixelRange rows, columns;
 };
 
+// How a picture is resized: like which library (never `automatic`), and by which threads.
+struct ResizeBy {
+  ResizeBy(ResizeMode as, kernels::Queue* threads = nullptr)  // NOLINT(google-explicit-constructor)
+      : mode(as), queue(threads) {}
+  ResizeMode mode;
+  kernels::Queue* queue;  // null: the calling thread alone
+};
+
 // Returns the whole picture, [height, width, 3] without padding. `image` is not empty; both sizes
-// are at least 1; `mode` is not automatic.
+// are at least 1.
 std::vector<std::uint8_t> resize_bicubic(const Image& image, int height, int width,
-                                         ResizeMode mode);
+                                         const ResizeBy& by);
 
 // The same bytes, of the rows and columns in `window` alone: what lies outside, which may be
 // thousands of times as much, is not worked out.
-std::vector<std::uint8_t> resize_bicubic(const Image& image, int height, int width, ResizeMode mode,
-                                         const PixelWindow& window);
+std::vector<std::uint8_t> resize_bicubic(const Image& image, int height, int width,
+                                         const ResizeBy& by, const PixelWindow& window);
 
 }  // namespace instructblip

@@ -1,7 +1,10 @@
 #include "pipeline/batch.h"
 
+#include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "pipeline/prepare.h"
 
@@ -58,6 +61,31 @@ Generation answer(const ModelParts& model, const std::shared_ptr<Job>& job) {
   return answer_of(*job);
 }
 
+namespace {
+
+// A job that is about to join a batch, and its place among the requests.
+struct Joining {
+  std::shared_ptr<Job> job;
+  std::size_t request;
+};
+
+// Resizes the pictures of all of them at once. One that fails has its error.
+void add_pictures_of(const ModelParts& model, std::span<const Request> requests,
+                     std::span<const Joining> joining) {
+  const auto add = [&](const Joining& one) {
+    try {
+      add_pictures(model, requests[one.request], *one.job);
+    } catch (...) {
+      one.job->error = std::current_exception();
+    }
+  };
+  model.workers->run(std::ssize(joining), 1, [&](std::int64_t first, std::int64_t last) {
+    for (; first < last; ++first) add(joining[static_cast<std::size_t>(first)]);
+  });
+}
+
+}  // namespace
+
 std::vector<Response> answer_all(const ModelParts& model, std::span<const Request> requests,
                                  const Control& control) {
   std::vector<Response> responses(requests.size());
@@ -69,7 +97,7 @@ std::vector<Response> answer_all(const ModelParts& model, std::span<const Reques
   const auto make_one = [&] {
     for (; !waiting && made < requests.size(); ++made) {
       try {
-        waiting = prepare(model, requests[made], {control, made});
+        waiting = prepare_text(model, requests[made], {control, made});
         places[waiting.get()] = made;
       } catch (const Error& error) {
         responses[made].error = error;
@@ -78,10 +106,14 @@ std::vector<Response> answer_all(const ModelParts& model, std::span<const Reques
     return waiting != nullptr;
   };
   while (true) {
+    std::vector<Joining> joining;
     while (make_one() && batch.has_room(*waiting, rows_of_a_batch(*model.runtime))) {
-      batch.admit(std::exchange(waiting, nullptr));
+      batch.admit(waiting);
+      joining.push_back({waiting, places.at(waiting.get())});
+      waiting = nullptr;
     }
     if (batch.empty()) return responses;
+    add_pictures_of(model, requests, joining);
     for (const std::shared_ptr<Job>& job : batch.advance()) {
       responses[places.extract(job.get()).mapped()] = to_response(*job);
     }

@@ -52,12 +52,18 @@ std::uint64_t new_picture_id() {
   return next++;
 }
 
-bool ImageReader::PixelsKey::operator==(const PixelsKey& other) const {
-  return pixels.sizes() == other.pixels.sizes() && bytes_of(pixels) == bytes_of(other.pixels);
+ImageReader::PixelsKey::PixelsKey(at::Tensor contiguous)
+    : pixels(std::move(contiguous)), hash(std::hash<std::string_view>{}(bytes_of(pixels))) {}
+
+ImageReader::PixelsKey ImageReader::PixelsKey::copy() const {
+  PixelsKey own = *this;
+  own.pixels = pixels.clone();
+  return own;
 }
 
-std::size_t ImageReader::PixelsHash::operator()(const PixelsKey& key) const {
-  return std::hash<std::string_view>{}(bytes_of(key.pixels));
+bool ImageReader::PixelsKey::operator==(const PixelsKey& other) const {
+  return hash == other.hash && pixels.sizes() == other.pixels.sizes() &&
+         bytes_of(pixels) == bytes_of(other.pixels);
 }
 
 std::size_t ImageReader::QFormerHash::operator()(const QFormerKey& key) const {
@@ -81,7 +87,7 @@ std::vector<ImageReader::VisionOutput> ImageReader::encode(std::span<const at::T
   std::unordered_map<PixelsKey, std::vector<std::size_t>, PixelsHash> places;  // in `outputs`
   std::int64_t encoded_views = 0;
   for (std::size_t i = 0; i < pixels.size(); ++i) {
-    const PixelsKey key{pixels[i].contiguous()};
+    const PixelsKey key(pixels[i].contiguous());
     if (const auto known = places.find(key); known != places.end()) {
       known->second.push_back(i);
     } else if (const auto found = encoded_.find(key)) {
@@ -109,8 +115,8 @@ std::vector<ImageReader::VisionOutput> ImageReader::encode(std::span<const at::T
       const EncodedPicture picture{own_rows(rows, row, key.pixels.size(0)), new_picture_id()};
       row += key.pixels.size(0);
       for (const std::size_t place : places[key]) outputs[place] = {picture, false};
-      const std::size_t bytes = key.pixels.nbytes() + picture.rows.nbytes();
-      encoded_.insert({key.pixels.clone()}, picture, static_cast<std::int64_t>(bytes));
+      const auto bytes = static_cast<std::int64_t>(key.pixels.nbytes() + picture.rows.nbytes());
+      if (encoded_.takes(bytes)) encoded_.insert(key.copy(), picture, bytes);
     }
   }
   const std::lock_guard lock(report_mutex_);

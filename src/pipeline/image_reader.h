@@ -69,13 +69,16 @@ class ImageReader {
   Work work() const;
 
  private:
-  // The bytes of a tensor as a key.
+  // The bytes of a tensor as a key, which are hashed once.
   struct PixelsKey {
     at::Tensor pixels;  // contiguous
+    std::size_t hash;
+    explicit PixelsKey(at::Tensor contiguous);
+    PixelsKey copy() const;  // with bytes of its own
     bool operator==(const PixelsKey& other) const;
   };
   struct PixelsHash {
-    std::size_t operator()(const PixelsKey& key) const;
+    std::size_t operator()(const PixelsKey& key) const { return key.hash; }
   };
   struct QFormerKey {
     std::uint64_t picture;

@@ -101,9 +101,17 @@ ModelParts assemble(ModelSources sources, const LoadOptions& options) {
   if (!options.weights) stages.reset();
   auto reader =
       stages ? std::make_unique<ImageReader>(*runtime, *stages, options.cache_bytes) : nullptr;
-  return {std::move(info),   config.generation,          std::move(image_processor),
-          geometry,          std::move(sources.prompts), std::move(runtime),
-          std::move(stages), std::move(reader),          std::move(sources.positions_limit)};
+  auto workers = std::make_unique<kernels::Workers>(info.threads);
+  return {.info = std::move(info),
+          .generation_defaults = config.generation,
+          .image_processor = std::move(image_processor),
+          .geometry = geometry,
+          .prompts = std::move(sources.prompts),
+          .runtime = std::move(runtime),
+          .stages = std::move(stages),
+          .reader = std::move(reader),
+          .positions_limit = std::move(sources.positions_limit),
+          .workers = std::move(workers)};
 }
 
 std::shared_ptr<const Pipeline::Impl> load_pipeline(const std::filesystem::path& checkpoint_dir,

@@ -30,9 +30,12 @@ class LruCache {
     return found->second->value;
   }
 
-  // What is larger than the whole cache is not kept; neither is a second value for a key.
+  // What is larger than the whole cache is not kept.
+  bool takes(std::int64_t bytes) const { return bytes <= usage_.capacity; }
+
+  // Neither is a second value for a key.
   void insert(Key key, Value value, std::int64_t bytes) {
-    if (bytes > usage_.capacity || index_.contains(key)) return;
+    if (!takes(bytes) || index_.contains(key)) return;
     while (usage_.bytes + bytes > usage_.capacity) drop_last();
     entries_.push_front({key, std::move(value), bytes});
     try {

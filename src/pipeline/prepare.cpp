@@ -58,6 +58,17 @@ DecodeRequest decoding_of(const ModelParts& model, const GenerationConfig& asked
   return decoding;
 }
 
+// All of a job but the pictures that are to be resized.
+std::shared_ptr<Job> job_of(const ModelParts& model, Prompt prompt, const Request& request,
+                            Caller caller, std::vector<CandidateTokens> candidates) {
+  DecodeRequest decoding = decoding_of(model, request.options, prompt);
+  auto job = std::make_shared<Job>(model, std::move(prompt), std::move(decoding),
+                                   std::move(candidates), std::move(caller));
+  const std::optional<ImageFeatures>& features = request.pictures.features();
+  if (features && !job->prompt().places.empty()) job->pictures = encoded(*features).pictures;
+  return job;
+}
+
 }  // namespace
 
 Prompt prompt_of(const ModelParts& model, const Request& request,
@@ -80,7 +91,7 @@ std::vector<at::Tensor> pixels_of(const ModelParts& model, std::span<const Image
   }
   std::vector<at::Tensor> pixels;
   for (const std::size_t i : model.image_processor.picked(images.size())) {
-    pixels.push_back(to_pixels(model.image_processor, images[i]));
+    pixels.push_back(to_pixels(model.image_processor, images[i], *model.workers));
   }
   return pixels;
 }
@@ -171,28 +182,33 @@ void check(const ModelParts& model, const Request& request,
   prompt_of(model, request, candidates);
 }
 
-std::shared_ptr<Job> prepare(const ModelParts& model, const Request& request, Caller caller,
-                             std::vector<CandidateTokens> candidates) {
+std::shared_ptr<Job> prepare_text(const ModelParts& model, const Request& request, Caller caller,
+                                  std::vector<CandidateTokens> candidates) {
   const std::optional<ImageFeatures>& features = request.pictures.features();
   if (features) check_made_for(model, encoded(*features));
   Prompt prompt = prompt_of(model, request, candidates);
-  return make_job(model, std::move(prompt), request, std::move(caller), std::move(candidates));
+  return job_of(model, std::move(prompt), request, std::move(caller), std::move(candidates));
+}
+
+std::shared_ptr<Job> prepare(const ModelParts& model, const Request& request, Caller caller,
+                             std::vector<CandidateTokens> candidates) {
+  auto job = prepare_text(model, request, std::move(caller), std::move(candidates));
+  add_pictures(model, request, *job);
+  return job;
+}
+
+void add_pictures(const ModelParts& model, const Request& request, Job& job) {
+  if (job.prompt().places.empty() || request.pictures.features()) return;
+  if (!job.goes_on()) return;  // stopped, or late, while the requests before it were served
+  Stopwatch watch;
+  job.pixels = pixels_of(model, request.pictures.images());
+  job.timings.image = watch.lap_ms();
 }
 
 std::shared_ptr<Job> make_job(const ModelParts& model, Prompt prompt, const Request& request,
                               Caller caller, std::vector<CandidateTokens> candidates) {
-  const std::optional<ImageFeatures>& features = request.pictures.features();
-  DecodeRequest decoding = decoding_of(model, request.options, prompt);
-  auto job = std::make_shared<Job>(model, std::move(prompt), std::move(decoding),
-                                   std::move(candidates), std::move(caller));
-  if (job->prompt().places.empty()) return job;
-  if (features) {
-    job->pictures = encoded(*features).pictures;
-  } else if (job->goes_on()) {  // else stopped, or late, while the requests before it were served
-    Stopwatch watch;
-    job->pixels = pixels_of(model, request.pictures.images());
-    job->timings.image = watch.lap_ms();
-  }
+  auto job = job_of(model, std::move(prompt), request, std::move(caller), std::move(candidates));
+  add_pictures(model, request, *job);
   return job;
 }
 

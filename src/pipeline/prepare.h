@@ -34,6 +34,12 @@ Prompt prompt_of(const ModelParts& model, const Request& request,
 std::shared_ptr<Job> make_job(const ModelParts& model, Prompt prompt, const Request& request,
                               Caller caller, std::vector<CandidateTokens> candidates = {});
 
+// prepare() in two steps: the job without what is resized, and then that. The second, of different
+// jobs, may be done by several threads at once.
+std::shared_ptr<Job> prepare_text(const ModelParts& model, const Request& request, Caller caller,
+                                  std::vector<CandidateTokens> candidates = {});
+void add_pictures(const ModelParts& model, const Request& request, Job& job);
+
 // Only the checks of prepare(), for a request that is answered in parts. Errors: as above.
 void check(const ModelParts& model, const Request& request,
            const std::vector<CandidateTokens>& candidates);

@@ -13,7 +13,12 @@
 namespace instructblip {
 
 at::Tensor to_pixels(const ImageProcessor& processor, const Image& image) {
-  auto values = std::make_shared<std::vector<float>>(processor.run(image));
+  kernels::SerialQueue serial;
+  return to_pixels(processor, image, serial);
+}
+
+at::Tensor to_pixels(const ImageProcessor& processor, const Image& image, kernels::Queue& queue) {
+  auto values = std::make_shared<std::vector<float>>(processor.run(image, queue));
   const std::int64_t size = 3 * processor.height() * processor.width();
   return at::from_blob(
       values->data(),

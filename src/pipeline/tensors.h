@@ -7,11 +7,13 @@
 
 #include "image/image_processor.h"
 #include "instructblip/pipeline.h"
+#include "kernels/queue.h"
 
 namespace instructblip {
 
-// In the host's memory: [T, 3, H, W], T views of the picture: itself, and its tiles. Throws Error
-// as ImageProcessor::run().
+// In the host's memory: [T, 3, H, W], T views of the picture: itself, and its tiles. `queue`
+// shares out the work. Throws Error as ImageProcessor::run().
+at::Tensor to_pixels(const ImageProcessor& processor, const Image& image, kernels::Queue& queue);
 at::Tensor to_pixels(const ImageProcessor& processor, const Image& image);
 
 // Numbers that are not finite would become words further on: throws Error(bad_model).

@@ -246,7 +246,7 @@ Findings check_layers(const Arrows& arrows) {
         "config", "core"}},
       {"pipeline",
        {"api", "loading", "image", "vision", "qformer", "projection", "language", "decoding",
-        "text", "nn", "adapters", "config", "checkpoint", "core"}},
+        "text", "nn", "kernels", "adapters", "config", "checkpoint", "core"}},
       {"conversion",
        {"pipeline", "retrieval", "api", "loading", "vision", "qformer", "projection", "language",
         "nn", "adapters", "config", "checkpoint", "core"}},

@@ -29,6 +29,25 @@ struct RowToResample {
   std::uint8_t* out;  // [outputs, 3]
 };
 
+// Rows that are worked out together along the horizontal axis.
+inline constexpr int kRowsTogether = 8;
+
+struct RowsToResample {
+  const std::uint8_t* rows[kRowsTogether];  // [width, 3] each
+  int width;
+  // Room for pairs of pixels, at a multiple of 32 bytes, with zeros behind the width:
+  // [pairs][channel][kRowsTogether] words of two 16-bit values.
+  std::int32_t* words;
+  std::ptrdiff_t outputs;
+  int pairs;  // room for weights of each output position
+  int precision;
+  const std::int32_t* first;    // [outputs], a pair of pixels
+  const std::int32_t* count;    // [outputs], pairs
+  const std::int32_t* weights;  // [outputs, pairs, 2]: high, then low parts of the weights of two
+  int stored;                   // rows of `out`
+  std::uint8_t* out[kRowsTogether];  // [outputs, 3] each
+};
+
 // One row of the vertical axis: `size` bytes from as many rows as there are weights.
 struct RowsToSum {
   const std::uint8_t* const* rows;
@@ -41,9 +60,10 @@ struct RowsToSum {
 
 using RunRow = void (*)(const RowToResample& row);
 using RunSum = void (*)(const RowsToSum& rows);
+using RunRows = void (*)(const RowsToResample& rows);
 
-void resample_row_avx2(const RowToResample& row);
 void resample_row_portable(const RowToResample& row);
+void resample_rows_avx2(const RowsToResample& rows);
 void sum_rows_avx2(const RowsToSum& rows);
 void sum_rows_portable(const RowsToSum& rows);
 

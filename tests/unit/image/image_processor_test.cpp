@@ -12,6 +12,7 @@
 
 #include "golden_image.h"
 #include "instructblip/error.h"
+#include "kernels/workers.h"
 #include "support/temp_directory.h"
 
 namespace instructblip {
@@ -305,6 +306,21 @@ TEST(ImageProcessor, WithoutResizingTheSizeMustFit) {
   const ImageProcessor processor(config, ResizeMode::pillow13);
   EXPECT_EQ(processor.run(golden::noise(30, 20, 1)).size(), 3U * 30 * 20);
   EXPECT_EQ(code_of([&] { processor.run(golden::noise(20, 30, 1)); }), ErrorCode::bad_image);
+}
+
+TEST(ImageProcessor, SeveralThreadsGiveTheBytesOfOne) {
+  kernels::Workers workers(3);
+  ImageConfig padded = config_of(70, 70);
+  padded.pad_to_square = true;
+  for (const ImageConfig& config : {config_of(61, 93), padded}) {
+    for (const ResizeMode mode : kModes) {
+      const ImageProcessor processor(config, mode);
+      for (const auto& [width, height] : {std::pair(640, 480), std::pair(33, 900)}) {
+        const Image image = golden::noise(width, height, 7);
+        EXPECT_EQ(processor.run(image, workers), processor.run(image)) << width << " " << height;
+      }
+    }
+  }
 }
 
 TEST(ImageProcessor, RefusesAnEmptyImage) {
