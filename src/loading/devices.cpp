@@ -42,9 +42,9 @@ const nn::DevicePlugin& open_plugin() {
 }
 
 // Half precision is computed in where it was asked for: `automatic` gives the answers of float32.
-at::ScalarType row_type_of(Precision precision) {
-  if (precision == Precision::f16) return at::kHalf;
-  return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
+at::ScalarType row_type_of(nn::Format rows) {
+  if (rows == nn::Format::f16) return at::kHalf;
+  return rows == nn::Format::bf16 ? at::kBFloat16 : at::kFloat;
 }
 
 }  // namespace
@@ -76,10 +76,9 @@ DeviceChoice choose_device(const LoadOptions& options, const CudaDriver& driver,
     throw Error(ErrorCode::invalid_argument, "device: cuda cannot be used: " + obstacle.reason,
                 obstacle.hint);
   }
-  if (options.deterministic || options.numerics != Numerics::reference ||
-      options.precision == Precision::q8 || options.precision == Precision::q4) {
+  if (options.deterministic || options.numerics != Numerics::reference) {
     const std::string reason =
-        "deterministic and fast numerics, q8 and q4 are computed by kernels of the processor";
+        "deterministic and fast numerics are computed by kernels of the processor";
     if (automatic) return {{}, reason};
     throw Error(ErrorCode::invalid_argument, "device: cuda cannot be used: " + reason,
                 "choose cpu, or leave them out");
@@ -91,28 +90,23 @@ std::string name_of(const DeviceChoice& choice) {
   return choice.cuda ? "cuda:" + std::to_string(*choice.cuda) : "cpu";
 }
 
-std::unique_ptr<nn::Runtime> make_cuda_runtime(int index, int threads, Precision precision,
+std::unique_ptr<nn::Runtime> make_cuda_runtime(int index, int threads, nn::Format rows,
                                                const std::string& kernels) {
   std::unique_ptr<nn::Device> device = open_plugin().open(index);
   kernels::Choice choice = kernels::Choice::parse(kernels, "kernels", device->machine());
   return std::make_unique<nn::DeviceRuntime>(std::move(device), threads, std::move(choice),
-                                             row_type_of(precision));
+                                             row_type_of(rows));
 }
 
-void check_memory(const nn::Runtime& runtime, const TensorStore& store, const nn::ReadAs& as) {
+void check_memory(const nn::Runtime& runtime, std::int64_t bytes, const nn::ReadAs& as) {
   const auto memory = runtime.memory();
-  if (!memory || as.values != nn::Values::read) return;
-  const std::int64_t element = as.format == nn::Format::f32 ? 4 : 2;
-  std::int64_t needed = 0;
-  for (const TensorEntry& entry : store.entries()) {
-    needed += checked_elements(entry.shape).value_or(0) * element;
-  }
-  if (needed <= memory->free) return;
+  if (!memory || as.values != nn::Values::read || bytes <= memory->free) return;
+  const bool wide = runtime.row_type() == at::kFloat;
   throw Error(ErrorCode::out_of_memory,
-              "the weights take " + gigabytes(needed) + ", but of the device's " +
+              "the weights take " + gigabytes(bytes) + ", but of the device's " +
                   gigabytes(memory->total) + " only " + gigabytes(memory->free) + " are free",
-              as.format == nn::Format::f32 ? "hold them as bf16 or f16, or choose another device"
-                                           : "choose another device");
+              wide ? "hold them as bf16 or f16, or choose another device"
+                   : "hold the language model's as q8 or q4, or choose another device");
 }
 
 }  // namespace instructblip

@@ -1,6 +1,7 @@
 // Which device a model runs on.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,15 +27,14 @@ DeviceChoice choose_device(const LoadOptions& options, const CudaDriver& driver,
 // "cpu", "cuda:0".
 std::string name_of(const DeviceChoice& choice);
 
-// A runtime on the CUDA device of this index, whose rows are held as weights are with `precision`,
-// and whose kernels may be forced (LoadOptions::kernels). Opens our part for CUDA, and LibTorch's
-// with it.
+// A runtime on the CUDA device of this index, whose rows are f32, f16 or bf16, and whose kernels
+// may be forced (LoadOptions::kernels). Opens our part for CUDA, and LibTorch's with it.
 std::unique_ptr<nn::Runtime> make_cuda_runtime(int index, int threads,
-                                               Precision precision = Precision::f32,
+                                               nn::Format rows = nn::Format::f32,
                                                const std::string& kernels = {});
 
-// Throws Error(out_of_memory) where the weights of `store`, held as `as` says, take more memory
-// than the device of `runtime` has free.
-void check_memory(const nn::Runtime& runtime, const TensorStore& store, const nn::ReadAs& as);
+// Throws Error(out_of_memory) where weights that take so many bytes, and are read as `as` says, are
+// more than the device of `runtime` has free.
+void check_memory(const nn::Runtime& runtime, std::int64_t bytes, const nn::ReadAs& as);
 
 }  // namespace instructblip

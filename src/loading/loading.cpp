@@ -176,9 +176,23 @@ ImageConfig image_config_of(const std::filesystem::path& directory, const LoadOp
   return config;
 }
 
+nn::Format rows_on_device(const LoadOptions& options, const ModelInfo& info) {
+  if (options.precision != Precision::q8 && options.precision != Precision::q4) {
+    return format_of(options.precision);
+  }
+  std::int64_t all = 0, in_f16 = 0;
+  for (const TensorInfo& tensor : info.tensors) {
+    const std::int64_t elements = checked_elements(tensor.shape).value_or(0);
+    all += elements;
+    if (tensor.dtype == "F16") in_f16 += elements;
+  }
+  return 2 * in_f16 > all ? nn::Format::f16 : nn::Format::bf16;
+}
+
 std::unique_ptr<nn::Runtime> make_runtime(const LoadOptions& options, const ModelInfo& info) {
   if (const DeviceChoice choice = choose_device(options); choice.cuda) {
-    return make_cuda_runtime(*choice.cuda, info.threads, options.precision, options.kernels);
+    return make_cuda_runtime(*choice.cuda, info.threads, rows_on_device(options, info),
+                             options.kernels);
   }
   return std::make_unique<nn::Runtime>(info.threads, numerics_of(options),
                                        kernels::Choice::parse(options.kernels, "kernels"));

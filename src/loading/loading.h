@@ -47,7 +47,11 @@ void describe_vision(const VitConfig& config, ModelInfo& info);
 void describe_vision(const ClipVisionConfig& config, ModelInfo& info);
 void describe_qformer(const QFormerConfig& config, ModelInfo& info);
 
-// What the model will run on, as `options` and the threads of `info` have it. Throws
+// What the type of rows is on a device. With q8 and q4 that of the weights where most are stored as
+// f16, else bf16, whose range is that of float32.
+nn::Format rows_on_device(const LoadOptions& options, const ModelInfo& info);
+
+// What the model will run on, as `options`, and threads and tensors of `info`, have it. Throws
 // Error(invalid_argument) for kernels that do not exist or do not fit this machine.
 std::unique_ptr<nn::Runtime> make_runtime(const LoadOptions& options, const ModelInfo& info);
 
@@ -57,7 +61,6 @@ std::unique_ptr<nn::Runtime> make_runtime(const LoadOptions& options, const Mode
 template <typename Make>
 auto build_stages(std::shared_ptr<const TensorStore> store, nn::ReadAs as, nn::Runtime& runtime,
                   ModelInfo& info, const Make& make) {
-  check_memory(runtime, *store, as);
   nn::ReadAs without_data = as;
   without_data.values = nn::Values::leave;
   nn::WeightLoader checked(runtime, store, std::move(without_data));
@@ -67,6 +70,7 @@ auto build_stages(std::shared_ptr<const TensorStore> store, nn::ReadAs as, nn::R
   info.weight_bytes = checked.bytes();
   if (info.precision.empty()) info.precision = name_of(checked.usual_format());
   if (as.values == nn::Values::leave) return stages;
+  check_memory(runtime, info.weight_bytes, as);
 
   nn::WeightLoader loader(runtime, std::move(store), std::move(as));
   return runtime.run([&] { return make(loader.root()); });

@@ -11,14 +11,22 @@
 #include "config/language_config.h"
 #include "nn/normalization.h"
 #include "nn/runtime.h"
+#include "nn/tiled_matrix.h"
 
 namespace instructblip::nn {
 
 struct AttentionPlace;
 struct Heads;
 
+// Rows of a matrix of 8 or 4 bits.
+struct TiledRows {
+  const TiledMatrix* matrix = nullptr;
+  std::int64_t first = 0, count = 0;
+};
+
 struct ProductWith {
-  at::Tensor weight;        // [out, in]
+  at::Tensor weight = {};  // [out, in], or undefined where there are
+  TiledRows tiles = {};
   at::Tensor bias = {};     // [out], or undefined
   Sum plus = at::Tensor();  // [..., out], added, or undefined
   bool wide = false;        // the result is float32

@@ -9,9 +9,14 @@
 namespace instructblip::nn {
 
 Embedding::Embedding(const Weights& weights, std::int64_t rows, std::int64_t width, Tied tied)
-    : runtime_(&weights.runtime()),
-      table_(tied == Tied::no ? weights.table("weight", {rows, width})
-                              : weights.of(Module::head).matrix("weight", {rows, width})) {}
+    : runtime_(&weights.runtime()), table_(read(weights, rows, width, tied)) {}
+
+// A device looks rows up where they lie, which it cannot in tiles.
+Matrix Embedding::read(const Weights& weights, std::int64_t rows, std::int64_t width, Tied tied) {
+  const bool on_device = weights.runtime().row_type() != at::kFloat;
+  return tied == Tied::no || on_device ? weights.table("weight", {rows, width})
+                                       : weights.of(Module::head).matrix("weight", {rows, width});
+}
 
 Embedding::Tied Embedding::tied_if(bool tied) { return tied ? Tied::to_head : Tied::no; }
 

@@ -44,6 +44,7 @@ class Embedding {
   const Matrix& matrix() const { return table_; }
 
  private:
+  static Matrix read(const Weights& weights, std::int64_t rows, std::int64_t width, Tied tied);
   Embedding(const Runtime& runtime, Matrix table) : runtime_(&runtime), table_(std::move(table)) {}
 
   const Runtime* runtime_;

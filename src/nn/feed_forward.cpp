@@ -15,7 +15,8 @@ namespace {
 Linear read_expand(const Weights& weights, const FeedForwardConfig& config) {
   std::vector<StackedRows> layers = {{config.expand, config.inner}};
   if (!config.times.empty()) layers.push_back({config.times, config.inner});
-  return stacked(weights, layers, config.width, config.bias);
+  const Pairing pairing{.kind = Pairing::Kind::gate};
+  return stacked(weights, layers, config.width, config.bias, pairing);
 }
 
 }  // namespace

@@ -23,7 +23,8 @@ std::optional<Linear> read_all(const Weights& weights, const HeadsConfig& config
     return Linear(weights / config.query, config.width, queries + keys + values, config.bias);
   }
   return stacked(weights, {{config.query, queries}, {config.key, keys}, {config.value, values}},
-                 config.width, config.bias);
+                 config.width, config.bias,
+                 {.kind = Pairing::Kind::heads, .width = config.head_width});
 }
 
 }  // namespace

@@ -72,8 +72,14 @@ at::Tensor Linear::times_packed(const at::Tensor& x, const at::Tensor& plus) con
 }
 
 std::optional<ProductWith> Linear::on_device() const {
-  if (runtime_->row_type() == at::kFloat || weight_.blocks().size() != 1) return std::nullopt;
-  return ProductWith{weight_.blocks().front(), bias_};
+  if (runtime_->row_type() == at::kFloat) return std::nullopt;
+  if (const TiledMatrix* const tiles = weight_.tiled()) {
+    const std::int64_t first = weight_.first_packed_row();
+    if (!tiles->has_tiles_of(first, weight_.rows())) return std::nullopt;
+    return ProductWith{.tiles = {tiles, first, weight_.rows()}, .bias = bias_};
+  }
+  if (weight_.blocks().size() != 1) return std::nullopt;
+  return ProductWith{.weight = weight_.blocks().front(), .bias = bias_};
 }
 
 at::Tensor Linear::by_kernel(const Normed& x, const Sum& plus, bool wide) const {
@@ -88,6 +94,9 @@ std::vector<at::Tensor> Linear::by_block(const Normed& normed) const {
   if (const at::Tensor y = by_kernel(normed, at::Tensor(), false); y.defined()) return {y};
   const at::Tensor x = normed.value();
   if (weight_.packed() != nullptr) return {times_packed(x, {})};
+  if (weight_.tiled() != nullptr) {
+    return {times(x, weight_.tiled_values(x.scalar_type()), bias_)};
+  }
   std::vector<at::Tensor> results;
   std::int64_t first = 0;
   for (const at::Tensor& block : weight_.blocks()) {
@@ -127,7 +136,7 @@ Sum Linear::operator()(const Normed& x, const Sum& plus) const {
 }
 
 Linear stacked(const Weights& weights, const std::vector<StackedRows>& layers, std::int64_t in,
-               Linear::Bias bias) {
+               Linear::Bias bias, const Pairing& pairing) {
   std::vector<std::string_view> names;
   std::vector<std::int64_t> rows;
   std::vector<at::Tensor> biases;
@@ -137,7 +146,7 @@ Linear stacked(const Weights& weights, const std::vector<StackedRows>& layers, s
     if (bias == Linear::Bias::none) continue;
     biases.push_back((weights / layer.name).vector("bias", {layer.rows}));
   }
-  return Linear(weights.runtime(), weights.stacked(names, rows, in),
+  return Linear(weights.runtime(), weights.stacked(names, rows, in, pairing),
                 biases.empty() ? at::Tensor() : at::cat(biases));
 }
 

@@ -64,7 +64,7 @@ struct StackedRows {
 
 // Layers that take the same input [..., in], as one: [..., in] -> [..., all rows].
 Linear stacked(const Weights& weights, const std::vector<StackedRows>& layers, std::int64_t in,
-               Linear::Bias bias);
+               Linear::Bias bias, const Pairing& pairing = {});
 
 inline Linear::Bias bias_if(bool present) {
   return present ? Linear::Bias::present : Linear::Bias::none;

@@ -24,10 +24,19 @@ at::Tensor unpacked(const PackedMatrix& packed, std::int64_t count, const Row& r
 }  // namespace
 
 std::int64_t Matrix::rows() const {
-  if (packed_) return count_;
+  if (packed_ || tiled_) return count_;
   std::int64_t rows = 0;
   for (const at::Tensor& block : blocks_) rows += block.size(0);
   return rows;
+}
+
+std::int64_t Matrix::columns() const {
+  if (packed_) return packed_->columns();
+  return tiled_ ? tiled_->columns() : blocks_.front().size(1);
+}
+
+at::Tensor Matrix::tiled_values(at::ScalarType type) const {
+  return tiled_->values(type).narrow(0, first_, count_);
 }
 
 Format format_of(at::ScalarType type) {
@@ -42,7 +51,8 @@ Format format_of(at::ScalarType type) {
 }
 
 Format Matrix::format() const {
-  return packed_ ? packed_->format() : format_of(blocks_.front().scalar_type());
+  if (packed_) return packed_->format();
+  return tiled_ ? tiled_->format() : format_of(blocks_.front().scalar_type());
 }
 
 Matrix Matrix::some_rows(std::int64_t first, std::int64_t count) const {
@@ -51,7 +61,7 @@ Matrix Matrix::some_rows(std::int64_t first, std::int64_t count) const {
                                          std::to_string(first + count) + " of a matrix of " +
                                          std::to_string(rows()));
   }
-  if (packed_) {
+  if (packed_ || tiled_) {
     Matrix some = *this;
     some.first_ += first;
     some.count_ = count;
@@ -73,6 +83,7 @@ at::Tensor Matrix::gather(const at::Tensor& ids) const {
     const auto* const id = ids.const_data_ptr<std::int32_t>();
     return unpacked(*packed_, ids.numel(), [&](std::int64_t i) { return first_ + id[i]; });
   }
+  if (tiled_) return at::index_select(tiled_values(at::kFloat), 0, ids);
   const at::Tensor all = blocks_.size() == 1 ? blocks_.front() : at::cat(blocks_);
   return at::index_select(all, 0, ids).to(at::kFloat);
 }
@@ -81,6 +92,7 @@ at::Tensor Matrix::values() const {
   if (packed_) {
     return unpacked(*packed_, count_, [&](std::int64_t i) { return first_ + i; });
   }
+  if (tiled_) return tiled_values(at::kFloat);
   const at::Tensor all = blocks_.size() == 1 ? blocks_.front() : at::cat(blocks_);
   return all.to(at::kFloat);
 }

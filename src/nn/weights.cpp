@@ -27,6 +27,8 @@ bool is_known_buffer(std::string_view name) {
   return name.ends_with(".position_ids") || name.ends_with(".rotary_emb.inv_freq");
 }
 
+bool is_quantised(Format format) { return format == Format::w8 || format == Format::w4; }
+
 }  // namespace
 
 struct WeightLoader::Impl {
@@ -60,7 +62,10 @@ Format Weights::format_of(const std::string& path, Module module) const {
   const ReadAs& as = loader_->impl_->as;
   if (as.choose_format == nullptr) return as.format;
   const TensorEntry* const entry = loader_->impl_->store->find(path);
-  return entry == nullptr ? Format::f32 : as.choose_format(module, entry->dtype);
+  const Format chosen = entry == nullptr ? Format::f32 : as.choose_format(module, entry->dtype);
+  // Kernels of a device take weights of their rows' own type, or of fewer bits.
+  const bool own = runtime().row_type() != at::kFloat && !is_quantised(chosen);
+  return own ? nn::format_of(runtime().row_type()) : chosen;
 }
 
 const Runtime& Weights::runtime() const { return *loader_->impl_->runtime; }
@@ -69,7 +74,7 @@ Matrix Weights::matrix(std::string_view name, const Shape& expected) const {
   const std::string path = path_ + std::string(name);
   const Format format = format_of(path, module_);
   if (loader_->packs(format)) {
-    return loader_->get_packed(std::span(&path, 1), std::span(&expected, 1), format);
+    return loader_->get_packed(std::span(&path, 1), std::span(&expected, 1), format, {});
   }
   return Matrix(loader_->get(path, expected, format));
 }
@@ -80,7 +85,7 @@ Matrix Weights::table(std::string_view name, const Shape& expected) const {
 }
 
 Matrix Weights::stacked(std::span<const std::string_view> names, std::span<const std::int64_t> rows,
-                        std::int64_t columns) const {
+                        std::int64_t columns, const Pairing& pairing) const {
   std::vector<std::string> paths;
   std::vector<Shape> shapes;
   std::vector<Format> formats;
@@ -93,7 +98,7 @@ Matrix Weights::stacked(std::span<const std::string_view> names, std::span<const
   const bool equal =
       std::ranges::adjacent_find(formats, std::ranges::not_equal_to()) == formats.end();
   const Format format = equal ? formats.front() : Format::f32;
-  if (loader_->packs(format)) return loader_->get_packed(paths, shapes, format);
+  if (loader_->packs(format)) return loader_->get_packed(paths, shapes, format, pairing);
   std::vector<at::Tensor> blocks;
   for (std::size_t i = 0; i < paths.size(); ++i) {
     blocks.push_back(loader_->get(paths[i], shapes[i], format));
@@ -137,16 +142,16 @@ Weights WeightLoader::root() { return Weights(*this, "", Module::rest); }
 
 bool WeightLoader::packs(Format format) const {
   if (impl_->as.values == Values::plan) return false;
-  const bool quantised = format == Format::w8 || format == Format::w4;
-  if (impl_->runtime->tables().packed_linear.empty()) {
-    if (!quantised) return false;
-    throw Error(
-        ErrorCode::invalid_argument,
-        "precision: expected f32, f16 or bf16, which this device's products take, got q8 or "
-        "q4",
-        "choose another precision, or the CPU");
+  if (!impl_->runtime->tables().packed_linear.empty()) {
+    return is_quantised(format) || impl_->runtime->numerics() == Numerics::fast;
   }
-  return quantised || impl_->runtime->numerics() == Numerics::fast;
+  if (is_quantised(format) && impl_->runtime->row_type() == at::kFloat) {
+    throw Error(ErrorCode::invalid_argument,
+                "precision: expected f32, f16 or bf16 where a device's rows are float32, got q8 or "
+                "q4, which its kernels multiply with rows of half precision",
+                "choose another precision, or the CPU");
+  }
+  return is_quantised(format);
 }
 
 Format WeightLoader::usual_format() const {
@@ -235,8 +240,9 @@ void WeightLoader::count_read(const TensorEntry& entry) {
 }
 
 Matrix WeightLoader::get_packed(std::span<const std::string> paths, std::span<const Shape> expected,
-                                Format format) {
+                                Format format, const Pairing& pairing) {
   Impl& impl = *impl_;
+  const bool in_tiles = impl.runtime->tables().packed_linear.empty();
   std::vector<const TensorEntry*> entries;
   std::vector<at::Tensor> blocks;
   bool all = impl.as.values == Values::read;
@@ -250,7 +256,9 @@ Matrix WeightLoader::get_packed(std::span<const std::string> paths, std::span<co
     rows += expected[i][0];
     impl.parameters += expected[i][0] * expected[i][1];
   }
-  const std::int64_t bytes = packed_bytes(format, rows, expected.front()[1]);
+  const std::int64_t columns = expected.front()[1];
+  const std::int64_t bytes =
+      in_tiles ? tiled_bytes(format, rows, columns) : packed_bytes(format, rows, columns);
   impl.bytes += bytes;
   impl.bytes_of[format] += bytes;
   for (std::size_t i = 0; i < paths.size(); ++i) {
@@ -260,12 +268,16 @@ Matrix WeightLoader::get_packed(std::span<const std::string> paths, std::span<co
                         at::TensorOptions().dtype(packed_from(format)).device(at::kMeta)));
   }
   if (!all) return Matrix(std::move(blocks));
-  auto packed = std::make_shared<const PackedMatrix>(*impl.runtime, format, std::move(blocks));
+  const Runtime& runtime = *impl.runtime;
+  Matrix matrix =
+      in_tiles
+          ? Matrix(std::make_shared<const TiledMatrix>(runtime, format, pairing, std::move(blocks)))
+          : Matrix(std::make_shared<const PackedMatrix>(runtime, format, std::move(blocks)));
   for (const TensorEntry* entry : entries) {
     count_read(*entry);
     if (!entry->recipe) impl.store->release(*entry);
   }
-  return Matrix(std::move(packed));
+  return matrix;
 }
 
 // What is to be said of tensors that nobody has read.

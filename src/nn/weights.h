@@ -72,8 +72,9 @@ class Weights {
   // Several matrices [rows[i], columns] that take the same input, as one: names[i] + ".weight".
   // Each stays where it is, so that what lies in the map is not copied; a device whose kernels take
   // one matrix gets one.
+  // `pairing` says which of its rows a device's kernels may compute together.
   Matrix stacked(std::span<const std::string_view> names, std::span<const std::int64_t> rows,
-                 std::int64_t columns) const;
+                 std::int64_t columns, const Pairing& pairing = {}) const;
   // A table of rows that are looked up, [rows, columns]: held as the rest of the model is, where
   // products would be computed from 8 or 4 bits.
   Matrix table(std::string_view name, const Shape& expected) const;
@@ -133,7 +134,7 @@ class WeightLoader {
   at::Tensor get(const std::string& path, const Shape& expected, Format format);
   // The same as one packed matrix.
   Matrix get_packed(std::span<const std::string> paths, std::span<const Shape> expected,
-                    Format format);
+                    Format format, const Pairing& pairing);
   void count_read(const TensorEntry& entry);
   bool packs(Format format) const;
   // Its values as a tensor of this type.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <latch>
 #include <stdexcept>
 #include <thread>
@@ -70,13 +71,11 @@ TEST(Workers, ThrowWhatATaskThrowsWhenAllHaveEnded) {
   Workers workers(3);
   std::atomic<int> running = 0;
   const auto fail = [&] {
-    workers.run(100, 1, [&](std::int64_t first, std::int64_t) {
+    workers.run(100, 1, [&](std::int64_t first, std::int64_t last) {
       ++running;
-      if (first == 3) {
-        --running;
-        throw std::runtime_error("the fourth");
-      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
       --running;
+      if (first <= 50 && 50 < last) throw std::runtime_error("one of them");
     });
   };
   EXPECT_THROW(fail(), std::runtime_error);

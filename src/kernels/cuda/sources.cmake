@@ -2,4 +2,4 @@
 set(cuda_kernels attention.cu beam_step.cu embedding.cu grouped_product.cu kv_append.cu paged_attention.cu pixels.cu
     row_summaries.cu rows.cu skinny.cu tiled_product.cu tiled_product_bulk.cu)
 # What they need on the host.
-set(cuda_host_sources qformer_layer.cpp weight_tiles.cpp)
+set(cuda_host_sources qformer_layer.cpp)

@@ -140,8 +140,8 @@ class CudaDeviceInHalf : public testing::TestWithParam<Case> {
     options.device.type = DeviceType::automatic;
     const DeviceChoice choice = choose_device(options);
     if (!choice.cuda) GTEST_SKIP() << choice.why_not;
-    const auto precision = GetParam().rows == at::kHalf ? Precision::f16 : Precision::bf16;
-    there_ = load_on(make_cuda_runtime(*choice.cuda, 1, precision), GetParam());
+    const nn::Format rows = nn::format_of(GetParam().rows);
+    there_ = load_on(make_cuda_runtime(*choice.cuda, 1, rows), GetParam());
   }
 
   std::unique_ptr<const ModelParts> there_;
