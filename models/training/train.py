@@ -6,8 +6,8 @@
     python train.py instruct WORK --world ...                              Q-Former and projection, on instructions
     python train.py export   WORK --world ... --to models/tiny-t5          F16, as transformers saves it
 
-With `--start models/tiny-t5` a stage begins with that model's encoder and language model, with `--crowded` on scenes of more
-objects, and `instruct --queries 1 --seed 2` trains a Q-Former of its own (saved under a name of its own).
+With `--start models/tiny-t5` a stage begins as that model, with as many of its queries as `--queries` says, drawn by `--seed`;
+`--crowded` shows scenes of more objects. Runs of other queries or seeds than 8 and 1 are saved under names of their own.
 
 Seeded; a stage that was interrupted goes on where it last saved (every 250 steps). Versions: transformers 4.57.3,
 torch 2.11.0. `instruct --blind` takes the instruction away from the Q-Former (BLIP-2's way), for comparison.
@@ -42,10 +42,10 @@ def parse():
     parser.add_argument("--disturbed", type=float, default=0.2, help="share of instructions with a disturbed template")
     parser.add_argument("--rate", type=float, default=1.5e-3, help="highest learning rate")
     parser.add_argument("--language-rate", type=float, default=0.2, help="share of it for the language model")
-    parser.add_argument("--start", type=pathlib.Path, help="a model whose encoder and language model to begin with")
+    parser.add_argument("--start", type=pathlib.Path, help="a model to begin with")
     parser.add_argument("--crowded", action="store_true", help="scenes of 6 to 9 objects, questions about one of them")
     parser.add_argument("--queries", type=int, default=parts.QUERIES)
-    parser.add_argument("--seed", type=int, default=1, help="of the Q-Former's first weights and of what it is asked")
+    parser.add_argument("--seed", type=int, default=1, help="of what is drawn and asked")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--blind", action="store_true", help="the Q-Former does not read the instruction")
     parser.add_argument("--to", type=pathlib.Path)
@@ -130,8 +130,10 @@ def make_model(options):
     torch.nn.init.normal_(model.query_tokens, std=0.5)
     if options.start:
         start = InstructBlipForConditionalGeneration.from_pretrained(options.start, dtype=torch.float32)
-        model.vision_model.load_state_dict(start.vision_model.state_dict())
-        model.language_model.load_state_dict(start.language_model.state_dict())
+        for part in ("vision_model", "qformer", "language_projection", "language_model"):
+            getattr(model, part).load_state_dict(getattr(start, part).state_dict())
+        kept = torch.randperm(start.query_tokens.shape[1])[: options.queries]
+        model.query_tokens.data = start.query_tokens.data[:, kept].clone()
     return model, processor
 
 
