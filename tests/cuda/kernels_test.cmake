@@ -19,4 +19,4 @@ target_include_directories(cuda_kernels_test SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT
 target_link_options(cuda_kernels_test PRIVATE LINKER:--wrap=cudaLaunchKernelExC)
 instructblip_link_components(cuda_kernels_test kernels decoding)
 target_link_libraries(cuda_kernels_test PRIVATE GTest::gtest ${INSTRUCTBLIP_CUDART_STATIC} Threads::Threads ${CMAKE_DL_LIBS} rt)
-gtest_discover_tests(cuda_kernels_test TEST_PREFIX cuda/ DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300 LABELS "cuda;torch_free")
+gtest_discover_tests(cuda_kernels_test TEST_PREFIX cuda/ DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300 LABELS cuda)

@@ -7,17 +7,15 @@
 #include <map>
 #include <memory>
 #include <random>
-#include <source_location>
 #include <string>
 #include <vector>
 
 #include "kernels/cuda/emulator/device.h"
 #include "kernels/cuda/emulator/fiber.h"
 #include "kernels/cuda/emulator/shared_memory.h"
+#include "kernels/cuda/emulator/site.h"
 
 namespace instructblip::emulator {
-
-using Site = std::source_location;
 
 struct Block;
 struct Warp;

@@ -7,7 +7,7 @@
 #error "the emulator switches fibers on x86-64 only"
 #endif
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef INSTRUCTBLIP_EMULATOR_ASAN
 extern "C" {
 void __sanitizer_start_switch_fiber(void** fake_stack, const void* bottom, std::size_t size);
 void __sanitizer_finish_switch_fiber(void* fake_stack, const void** bottom, std::size_t* size);
@@ -48,7 +48,7 @@ constexpr std::byte kMark{0xa5};
 }  // namespace
 
 void Fiber::begin(std::byte* stack, std::size_t size, void (*entry)()) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef INSTRUCTBLIP_EMULATOR_ASAN
   __asan_unpoison_memory_region(stack, size);
 #endif
   mark_end(stack, size);
@@ -65,17 +65,17 @@ void Fiber::begin(std::byte* stack, std::size_t size, void (*entry)()) {
 }
 
 void switch_fiber(Fiber& from, Fiber& to, [[maybe_unused]] bool ends) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef INSTRUCTBLIP_EMULATOR_ASAN
   __sanitizer_start_switch_fiber(ends ? nullptr : &from.fake_stack_, to.bottom_, to.size_);
 #endif
   instructblip_switch_stack(&from.stack_pointer_, to.stack_pointer_);
-#ifdef __SANITIZE_ADDRESS__
+#ifdef INSTRUCTBLIP_EMULATOR_ASAN
   __sanitizer_finish_switch_fiber(from.fake_stack_, nullptr, nullptr);
 #endif
 }
 
 void entered([[maybe_unused]] Fiber& first) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef INSTRUCTBLIP_EMULATOR_ASAN
   const void* bottom = nullptr;
   std::size_t size = 0;
   __sanitizer_finish_switch_fiber(nullptr, &bottom, &size);

@@ -4,6 +4,16 @@
 #include <cstddef>
 #include <memory>
 
+// AddressSanitizer wants to be told of stacks; GCC and clang say in ways of their own that it is
+// there.
+#if defined(__SANITIZE_ADDRESS__)
+#define INSTRUCTBLIP_EMULATOR_ASAN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define INSTRUCTBLIP_EMULATOR_ASAN
+#endif
+#endif
+
 namespace instructblip::emulator {
 
 class Fiber {
@@ -36,7 +46,7 @@ void mark_end(std::byte* stack, std::size_t size);
 bool end_is_intact(const std::byte* stack);
 
 constexpr std::size_t stack_bytes() {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef INSTRUCTBLIP_EMULATOR_ASAN
   return 256 * 1024;
 #else
   return 64 * 1024;

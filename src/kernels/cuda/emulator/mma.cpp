@@ -10,11 +10,19 @@
 namespace instructblip::emulator {
 namespace {
 
+// Written out: clang 14 has no _Float16 for processors without its instructions.
+float half_value(std::uint32_t bits) {
+  const std::uint32_t sign = (bits & 0x8000) << 16, magnitude = (bits & 0x7fff) << 13;
+  if (magnitude >= 0x0f800000) return std::bit_cast<float>(sign | magnitude | 0x7f800000);
+  return std::bit_cast<float>(
+      sign | std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) * 0x1p112f));
+}
+
 const float* half_table() {
   static const std::vector<float> table = [] {
     std::vector<float> all(65536);
     for (std::uint32_t i = 0; i < all.size(); ++i) {
-      all[i] = static_cast<float>(std::bit_cast<_Float16>(static_cast<std::uint16_t>(i)));
+      all[i] = half_value(i);
     }
     return all;
   }();
@@ -33,7 +41,19 @@ struct Widen {
 float from_half(std::uint16_t bits) { return half_table()[bits]; }
 
 std::uint16_t to_half(float value) {
-  return std::bit_cast<std::uint16_t>(static_cast<_Float16>(value));
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+  std::uint32_t half = 0;
+  if (magnitude > 0x7f800000) {
+    half = 0x7e00 | (magnitude >> 13 & 0x3ff);  // a number that is none stays none
+  } else if (magnitude >= 0x477ff000) {
+    half = 0x7c00;                      // from 65,520 on
+  } else if (magnitude < 0x38800000) {  // below 2^-14: in steps of 2^-24, which are those of 0.5
+    half = std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) + 0.5F) - 0x3f000000;
+  } else {
+    half = (magnitude + 0xfff + (magnitude >> 13 & 1) - 0x38000000) >> 13;
+  }
+  return static_cast<std::uint16_t>(sign | half);
 }
 
 float from_bfloat(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }

@@ -3,11 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <source_location>
+
+#include "kernels/cuda/emulator/site.h"
 
 namespace instructblip::emulator {
-
-using Site = std::source_location;
 
 struct Place {
   std::uint32_t x, y, z;
