@@ -7,6 +7,7 @@
 #   INSTRUCTBLIP_TORCH_DIR=/path/to/torch   use the torch folder of an installed PyTorch 2.11: nothing is downloaded
 #   INSTRUCTBLIP_DEPS_MIRROR=/path          take the wheels from this folder instead of downloading them
 #   INSTRUCTBLIP_WITH_OPENCV=OFF            leave OpenCV out
+#   INSTRUCTBLIP_WITH_SENTENCEPIECE=OFF     leave SentencePiece out
 #
 # With --tests also what only scripts/test.sh needs: clang 14 with its fuzzer, formatter and checks.
 set -euo pipefail
@@ -43,7 +44,10 @@ needs_torch() {
 }
 
 wanted_packages() {
-  echo g++ cmake ninja-build pkg-config nlohmann-json3-dev libre2-dev libcli11-dev libgtest-dev libsentencepiece-dev
+  echo g++ cmake ninja-build pkg-config nlohmann-json3-dev libre2-dev libcli11-dev libgtest-dev
+  if [[ ${INSTRUCTBLIP_WITH_SENTENCEPIECE:-ON} != OFF ]]; then
+    echo libsentencepiece-dev
+  fi
   if [[ ${INSTRUCTBLIP_WITH_OPENCV:-ON} != OFF ]]; then
     echo libopencv-dev libgif-dev libjpeg-dev libopenjp2-7-dev libpng-dev libtiff-dev
   fi

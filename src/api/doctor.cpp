@@ -103,7 +103,9 @@ SystemReport examine_system(const std::string& kernels) {
     report.instruction_sets = instruction_sets(kernels::this_machine());
     report.threads = usable_cores();
     report.modules = {module_report("libinstructblip_stages.so", "models, which run on LibTorch"),
-                      module_report("libinstructblip_codecs.so", "rare picture files")};
+                      module_report("libinstructblip_codecs.so", "rare picture files"),
+                      module_report("libinstructblip_sentencepiece.so",
+                                    "a Vicuna's tokenizer.model with compat lavis")};
     describe_devices(report);
     report.operations = operations(choice, kernels::this_machine());
     return report;

@@ -9,6 +9,7 @@
 #include "core/limits.h"
 #include "core/log.h"
 #include "text/slow_conversion.h"
+#include "text/slow_llama_tokenizer.h"
 #include "text/tokenizer_json.h"
 #include "text/tokenizer_settings.h"
 
@@ -231,7 +232,11 @@ void finish_version5(const TokenizerSettings& settings, TokenizerParts& parts,
 }  // namespace
 
 std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& directory,
-                                                TokenizerKind kind, const DecodeRules& rules) {
+                                                TokenizerKind kind, const TokenizerRules& rules) {
+  if (rules.slow_llama) {
+    const std::filesystem::path model = directory / "tokenizer.model";
+    if (is_present(model)) return load_slow_llama(model);
+  }
   const std::filesystem::path json_file = directory / "tokenizer.json";
   std::optional<Json> json;
   if (is_present(json_file)) json = Json::read(json_file, {.bytes = limits::kTokenizerBytes});
@@ -261,9 +266,7 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& dir
   } else {
     finish_version4(settings, parts, directory);
   }
-  if (rules.as_sentencepiece) {
-    parts.decoder = sentencepiece_decoder();
-  }
+  if (rules.slow_llama) parts.decoder = sentencepiece_decoder();
   const bool spared =
       settings.version5 && parts.model->is_bpe() && !settings.clean_up_spaces_of_bpe;
   parts.clean_up_spaces = rules.clean_up_spaces.value_or(settings.clean_up_spaces && !spared);

@@ -124,10 +124,21 @@ void read_trainer(std::string_view bytes, const std::string& name, SentencePiece
   }
 }
 
+// A field of another wire type counts for nothing, as in Protocol Buffers.
+void read_rules(std::string_view bytes, const std::string& name, std::string& charsmap) {
+  Message message(bytes, name);
+  for (Field field; message.next(field);) {
+    if (field.number == 2 && !field.bytes.empty()) charsmap = field.bytes;
+  }
+}
+
 }  // namespace
 
 SentencePieceFile read_sentencepiece_file(const std::filesystem::path& path) {
-  const std::string content = read_file(path, limits::kTokenizerBytes, ErrorCode::bad_model);
+  return parse_sentencepiece(read_file(path, limits::kTokenizerBytes, ErrorCode::bad_model), path);
+}
+
+SentencePieceFile parse_sentencepiece(std::string_view content, const std::filesystem::path& path) {
   const std::string name = printable(path.string());
   refuse_foreign(recognise_foreign_or_weights(content), path.string(), "a SentencePiece model");
   SentencePieceFile file;
@@ -140,11 +151,11 @@ SentencePieceFile read_sentencepiece_file(const std::filesystem::path& path) {
       file.pieces.push_back(read_piece(field.bytes, name));
     }
     if (field.number == 2) read_trainer(field.bytes, name, file);
-    if (field.number == 3) {
-      Message normalizer(field.bytes, name);
-      for (Field part; normalizer.next(part);) {
-        if (part.number == 2) file.charsmap = part.bytes;
-      }
+    if (field.number == 3) read_rules(field.bytes, name, file.charsmap);
+    if (field.number == 5) {
+      std::string rules;
+      read_rules(field.bytes, name, rules);
+      file.denormalizes = file.denormalizes || !rules.empty();
     }
   }
   if (file.pieces.empty()) message.fail("pieces, got none");

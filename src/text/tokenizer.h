@@ -59,18 +59,19 @@ class Tokenizer {
   virtual const std::filesystem::path& file() const = 0;
 };
 
-// How ids become text where it is not as the tokenizer's files say.
-struct DecodeRules {
-  std::optional<bool> clean_up_spaces = {};  // before punctuation
-  // LLaMA's as LAVIS does it with the SentencePiece library: each character of a run of bytes that
-  // is one, and nothing for <unk> and <s>.
-  bool as_sentencepiece = false;
+// What a reference does otherwise than the tokenizer's files say.
+struct TokenizerRules {
+  std::optional<bool> clean_up_spaces = {};  // before punctuation, where ids become text
+  // LLaMA's by the SentencePiece library, as LAVIS has it (slow_llama_tokenizer.h). Without a
+  // tokenizer.model, which LAVIS would need, the other files count, and decoding follows it.
+  bool slow_llama = false;
 };
 
 // Reads the tokenizer of `directory`. tokenizer.json is authoritative where present; else
 // spiece.model, tokenizer.model, vocab.txt or vocab.json and merges.txt with tokenizer_config.json,
 // special_tokens_map.json, added_tokens.json. Throws Error: not_found, bad_model, unsupported.
 std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& directory,
-                                                TokenizerKind kind, const DecodeRules& rules = {});
+                                                TokenizerKind kind,
+                                                const TokenizerRules& rules = {});
 
 }  // namespace instructblip

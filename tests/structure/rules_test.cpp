@@ -103,6 +103,7 @@ TEST(RulesTest, EachDependencyHasOneDoor) {
            {"src/text/a.cpp", "#include <re2/re2.h>\n", "RE2"},
            {"src/adapters/a.cpp", "#include <re2/re2.h>\n", ""},
            {"src/text/a.cpp", "#include <sentencepiece_processor.h>\n", "SentencePiece"},
+           {"src/text/sentencepiece_module.cpp", "#include <sentencepiece_processor.h>\n", ""},
            {"tests/unit/text/a.cpp", "#include <sentencepiece_processor.h>\n", ""},
            {"src/core/a.cpp", "#include <boost/asio.hpp>\n", "has no door"},
            {"src/text/a.cpp", "#include <unistd.h>\n", "the system"},

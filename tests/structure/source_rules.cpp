@@ -97,7 +97,9 @@ const std::vector<Door>& doors() {
        {"src/core/json.h", "src/core/json.cpp", "tools", "examples", "tests"}},
       {std::regex("^re2/"), "RE2", {"src/adapters"}},
       {std::regex("^CLI/"), "CLI11", {"tools/cli/command_line.cpp"}},
-      {std::regex("^sentencepiece"), "SentencePiece", {"tests/unit/text"}},
+      {std::regex("^sentencepiece"),
+       "SentencePiece",
+       {"src/text/sentencepiece_module.cpp", "tests/unit/text"}},
       // Our own sources quote them.
       {std::regex("^instructblip/"),
        "a public header in <>",

@@ -222,7 +222,8 @@ INSTANTIATE_TEST_SUITE_P(Json, DamagedFiles, testing::ValuesIn(json_rows()), nam
 INSTANTIATE_TEST_SUITE_P(Others, DamagedFiles, testing::ValuesIn(other_rows()), name_of);
 
 // Whatever bytes change: an Error, or a tokenizer that works.
-void damage(const std::string& golden, const std::string& target, TokenizerKind kind) {
+void damage(const std::string& golden, const std::string& target, TokenizerKind kind,
+            const TokenizerRules& rules = {}) {
   const std::string content = test::content_of(kFiles / golden);
   std::mt19937 random(7);
   for (int i = 0; i < 250; ++i) {
@@ -235,7 +236,7 @@ void damage(const std::string& golden, const std::string& target, TokenizerKind 
     const TempDirectory directory;
     directory.write(target, damaged);
     try {
-      const auto tokenizer = load_tokenizer(directory.path(), kind);
+      const auto tokenizer = load_tokenizer(directory.path(), kind, rules);
       const auto ids = tokenizer->encode("A caf\u00E9 </s> \u2581<0x0A>\U0001F600\u0301 ok");
       tokenizer->decode(ids, true);
     } catch (const Error&) {
@@ -246,6 +247,7 @@ void damage(const std::string& golden, const std::string& target, TokenizerKind 
 TEST(DamagedBytes, NeverCrash) {
   damage("t5-spiece.model", "spiece.model", TokenizerKind::t5);
   damage("llama-tokenizer.model", "tokenizer.model", TokenizerKind::llama);
+  damage("llama-tokenizer.model", "tokenizer.model", TokenizerKind::llama, {.slow_llama = true});
   damage("t5-tokenizer.json", "tokenizer.json", TokenizerKind::t5);
   damage("qformer-vocab.txt", "vocab.txt", TokenizerKind::bert);
   damage("opt-tokenizer.json", "tokenizer.json", TokenizerKind::gpt2);
