@@ -1,4 +1,4 @@
-/// What a checkpoint is: how it is loaded, and what it turned out to hold.
+/// Checkpoints: how they are loaded, and what they hold.
 #pragma once
 
 #include <cstdint>
@@ -103,15 +103,15 @@ struct ModelInfo {
   std::string device;                ///< "cpu", "cuda:0"
   std::string device_reason;         ///< why DeviceType::automatic took the processor; else empty
   std::string precision;  ///< how weights are held, most of them: "f32", "f16", "bf16", "q8", "q4"
-  Numerics numerics = Numerics::reference;  ///< that took effect
+  Numerics numerics = Numerics::reference;  ///< as it took effect
   Compat compat = Compat::hf;               ///< as asked for
   std::int64_t parameters = 0;
   std::int64_t weight_bytes = 0;  ///< in memory, once they are read
   int threads = 0;
   bool deterministic = false;                ///< whether numerics are
   int image_height = 0, image_width = 0;     ///< pixels of pixel_values
-  ResizeMode resize = ResizeMode::pillow13;  ///< that took effect: never automatic
-  int image_positions = 0;                   ///< rows that the vision encoder hands on
+  ResizeMode resize = ResizeMode::pillow13;  ///< the mode that took effect, never automatic
+  int image_positions = 0;                   ///< rows that the vision encoder outputs
   int vision_layers = 0, vision_width = 0;
   int query_tokens = 0, qformer_layers = 0, qformer_width = 0;  ///< 0 without a Q-Former
   int language_layers = 0, language_width = 0;                  ///< layers of the decoder

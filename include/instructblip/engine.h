@@ -17,18 +17,18 @@
 
 namespace instructblip {
 
-/// What an engine takes on.
+/// Limits of an engine.
 struct EngineOptions {
   /// Most hypotheses (requests times their beams) in one batch. A request with more is decoded
   /// alone.
   std::size_t max_rows = 32;
-  /// Most requests in the queue, those included whose pictures are being resized; one more is
+  /// Most requests in the queue, including those whose pictures are being resized; one more is
   /// refused.
   std::size_t max_waiting = 256;
   /// Bytes of the pictures of waiting requests, resized, four bytes a value: 0.6 MB for one of
-  /// 224 x 224 pixels, as much for each frame of a video and each tile. A request that passes this
-  /// is refused, unless no other pictures wait. Features do not count: who encoded them decides how
-  /// many there are.
+  /// 224 x 224 pixels, as much for each frame of a video and each tile. A request that would exceed
+  /// this is refused, unless no other pictures wait. Features do not count: their number is the
+  /// caller's choice.
   std::int64_t max_waiting_bytes = 1 << 30;
 };
 
@@ -41,7 +41,7 @@ struct EngineStats {
   std::uint64_t passes = 0, pass_rows = 0;  ///< passes of the batch; hypotheses in all of them
 };
 
-/// What became of a call: its value, or its error.
+/// Result of a call: a value or an error.
 template <typename Value>
 struct Outcome {
   std::optional<Value> value;
@@ -51,7 +51,7 @@ struct Outcome {
 /// Answers requests as they come, in one thread of its own.
 ///
 /// First come, first served: the oldest waiting request is admitted as soon as its rows fit beside
-/// what runs, and none that came later is before it. Every pass moves every running request by one
+/// what runs, and no later request overtakes it. Every pass moves every running request by one
 /// token; new prompts are read between passes, at most 1,024 positions or one prompt at a time, so
 /// that a long queue does not hold up the answers being written. An answer is the one that
 /// Pipeline::generate() gives to the request alone, whatever runs beside it, and a request that
@@ -60,8 +60,8 @@ struct Outcome {
 ///
 /// Each function comes twice: with a future, and with a callback, so that no thread has to wait for
 /// it. A callback is called once, on the engine's thread, where it holds up all requests: it should
-/// be short, must not end the engine, and what it throws is dropped. What a TokenCallback throws is
-/// thrown by the future; a callback gets Error(cancelled) for it.
+/// be short, must not destroy the engine, and what it throws is dropped. What a TokenCallback
+/// throws is thrown by the future; a callback gets Error(cancelled) for it.
 ///
 /// Threads: every function may be called from any thread at once.
 class INSTRUCTBLIP_API Engine {
@@ -102,7 +102,7 @@ class INSTRUCTBLIP_API Engine {
 
   EngineStats stats() const;
 
-  struct Impl;  ///< not for callers
+  struct Impl;  ///< internal
 
  private:
   std::unique_ptr<Impl> impl_;

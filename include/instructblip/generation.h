@@ -53,9 +53,9 @@ struct GenerationConfig {
   /// Token ids that no answer may hold; ids without a row in the vocabulary have no effect.
   std::optional<std::vector<std::int32_t>> suppress_tokens = {};
   std::optional<std::vector<std::int32_t>> begin_suppress_tokens = {};  ///< none may come first
-  /// The first new token, where a single id stands before it (T5); -1: any.
+  /// Id of the first new token, where a single id precedes it (T5); -1: any.
   std::optional<std::int32_t> forced_bos_token_id = {};
-  /// Ids of which one comes where max_new_tokens leaves room for a single token; empty: any.
+  /// Ids of which one is the last token that max_new_tokens leaves room for; empty: any.
   std::optional<std::vector<std::int32_t>> forced_eos_token_id = {};
   /// Banned tokens get the lowest finite score in the place of minus infinity; default false.
   std::optional<bool> remove_invalid_values = {};
@@ -105,7 +105,7 @@ struct Sequence {
 struct Timings {
   double load = 0;     ///< loading the pipeline, once
   double image = 0;    ///< resize and normalise
-  double vision = 0;   ///< 0 where features were given or kept
+  double vision = 0;   ///< 0 where features were given or cached
   double qformer = 0;  ///< Q-Former and projection
   double prefill = 0;  ///< the prompt through the language model, first logits included
   double decode = 0;   ///< every later step
@@ -128,7 +128,7 @@ struct Generation {
   FinishReason finish_reason() const { return sequences.front().finish_reason; }
 };
 
-/// What a callback wants next.
+/// What a callback asks generate() to do next.
 enum class Flow {
   go,
   stop,    ///< end here and keep the answer as complete
@@ -139,15 +139,15 @@ enum class Flow {
 struct TokenEvent {
   /// The new token; -1 for a step of beam search, which has settled on none yet.
   std::int32_t id;
-  /// The whole UTF-8 characters that it completes, often empty; valid in the call.
+  /// The whole UTF-8 characters that it completes, often empty; valid during the call.
   std::string_view text;
   int request = 0;  ///< index of the request in its batch, from 0
 };
 
 /// Called on the thread of generate() after each step, and once more with id -1 for text that was
 /// held back, or for the whole text of a beam search. The pieces concatenated are Sequence::text.
-/// What it throws leaves generate(). Where several sequences are sampled, only the steps are told
-/// (id -1).
+/// What it throws leaves generate(). Where several sequences are sampled, it is called for steps
+/// alone (id -1).
 using TokenCallback = std::function<Flow(const TokenEvent& event)>;
 
 /// How a call may be watched and ended early.

@@ -14,12 +14,12 @@
 
 namespace instructblip {
 
-/// One picture or several behind the vision encoder. They depend on no instruction, so any number
-/// of questions can be asked about them. A cheap handle that may outlive its pipeline; meant for a
-/// pipeline of the same weights. Threads: may be used from any thread at once.
+/// Output of the vision encoder for one picture or several. It depends on no instruction, so any
+/// number of questions can be asked about it. A cheap handle that may outlive its pipeline; meant
+/// for pipelines with the same weights. Threads: may be used from any thread at once.
 class INSTRUCTBLIP_API ImageFeatures {
  public:
-  /// Number of pictures, rows of each behind the vision encoder, and width of a row.
+  /// Number of pictures, rows of each, and width of a row.
   std::int64_t images() const;
   std::int64_t positions() const;
   std::int64_t width() const;
@@ -34,7 +34,7 @@ class INSTRUCTBLIP_API ImageFeatures {
   /// or shape, or with numbers that are not finite).
   static ImageFeatures load(const std::filesystem::path& file);
 
-  struct Impl;  ///< not for callers, nor what takes or gives one
+  struct Impl;  ///< internal, and so is what takes or returns one
   explicit ImageFeatures(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   const Impl& impl() const noexcept { return *impl_; }
 

@@ -42,7 +42,7 @@ struct NamedTensor {
 INSTRUCTBLIP_API void save_tensors(const std::filesystem::path& file,
                                    std::span<const NamedTensor> tensors);
 
-/// What is asked about which pictures; one element of a batch.
+/// A question about pictures: one element of a batch.
 struct Request {
   Pictures pictures = {};
   std::string instruction = {};  ///< UTF-8
@@ -58,11 +58,11 @@ struct Response {
   std::optional<Error> error;
 };
 
-/// How full one of the caches is and how often it was of use.
+/// Size and hit counts of one cache.
 struct CacheUsage {
   std::int64_t hits = 0, misses = 0;  ///< look-ups since the pipeline was loaded
   std::int64_t entries = 0;
-  std::int64_t bytes = 0, capacity = 0;  ///< bytes held, and the most that may be
+  std::int64_t bytes = 0, capacity = 0;  ///< bytes held, and the most that are kept
 };
 
 /// Two caches, each of which evicts the least recently used entry: visual features by pixels, and
@@ -71,20 +71,20 @@ struct CacheReport {
   CacheUsage vision, qformer;
 };
 
-/// What the stages have computed since the pipeline was loaded, for all callers together. What a
-/// cache had, and what callers share within a pass, is not counted again.
+/// Work of the stages since the pipeline was loaded, summed over all callers. A cache hit is no
+/// work, and what callers share within a pass is counted once.
 struct Usage {
   std::int64_t vision_views = 0;      ///< pictures, or tiles of them, through the vision encoder
   std::int64_t qformer_pictures = 0;  ///< pictures through the Q-Former, once per instruction
   std::int64_t prompts = 0;           ///< prompts that the language model has read
-  std::int64_t prompt_rows = 0;       ///< positions of them all
-  std::int64_t step_rows = 0;  ///< rows of all later steps: a token of one hypothesis or candidate
+  std::int64_t prompt_rows = 0;       ///< positions of all prompts together
+  std::int64_t step_rows = 0;         ///< rows of all decoding steps: a token of a hypothesis each
 };
 
 /// Answers instructions about pictures. Owns the weights; movable, not copyable.
 ///
 /// Threads: every const function may be called from any thread at once. Calls share one pool of
-///          threads and take turns step by step; pictures are kept for all of them.
+///          threads and take turns step by step; encoded pictures are cached for all of them.
 /// Errors:  only instructblip::Error leaves this class (and what a caller's callback throws); a
 ///          failed call changes nothing.
 class INSTRUCTBLIP_API Pipeline {
@@ -106,22 +106,22 @@ class INSTRUCTBLIP_API Pipeline {
   Generation generate(const Pictures& pictures, std::string_view instruction,
                       const GenerationConfig& config = {}, const Control& control = {}) const;
 
-  /// The same of a request. Errors: as above; invalid_argument for Request::qformer_text where no
+  /// The same for a Request. Errors: as above; invalid_argument for Request::qformer_text where no
   /// Q-Former reads it.
   Generation generate(const Request& request, const Control& control = {}) const;
 
   /// Every request gets the answer that it would get alone; one that fails does not touch the
   /// others. They are answered together, up to 32 hypotheses at a time, so that weights are read
-  /// once for all: nothing is padded. `control` is for all of them: its callback hears the steps of
-  /// each, TokenEvent::request tells which.
+  /// once for all: nothing is padded. `control` applies to the whole batch: its callback is called
+  /// for every request, and TokenEvent::request says which one.
   std::vector<Response> generate(std::span<const Request> requests,
                                  const Control& control = {}) const;
 
-  /// How likely each candidate is as the answer: most likely first, of equal ones the earlier. The
-  /// pictures and the prompt are read once, and so is every beginning that candidates share. A
-  /// candidate is tokenized by itself; 1 to 65,536 of them, spellings included. `control`: its
-  /// callback is not called, and a stop is an error. Request::options do not count. Errors: as
-  /// generate(); invalid_argument (a candidate without a token, or not UTF-8; options); cancelled.
+  /// Ranks candidates by how likely each is as the answer; ties keep their order. Pictures, prompt
+  /// and every beginning that candidates share are read once. Each candidate is tokenized by
+  /// itself; 1 to 65,536 of them, spellings included. A stop is an error; the callback of `control`
+  /// is not called and Request::options is ignored. Errors: as generate(); invalid_argument (a
+  /// candidate without a token, or not UTF-8; options); cancelled.
   std::vector<RankedCandidate> rank(const Request& request, std::span<const std::string> candidates,
                                     const RankOptions& options = {},
                                     const Control& control = {}) const;
@@ -130,12 +130,12 @@ class INSTRUCTBLIP_API Pipeline {
                                     const RankOptions& options = {},
                                     const Control& control = {}) const;
 
-  /// How likely each answer is, token by token: what the model would have had to be told to give
-  /// it. 1 to 65,536 answers; shared beginnings are read once, as for rank(). Errors: as rank().
+  /// Scores given answers token by token, each as if the model had generated it (teacher forcing).
+  /// 1 to 65,536 answers; shared beginnings are read once, as for rank(). Errors: as rank().
   Scores score(const Request& request, std::span<const std::string> answers,
                const ScoreOptions& options = {}, const Control& control = {}) const;
 
-  /// How likely one answer is for each picture with each text, such as VQAScore's "Yes" to whether
+  /// Scores one answer for each picture with each text, such as VQAScore's "Yes" to whether
   /// the picture shows the text. Each picture goes through the vision encoder once; where a model
   /// reads its pictures before it knows the text (BLIP-2 with OPT, LLaVA), also through the
   /// language model, together with the words that all texts share. Errors: as rank();
@@ -170,7 +170,7 @@ class INSTRUCTBLIP_API Pipeline {
   Pipeline& operator=(Pipeline&&) noexcept;
   ~Pipeline();
 
-  struct Impl;  ///< not for callers, nor what gives one
+  struct Impl;  ///< internal, and so is impl()
   const Impl& impl() const noexcept { return *impl_; }
 
  private:

@@ -18,19 +18,19 @@ enum class RankBy {
 /// How candidates are scored.
 struct RankOptions {
   RankBy by = RankBy::sum;
-  /// Whether the end token is a part of the answer: how likely the candidate is as all of it, and
-  /// not as its beginning. Default: true; false for LLaMA with Compat::lavis, which leaves it out
-  /// there.
+  /// Whether the end token is a part of the answer: the candidate is then scored as the whole
+  /// answer, and not as the beginning of one. Default: true; false for LLaMA with Compat::lavis,
+  /// which leaves it out there.
   std::optional<bool> end_token = {};
   /// Verbalizers: other spellings of each candidate, such as "true" of "yes". Empty, or a list for
   /// each candidate, in their order. A candidate's score is then the logarithm of the sum of the
   /// exponentials of its spellings' scores: with RankBy::sum and end tokens, how likely it is that
   /// any one of them is the answer.
   std::vector<std::vector<std::string>> spellings = {};
-  /// How much of a candidate's score without the picture is taken from its score: 1 is pointwise
-  /// mutual information of answer and picture, which takes away what the language model would say
-  /// in any case; 0, the default, ranks by likelihood. Without the picture the prompt is the
-  /// instruction alone. >= 0 and finite.
+  /// Weight of the score that a candidate has without the picture, which is subtracted: 1 is
+  /// pointwise mutual information of answer and picture, which removes what the language model
+  /// would say in any case; 0, the default, ranks by likelihood. Without the picture the prompt is
+  /// the instruction alone. >= 0 and finite.
   double without_picture = 0;
 };
 
@@ -42,7 +42,7 @@ struct RankedCandidate {
   std::vector<std::int32_t> tokens;  ///< its likeliest spelling, the end token included where it
                                      ///< counts
   std::vector<float> logprobs;       ///< log-softmax of the raw logits, one per token
-  std::size_t spelling = 0;  ///< which one that is: 0 the candidate itself, n its n-th spelling
+  std::size_t spelling = 0;  ///< which spelling: 0 the candidate itself, n the n-th of its list
   double prior = 0;  ///< its score without the picture; 0 where RankOptions::without_picture is 0
 };
 

@@ -27,7 +27,7 @@ class INSTRUCTBLIP_API ImageEncoding {
   /// Row-major [queries, width].
   std::span<const float> vectors() const;
 
-  struct Impl;  ///< not for callers, nor what takes or gives one
+  struct Impl;  ///< internal, and so is what takes or returns one
   explicit ImageEncoding(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   const Impl& impl() const noexcept { return *impl_; }
 
@@ -43,7 +43,7 @@ class INSTRUCTBLIP_API TextEncoding {
   std::span<const float> vector() const;
   std::span<const std::int32_t> tokens() const;  ///< with [CLS] and [SEP]
 
-  struct Impl;  ///< not for callers, nor what takes or gives one
+  struct Impl;  ///< internal, and so is what takes or returns one
   explicit TextEncoding(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   const Impl& impl() const noexcept { return *impl_; }
 
@@ -51,7 +51,7 @@ class INSTRUCTBLIP_API TextEncoding {
   std::shared_ptr<const Impl> impl_;
 };
 
-/// What the matching head says of a picture and a text that it has seen together.
+/// Output of the matching head for one picture and one text.
 struct Match {
   double probability = 0;         ///< that the text describes the picture
   std::array<float, 2> logits{};  ///< that it does not, that it does
@@ -108,14 +108,14 @@ class INSTRUCTBLIP_API ImageTextMatcher {
   /// together, and `match` [1, 2], its logits.
   std::vector<NamedTensor> features(const Image& image, std::string_view text) const;
 
-  /// Without a language model: its fields are empty and 0.
+  /// Fields about a language model are empty or 0.
   const ModelInfo& info() const noexcept;
 
   ImageTextMatcher(ImageTextMatcher&&) noexcept;
   ImageTextMatcher& operator=(ImageTextMatcher&&) noexcept;
   ~ImageTextMatcher();
 
-  struct Impl;  ///< not for callers
+  struct Impl;  ///< internal
 
  private:
   explicit ImageTextMatcher(std::unique_ptr<const Impl> impl);

@@ -25,7 +25,7 @@ struct ScoredAnswer {
   std::vector<float> logprobs;       ///< natural log-softmax of the raw logits, one per token
   double sum = 0;                    ///< log probability of the whole answer
   double mean = 0;                   ///< the same for each token
-  double perplexity = 1;             ///< exp(-mean), 1 at least
+  double perplexity = 1;             ///< exp(-mean), at least 1
 };
 
 /// The answers of one call, and what it took.
@@ -39,7 +39,7 @@ struct Scores {
 /// What pictures and texts are compared by. The defaults are those of VQAScore: Lin et al.,
 /// "Evaluating Text-to-Visual Generation with Image-to-Text Generation", 2024 (arXiv 2404.01291).
 struct MatrixOptions {
-  /// The instruction; each text takes the place of {}, which comes once at least.
+  /// The instruction; each text replaces {}, which must occur at least once.
   std::string instruction = "Does this figure show \"{}\"? Please answer yes or no.";
   std::string answer = "Yes";
   /// The published VQAScore is the exponential of the mean over the answer's tokens.

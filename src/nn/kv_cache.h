@@ -1,4 +1,4 @@
-// Keys and values of a decoder's attention, shared between hypotheses, in pages that never move.
+// Keys and values of a decoder's attention in pages, shared between hypotheses.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -43,8 +43,8 @@ struct KvView {
 
 // The prompt is stored once, whatever the number of hypotheses. A position takes a slot for each
 // row of the step that wrote it, and a table says which slots belong to which row. Reordering beams
-// permutes the table: no key or value is moved or gathered; there may be more rows after a step, or
-// fewer. While a single hypothesis runs, its positions extend the shared ones instead.
+// permutes the table, and keys and values stay where they are; there may be more rows after a step,
+// or fewer. While a single hypothesis runs, its positions extend the shared ones instead.
 class KvCache {
  public:
   explicit KvCache(const KvPool& pool) : pool_(&pool) {}
@@ -62,13 +62,13 @@ class KvCache {
   // Begins one position: row r continues the row sources[r] of the position before (0 after a
   // sequence).
   void begin_step(std::span<const std::int32_t> sources);
-  // As if the last begin_sequence() or begin_step() had not been: of one that failed. Once after
-  // it.
+  // Takes back the last begin_sequence() or begin_step(), after which the computation has failed.
+  // Once after each.
   void undo() noexcept;
 
   // Remembers what the cache holds, and forgets what was kept by this number or a higher one.
   void keep(std::size_t number);
-  // Holds again what it held when that number was kept; may be called again. Positions behind it
+  // Returns to what the cache held when that number was kept, any number of times. Later positions
   // are lost.
   void go_back(std::size_t number);
 
@@ -94,14 +94,14 @@ class KvCache {
     std::vector<std::int32_t> rows = {};    // [R, T]
     std::vector<std::int32_t> newest = {};
     std::int64_t tail_length = 0;  // T
-    std::int64_t slots = 0;        // that are taken
-    // The first three, once somebody has looked at them.
+    std::int64_t slots = 0;        // number of slots taken
+    // The first three as tensors, made when they are first asked for.
     SlotTable shared_there = {}, rows_there = {}, newest_there = {};
   };
 
-  // `table` with slots for `rows` positions more, all of them in `newest`.
+  // Adds slots for `rows` positions to `table`, all of them in `newest`.
   void take_slots(Table& table, std::int64_t rows);
-  // From now on `next` holds.
+  // Makes `next` the table.
   void begin(Table next) { before_ = std::exchange(table_, std::move(next)); }
 
   const KvPool* pool_;
