@@ -1,6 +1,5 @@
 #include "decoding/log_softmax.h"
 
-#include <cstddef>
 #include <cstdint>
 
 #include "kernels/log_sum_exp.h"
@@ -15,11 +14,6 @@ LogNormalizer log_normalizer(std::span<const float> logits) {
   kernels::choose(kernels::log_sum_exp_kernels(), problem)
       ->run(problem, {logits.data(), &normalizer.max, &normalizer.log_sum}, queue);
   return normalizer;
-}
-
-void log_softmax(std::span<const float> logits, std::span<float> out) {
-  const LogNormalizer normalizer = log_normalizer(logits);
-  for (std::size_t i = 0; i < logits.size(); ++i) out[i] = normalizer(logits[i]);
 }
 
 }  // namespace instructblip

@@ -20,7 +20,4 @@ struct LogNormalizer {
 // hypotheses are equal: kernels/cpu/log_sum_exp.h says how torch's are followed.
 LogNormalizer log_normalizer(std::span<const float> logits);
 
-// out = log_softmax(logits); both of one length.
-void log_softmax(std::span<const float> logits, std::span<float> out);
-
 }  // namespace instructblip

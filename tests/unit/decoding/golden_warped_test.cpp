@@ -1,6 +1,7 @@
 // The distribution that tokens are drawn from, against the reference's processors; then the draws.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -19,7 +20,8 @@ std::vector<double> next_token_distribution(std::span<const float> logits,
                                             const DecodeRequest& request,
                                             std::span<const std::int32_t> new_tokens) {
   std::vector<float> scores(logits.begin(), logits.end());
-  if (*request.options.num_beams > 1) log_softmax(logits, scores);
+  if (*request.options.num_beams > 1)
+    std::ranges::transform(scores, scores.begin(), log_normalizer(logits));
   std::vector<std::int32_t> sequence = request.prompt_ids;
   sequence.insert(sequence.end(), new_tokens.begin(), new_tokens.end());
   LogitsProcessors processors(request.options, request.stop_ids, request.prompt_ids.size(),
