@@ -22,7 +22,7 @@ void run(int count, char** names) {
       {"attention", benchmark_attention},
       {"step_attention", benchmark_step_attention},
       {"products", benchmark_products}};
-  const auto runtime = make_cuda_runtime(0, 1, Precision::bf16);
+  const auto runtime = make_cuda_runtime(0, 1, nn::Format::bf16);
   auto& device = dynamic_cast<nn::DeviceRuntime&>(*runtime);
   BenchmarkLimits limits;
   sample_device_limits(limits, device, std::int64_t{1} << 30);
