@@ -11,6 +11,7 @@
 
 #include "instructblip/export.h"
 #include "instructblip/image.h"
+#include "instructblip/video.h"
 
 namespace instructblip {
 
@@ -26,7 +27,8 @@ class INSTRUCTBLIP_API ImageFeatures {
 
   /// Writes them as `vision` [images, positions, width], float32, in a safetensors file, whole or
   /// not at all. Where the model cuts pictures into tiles, the first axis counts views, and
-  /// `pictures` [images, 3] has height, width and views of each. Errors: io.
+  /// `pictures` [images, 3] has height, width and views of each; `video` [1] marks the frames of a
+  /// Video. Errors: io.
   void save(const std::filesystem::path& file) const;
 
   /// Reads what save(), or Pipeline::features() by save_tensors(), has written: the tensor
@@ -49,6 +51,7 @@ class INSTRUCTBLIP_API ImageFeatures {
 ///     pipeline.generate(Image::open("cat.jpg"), "What is this?");
 ///     pipeline.generate(frames, "What happens?");    // std::vector<Image>
 ///     pipeline.generate(features, "Where is it?");   // ImageFeatures
+///     pipeline.generate(Video::read("talk.mp4"), "What happens?");
 ///
 /// Holds handles: pixels are shared, and those of Image::view() stay borrowed.
 class Pictures {
@@ -59,16 +62,21 @@ class Pictures {
   Pictures(std::vector<Image> images) : images_(std::move(images)) {}  // NOLINT: implicit
   Pictures(std::span<const Image> images)                              // NOLINT: implicit
       : images_(images.begin(), images.end()) {}
+  Pictures(const Video& video)  // NOLINT: implicit
+      : images_(video.frames().begin(), video.frames().end()), are_frames_(true) {}
   Pictures(ImageFeatures features) : features_(std::move(features)) {}  // NOLINT: implicit
 
   /// Empty where features were given.
   std::span<const Image> images() const { return images_; }
+  /// Whether a Video was given: InstructBLIP takes several pictures as its frames alone.
+  bool are_frames() const { return are_frames_; }
   /// nullopt where pictures were given.
   const std::optional<ImageFeatures>& features() const { return features_; }
 
  private:
   std::vector<Image> images_;
   std::optional<ImageFeatures> features_;
+  bool are_frames_ = false;
 };
 
 }  // namespace instructblip

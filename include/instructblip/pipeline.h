@@ -96,8 +96,9 @@ class INSTRUCTBLIP_API Pipeline {
                        const LoadOptions& options = {});
 
   /// @param pictures     one of any size, resized inside; for InstructBLIP-Video any number, which
-  ///                     are frames in the order of time; for LLaVA as many as the instruction has
-  ///                     <image>; or features, for which the vision encoder is not run
+  ///                     are frames in the order of time; for InstructBLIP a Video too; for LLaVA
+  ///                     as many as the instruction has <image>; or features, for which the vision
+  ///                     encoder is not run
   /// @param instruction  UTF-8; the Q-Former and the language model both read it. May be empty.
   /// Errors: invalid_argument (options; text too long, not UTF-8 or with a literal image token; an
   /// empty image, or another number of pictures; features of another encoder), bad_image (a size

@@ -104,6 +104,7 @@ SystemReport examine_system(const std::string& kernels) {
     report.threads = usable_cores();
     report.modules = {module_report("libinstructblip_stages.so", "models, which run on LibTorch"),
                       module_report("libinstructblip_codecs.so", "rare picture files"),
+                      module_report("libinstructblip_video.so", "video files"),
                       module_report("libinstructblip_sentencepiece.so",
                                     "a Vicuna's tokenizer.model with compat lavis")};
     describe_devices(report);

@@ -28,7 +28,7 @@ struct Signature {
 // Types that other programs open and this library does not, named so that a message can say so and
 // what to do. The longer of two that begin alike comes first.
 constexpr std::string_view kTakeFrames =
-    "take pictures out of it first, for instance with ffmpeg: they are the frames of a request";
+    "--video takes it on the command line, Video::read() in a program";
 constexpr std::array kRefused = {
     Signature{0, "II+\0"sv, "BigTIFF"},
     Signature{0, "MM\0+"sv, "BigTIFF"},

@@ -5,6 +5,7 @@
 #include "image/decoders.h"
 #include "image/image_info.h"
 #include "image/png_encoder.h"
+#include "instructblip/video.h"
 
 namespace instructblip {
 
@@ -25,6 +26,12 @@ Pixels decode_image(const EncodedImage& image, const ImageOptions& options) {
 std::vector<std::uint8_t> encode_png(const Image&) {
   throw Error(ErrorCode::unsupported, "this build of the library writes no image files",
               "build it with INSTRUCTBLIP_WITH_OPENCV=ON");
+}
+
+Video Video::read(const std::filesystem::path& file, const VideoOptions&) {
+  throw Error(ErrorCode::unsupported,
+              printable(file.string()) + ": this build of the library reads no videos",
+              "build it with INSTRUCTBLIP_WITH_OPENCV=ON, or give the frames to Video::Video()");
 }
 
 }  // namespace instructblip

@@ -28,6 +28,9 @@ constexpr const char* kPictures = "pictures";
 // [1], 1 where they were encoded as LAVIS does; without it as transformers does.
 constexpr const char* kLavis = "lavis";
 
+// [1], 1 where they are the frames of a video that was given as one.
+constexpr const char* kVideo = "video";
+
 // What the tensor `pictures` says of one: how large it is, and where its views are among all.
 struct Place {
   PictureSize size = {};
@@ -112,6 +115,11 @@ std::optional<NamedTensor> to_named(Compat compat) {
   return NamedTensor{kLavis, {1}, {1}};
 }
 
+std::optional<NamedTensor> video_mark(bool is_video) {
+  if (!is_video) return std::nullopt;
+  return NamedTensor{kVideo, {1}, {1}};
+}
+
 std::vector<PictureSize> EncodedPictures::sizes() const {
   std::vector<PictureSize> sizes;
   for (const EncodedPicture& picture : pictures) sizes.push_back(picture.size);
@@ -131,6 +139,7 @@ void EncodedPictures::save(const std::filesystem::path& file) const {
     std::vector<NamedTensor> tensors = {to_named(kTensor, rows())};
     if (auto places = to_named(sizes(), views)) tensors.push_back(std::move(*places));
     if (auto mode = to_named(compat)) tensors.push_back(std::move(*mode));
+    if (auto mark = video_mark(is_video)) tensors.push_back(std::move(*mark));
     save_tensors(file, tensors);
   });
 }
@@ -154,6 +163,7 @@ ImageFeatures load_features(const std::filesystem::path& file) {
     }
     auto read = std::make_shared<EncodedPictures>();
     if (store.find(kLavis) != nullptr) read->compat = Compat::lavis;
+    read->is_video = store.find(kVideo) != nullptr;
     for (const Place& place : places_of(store.find(kPictures), entry->shape[0], where)) {
       read->pictures.push_back(read_picture(*entry, place));
       if (is_finite(read->pictures.back().rows)) continue;

@@ -18,6 +18,7 @@ namespace instructblip {
 struct EncodedPictures final : ImageFeatures::Impl {
   std::vector<EncodedPicture> pictures;  // one at least
   Compat compat = Compat::hf;            // whose vision encoder has encoded them
+  bool is_video = false;                 // whether they are the frames of one
 
   std::vector<PictureSize> sizes() const;
   at::Tensor rows() const;  // [views of all, P, V], in the host's memory
@@ -43,5 +44,8 @@ std::optional<NamedTensor> to_named(std::span<const PictureSize> sizes,
 
 // The tensor that marks features as LAVIS's; none for transformers'.
 std::optional<NamedTensor> to_named(Compat compat);
+
+// The tensor that marks features as the frames of a video; none for pictures.
+std::optional<NamedTensor> video_mark(bool is_video);
 
 }  // namespace instructblip

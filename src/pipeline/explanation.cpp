@@ -100,7 +100,8 @@ class LeavingOut {
   std::shared_ptr<Job> without(std::int64_t row) const {
     std::vector<std::int64_t> rows = prompt_.rows;
     --rows[static_cast<std::size_t>(row / prompt_.rows.front())];
-    Prompt prompt = model_.prompts.with_pictures(prompt_.instruction, std::move(rows));
+    Prompt prompt =
+        model_.prompts.with_pictures(prompt_.instruction, std::move(rows), prompt_.is_video);
     prompt.pictures = prompt_.pictures;
     auto job = make_job(model_, std::move(prompt), request_, {control_}, {tokens_});
     job->pictures.clear();  // the first stages have been run

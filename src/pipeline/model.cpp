@@ -86,6 +86,7 @@ std::vector<NamedTensor> Model::features(const Pictures& pictures,
       parts_.loaded();  // refuses a model without weights
       parts_.runtime->run(
           [&] { add_pictures(parts_, pixels, sizes_of(parts_, pictures), tensors); });
+      if (auto mark = video_mark(pictures.are_frames())) tensors.push_back(std::move(*mark));
     }
     if (!job) {
       const ImageFeatures features = encode_pictures(parts_, pictures);

@@ -69,6 +69,10 @@ std::shared_ptr<Job> job_of(const ModelParts& model, Prompt prompt, const Reques
   return job;
 }
 
+bool is_video(const Pictures& pictures) {
+  return pictures.features() ? encoded(*pictures.features()).is_video : pictures.are_frames();
+}
+
 }  // namespace
 
 Prompt prompt_of(const ModelParts& model, const Request& request,
@@ -78,8 +82,9 @@ Prompt prompt_of(const ModelParts& model, const Request& request,
   model.loaded();
   std::vector<std::int64_t> rows;
   for (const PictureSize& picture : pictures) rows.push_back(model.geometry.rows_of(picture));
-  Prompt prompt = model.prompts.with_pictures(
-      model.prompts.read(request.instruction, request.qformer_text), std::move(rows));
+  Prompt prompt =
+      model.prompts.with_pictures(model.prompts.read(request.instruction, request.qformer_text),
+                                  std::move(rows), is_video(request.pictures));
   prompt.pictures = std::move(pictures);
   check_positions(model, prompt, candidates);
   return prompt;
@@ -150,9 +155,11 @@ std::function<ImageFeatures()> encoding_of(const ModelParts& model, const Pictur
     return [given = *features] { return given; };
   }
   model.loaded();
-  return [&model, sizes = sizes_of(model, pictures), pixels = pixels_of(model, pictures.images())] {
+  return [&model, sizes = sizes_of(model, pictures), pixels = pixels_of(model, pictures.images()),
+          frames = pictures.are_frames()] {
     auto encoded = std::make_shared<EncodedPictures>();
     encoded->compat = model.info.compat;
+    encoded->is_video = frames;
     model.runtime->run([&] {
       for (const ImageReader::VisionOutput& output : model.reader->encode(pixels)) {
         encoded->pictures.push_back(output.picture);

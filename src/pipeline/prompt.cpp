@@ -188,9 +188,17 @@ std::vector<std::int32_t> PromptBuilder::answer(std::string_view text, bool with
   return ids;
 }
 
-void PromptBuilder::check_count(const Instruction& instruction, std::int64_t pictures) const {
+void PromptBuilder::check_count(const Instruction& instruction, std::int64_t pictures,
+                                bool is_video) const {
   const auto marked = static_cast<std::int64_t>(instruction.marks.size());
-  if (config_.pictures_are_frames) {
+  if (is_video && !config_.pictures_are_frames && !qformer_tokenizer_) {
+    refuse("the request is about a video, expected pictures",
+           "InstructBLIP and InstructBLIP-Video take videos" +
+               std::string(config_.chat ? "; LLaVA takes frames as pictures, with as many " +
+                                              config_.image_marker + " in the instruction"
+                                        : ""));
+  }
+  if (config_.pictures_are_frames || is_video) {
     if (pictures >= 1) return;
     refuse("the request has no picture, expected the frames of a video");
   }
@@ -198,8 +206,10 @@ void PromptBuilder::check_count(const Instruction& instruction, std::int64_t pic
   if (pictures == wanted) return;
   refuse("the request has " + std::to_string(pictures) +
              (pictures == 1 ? " picture" : " pictures") + ", expected " + std::to_string(wanted),
-         config_.chat ? "as many as the instruction has " + config_.image_marker
-                      : "only a video model looks at several pictures at once");
+         config_.chat
+             ? "as many as the instruction has " + config_.image_marker
+             : "the frames of a video make a Video, on the command line --video; several pictures "
+               "at once are for a video model");
 }
 
 Prompt PromptBuilder::without_pictures(Instruction instruction) const {
@@ -207,13 +217,14 @@ Prompt PromptBuilder::without_pictures(Instruction instruction) const {
   if (instruction.language.empty()) {
     refuse("the instruction has no token, expected one at least where there is no picture");
   }
-  Prompt prompt{std::move(instruction), {}, {}, {}, {}};
+  Prompt prompt{std::move(instruction), {}, {}, {}, false, {}};
   prompt.ids = prompt.instruction.language;
   return prompt;
 }
 
-Prompt PromptBuilder::with_pictures(Instruction instruction, std::vector<std::int64_t> rows) const {
-  check_count(instruction, std::ssize(rows));
+Prompt PromptBuilder::with_pictures(Instruction instruction, std::vector<std::int64_t> rows,
+                                    bool is_video) const {
+  check_count(instruction, std::ssize(rows), is_video);
   const std::size_t text = instruction.language.size();
   const std::int64_t visual = std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
   if (static_cast<std::int64_t>(text) + visual > max_positions_) {
@@ -221,7 +232,7 @@ Prompt PromptBuilder::with_pictures(Instruction instruction, std::vector<std::in
            std::to_string(visual) + " of pictures, expected at most " +
            std::to_string(max_positions_) + " in all");
   }
-  Prompt prompt{std::move(instruction), {}, std::move(rows), {}, {}};
+  Prompt prompt{std::move(instruction), {}, std::move(rows), {}, is_video, {}};
   prompt.places =
       config_.chat ? prompt.instruction.marks : std::vector<std::size_t>(prompt.rows.size(), 0);
   const std::vector<std::int32_t>& ids = prompt.instruction.language;

@@ -33,6 +33,7 @@ struct Prompt {
   std::vector<std::size_t> places;
   std::vector<std::int64_t> rows;     // rows of each picture
   std::vector<PictureSize> pictures;  // their sizes, from which the rows follow
+  bool is_video = false;              // whether the pictures are the frames of one
   // As the reference has them: an image token for each row of a picture. Where config.json names no
   // image token it is the id that adding one would give.
   std::vector<std::int32_t> ids;
@@ -63,10 +64,11 @@ class PromptBuilder {
   // With `for_qformer` the Q-Former reads that; refused where none reads a text.
   Instruction read(std::string_view text, const std::optional<std::string>& for_qformer = {}) const;
 
-  // With as many pictures as there are `rows`, each of so many. Throws Error(invalid_argument)
-  // where the instruction or the model wants another number of them, and where the whole is too
-  // long. Leaves Prompt::pictures empty.
-  Prompt with_pictures(Instruction instruction, std::vector<std::int64_t> rows) const;
+  // With as many pictures as there are `rows`, each of so many, or frames of a video. Throws
+  // Error(invalid_argument) where the instruction or the model wants another number of them, and
+  // where the whole is too long. Leaves Prompt::pictures empty.
+  Prompt with_pictures(Instruction instruction, std::vector<std::int64_t> rows,
+                       bool is_video = false) const;
 
   // With no picture at all: what is asked, and nothing to look at. Throws Error(invalid_argument)
   // where nothing is left.
@@ -88,7 +90,7 @@ class PromptBuilder {
   void read_for_qformer(std::string_view text, const std::string& name,
                         Instruction& instruction) const;
   void check_image_token() const;
-  void check_count(const Instruction& instruction, std::int64_t pictures) const;
+  void check_count(const Instruction& instruction, std::int64_t pictures, bool is_video) const;
 
   PromptConfig config_;
   std::optional<std::int32_t> bos_;  // in place of an instruction; none where it is just read

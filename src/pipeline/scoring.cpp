@@ -109,7 +109,8 @@ class MatrixRow {
     }
     Instruction beginning = prompts.front().instruction;
     beginning.language.resize(shared);
-    Prompt prompt = model_.prompts.with_pictures(std::move(beginning), prompts.front().rows);
+    Prompt prompt = model_.prompts.with_pictures(std::move(beginning), prompts.front().rows,
+                                                 prompts.front().is_video);
     prompt.pictures = prompts.front().pictures;
     return {std::move(prompt), std::move(candidates)};
   }

@@ -113,16 +113,16 @@ class Runner {
   // Answers every instruction about the pictures of one request. `count`: requests in all.
   void answer(const Shown& shown, std::size_t count) {
     if (questions_.instructions.size() == 1) {
-      const instructblip::Pictures pictures(shown.images);
-      return answer_each(pictures, {shown.names}, count, {shown.decode_ms, 0});
+      const instructblip::Pictures pictures = shown.pictures();
+      return answer_each(pictures, shown.subject(), count, {shown.decode_ms, 0});
     }
-    session_.attempt({shown.names}, [&] {
+    session_.attempt(shown.subject(), [&] {
       const auto start = std::chrono::steady_clock::now();
       const ImageFeatures features =
-          during(Stage::request, [&] { return pipeline_.encode(shown.images); });
+          during(Stage::request, [&] { return pipeline_.encode(shown.pictures()); });
       const std::chrono::duration<double, std::milli> took =
           std::chrono::steady_clock::now() - start;
-      answer_each(features, {shown.names}, count, {shown.decode_ms, took.count()});
+      answer_each(features, shown.subject(), count, {shown.decode_ms, took.count()});
     });
   }
 
@@ -238,7 +238,7 @@ ExitCode answer_all(Session& session, const Questions& questions) {
   const Pipeline pipeline = session.load_pipeline();
   std::size_t each = 1;
   if (features.empty()) {
-    each = pictures_of_a_request(pipeline, instructions, pictures.size(), name);
+    each = pictures_of_a_request(pipeline, instructions, pictures.list(), name);
   } else {
     marks_of(pipeline, instructions, name);  // their number is that of a file's own pictures
   }

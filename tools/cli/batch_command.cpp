@@ -12,6 +12,7 @@
 
 #include "cli/batch_items.h"
 #include "cli/json_output.h"
+#include "cli/pictures.h"
 #include "cli/session.h"
 #include "cli/text_input.h"
 #include "instructblip/engine.h"
@@ -136,6 +137,7 @@ class BatchRun {
       digest.add(item.qformer_text.value_or("\n"));
       digest.add(item.fault);
       if (!item.fault.empty()) throw Failure(ExitCode::usage, item.fault);
+      if (item.is_video) return read_video_item(i, digest, key);
       std::vector<std::string> files;
       for (const std::string& name : item.pictures) files.push_back(bytes_of(name, digest));
       key = digest.text();
@@ -147,12 +149,31 @@ class BatchRun {
                                item.pictures[n]);
         }));
       }
-      submit(i, key, images);
+      submit(i, key, images, subject_of(i));
     } catch (const Failure& failure) {
       put(i, failed(i, key, failure));
     } catch (const std::bad_alloc&) {
       put(i, failed(i, key, Failure(ExitCode::memory, "out of memory")));
     }
+  }
+
+  // The same of a video, whose file may be larger than memory.
+  void read_video_item(std::size_t i, Digest& digest, std::string& key) {
+    const BatchItem& item = items_[i];
+    const VideoOptions& video = session_.settings.video;
+    for (const std::string& file : files_of_video(item.pictures)) digest.add_file(file);
+    if (item.pictures.size() == 1) {
+      digest.add(std::to_string(video.frames) + " " +
+                 std::to_string(static_cast<int>(video.sampling)) + " " +
+                 std::to_string(video.seed));
+    }
+    key = digest.text();
+    if (is_answered(key)) return put(i, {});
+    Picture read =
+        during(Stage::picture, [&] { return read_video(item.pictures, session_.settings); });
+    Subject subject = subject_of(i);
+    subject.frames = std::move(read.places);
+    submit(i, key, Video(std::move(read.images)), std::move(subject));
   }
 
   std::string bytes_of(const std::string& name, Digest& digest) const {
@@ -175,18 +196,18 @@ class BatchRun {
     return true;
   }
 
-  void submit(std::size_t i, const std::string& key, const std::vector<Image>& images) {
+  void submit(std::size_t i, const std::string& key, const instructblip::Pictures& pictures,
+              const Subject& subject) {
     const BatchItem& item = items_[i];
-    const Request request{images, item.instruction, session_.settings.generation,
+    const Request request{pictures, item.instruction, session_.settings.generation,
                           item.qformer_text};
-    const auto done = [this, i, key](Response response) {
+    const auto done = [this, i, key, subject](Response response) {
       if (response.error) {
         put(i, failed(i, key,
                       Failure(exit_code(*response.error, Stage::request), response.error->what())));
       } else {
         put(i, {row_of(i, key,
-                       to_json(*response.generation, subject_of(i), session_.settings,
-                               pipeline_.info())),
+                       to_json(*response.generation, subject, session_.settings, pipeline_.info())),
                 false});
       }
     };
@@ -204,7 +225,8 @@ class BatchRun {
 
   Subject subject_of(std::size_t i) const {
     const BatchItem& item = items_[i];
-    return {item.pictures.empty() ? std::vector<std::string>{""} : item.pictures, item.instruction};
+    return {item.pictures.empty() ? std::vector<std::string>{""} : item.pictures, item.instruction,
+            /*are_features=*/false, item.is_video};
   }
 
   Result failed(std::size_t i, const std::string& key, const Failure& failure) const {
@@ -238,6 +260,7 @@ class BatchRun {
 ExitCode batch(Session& session) {
   const Settings& settings = session.settings;
   during(Stage::request, [&] { validate(settings.generation); });
+  check_video_options(settings);
   std::vector<BatchItem> items = read_items(session, settings.task.input);
   AnswerFile answers(settings.output, settings.task.resume);
   const Pipeline pipeline = session.load_pipeline();
@@ -246,9 +269,10 @@ ExitCode batch(Session& session) {
   return run.run();
 }
 
-constexpr Takes kTakes[] = {Group::model,    "input",        "instruction", Group::answer,
-                            Group::pictures, Group::running, "output",      "resume",
-                            "logprobs",      "json",         "quiet"};
+constexpr Takes kTakes[] = {Group::model,   "input",      "instruction", "frames",
+                            "sampling",     "frame-seed", Group::answer, Group::pictures,
+                            Group::running, "output",     "resume",      "logprobs",
+                            "json",         "quiet"};
 constexpr Takes kNeeds[] = {"model", "input", "output"};
 
 }  // namespace

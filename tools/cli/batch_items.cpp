@@ -22,18 +22,38 @@ std::string text_of(const Object& line, const char* key) {
   return line.at(key).get<std::string>();
 }
 
-std::vector<std::string> pictures_of(const Object& line) {
-  if (line.contains("image")) return {text_of(line, "image")};
-  const auto images = line.find("images");
-  if (images == line.end() || !images->is_array() || images->empty()) {
-    throw std::invalid_argument("expected \"image\" with a file name, or \"images\" with several");
-  }
+std::vector<std::string> names_of(const Object& list, const std::string& key) {
   std::vector<std::string> names;
-  for (const Object& name : *images) {
-    if (!name.is_string()) throw std::invalid_argument("images: expected file names");
+  for (const Object& name : list) {
+    if (!name.is_string()) throw std::invalid_argument(key + ": expected file names");
     names.push_back(name.get<std::string>());
   }
   return names;
+}
+
+// @return whether they are a video
+bool read_pictures(const Object& line, std::vector<std::string>& names) {
+  const int kinds = static_cast<int>(line.contains("image")) +
+                    static_cast<int>(line.contains("images")) +
+                    static_cast<int>(line.contains("video"));
+  if (kinds > 1) throw std::invalid_argument("expected one of image, images and video");
+  if (line.contains("image")) {
+    names = {text_of(line, "image")};
+    return false;
+  }
+  const bool is_video = line.contains("video");
+  const char* const key = is_video ? "video" : "images";
+  if (is_video && line.at(key).is_string()) {
+    names = {text_of(line, key)};
+    return true;
+  }
+  if (kinds == 0 || !line.at(key).is_array() || line.at(key).empty()) {
+    throw std::invalid_argument(
+        "expected \"image\" with a file name, \"images\" with several, or \"video\" with a file, a "
+        "folder of frames or several");
+  }
+  names = names_of(line.at(key), key);
+  return is_video;
 }
 
 BatchItem item_of(const std::string& text, const std::optional<std::string>& instruction) {
@@ -43,14 +63,15 @@ BatchItem item_of(const std::string& text, const std::optional<std::string>& ins
     if (!line.is_object()) throw std::invalid_argument("expected an object");
     if (line.contains("id")) item.id = line.at("id").dump();
     for (const auto& [key, value] : line.items()) {
-      constexpr std::string_view kKnown[] = {"id", "image", "images", "instruction",
-                                             "qformer_text"};
+      constexpr std::string_view kKnown[] = {"id",    "image",       "images",
+                                             "video", "instruction", "qformer_text"};
       if (std::ranges::find(kKnown, key) == std::end(kKnown)) {
-        throw std::invalid_argument("unknown key \"" + key +
-                                    "\", expected id, image, images, instruction, qformer_text");
+        throw std::invalid_argument(
+            "unknown key \"" + key +
+            "\", expected id, image, images, video, instruction, qformer_text");
       }
     }
-    item.pictures = pictures_of(line);
+    item.is_video = read_pictures(line, item.pictures);
     if (line.contains("instruction")) {
       item.instruction = text_of(line, "instruction");
     } else if (instruction) {
@@ -81,7 +102,7 @@ std::vector<BatchItem> read_items(Session& session, const std::string& input) {
     const std::string words = session.instructions().front();
     const auto warn = [&](const std::string& message) { session.warn(message); };
     for (const std::string& name : list_pictures(folder, warn).names) {
-      items.push_back({"", {name}, words, {}, ""});
+      items.push_back({"", {name}, false, words, {}, ""});
     }
     return items;
   }
@@ -105,6 +126,21 @@ void Digest::add(std::string_view bytes) {
   for (std::size_t size = bytes.size(), i = 0; i < sizeof size; ++i, size >>= 8) {
     mix(static_cast<unsigned char>(size));
   }
+}
+
+void Digest::add_file(const fs::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  std::string block(1 << 20, '\0');
+  std::size_t size = 0;
+  while (stream.read(block.data(), std::ssize(block)), stream.gcount() > 0) {
+    const auto count = static_cast<std::size_t>(stream.gcount());
+    for (const char byte : std::string_view(block).substr(0, count)) {
+      mix(static_cast<unsigned char>(byte));
+    }
+    size += count;
+  }
+  if (!stream.eof()) throw Failure(ExitCode::image, file.string() + ": cannot be read");
+  add(std::to_string(size));
 }
 
 std::string Digest::text() const {

@@ -17,15 +17,16 @@ namespace instructblip::cli {
 struct BatchItem {
   std::string id;  // JSON of the line's "id"; empty where it has none
   std::vector<std::string> pictures;
+  bool is_video = false;  // they are a video, as read_video() takes it
   std::string instruction;
   std::optional<std::string> qformer_text;
   std::string fault;  // what is wrong with the line; else empty
 };
 
-// The items of `input`, a .jsonl file or a folder of pictures. A line is an object with "image" or
-// "images", and "instruction" unless the command has one; "id" and "qformer_text" may be there. A
-// broken line is an item with a fault. Throws Failure(usage) where the file cannot be read or has
-// no item, and Failure(image) for a folder without pictures.
+// The items of `input`, a .jsonl file or a folder of pictures. A line is an object with "image",
+// "images" or "video", and "instruction" unless the command has one; "id" and "qformer_text" may be
+// there. A broken line is an item with a fault. Throws Failure(usage) where the file cannot be read
+// or has no item, and Failure(image) for a folder without pictures.
 std::vector<BatchItem> read_items(Session& session, const std::string& input);
 
 // 128 bits of what is put in, as 32 hexadecimal digits: two FNV-1a of different bases. It tells
@@ -33,6 +34,8 @@ std::vector<BatchItem> read_items(Session& session, const std::string& input);
 class Digest {
  public:
   void add(std::string_view bytes);  // and their number, so that "ab" "c" is not "a" "bc"
+  // A file byte for byte, which is not held in memory. Throws Failure(image).
+  void add_file(const std::filesystem::path& file);
   std::string text() const;
 
  private:

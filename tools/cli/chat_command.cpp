@@ -20,9 +20,8 @@ constexpr std::string_view kHelp =
 
 class Dialogue {
  public:
-  Dialogue(Session& session, Chat& chat, const Pipeline& pipeline,
-           std::vector<std::string> pictures)
-      : session_(session), chat_(chat), pipeline_(pipeline), pictures_(std::move(pictures)) {}
+  Dialogue(Session& session, Chat& chat, const Pipeline& pipeline, Subject subject)
+      : session_(session), chat_(chat), pipeline_(pipeline), subject_(std::move(subject)) {}
 
   // False: the conversation is over. What is wrong with one line does not end it.
   bool take(const std::string& line) {
@@ -49,10 +48,11 @@ class Dialogue {
     };
     const Generation generation =
         during(Stage::request, [&] { return chat_.ask(question, control); });
-    session_.output.write(
-        session_.settings.json
-            ? to_json(generation, {pictures_, question}, session_.settings, pipeline_.info()) + "\n"
-            : "\n");
+    subject_.instruction = question;
+    session_.output.write(session_.settings.json
+                              ? to_json(generation, subject_, session_.settings, pipeline_.info()) +
+                                    "\n"
+                              : "\n");
     return !session_.interrupt.requested() && !session_.output.closed();
   }
 
@@ -74,7 +74,7 @@ class Dialogue {
   Session& session_;
   Chat& chat_;
   const Pipeline& pipeline_;
-  std::vector<std::string> pictures_;
+  Subject subject_;
   bool failed_ = false;
 };
 
@@ -83,7 +83,7 @@ ExitCode chat(Session& session) {
   during(Stage::request, [&] { validate(settings.generation); });
   Pictures pictures(list_pictures(session), session);
   const Pipeline pipeline = session.load_pipeline();
-  const std::size_t each = pipeline.info().pictures_are_frames ? pictures.size() : 1;
+  const std::size_t each = pictures_that_go_together(pipeline, pictures.list());
   if (each != pictures.size()) {
     throw Failure(ExitCode::usage,
                   "chat: expected one picture, got " + std::to_string(pictures.size()) +
@@ -92,12 +92,12 @@ ExitCode chat(Session& session) {
   const Interrupt::Graceful graceful(session.interrupt);
   const auto shown = take(session, pictures, 0, each);
   Chat chat = during(Stage::request, [&] {
-    return Chat(pipeline, shown->images, {.generation = settings.generation});
+    return Chat(pipeline, shown->pictures(), {.generation = settings.generation});
   });
   if (!settings.task.restore.empty()) {
     during(Stage::request, [&] { chat.restore(settings.task.restore); });
   }
-  Dialogue dialogue(session, chat, pipeline, shown->names);
+  Dialogue dialogue(session, chat, pipeline, shown->subject());
   const bool is_dialogue = ::isatty(STDIN_FILENO) == 1 && settings.task.questions.empty();
   if (is_dialogue) session.progress.print(kHelp);
   bool goes_on = true;
@@ -117,9 +117,10 @@ ExitCode chat(Session& session) {
   return dialogue.failed() && !is_dialogue ? ExitCode::usage : session.end();
 }
 
-constexpr Takes kTakes[] = {Group::model,  "image",         "images-from",  "question",
-                            Group::answer, Group::pictures, Group::running, "restore",
-                            "save",        "logprobs",      "json",         "quiet"};
+constexpr Takes kTakes[] = {Group::model, "image",       "images-from",   Group::video,
+                            "question",   Group::answer, Group::pictures, Group::running,
+                            "restore",    "save",        "logprobs",      "json",
+                            "quiet"};
 constexpr Takes kNeeds[] = {"model", "image"};
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/batch_items.h"
+#include "cli/pictures.h"
 #include "cli/recipes.h"
 #include "cli/session.h"
 #include "cli/table.h"
@@ -26,6 +27,7 @@ using Object = nlohmann::ordered_json;
 struct Row {
   std::vector<std::string> pictures, answers, candidates, ocr_tokens;
   std::map<std::string, std::string> fields;  // every other text
+  bool is_video = false;                      // the pictures are one, as read_video() takes it
 };
 
 std::vector<std::string> texts(const Object& line, const char* key) {
@@ -36,15 +38,20 @@ std::vector<std::string> texts(const Object& line, const char* key) {
 
 Row row_of(const std::string& text) {
   const Object line = Object::parse(text);
-  Row row{texts(line, line.contains("images") ? "images" : "image"),
+  const bool is_video = line.contains("video");
+  Row row{texts(line, is_video                  ? "video"
+                      : line.contains("images") ? "images"
+                                                : "image"),
           texts(line, line.contains("answers") ? "answers" : "answer"),
           texts(line, "candidates"),
           texts(line, "ocr_tokens"),
-          {}};
+          {},
+          is_video};
   for (const auto& [key, value] : line.items()) {
     if (value.is_string()) row.fields[key] = value.get<std::string>();
   }
-  if (row.pictures.empty()) throw std::invalid_argument("expected \"image\" or \"images\"");
+  if (row.pictures.empty())
+    throw std::invalid_argument("expected \"image\", \"images\" or \"video\"");
   if (row.answers.empty()) throw std::invalid_argument("expected \"answer\" or \"answers\"");
   return row;
 }
@@ -89,13 +96,9 @@ class Examination {
 
   // Throws Failure.
   void take(const Row& row) {
-    std::vector<Image> images;
-    for (const std::string& name : row.pictures) {
-      images.push_back(
-          during(Stage::picture, [&] { return Image::open(name, session_.settings.decode); }));
-    }
+    const instructblip::Pictures pictures = during(Stage::picture, [&] { return shown(row); });
     const auto& candidates = row.candidates.empty() ? recipe_.candidates : row.candidates;
-    const Request request{images, prompt_of(recipe_, row, candidates), recipe_.decoding};
+    const Request request{pictures, prompt_of(recipe_, row, candidates), recipe_.decoding};
     during(Stage::request,
            [&] { recipe_.ranks ? rank(request, candidates, row) : generate(request, row); });
   }
@@ -111,6 +114,16 @@ class Examination {
   const std::string& answer() const { return answer_; }  // to the last row
 
  private:
+  instructblip::Pictures shown(const Row& row) const {
+    const Settings& settings = session_.settings;
+    if (row.is_video) return Video(read_video(row.pictures, settings).images);
+    std::vector<Image> images;
+    for (const std::string& name : row.pictures) {
+      images.push_back(Image::open(name, settings.decode));
+    }
+    return images;
+  }
+
   void generate(const Request& request, const Row& row) {
     answer_ = pipeline_.generate(request, {.stop = session_.interrupt.token()}).text();
     switch (recipe_.measure) {
@@ -191,6 +204,7 @@ std::string report(const Recipe& recipe, double value, std::size_t rows, std::si
 
 ExitCode evaluate(Session& session) {
   const Settings& settings = session.settings;
+  check_video_options(settings);
   const Recipe recipe = read_recipe(settings.task.recipe);
   const std::vector<std::string> lines = lines_of(settings.task.data);
   LoadOptions load = settings.load;
@@ -232,8 +246,9 @@ ExitCode evaluate(Session& session) {
   return errors > 0 ? ExitCode::partial : ExitCode::success;
 }
 
-constexpr Takes kTakes[] = {Group::model,   "recipe", "data", Group::pictures,
-                            Group::running, "output", "json", "quiet"};
+constexpr Takes kTakes[] = {Group::model, "recipe",     "data",          "frames",
+                            "sampling",   "frame-seed", Group::pictures, Group::running,
+                            "output",     "json",       "quiet"};
 constexpr Takes kNeeds[] = {"model", "recipe", "data"};
 
 }  // namespace

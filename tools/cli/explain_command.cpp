@@ -79,7 +79,7 @@ ExitCode explain_one(Session& session) {
   Pictures pictures(list_pictures(session), session);
   const Pipeline pipeline = session.load_pipeline();
   const std::size_t each =
-      pictures_of_a_request(pipeline, instructions, pictures.size(), "explain");
+      pictures_of_a_request(pipeline, instructions, pictures.list(), "explain");
   if (each != pictures.size()) {
     throw Failure(ExitCode::usage, "explain: expected one picture, got " +
                                        std::to_string(pictures.size()) +
@@ -88,7 +88,7 @@ ExitCode explain_one(Session& session) {
   session.progress.begin("explaining", Progress::Unit::none);
   const Interrupt::Graceful graceful(session.interrupt);
   const auto shown = take(session, pictures, 0, each);
-  const Request request{shown->images, instructions.front(), settings.generation,
+  const Request request{shown->pictures(), instructions.front(), settings.generation,
                         settings.task.qformer_text};
   ExplainOptions options;
   if (!settings.task.answers.empty()) options.answer = settings.task.answers.front();
@@ -110,10 +110,10 @@ ExitCode explain_one(Session& session) {
   return session.end();
 }
 
-constexpr Takes kTakes[] = {Group::model,   "image",        "images-from", "instruction",
-                            "answer",       "qformer-text", Group::answer, Group::pictures,
-                            Group::running, "html",         "overlays",    "json",
-                            "quiet"};
+constexpr Takes kTakes[] = {Group::model,    "image",        "images-from",  Group::video,
+                            "instruction",   "answer",       "qformer-text", Group::answer,
+                            Group::pictures, Group::running, "html",         "overlays",
+                            "json",          "quiet"};
 constexpr Takes kNeeds[] = {"model", "image"};
 
 }  // namespace

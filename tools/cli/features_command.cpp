@@ -17,18 +17,19 @@ std::optional<std::string> instruction_of(const Settings& settings) {
 }
 
 // Whether several pictures make one request. Throws Failure(usage) where that takes another number.
-bool go_together(const Pipeline& pipeline, std::size_t pictures,
+bool go_together(const Pipeline& pipeline, const PictureList& pictures,
                  const std::optional<std::string>& instruction) {
   if (instruction) {
     return pictures_of_a_request(pipeline, {*instruction}, pictures, "features") > 1;
   }
-  return pipeline.info().pictures_are_frames || pipeline.tokenize("").image_marks > 0;
+  return pictures_that_go_together(pipeline, pictures) > 1 || pipeline.tokenize("").image_marks > 0;
 }
 
 // Told before anything is read that takes time.
-void check_count(Session& session, std::size_t pictures,
+void check_count(Session& session, const PictureList& list,
                  const std::optional<std::string>& instruction) {
-  if (pictures == 1 || go_together(session.load_description(), pictures, instruction)) return;
+  const std::size_t pictures = list.names.size();
+  if (pictures == 1 || go_together(session.load_description(), list, instruction)) return;
   throw Failure(ExitCode::usage, "features: expected one --image, got " + std::to_string(pictures) +
                                      ": several are looked at together by a video model, or by a "
                                      "LLaVA whose instruction has an <image> for each");
@@ -38,7 +39,7 @@ ExitCode features(Session& session) {
   const Settings& settings = session.settings;
   const std::optional<std::string> instruction = instruction_of(settings);
   PictureList list = list_pictures(session);
-  check_count(session, list.names.size(), instruction);
+  check_count(session, list, instruction);
   warn_of_order(session, list, list.names.size());
   Pictures pictures(std::move(list), session);
   const Pipeline pipeline = session.load_pipeline();
@@ -46,12 +47,13 @@ ExitCode features(Session& session) {
 
   session.progress.begin("computing", Progress::Unit::none);
   during(Stage::request,
-         [&] { save_tensors(settings.output, pipeline.features(shown->images, instruction)); });
+         [&] { save_tensors(settings.output, pipeline.features(shown->pictures(), instruction)); });
   return ExitCode::success;
 }
 
-constexpr Takes kTakes[] = {Group::model, "image",  "images-from", "instruction", Group::pictures,
-                            "dtype",      "device", "threads",     "output",      "quiet"};
+constexpr Takes kTakes[] = {Group::model,  "image",         "images-from", Group::video,
+                            "instruction", Group::pictures, "dtype",       "device",
+                            "threads",     "output",        "quiet"};
 constexpr Takes kNeeds[] = {"model", "image", "output"};
 
 }  // namespace

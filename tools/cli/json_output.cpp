@@ -74,8 +74,10 @@ Object sequence_of(const Sequence& sequence, bool with_logprobs) {
 
 // The fields that every object begins with.
 Object object_about(const Subject& subject) {
-  Object object = {{subject.are_features ? "features" : "image", subject.pictures.front()}};
+  const char* const kind = subject.are_features ? "features" : subject.is_video ? "video" : "image";
+  Object object = {{kind, subject.pictures.front()}};
   if (subject.pictures.size() > 1) object["images"] = subject.pictures;
+  if (!subject.frames.empty()) object["frames"] = subject.frames;
   if (subject.instruction) object["instruction"] = *subject.instruction;
   return object;
 }

@@ -22,6 +22,8 @@ struct Subject {
   std::vector<std::string> pictures;  // as given; one at least
   std::optional<std::string> instruction = {};
   bool are_features = false;
+  bool is_video = false;                  // the one of `pictures` is a video
+  std::vector<std::int64_t> frames = {};  // its frames that are looked at, from 0
 };
 
 // What `match` says of a picture and a text.

@@ -62,6 +62,8 @@ ExitCode guarded(const std::vector<std::string>& arguments) {
 int main(int argc, char** argv) {
   namespace cli = instructblip::cli;
   cli::prepare_standard_streams();
+  // FFmpeg, which reads videos, would complain of damage on standard error beside our own message.
+  ::setenv("OPENCV_FFMPEG_LOGLEVEL", "-8", /*replace=*/0);
   // LibTorch registers its operators in 20 MB of small pieces: the heap grows by more at a time.
   ::mallopt(M_TOP_PAD, 32 << 20);
   const cli::ExitCode code = cli::guarded({argv + 1, argv + argc});

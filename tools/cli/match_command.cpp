@@ -64,7 +64,7 @@ ExitCode match(Session& session) {
     }
   };
   const ExitCode code = for_each_request(session, pictures, 1, [&](const Shown& shown) {
-    session.attempt({shown.names}, [&] { compare(shown); });
+    session.attempt(shown.subject(), [&] { compare(shown); });
   });
   printer.finish();
   return code;

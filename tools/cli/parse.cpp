@@ -111,6 +111,7 @@ void check_standard_input(const Settings& settings) {
     if (value == "-") readers.push_back("--" + option + " -");
   };
   for (const options::PictureSource& source : settings.pictures) {
+    if (source.kind == options::PictureSource::Kind::video) continue;
     add(source.kind == options::PictureSource::Kind::list ? "images-from" : "image", source.value);
   }
   for (const std::string& text : settings.instructions) add("instruction", text);
@@ -159,7 +160,7 @@ Given set_all(Settings& settings, const CommandLine& line, const Command& comman
     given.insert(last->name);
     set(settings, meant, command);
   }
-  if (given.contains("images-from")) given.insert("image");
+  if (given.contains("images-from") || given.contains("video")) given.insert("image");
   return given;
 }
 

@@ -158,8 +158,19 @@ void add_list(const std::string& file, PictureList& list,
 PictureList list_pictures(const std::vector<PictureSource>& sources,
                           const std::function<void(const std::string&)>& warn) {
   PictureList list;
+  const auto is_video = [](const PictureSource& source) {
+    return source.kind == PictureSource::Kind::video;
+  };
+  list.are_videos = std::ranges::any_of(sources, is_video);
+  if (list.are_videos && !std::ranges::all_of(sources, is_video)) {
+    throw Failure(ExitCode::usage,
+                  "--video: expected no --image beside it\n  hint: a command is about pictures or "
+                  "about videos; the frames of a video can be a folder behind --video");
+  }
   for (const PictureSource& source : sources) {
-    if (source.kind == PictureSource::Kind::list) {
+    if (list.are_videos) {
+      list.names.push_back(source.value);
+    } else if (source.kind == PictureSource::Kind::list) {
       add_list(source.value, list, warn);
     } else {
       add(source.value, list, warn);

@@ -1,4 +1,4 @@
-// Which pictures are meant: from --image and --images-from to names of files.
+// Which pictures or videos are meant: from --image, --images-from and --video to names of files.
 #pragma once
 
 #include <functional>
@@ -13,6 +13,7 @@ using options::PictureSource;
 
 struct PictureList {
   std::vector<std::string> names;  // "-" stands for standard input
+  bool are_videos = false;         // names are those of videos, or of folders with their frames
   // Whether every picture has an --image of its own: the order of the others is not on the command
   // line.
   bool spelled_out = true;
@@ -23,8 +24,8 @@ struct PictureList {
 // A folder stands for the files in it that are named as pictures, those of its folders left out, in
 // the order of the bytes of their names; what else is in it is told to `warn`. Lines of a list name
 // pictures and folders, relative to the working directory as those of --image; empty ones are
-// skipped. Throws Failure: usage for a list, image for a folder that cannot be read or has no
-// picture.
+// skipped. Throws Failure: usage for a list, and for pictures beside videos; image for a folder
+// that cannot be read or has no picture.
 PictureList list_pictures(const std::vector<PictureSource>& sources,
                           const std::function<void(const std::string&)>& warn);
 

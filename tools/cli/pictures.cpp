@@ -61,9 +61,49 @@ PictureList list_pictures(Session& session) {
                        [&](const std::string& message) { session.warn(message); });
 }
 
+void check_video_options(const Settings& settings) {
+  constexpr std::int64_t kMany = 1 << 30;
+  during(Stage::request, [&] { sample_frames(kMany, settings.video); });
+}
+
+std::vector<std::string> files_of_video(const std::vector<std::string>& names) {
+  std::error_code unknown;
+  if (names.size() > 1 || !std::filesystem::is_directory(names.front(), unknown)) return names;
+  return list_pictures({{PictureSource::Kind::picture, names.front()}}, [](const auto&) {}).names;
+}
+
+Picture read_video(const std::vector<std::string>& names, const Settings& settings) {
+  VideoOptions options = settings.video;
+  options.limits = settings.decode;
+  std::error_code unknown;
+  const std::string& name = names.front();
+  if (names.size() == 1 && !std::filesystem::is_directory(name, unknown)) {
+    refuse_address(name);
+    const Video video = Video::read(name, options);
+    return {{video.frames().begin(), video.frames().end()},
+            {video.places().begin(), video.places().end()}};
+  }
+  const std::vector<std::string> files = files_of_video(names);
+  const std::int64_t total = std::ssize(files);
+  if (names.size() > 1) options = {.frames = static_cast<int>(total)};
+  if (total < options.frames) {
+    throw Failure(ExitCode::image, name + ": the video has " + std::to_string(total) +
+                                       (total == 1 ? " frame" : " frames") + ", expected " +
+                                       std::to_string(options.frames) +
+                                       " at least\n  hint: ask for fewer: --frames");
+  }
+  Picture video{{}, sample_frames(total, options)};
+  for (const std::int64_t place : video.places) {
+    video.images.push_back(Image::open(files[static_cast<std::size_t>(place)], settings.decode));
+  }
+  return video;
+}
+
 Pictures::Pictures(PictureList list, Session& session)
-    : list_(std::move(list)), options_(session.settings.decode) {
+    : list_(std::move(list)), settings_(session.settings) {
+  check_video_options(settings_);
   for (const std::string& name : list_.names) {
+    if (list_.are_videos) break;
     if (piped_.contains(name)) continue;
     if (name == kInput) piped_.emplace(name, read_picture_from_input());
     if (is_shell_pipe(name)) piped_.emplace(name, read_to_end(name, kInputBytes));
@@ -81,8 +121,9 @@ void Pictures::look_ahead(Progress& progress) {
   for (std::size_t i = 0; i < size(); ++i) {
     if (held_bytes <= kHeldBytes) {
       held_.push_back(open(name(i)));
-      const Image& image = held_.back().image;
-      held_bytes += std::int64_t{3} * image.width() * image.height();
+      for (const Image& image : held_.back().images) {
+        held_bytes += std::int64_t{3} * image.width() * image.height();
+      }
     } else {
       check(name(i));
     }
@@ -109,8 +150,9 @@ auto Pictures::reading(Work&& work) const {
 
 Picture Pictures::open(const std::string& name) const {
   const auto start = std::chrono::steady_clock::now();
-  Picture picture;
-  picture.image = reading([&] { return decode(name); });
+  Picture picture = reading([&] {
+    return list_.are_videos ? read_video({name}, settings_) : Picture{{decode(name)}, {}};
+  });
   picture.decode_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   return picture;
@@ -121,9 +163,9 @@ Image Pictures::decode(const std::string& name) const {
   const auto piped = piped_.find(name);
   if (piped == piped_.end()) {
     refuse_pipe(name);
-    return Image::open(name, options_);
+    return Image::open(name, settings_.decode);
   }
-  return Image::decode(std::as_bytes(std::span(piped->second)), options_,
+  return Image::decode(std::as_bytes(std::span(piped->second)), settings_.decode,
                        name == kInput ? "standard input" : name);
 }
 
@@ -131,7 +173,10 @@ void Pictures::check(const std::string& name) const {
   if (piped_.contains(name))
     return;  // decoded when its turn comes, as damage behind a head is found
   refuse_address(name);
-  reading([&] { Image::check(name, options_); });
+  // The heads of videos tell little: one that is not there is found, the others when they are read.
+  std::error_code unknown;
+  if (list_.are_videos && std::filesystem::exists(name, unknown)) return;
+  reading([&] { Image::check(name, settings_.decode); });
 }
 
 }  // namespace instructblip::cli

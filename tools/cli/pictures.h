@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -10,21 +11,32 @@
 #include "cli/progress.h"
 #include "cli/session.h"
 #include "instructblip/image.h"
+#include "instructblip/video.h"
 
 namespace instructblip::cli {
 
 struct Picture {
-  Image image;
+  std::vector<Image> images;         // one, or the frames of a video
+  std::vector<std::int64_t> places;  // their places in the video, from 0
   double decode_ms = 0;
 };
 
-// What --image and --images-from name. Throws Failure.
+// Throws Failure(usage) where no video could be read as `settings` ask.
+void check_video_options(const Settings& settings);
+
+// The frames of a video file, or of a folder that holds them as pictures, which `settings` ask for;
+// of several `names` all, which are pictures. Throws Error, Failure.
+Picture read_video(const std::vector<std::string>& names, const Settings& settings);
+// The files that are read for it. Throws Failure.
+std::vector<std::string> files_of_video(const std::vector<std::string>& names);
+
+// What --image, --images-from and --video name. Throws Failure.
 PictureList list_pictures(Session& session);
 
-// Picture files, each decoded once. Before anything is answered the first ones are decoded, as many
-// as may be held, and the heads of the others are looked at: so a file that is missing or no
-// picture ends the command while standard output is still empty, and so does one of the first that
-// is damaged. With --keep-going each is only looked at when its turn comes.
+// Picture files, or videos, each decoded once. Before anything is answered the first ones are
+// decoded, as many as may be held, and the heads of the others are looked at: so a file that is
+// missing or no picture ends the command while standard output is still empty, and so does one of
+// the first that is damaged. With --keep-going each is only looked at when its turn comes.
 class Pictures {
  public:
   // Throws Failure.
@@ -47,7 +59,7 @@ class Pictures {
   auto reading(Work&& work) const;
 
   PictureList list_;
-  ImageOptions options_;
+  const Settings& settings_;
   std::string way_on_;  // a hint
   // What came from standard input and from pipes of the shell, <(...), by their names.
   std::map<std::string, std::string> piped_;

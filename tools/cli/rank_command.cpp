@@ -64,14 +64,14 @@ class Ranker {
   // Ranks the candidates for every instruction about the pictures of one request, which are encoded
   // once. `count`: requests in all.
   void rank(const Shown& shown, const std::vector<std::string>& instructions, std::size_t count) {
-    session_.attempt({shown.names}, [&] {
+    session_.attempt(shown.subject(), [&] {
       const ImageFeatures features =
-          during(Stage::request, [&] { return pipeline_.encode(shown.images); });
+          during(Stage::request, [&] { return pipeline_.encode(shown.pictures()); });
       for (const std::string& instruction : instructions) {
         if (session_.interrupt.requested() || session_.output.closed()) return;
         session_.progress.next(static_cast<std::int64_t>(++asked_),
                                static_cast<std::int64_t>(count * instructions.size()));
-        const Subject subject{shown.names, instruction};
+        const Subject subject = shown.subject(instruction);
         session_.attempt(subject, [&] { rank_one(features, subject, instructions.size() > 1); });
       }
     });
@@ -120,7 +120,7 @@ ExitCode rank(Session& session) {
     }
     return session.end();
   }
-  const std::size_t each = pictures_of_a_request(pipeline, instructions, pictures.size(), "rank");
+  const std::size_t each = pictures_of_a_request(pipeline, instructions, pictures.list(), "rank");
   warn_of_order(session, pictures.list(), each);
   const bool headed = pictures.size() > each || instructions.size() > 1 || settings.keep_going ||
                       (each == 1 && !pictures.list().spelled_out);
@@ -132,12 +132,12 @@ ExitCode rank(Session& session) {
   });
 }
 
-constexpr Takes kTakes[] = {Group::model,    "image",     "images-from", "features",
-                            "instruction",   "candidate", "spelling",    "without-picture",
-                            "qformer-text",  "by",        "end-token",   Group::pictures,
-                            "dtype",         "device",    "threads",     "numerics",
-                            "deterministic", "kernels",   "keep-going",  "json",
-                            "quiet"};
+constexpr Takes kTakes[] = {
+    Group::model,  "image",     "images-from",   "features",        Group::video,
+    "instruction", "candidate", "spelling",      "without-picture", "qformer-text",
+    "by",          "end-token", Group::pictures, "dtype",           "device",
+    "threads",     "numerics",  "deterministic", "kernels",         "keep-going",
+    "json",        "quiet"};
 constexpr Takes kNeeds[] = {"model", "candidate"};
 
 }  // namespace

@@ -21,7 +21,9 @@ std::size_t marks_of(const Pipeline& pipeline, const std::vector<std::string>& i
 
 std::size_t pictures_of_a_request(const Pipeline& pipeline,
                                   const std::vector<std::string>& instructions,
-                                  std::size_t pictures, const std::string& command) {
+                                  const PictureList& list, const std::string& command) {
+  const std::size_t pictures = list.names.size();
+  if (list.are_videos) return 1;
   const std::size_t marks = marks_of(pipeline, instructions, command);
   if (pipeline.info().pictures_are_frames) return pictures;
   if (marks <= 1) return 1;
@@ -36,6 +38,10 @@ std::size_t pictures_of_a_request(const Pipeline& pipeline,
                  "several <image>; ask about others in commands of their own"));
 }
 
+std::size_t pictures_that_go_together(const Pipeline& pipeline, const PictureList& list) {
+  return pipeline.info().pictures_are_frames && !list.are_videos ? list.names.size() : 1;
+}
+
 void warn_of_order(Session& session, const PictureList& list, std::size_t pictures_of_a_request) {
   if (pictures_of_a_request < 2 || list.falling_numbers.empty()) return;
   session.warn("the pictures of a folder are taken in the order of the bytes of their names, " +
@@ -45,11 +51,13 @@ void warn_of_order(Session& session, const PictureList& list, std::size_t pictur
 std::optional<Shown> take(Session& session, Pictures& pictures, std::size_t first,
                           std::size_t count) {
   Shown shown;
+  shown.is_video = pictures.list().are_videos;
   for (std::size_t i = first; i < first + count; ++i) shown.names.push_back(pictures.name(i));
-  const bool taken = session.attempt({shown.names}, [&] {
+  const bool taken = session.attempt(shown.subject(), [&] {
     for (std::size_t i = first; i < first + count; ++i) {
       Picture picture = pictures.take(i);
-      shown.images.push_back(std::move(picture.image));
+      shown.images.insert(shown.images.end(), picture.images.begin(), picture.images.end());
+      shown.places = std::move(picture.places);
       shown.decode_ms += picture.decode_ms;
     }
   });

@@ -12,11 +12,20 @@
 
 namespace instructblip::cli {
 
-// The pictures of one request.
+// The pictures of one request, or the frames of a video, whose name is the only one then.
 struct Shown {
   std::vector<std::string> names;
   std::vector<Image> images;
   double decode_ms = 0;
+  bool is_video = false;
+  std::vector<std::int64_t> places = {};  // places of the frames in the video
+
+  instructblip::Pictures pictures() const {
+    return is_video ? instructblip::Pictures(Video(images)) : instructblip::Pictures(images);
+  }
+  Subject subject(std::optional<std::string> instruction = {}) const {
+    return {names, std::move(instruction), /*are_features=*/false, is_video, places};
+  }
 };
 
 // How many <image> each instruction has, their template's included. Checks the instructions as far
@@ -24,12 +33,15 @@ struct Shown {
 std::size_t marks_of(const Pipeline& pipeline, const std::vector<std::string>& instructions,
                      const std::string& command);
 
-// How many pictures make one request: all of them for a video model; as many as the instructions
-// have <image> each where that is several, and then all; else one. Throws Failure(usage), as
-// marks_of().
+// How many pictures make one request: all of them for a video model, but each video is one; as many
+// as the instructions have <image> each where that is several, and then all; else one. Throws
+// Failure(usage), as marks_of().
 std::size_t pictures_of_a_request(const Pipeline& pipeline,
                                   const std::vector<std::string>& instructions,
-                                  std::size_t pictures, const std::string& command);
+                                  const PictureList& pictures, const std::string& command);
+
+// The same where no instruction has a say.
+std::size_t pictures_that_go_together(const Pipeline& pipeline, const PictureList& list);
 
 // Warns where the pictures of one request come from a folder in an order that may not be meant.
 void warn_of_order(Session& session, const PictureList& list, std::size_t pictures_of_a_request);

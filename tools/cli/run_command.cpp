@@ -11,10 +11,10 @@ ExitCode run(Session& session) {
                               session.settings.task.qformer_text});
 }
 
-constexpr Takes kTakes[] = {Group::model,   "image",        "images-from", "features",
-                            "instruction",  "qformer-text", Group::answer, Group::pictures,
-                            Group::running, "logprobs",     "keep-going",  "names",
-                            "json",         "quiet",        "verbose"};
+constexpr Takes kTakes[] = {Group::model,    "image",        "images-from",  "features",
+                            Group::video,    "instruction",  "qformer-text", Group::answer,
+                            Group::pictures, Group::running, "logprobs",     "keep-going",
+                            "names",         "json",         "quiet",        "verbose"};
 constexpr Takes kNeeds[] = {"model"};
 
 }  // namespace

@@ -30,12 +30,12 @@ std::string table_of(const Scores& scores, const std::vector<std::string>& answe
 void score_request(Session& session, const Pipeline& pipeline, const Shown& shown,
                    const std::vector<std::string>& instructions,
                    const std::vector<std::string>& answers, bool headed) {
-  session.attempt({shown.names}, [&] {
+  session.attempt(shown.subject(), [&] {
     const ImageFeatures features =
-        during(Stage::request, [&] { return pipeline.encode(shown.images); });
+        during(Stage::request, [&] { return pipeline.encode(shown.pictures()); });
     for (const std::string& instruction : instructions) {
       if (session.interrupt.requested() || session.output.closed()) return;
-      const Subject subject{shown.names, instruction};
+      const Subject subject = shown.subject(instruction);
       session.attempt(subject, [&] {
         const Request request{features, instruction, {}, session.settings.task.qformer_text};
         const ScoreOptions options{.end_token = session.settings.rank.end_token};
@@ -66,7 +66,7 @@ ExitCode score_answers(Session& session) {
   const std::vector<std::string> answers = texts_or_lines(settings.task.answers);
   Pictures pictures(list_pictures(session), session);
   const Pipeline pipeline = session.load_pipeline();
-  const std::size_t each = pictures_of_a_request(pipeline, instructions, pictures.size(), "score");
+  const std::size_t each = pictures_of_a_request(pipeline, instructions, pictures.list(), "score");
   warn_of_order(session, pictures.list(), each);
   const bool headed = pictures.size() > each || instructions.size() > 1 ||
                       !pictures.list().spelled_out || settings.keep_going;
@@ -94,25 +94,23 @@ ExitCode score_texts(Session& session) {
   const std::vector<std::string> texts = texts_or_lines(settings.texts);
   Pictures pictures(list_pictures(session), session);
   const Pipeline pipeline = session.load_pipeline();
-  const std::size_t each = pipeline.info().pictures_are_frames ? pictures.size() : 1;
+  const std::size_t each = pictures_that_go_together(pipeline, pictures.list());
   session.progress.begin("scoring", Progress::Unit::none);
   const Interrupt::Graceful graceful(session.interrupt);
   std::vector<std::vector<std::string>> rows = {{"score", "log", "picture", "text"}};
   const ExitCode code = for_each_request(session, pictures, each, [&](const Shown& shown) {
-    session.attempt({shown.names}, [&] {
-      const instructblip::Pictures one[] = {shown.images};
+    session.attempt(shown.subject(), [&] {
+      const instructblip::Pictures one[] = {shown.pictures()};
       const ScoreMatrix matrix = during(Stage::request, [&] {
         return pipeline.score_matrix(one, texts, options, {.stop = session.interrupt.token()});
       });
       for (std::size_t j = 0; j < texts.size(); ++j) {
         const double probability = std::exp(matrix.score(0, j));
         if (settings.json) {
-          session.output.write(to_json(MatrixCell{{shown.names, options.instruction},
-                                                  texts[j],
-                                                  options.answer,
-                                                  matrix.score(0, j),
-                                                  probability}) +
-                               "\n");
+          session.output.write(
+              to_json(MatrixCell{shown.subject(options.instruction), texts[j], options.answer,
+                                 matrix.score(0, j), probability}) +
+              "\n");
         } else {
           rows.push_back({fixed(probability, 4), fixed(matrix.score(0, j), 3),
                           harmless(on_one_line(shown.names.front())),
@@ -131,9 +129,9 @@ ExitCode score(Session& session) {
 }
 
 constexpr Takes kTakes[] = {
-    Group::model,    "image",         "images-from", "instruction", "answer",  "text",  "end-token",
-    "qformer-text",  Group::pictures, "dtype",       "device",      "threads", "cache", "numerics",
-    "deterministic", "kernels",       "keep-going",  "json",        "quiet"};
+    Group::model, "image",         "images-from",   Group::video, "instruction", "answer",  "text",
+    "end-token",  "qformer-text",  Group::pictures, "dtype",      "device",      "threads", "cache",
+    "numerics",   "deterministic", "kernels",       "keep-going", "json",        "quiet"};
 constexpr Takes kNeeds[] = {"model", "image"};
 
 }  // namespace

@@ -53,17 +53,19 @@ ExitCode ask(Session& session) {
 }
 
 constexpr Takes kCaptionTakes[] = {
-    Group::model, "image",        "images-from", "features",      "template",     "ocr",
-    "preset",     "qformer-text", Group::answer, Group::pictures, Group::running, "logprobs",
-    "keep-going", "names",        "json",        "quiet",         "verbose"};
-constexpr Takes kVqaTakes[] = {
-    Group::model, "image",      "images-from",  "features",    "question",      "template",
+    Group::model, "image",      "images-from",  "features",    Group::video,    "template",
     "ocr",        "preset",     "qformer-text", Group::answer, Group::pictures, Group::running,
     "logprobs",   "keep-going", "names",        "json",        "quiet",         "verbose"};
-constexpr Takes kAskTakes[] = {
-    Group::model, "image",        "images-from", "features",    "question",      "ocr",
-    "preset",     "qformer-text", "xlt",         Group::answer, Group::pictures, Group::running,
-    "logprobs",   "keep-going",   "names",       "json",        "quiet",         "verbose"};
+constexpr Takes kVqaTakes[] = {Group::model,   "image",        "images-from", "features",
+                               Group::video,   "question",     "template",    "ocr",
+                               "preset",       "qformer-text", Group::answer, Group::pictures,
+                               Group::running, "logprobs",     "keep-going",  "names",
+                               "json",         "quiet",        "verbose"};
+constexpr Takes kAskTakes[] = {Group::model,   "image",    "images-from", "features",
+                               Group::video,   "question", "ocr",         "preset",
+                               "qformer-text", "xlt",      Group::answer, Group::pictures,
+                               Group::running, "logprobs", "keep-going",  "names",
+                               "json",         "quiet",    "verbose"};
 constexpr Takes kModel[] = {"model"};
 constexpr Takes kQuestion[] = {"model", "question"};
 

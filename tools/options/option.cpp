@@ -10,6 +10,8 @@ std::string_view heading_of(Group group) {
       return "Model";
     case Group::request:
       return "What is asked";
+    case Group::video:
+      return "Videos";
     case Group::answer:
       return "How the answer is chosen";
     case Group::pictures:

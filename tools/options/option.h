@@ -14,9 +14,9 @@ namespace instructblip::options {
 
 // What an option is about. Help shows them under these headings, in this order, and a command may
 // take a group as a whole.
-enum class Group { model, request, answer, pictures, running, output };
+enum class Group { model, request, video, answer, pictures, running, output };
 
-inline constexpr Group kGroups[] = {Group::model,    Group::request, Group::answer,
+inline constexpr Group kGroups[] = {Group::model,    Group::request, Group::video, Group::answer,
                                     Group::pictures, Group::running, Group::output};
 
 std::string_view heading_of(Group group);

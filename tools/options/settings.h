@@ -12,12 +12,13 @@
 #include "instructblip/generation.h"
 #include "instructblip/image.h"
 #include "instructblip/pipeline.h"
+#include "instructblip/video.h"
 
 namespace instructblip::options {
 
-// The value of one --image or --images-from.
+// The value of one --image, --images-from or --video.
 struct PictureSource {
-  enum class Kind { picture, list };
+  enum class Kind { picture, list, video };
   Kind kind;
   std::string value;
 };
@@ -46,6 +47,7 @@ struct Settings {
   LoadOptions load;
   ConvertOptions convert;
   ImageOptions decode;
+  VideoOptions video;  // but for its limits, which are those of `decode`
   BenchmarkOptions bench;
   std::string compare;  // a file
   bool keep_going = false;

@@ -18,6 +18,8 @@ const Choices<ResizeMode> kResizeModes = {{"auto", ResizeMode::automatic},
                                           {"torchvision", ResizeMode::torchvision}};
 const Choices<Compat> kCompat = {{"hf", Compat::hf}, {"lavis", Compat::lavis}};
 const Choices<Geometry> kGeometries = {{"squash", Geometry::squash}, {"crop", Geometry::crop}};
+const Choices<FrameSampling> kSamplings = {{"uniform", FrameSampling::uniform},
+                                           {"headtail", FrameSampling::headtail}};
 const Choices<RankBy> kRankBy = {{"sum", RankBy::sum}, {"mean", RankBy::mean}};
 const Choices<ExifOrientation> kExif = {{"apply", ExifOrientation::apply},
                                         {"ignore", ExifOrientation::ignore}};
@@ -163,6 +165,24 @@ constexpr auto kTable = std::to_array<Option>({
     {"end-token", Group::request, Kind::choice, "true|false", "",
      "whether the end of the answer counts too; default true, but for LLaMA with --compat lavis",
      [](S s, A a) { s.rank.end_token = a.boolean(); }},
+
+    {"video", Group::video, Kind::path, "FILE", "",
+     "a video file, or a folder with its frames as pictures, of which some are looked at together: "
+     "instead of --image; repeated: a request each; for InstructBLIP and InstructBLIP-Video",
+     [](S s, A a) {
+       s.pictures.push_back({PictureSource::Kind::video, a.path()});
+     },
+     kRepeats},
+    {"frames", Group::video, Kind::integer, "N", "4",
+     "number of frames of a video that are looked at, 1 to 1024",
+     [](S s, A a) { s.video.frames = a.integer(); }},
+    {"sampling", Group::video, Kind::choice, "uniform|headtail", "uniform",
+     "which they are: at even distances from the first one on, or half of them drawn from each "
+     "half "
+     "of the video",
+     [](S s, A a) { s.video.sampling = a.one_of(kSamplings); }},
+    {"frame-seed", Group::video, Kind::integer, "N", "42", "seed of the draws of headtail",
+     [](S s, A a) { s.video.seed = a.unsigned_integer(); }},
 
     {"max-new-tokens", Group::answer, Kind::integer, "N", "256",
      "most tokens of the answer, 1 to 4096",

@@ -111,9 +111,9 @@ const std::vector<Row>& rows() {
          return "\0\0\0\x20"
                 "ftypisom\0\0\2\0"s;
        },
-       other, "ffmpeg"},
-      {"Matroska", [] { return "\x1A\x45\xDF\xA3\x9F"s; }, other, "ffmpeg"},
-      {"AVI", [] { return "RIFF\0\0\0\0AVI LIST"s; }, other, "ffmpeg"},
+       other, "--video"},
+      {"Matroska", [] { return "\x1A\x45\xDF\xA3\x9F"s; }, other, "--video"},
+      {"AVI", [] { return "RIFF\0\0\0\0AVI LIST"s; }, other, "--video"},
       {"OpenEXR", [] { return "v/1\1\2\0\0\0"s; }, other, "OpenEXR"},
       {"Radiance", [] { return "#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n"s; }, other, "Radiance"},
       {"Sun raster", [] { return "\x59\xA6\x6A\x95\0\0\0\1"s; }, other, "Sun raster"},
