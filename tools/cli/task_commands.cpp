@@ -1,5 +1,5 @@
-// instructblip caption, vqa and ask: the paper's tasks in the words that the models were trained
-// with.
+// instructblip caption, vqa, question and ask: the paper's tasks in the words that the models were
+// trained with.
 #include <string>
 #include <vector>
 
@@ -38,6 +38,20 @@ ExitCode vqa(Session& session) {
   return answer_all(session, questions);
 }
 
+// Asks for a question, whose answer is given.
+ExitCode question(Session& session) {
+  Questions questions;
+  for (const std::string& answer : texts_or_lines(session.settings.task.answers)) {
+    const Request request = during(Stage::request, [&] {
+      return question_request({}, answer, task_options(session.settings, "caption"));
+    });
+    questions.instructions.push_back(request.instruction);
+    questions.options = request.options;
+    questions.qformer_text = request.qformer_text;
+  }
+  return answer_all(session, questions);
+}
+
 // As it is typed, or in the words for other languages.
 ExitCode ask(Session& session) {
   const TaskOptions how = task_options(session.settings, "detailed");
@@ -61,13 +75,19 @@ constexpr Takes kVqaTakes[] = {Group::model,   "image",        "images-from", "f
                                "preset",       "qformer-text", Group::answer, Group::pictures,
                                Group::running, "logprobs",     "keep-going",  "names",
                                "json",         "quiet",        "verbose"};
+constexpr Takes kQuestionTakes[] = {Group::model,   "image",        "images-from", "features",
+                                    Group::video,   "answer",       "template",    "ocr",
+                                    "preset",       "qformer-text", Group::answer, Group::pictures,
+                                    Group::running, "logprobs",     "keep-going",  "names",
+                                    "json",         "quiet",        "verbose"};
 constexpr Takes kAskTakes[] = {Group::model,   "image",    "images-from", "features",
                                Group::video,   "question", "ocr",         "preset",
                                "qformer-text", "xlt",      Group::answer, Group::pictures,
                                Group::running, "logprobs", "keep-going",  "names",
                                "json",         "quiet",    "verbose"};
 constexpr Takes kModel[] = {"model"};
-constexpr Takes kQuestion[] = {"model", "question"};
+constexpr Takes kNeedsQuestion[] = {"model", "question"};
+constexpr Takes kNeedsAnswer[] = {"model", "answer"};
 
 }  // namespace
 
@@ -85,8 +105,17 @@ extern const Command kVqa = {
     .usage = "--model DIR --image FILE --question TEXT",
     .help = "answer a question in a few words, by a template of the paper",
     .takes = kVqaTakes,
-    .needs = kQuestion,
+    .needs = kNeedsQuestion,
     .execute = vqa,
+};
+
+extern const Command kQuestion = {
+    .name = "question",
+    .usage = "--model DIR --image FILE --answer TEXT",
+    .help = "ask a question whose answer is given, by a template of the paper",
+    .takes = kQuestionTakes,
+    .needs = kNeedsAnswer,
+    .execute = question,
 };
 
 extern const Command kAsk = {
@@ -94,7 +123,7 @@ extern const Command kAsk = {
     .usage = "--model DIR --image FILE --question TEXT",
     .help = "answer a question at length, in the words in which it is typed",
     .takes = kAskTakes,
-    .needs = kQuestion,
+    .needs = kNeedsQuestion,
     .execute = ask,
 };
 

@@ -127,12 +127,13 @@ constexpr auto kTable = std::to_array<Option>({
      "every picture",
      [](S s, A a) { s.task.questions.push_back(a.text()); }, kRepeats},
     {"answer", Group::request, Kind::text, "TEXT", "",
-     "an answer that is given, to be scored or explained; score takes several, and reads one on "
-     "each line of standard input for -",
+     "an answer that is given, to be scored, explained or asked for; score and question take "
+     "several, "
+     "and read one on each line of standard input for -",
      [](S s, A a) { s.task.answers.push_back(a.text()); }, kRepeats},
     {"template", Group::request, Kind::integer, "N", "",
      "number of the paper's template, see docs/tasks.md; default 1 of 13 for captions, 5 of 10 for "
-     "questions",
+     "questions, 1 of 6 to ask for one",
      [](S s, A a) { s.task.number = a.integer(); }},
     {"preset", Group::request, Kind::text, "NAME", "",
      "options under a name, over which those that are given have precedence: caption, vqa, "
