@@ -21,8 +21,9 @@ GenerationConfig beams(double length_penalty, int least, int most, double repeti
 const std::array<Preset, 5>& all_presets() {
   static const std::array<Preset, 5> all = {{
       {"caption",
-       "one sentence about a picture: 5 beams, length penalty 1, at most 30 new tokens, as LAVIS's "
-       "captioning task has where its recipe names nothing",
+       "one sentence about a picture: 5 beams and at most 30 new tokens, as LAVIS's captioning "
+       "task "
+       "has where a recipe names none, with the paper's length penalty of 1",
        beams(1, 1, 30), beams(1, 1, 30)},
       {"vqa",
        "an answer of a few words: 5 beams, length penalty -1, at most 10 new tokens, the paper's "
