@@ -92,6 +92,11 @@ BatchItem item_of(const std::string& text, const std::optional<std::string>& ins
 
 std::vector<BatchItem> read_items(Session& session, const std::string& input) {
   const auto& given = session.settings.instructions;
+  if (given.size() > 1) {
+    throw Failure(ExitCode::usage, "batch: expected one --instruction, got " +
+                                       std::to_string(given.size()) +
+                                       "\n  hint: an item of the input has its own");
+  }
   const std::optional<std::string> instruction =
       given.empty() ? std::nullopt : std::optional(text_or_input(given.front()));
   std::vector<BatchItem> items;
@@ -177,11 +182,19 @@ void AnswerFile::keep_answers(const fs::path& file) {
   all << in.rdbuf();
   const std::string text = all.str();
   std::string rows;
+  std::size_t number = 0;
   for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos;
        begin = end + 1) {
     const std::string row = text.substr(begin, end - begin);
     const Object object = Object::parse(row, nullptr, /*allow_exceptions=*/false);
-    if (object.is_discarded() || !object.is_object() || !object.contains("key")) continue;
+    ++number;
+    // Another file's lines are not ours to drop.
+    if (!object.is_object() || !object.contains("key") || !object.at("key").is_string()) {
+      throw Failure(ExitCode::usage,
+                    file.string() + ", line " + std::to_string(number) +
+                        ": expected an answer of batch, with its \"key\"\n  hint: "
+                        "--output names the file of answers, --input the requests");
+    }
     if (object.contains("error")) continue;
     ++kept_[object.at("key").get<std::string>()];
     rows += row + "\n";

@@ -46,9 +46,9 @@ class Digest {
 // Answers in a file, a line each, which is flushed when it is written.
 class AnswerFile {
  public:
-  // With `resume` the answers that the file holds are kept; errors and a line that was cut short
-  // are dropped, so that those items are tried again. Without, a file that holds something is
-  // refused. Throws Failure: usage, fault.
+  // With `resume` the answers that the file holds are kept; errors and a last line that was cut
+  // short are dropped, so that those items are tried again. A file with other lines is refused, and
+  // without `resume` one that holds something. Throws Failure: usage, fault.
   AnswerFile(const std::filesystem::path& file, bool resume);
   ~AnswerFile();
   AnswerFile(const AnswerFile&) = delete;

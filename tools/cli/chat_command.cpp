@@ -1,18 +1,59 @@
 // instructblip chat: a conversation about a picture.
+#include <poll.h>
 #include <unistd.h>
 
-#include <iostream>
+#include <array>
+#include <cerrno>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/json_output.h"
 #include "cli/pictures.h"
 #include "cli/requests.h"
 #include "cli/session.h"
+#include "cli/text_input.h"
 #include "instructblip/chat.h"
 
 namespace instructblip::cli {
 namespace {
+
+// Lines of standard input as they come. Ctrl-C ends the wait for one, which std::getline() would
+// not notice.
+class Lines {
+ public:
+  explicit Lines(const Interrupt& interrupt) : interrupt_(interrupt) {}
+
+  // None at the end of the input, or where Ctrl-C was typed.
+  std::optional<std::string> next() {
+    std::size_t end = 0;
+    while ((end = held_.find('\n')) == std::string::npos) {
+      if (ended_ && held_.empty()) return std::nullopt;
+      if (ended_) return std::exchange(held_, {});
+      if (interrupt_.requested()) return std::nullopt;
+      read_more();
+    }
+    std::string line = held_.substr(0, end);
+    held_.erase(0, end + 1);
+    return line;
+  }
+
+ private:
+  void read_more() {
+    pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+    constexpr int kMilliseconds = 50;
+    if (::poll(&input, 1, kMilliseconds) == 0) return;
+    std::array<char, 4096> bytes;
+    const ssize_t count = ::read(STDIN_FILENO, bytes.data(), bytes.size());
+    if (count > 0) held_.append(bytes.data(), static_cast<std::size_t>(count));
+    ended_ = count == 0 || (count < 0 && errno != EINTR && errno != EAGAIN);
+  }
+
+  const Interrupt& interrupt_;
+  std::string held_;
+  bool ended_ = false;
+};
 
 constexpr std::string_view kHelp =
     "/undo takes the last turn back, /save FILE and /restore FILE keep the conversation, "
@@ -101,14 +142,16 @@ ExitCode chat(Session& session) {
   const bool is_dialogue = ::isatty(STDIN_FILENO) == 1 && settings.task.questions.empty();
   if (is_dialogue) session.progress.print(kHelp);
   bool goes_on = true;
-  for (const std::string& question : settings.task.questions) {
+  for (const std::string& question : texts_or_lines(settings.task.questions)) {
     goes_on = goes_on && dialogue.take(question);
   }
-  for (std::string line; goes_on && settings.task.questions.empty();) {
+  Lines lines(session.interrupt);
+  while (goes_on && settings.task.questions.empty()) {
     if (is_dialogue) session.progress.print("> ");
-    if (!std::getline(std::cin, line)) break;
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (!line.empty()) goes_on = dialogue.take(line);
+    std::optional<std::string> line = lines.next();
+    if (!line) break;
+    if (line->ends_with('\r')) line->pop_back();
+    if (!line->empty()) goes_on = dialogue.take(*line);
   }
   if (!settings.task.save.empty()) {
     during(Stage::request, [&] { chat.save(settings.task.save); });
