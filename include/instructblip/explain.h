@@ -20,6 +20,8 @@ struct ExplainOptions {
   std::optional<std::string> answer = {};
   /// Fill Explanation::relevance, which takes a prompt for each query of each picture.
   bool relevance = true;
+  /// Fill Explanation::gradcam: gradients through the Q-Former and the language model.
+  bool gradcam = false;
 };
 
 /// The part of a picture that the vision encoder was shown, in pixels of the picture: all of it
@@ -47,6 +49,7 @@ struct PictureAttention {
 /// rest of 1.
 ///
 /// Relevance needs no gradients: a query is left out of the prompt, and the answer is scored again.
+/// Grad-CAM does, of a model of at most 500 million parameters on the processor.
 ///
 /// Positions are rows behind the vision encoder, in which each patch has seen the whole picture:
 /// the maps say which rows were read, which is most often, and need not be, what lies there.
@@ -65,6 +68,13 @@ struct INSTRUCTBLIP_API Explanation {
   /// logarithms, where the language model is not shown the query. Empty where not asked for.
   std::vector<float> relevance;
 
+  /// [tokens of the answer, pictures, cross_layers, queries, positions]: Grad-CAM on the
+  /// cross-attention, after ALBEF and BLIP (Li et al., 2021 and 2022): the mean over heads of
+  /// attention times the gradient of the token's log probability with respect to it, where that is
+  /// positive. The same as Chefer et al., "Generic Attention-model Explainability", 2021, have for
+  /// a layer. Empty where not asked for.
+  std::vector<float> gradcam;
+
   /// Attention to the patches, [grid_rows, grid_columns]: of a cross layer (its place in
   /// cross_layers), a head and a query, or the mean over all of a kind where it is -1.
   /// Errors: invalid_argument (a number out of range), as below.
@@ -74,12 +84,16 @@ struct INSTRUCTBLIP_API Explanation {
   /// What a token rests on: rollouts of the queries, weighted by how much the token needs them;
   /// queries that speak against it do not count. Adds up to 1, or is 0 everywhere.
   std::vector<float> token_patches(int token, int picture) const;
+  /// What a token rests on by `gradcam`: the sum over the queries, of a cross layer (its place in
+  /// cross_layers) or of all where it is -1. Adds up to 1, or is 0 everywhere.
+  std::vector<float> gradcam_patches(int token, int picture, int layer = -1) const;
 };
 
 /// Explains an answer. Thread-safe as the pipeline's own functions. No stage computes anything else
 /// than for Pipeline::generate(): attention weights are computed beside it.
-/// Errors: as Pipeline::generate(); unsupported (a model without a Q-Former); invalid_argument (an
-/// answer without a token); cancelled.
+/// Errors: as Pipeline::generate(); unsupported (a model without a Q-Former; with
+/// ExplainOptions::gradcam a model that is too large, on a device, or of packed weights, which
+/// numerics fast and 8 and 4 bits have); invalid_argument (an answer without a token); cancelled.
 INSTRUCTBLIP_API Explanation explain(const Pipeline& pipeline, const Request& request,
                                      const ExplainOptions& options = {},
                                      const Control& control = {});

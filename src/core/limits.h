@@ -61,7 +61,6 @@ inline constexpr int kImageMetadataBytes = 8 << 20;    // one chunk of metadata,
 inline constexpr std::int64_t kTiffBlockBytes = 1 << 29;
 inline constexpr std::int64_t kJpeg2000Tiles = 16'384;           // in one picture: each takes 9 kB
 inline constexpr std::int64_t kJpeg2000TilePixels = 64'000'000;  // each takes up to 64 bytes
-inline constexpr int kFrames = 1024;                             // looked at of one video
 inline constexpr int kJpegScans = 500;  // in one progressive JPEG: each costs time
 
 // --- requests

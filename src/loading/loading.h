@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -13,6 +14,7 @@
 #include "image/image_processor.h"
 #include "instructblip/pipeline.h"
 #include "loading/devices.h"
+#include "nn/gradients.h"
 #include "nn/runtime.h"
 #include "nn/weights.h"
 
@@ -73,7 +75,11 @@ auto build_stages(std::shared_ptr<const TensorStore> store, nn::ReadAs as, nn::R
   check_memory(runtime, info.weight_bytes, as);
 
   nn::WeightLoader loader(runtime, std::move(store), std::move(as));
-  return runtime.run([&] { return make(loader.root()); });
+  return runtime.run([&] {
+    std::optional<nn::PlainTensors> for_gradients;  // which the processor alone takes
+    if (runtime.device().is_cpu()) for_gradients.emplace();
+    return make(loader.root());
+  });
 }
 
 }  // namespace instructblip

@@ -16,6 +16,7 @@
 #include "nn/arithmetic.h"
 #include "nn/attention_weights.h"
 #include "nn/device_attention.h"
+#include "nn/gradients.h"
 #include "nn/kv_cache.h"
 #include "nn/paged.h"
 #include "nn/product.h"
@@ -93,6 +94,14 @@ at::Tensor attend_in_sequence(const Heads& heads, KvCache* cache, std::int64_t l
 at::Tensor attend_as_hypotheses(const Heads& heads, KvCache& cache, std::int64_t layer,
                                 const at::Tensor& bias, const AttentionOptions& options) {
   if (heads.keys.defined()) cache.append(layer, heads.keys, heads.values);
+  if (is_watched()) {
+    const WatchedKeys all = watched(cache, layer);
+    AttentionOptions all_seen = options;
+    all_seen.causal = false;
+    return attention(in_front(heads.queries), in_front(all.keys), in_front(all.values), bias,
+                     all_seen)
+        .squeeze(0);
+  }
   return attend_to_pages(heads.queries, cache.view(layer), {options.divisor, {}, bias});
 }
 
@@ -105,6 +114,12 @@ Heads of(const Part& part, const Heads& heads) {
 
 at::Tensor attention_weights(const Heads& heads, const AttentionOptions& options) {
   return weights(heads.queries.transpose(1, 2), heads.keys.transpose(1, 2), {}, options);
+}
+
+AttendedBy attend_showing_weights(const Heads& heads, const AttentionOptions& options) {
+  const at::Tensor shares = attention_weights(heads, options);
+  const at::Tensor values = heads.values.transpose(1, 2).transpose(-1, -2);
+  return {merge_heads(product(*options.runtime, shares, values)), shares};
 }
 
 at::Tensor attend(const Heads& heads, const AttentionOptions& options) {

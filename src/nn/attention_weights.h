@@ -12,4 +12,12 @@ namespace instructblip::nn {
 // [B, m, H, d] -> [B, H, n, m]. Not causal.
 at::Tensor attention_weights(const Heads& heads, const AttentionOptions& options);
 
+// attend() to B sequences of one length in the composed order, not causal, with the weights [B, H,
+// n, m] that went into it, so that gradients go back to them.
+struct AttendedBy {
+  at::Tensor rows;     // [B, n, H * d]
+  at::Tensor weights;  // [B, H, n, m]
+};
+AttendedBy attend_showing_weights(const Heads& heads, const AttentionOptions& options);
+
 }  // namespace instructblip::nn

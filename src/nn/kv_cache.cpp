@@ -4,6 +4,7 @@
 #include <ATen/ops/remainder.h>
 
 #include "instructblip/error.h"
+#include "nn/gradients.h"
 #include "nn/paged.h"
 
 namespace instructblip::nn {
@@ -89,6 +90,7 @@ void KvCache::go_back(std::size_t number) {
 }
 
 void KvCache::append(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values) {
+  if (is_watched()) return watch(*this, layer, keys, values);
   append_to_pages(keys, values, view(layer));
 }
 

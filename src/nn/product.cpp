@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "kernels/linear.h"
+#include "nn/gradients.h"
 
 namespace instructblip::nn {
 namespace {
@@ -85,6 +86,7 @@ bool uses_linear_kernel(const Runtime& runtime) {
 }
 
 at::Tensor product(const Runtime& runtime, const at::Tensor& a, const at::Tensor& b) {
+  if (is_watched()) return at::matmul(a, b.to(a.scalar_type()).transpose(-1, -2));
   if (uses_linear_kernel(runtime)) return product_by_kernel(runtime, a, b);
   if (b.scalar_type() == a.scalar_type()) return at::matmul(a, b.transpose(-1, -2));
   if (runtime.device().is_cpu()) return widened_product(a, b);

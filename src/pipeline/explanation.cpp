@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "pipeline/batch.h"
+#include "pipeline/gradcam.h"
 #include "pipeline/job_stream.h"
 #include "pipeline/prepare.h"
 #include "pipeline/rollout.h"
@@ -125,6 +126,7 @@ class LeavingOut {
 Explanation explain_answer(const ModelParts& model, const Request& request,
                            const ExplainOptions& options, const Control& control) {
   check_qformer(model);
+  if (options.gradcam) check_gradients(model);
   check(model, request, {});
   Request encoded_request = request;
   encoded_request.pictures = encode_pictures(model, request.pictures);
@@ -155,6 +157,10 @@ Explanation explain_answer(const ModelParts& model, const Request& request,
   explanation.scored = to_scored(std::move(whole), model.prompts);
   if (options.relevance) {
     explanation.relevance = leaving_out.relevance(explanation.scored.logprobs);
+  }
+  if (options.gradcam) {
+    explanation.gradcam = gradcam(
+        model, prompt, encoded(*encoded_request.pictures.features()).pictures, tokens, control);
   }
   return explanation;
 }

@@ -29,27 +29,6 @@ at::Tensor fitted(const at::Tensor& rows, std::int64_t width) {
   return rows.reshape({-1}).narrow(0, 0, count * width).view({1, count, width});
 }
 
-// The prompt's embeddings [1, P, L]: words, and each picture's rows where Prompt::places says.
-at::Tensor embedded(const LanguageModel& language, const Prompt& prompt, const at::Tensor& prefix) {
-  const std::span<const std::int32_t> text = prompt.instruction.language;
-  const at::Tensor visual =
-      prompt.places.empty() ? prefix : fitted(prefix, language.width());  // [1, R, E]
-  std::vector<at::Tensor> parts;
-  const auto add_text = [&](std::size_t begin, std::size_t end) {
-    if (begin < end) parts.push_back(language.embed(text.subspan(begin, end - begin)));
-  };
-  std::size_t words = 0;
-  std::int64_t rows = 0;
-  for (std::size_t i = 0; i < prompt.places.size(); ++i) {
-    add_text(words, prompt.places[i]);
-    parts.push_back(visual.narrow(1, rows, prompt.rows[i]));
-    rows += prompt.rows[i];
-    words = prompt.places[i];
-  }
-  add_text(words, text.size());
-  return at::cat(parts, 1);
-}
-
 // The rows of each job. The states have moved on: where this fails, the pass must not be repeated.
 void hand_out(nn::Runtime& runtime, const at::Tensor& logits, std::span<Job* const> jobs) {
   try {
@@ -72,6 +51,26 @@ void accept(const Walk::Jobs& jobs) {
 }
 
 }  // namespace
+
+at::Tensor embedded(const LanguageModel& language, const Prompt& prompt, const at::Tensor& prefix) {
+  const std::span<const std::int32_t> text = prompt.instruction.language;
+  const at::Tensor visual =
+      prompt.places.empty() ? prefix : fitted(prefix, language.width());  // [1, R, E]
+  std::vector<at::Tensor> parts;
+  const auto add_text = [&](std::size_t begin, std::size_t end) {
+    if (begin < end) parts.push_back(language.embed(text.subspan(begin, end - begin)));
+  };
+  std::size_t words = 0;
+  std::int64_t rows = 0;
+  for (std::size_t i = 0; i < prompt.places.size(); ++i) {
+    add_text(words, prompt.places[i]);
+    parts.push_back(visual.narrow(1, rows, prompt.rows[i]));
+    rows += prompt.rows[i];
+    words = prompt.places[i];
+  }
+  add_text(words, text.size());
+  return at::cat(parts, 1);
+}
 
 void Walk::read_prompts(const Jobs& jobs) const {
   run(&Walk::encode, jobs);   // pixels [T, 3, H, W]          -> visual rows [T, P, V]

@@ -8,6 +8,10 @@
 
 namespace instructblip {
 
+// The prompt's embeddings [1, P, L]: words, and each picture's rows of `prefix` [1, R, L] where
+// Prompt::places says.
+at::Tensor embedded(const LanguageModel& language, const Prompt& prompt, const at::Tensor& prefix);
+
 // Takes one job or several, which then share passes: their rows are packed, never padded, and each
 // gets what it would get alone. A pass that throws is repeated with each job by itself, so that
 // only those that fail again have failed (Job::error); such jobs are passed over from there on.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "nn/arithmetic.h"
+#include "nn/gradients.h"
 #include "nn/replay.h"
 
 namespace instructblip {
@@ -106,6 +107,21 @@ std::vector<QFormerAttention> QFormer::attention(Ids instruction, const at::Tens
     x = layer.forward(x, rows, visual);
   }
   return all;
+}
+
+QFormerTrace QFormer::watched(Ids instruction, const at::Tensor& visual) const {
+  const std::vector<nn::Part> parts = parts_of({&instruction, 1});
+  const nn::Rows rows{parts};
+  const at::Tensor picture = nn::watchable(visual);
+  QFormerTrace trace;
+  at::Tensor x = nn::watchable(embed(parts, words_of({&instruction, 1})));  // [N, D]
+  for (const QFormerLayer& layer : layers_) {
+    at::Tensor cross;
+    x = layer.forward(x, rows, picture, &cross);
+    if (cross.defined()) trace.cross.push_back(std::move(cross));
+  }
+  trace.queries = x.narrow(0, 0, queries_.size(1)).unsqueeze(0);
+  return trace;
 }
 
 at::Tensor QFormer::read(Ids text) const {

@@ -18,6 +18,12 @@
 
 namespace instructblip {
 
+// What the queries of one picture became, and the attention that made them so.
+struct QFormerTrace {
+  at::Tensor queries;             // [1, Q, D]
+  std::vector<at::Tensor> cross;  // [1, H, Q, P] for each layer that looks at the picture
+};
+
 // A BERT whose first Q rows are learned queries and whose other rows are the instruction. The
 // queries read the image by cross-attention and the instruction by self-attention, so what they
 // extract depends on both. In BLIP-2 they are alone, and it depends on the image only.
@@ -37,6 +43,10 @@ class QFormer {
 
   // What each layer attends to: `instruction` as above, `visual` [1, P, V], one picture.
   std::vector<QFormerAttention> attention(Ids instruction, const at::Tensor& visual) const;
+
+  // forward() while nn::is_watched(): gradients go back to `cross`. One picture, `visual` [1, P,
+  // V].
+  QFormerTrace watched(Ids instruction, const at::Tensor& visual) const;
 
   // The text by itself, without queries or picture: [1, T, D], 1 <= T <= max_positions.
   at::Tensor read(Ids text) const;

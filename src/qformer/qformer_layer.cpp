@@ -60,8 +60,13 @@ QFormerCrossAttention::QFormerCrossAttention(const nn::Weights& weights,
       output_(read_output(weights, config)),
       norm_(read_norm(weights / "output", config)) {}
 
-at::Tensor QFormerCrossAttention::forward(const at::Tensor& x, const at::Tensor& memory) const {
-  return norm_(output_(nn::attend(heads_(x, memory), options_), /*plus=*/x));
+at::Tensor QFormerCrossAttention::forward(const at::Tensor& x, const at::Tensor& memory,
+                                          at::Tensor* weights) const {
+  const nn::Heads heads = heads_(x, memory);
+  if (weights == nullptr) return norm_(output_(nn::attend(heads, options_), /*plus=*/x));
+  const nn::AttendedBy attended = nn::attend_showing_weights(heads, options_);
+  *weights = attended.weights;
+  return norm_(output_(attended.rows, /*plus=*/x));
 }
 
 at::Tensor QFormerCrossAttention::weights(const at::Tensor& x, const at::Tensor& memory) const {
@@ -95,15 +100,15 @@ QFormerLayer::QFormerLayer(const nn::Weights& weights, const QFormerConfig& conf
 }
 
 at::Tensor QFormerLayer::forward(const at::Tensor& x, const nn::Rows& rows,
-                                 const at::Tensor& visual) const {
+                                 const at::Tensor& visual, at::Tensor* cross) const {
   // Queries and instruction tokens attend to each other: the instruction-aware step.
   const at::Tensor h = self_attention_.forward(x, rows);  // [N, D]
 
   // Only the queries look at the image.
   at::Tensor queries = nn::by_part(rows.parts, 0, [&](const nn::Part& part, std::size_t) {
     return h.narrow(0, part.first, num_queries_).unsqueeze(0);
-  });                                                                          // [B, Q, D]
-  if (cross_attention_) queries = cross_attention_->forward(queries, visual);  // [B, Q, D]
+  });  // [B, Q, D]
+  if (cross_attention_) queries = cross_attention_->forward(queries, visual, cross);
   queries = query_feed_forward_.forward(queries);
   if (h.size(0) == queries.size(0) * num_queries_) return queries.view_as(h);
 

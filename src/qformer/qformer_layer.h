@@ -43,8 +43,10 @@ class QFormerSelfAttention {
 class QFormerCrossAttention {
  public:
   QFormerCrossAttention(const nn::Weights& weights, const QFormerConfig& config);
-  // x [B, Q, D], memory [B, P, V] -> [B, Q, D].
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& memory) const;
+  // x [B, Q, D], memory [B, P, V] -> [B, Q, D]. `weights`: where to leave what each query attended
+  // to, [B, H, Q, P], as it went into the result.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& memory,
+                     at::Tensor* weights = nullptr) const;
   // What each query attends to: x [1, Q, D], memory [1, P, V] -> [H, Q, P].
   at::Tensor weights(const at::Tensor& x, const at::Tensor& memory) const;
 
@@ -78,8 +80,10 @@ class QFormerLayer {
  public:
   QFormerLayer(const nn::Weights& weights, const QFormerConfig& config, std::int64_t index);
 
-  // x [N, D], a part for each picture; visual [B, P, V] -> [N, D].
-  at::Tensor forward(const at::Tensor& x, const nn::Rows& rows, const at::Tensor& visual) const;
+  // x [N, D], a part for each picture; visual [B, P, V] -> [N, D]. `cross`: where to leave what the
+  // queries attended to, [B, H, Q, P], if the layer looks at the picture.
+  at::Tensor forward(const at::Tensor& x, const nn::Rows& rows, const at::Tensor& visual,
+                     at::Tensor* cross = nullptr) const;
   // What it attends to on the way: x [N, D] of one picture, visual [1, P, V].
   QFormerAttention attention(const at::Tensor& x, const nn::Rows& rows,
                              const at::Tensor& visual) const;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "core/boundary.h"
 #include "instructblip/explain.h"
@@ -12,6 +13,14 @@ void check_range(const std::string& name, int value, int low, std::size_t count)
   throw Error(ErrorCode::invalid_argument,
               "explanation: " + name + ": expected " + std::to_string(low) + " to " +
                   std::to_string(static_cast<int>(count) - 1) + ", got " + std::to_string(value));
+}
+
+// The values in proportion, so that they add up to 1; 0 everywhere where all are.
+std::vector<float> normalized(std::vector<float> values) {
+  float total = 0;
+  for (const float value : values) total += value;
+  for (float& value : values) value = total > 0 ? value / total : 0;
+  return values;
 }
 
 // [count] for all, else the one that is meant.
@@ -83,10 +92,26 @@ std::vector<float> Explanation::token_patches(int token, int picture) const {
           pictures[static_cast<std::size_t>(picture)].rollout.data() + q * positions + first;
       for (std::size_t p = 0; p < sum.size(); ++p) sum[p] += weight * shares[p];
     }
-    float total = 0;
-    for (const float value : sum) total += value;
-    for (float& value : sum) value = total > 0 ? value / total : 0;
-    return sum;
+    return normalized(std::move(sum));
+  });
+}
+
+std::vector<float> Explanation::gradcam_patches(int token, int picture, int layer) const {
+  return at_boundary([&] {
+    check_range("picture", picture, 0, pictures.size());
+    check_range("token", token, 0, gradcam.empty() ? 0 : scored.tokens.size());
+    check_range("layer", layer, -1, cross_layers.size());
+    const Chosen some_layers(layer, static_cast<int>(cross_layers.size()));
+    const int patches = grid_rows * grid_columns, first = positions - patches;
+    std::vector<float> sum(static_cast<std::size_t>(patches));
+    const int before = (token * static_cast<int>(pictures.size()) + picture) *
+                       static_cast<int>(cross_layers.size());
+    for (int row = (before + some_layers.begin) * queries;
+         row < (before + some_layers.end) * queries; ++row) {
+      const float* const weights = gradcam.data() + std::ptrdiff_t{row} * positions + first;
+      for (std::size_t p = 0; p < sum.size(); ++p) sum[p] += weights[p];
+    }
+    return normalized(std::move(sum));
   });
 }
 

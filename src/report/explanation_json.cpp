@@ -99,6 +99,7 @@ std::string to_json(const Explanation& explanation) {
     append_field("grid_columns", explanation.grid_columns, out);
     append_scored(explanation.scored, out);
     append_field("relevance", explanation.relevance, out);
+    append_field("gradcam", explanation.gradcam, out);
     append_key("pictures", out);
     out += '[';
     for (std::size_t i = 0; i < explanation.pictures.size(); ++i) {

@@ -261,7 +261,7 @@ TEST(Documents, RepeatTheTablesOfTheCommand) {
 TEST(Documents, DescribeEveryOptionOfEveryCommand) {
   const std::string page = content_of(kSource + "/docs/command-line.md");
   for (const char* command :
-       {"caption", "vqa", "ask", "chat", "score", "explain", "batch", "evaluate"}) {
+       {"caption", "vqa", "question", "ask", "chat", "score", "explain", "batch", "evaluate"}) {
     std::istringstream rows(call({"help", "--markdown", command}).out);
     int count = 0;
     for (std::string row; std::getline(rows, row); ++count) {

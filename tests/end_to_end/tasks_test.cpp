@@ -1,7 +1,9 @@
 // instructblip caption, vqa, ask, score, explain, chat and batch.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -60,6 +62,24 @@ TEST(Tasks, AreRunWithTheWordsAndOptionsOfThePaper) {
   const std::string instruction = objects(ask.out).at(0)["instruction"];
   EXPECT_TRUE(
       instruction.starts_with("I want you to act as a question answering expert for German"));
+}
+
+TEST(Tasks, AQuestionIsAskedForEachAnswer) {
+  const Finished asked = task({"question", "--answer", "red", "--answer", "two cats", "--template",
+                               "5", "--max-new-tokens", "6", "--json"});
+  ASSERT_EQ(asked.exit_code, 0) << asked.err;
+  const std::vector<Json> rows = objects(asked.out);
+  ASSERT_EQ(rows.size(), 2u);
+  const std::string begin = "Considering the picture, come up with a question where the answer is: ";
+  EXPECT_EQ(rows[0]["instruction"], begin + "red.");
+  EXPECT_EQ(rows[1]["instruction"], begin + "two cats.");
+  EXPECT_EQ(rows[1]["options"]["num_beams"], 5);
+  const Finished run = task({"run", "--instruction", begin + "red.", "--num-beams", "5",
+                             "--min-new-tokens", "1", "--max-new-tokens", "6"});
+  EXPECT_EQ(rows[0]["text"].get<std::string>() + "\n", run.out);
+  const Finished missing = task({"question"});
+  EXPECT_EQ(missing.exit_code, 2);
+  EXPECT_NE(missing.err.find("--answer is missing"), std::string::npos) << missing.err;
 }
 
 TEST(Tasks, WrongNamesAndNumbersAreNamed) {
@@ -175,6 +195,25 @@ TEST(Explain, WritesAPageMapsAndJson) {
   EXPECT_NE(llava.err.find("has no Q-Former"), std::string::npos) << llava.err;
 }
 
+TEST(Explain, ByGradients) {
+  const Arguments asked = {"explain", "--instruction", "What is it?", "--answer", "a cat",
+                           "--method", "gradcam"};
+  const Finished finished = task(asked + Arguments{"--json"});
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  const Json object = objects(finished.out).at(0);
+  const auto count = [&](const char* name) { return object[name].get<std::size_t>(); };
+  EXPECT_EQ(object["gradcam"].size(), object["scored"]["tokens"].size() *
+                                          object["cross_layers"].size() * count("queries") *
+                                          count("positions"));
+  EXPECT_EQ(object["relevance"].size(), 0u);
+  const Finished text = task(asked);
+  ASSERT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_EQ(std::ranges::count(text.out, '\n'), 2 + std::ssize(object["scored"]["tokens"]));
+  const Finished packed = task(asked + Arguments{"--dtype", "q8"});
+  EXPECT_EQ(packed.exit_code, 5);
+  EXPECT_NE(packed.err.find("gradcam: weights are packed (q8"), std::string::npos) << packed.err;
+}
+
 TEST(ChatCommand, RemembersSavesAndGoesOn) {
   const TempDirectory directory;
   const std::string file = (directory.path() / "chat.json").string();
@@ -193,6 +232,25 @@ TEST(ChatCommand, RemembersSavesAndGoesOn) {
   ASSERT_EQ(second.exit_code, 0) << second.err;
   EXPECT_EQ(Json::parse(text_of(file))["turns"].size(), 3u);
   EXPECT_EQ(second.out, Json::parse(text_of(file))["turns"][2]["answer"].get<std::string>() + "\n");
+}
+
+// While the command waits for a line, which may never come.
+TEST(ChatCommand, CtrlCAtThePromptEndsItAndSaves) {
+  const TempDirectory directory;
+  directory.make_fifo("typed");
+  const int typed = ::open((directory / "typed").c_str(), O_RDWR);
+  const fs::path file = directory / "chat.json";
+  std::string command = "exec \"$0\" \"$@\" < " + (directory / "typed").string();
+  Start start{.command = {"/bin/sh", "-c", command, INSTRUCTBLIP_COMMAND, "chat", "--model", kT5,
+                          "--image", kAstronaut, "--max-new-tokens", "3", "--save", file}};
+  Process process(start);
+  ASSERT_EQ(::write(typed, "Who?\n", 5), 5);
+  process.wait_for_output(1);
+  process.signal(SIGINT);
+  const Finished finished = process.finish();
+  EXPECT_EQ(finished.exit_code, 130) << finished.err;
+  EXPECT_TRUE(fs::exists(file));
+  ::close(typed);
 }
 
 // --- batch
@@ -278,6 +336,21 @@ TEST_F(Batch, NothingIsOverwritten) {
   EXPECT_EQ(again.exit_code, 2);
   EXPECT_NE(again.err.find("--resume goes on"), std::string::npos) << again.err;
   EXPECT_EQ(text_of(out_), before);
+}
+
+// Lines that are no answers are another file's, such as the requests themselves.
+TEST_F(Batch, ResumeLeavesOtherFilesAlone) {
+  write(questions(2));
+  const std::string before = text_of(in_);
+  const Finished finished = call({"batch", "--model", kT5, "--input", in_.string(), "--output",
+                                  in_.string(), "--resume"});
+  EXPECT_EQ(finished.exit_code, 2);
+  EXPECT_NE(finished.err.find("line 1: expected an answer of batch"), std::string::npos)
+      << finished.err;
+  EXPECT_EQ(text_of(in_), before);
+  const Finished two = run(start({"--instruction", "a", "--instruction", "b"}));
+  EXPECT_EQ(two.exit_code, 2);
+  EXPECT_NE(two.err.find("expected one --instruction, got 2"), std::string::npos) << two.err;
 }
 
 TEST_F(Batch, OtherOptionsAreOtherAnswers) {

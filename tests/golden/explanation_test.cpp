@@ -1,6 +1,7 @@
 // Attention and relevance against the reference. explanations/ is made by make_explanations.py.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -33,7 +34,7 @@ class ExplanationTest : public testing::TestWithParam<Json> {
   const Request request_{images_of(golden_), golden_.at("instruction").string()};
   const Pipeline pipeline_ = Pipeline::load(kCheckpoints / name_);
   const Explanation explanation_ =
-      explain(pipeline_, request_, {.answer = golden_.at("answer").string()});
+      explain(pipeline_, request_, {.answer = golden_.at("answer").string(), .gradcam = true});
 
   std::vector<float> wanted(const std::string& name) const {
     const TensorEntry* entry = tensors_.find(name);
@@ -72,6 +73,43 @@ TEST_P(ExplanationTest, RelevanceIsTheReferences) {
   EXPECT_EQ(explanation_.answer, golden_.at("answer").string());
   expect_near(explanation_.scored.logprobs, wanted("logprobs"), 1e-4, "logprobs");
   expect_near(explanation_.relevance, wanted("relevance"), 2e-4, "relevance");
+}
+
+TEST_P(ExplanationTest, GradientsAreTheReferences) {
+  const std::vector<float> want = wanted("gradcam");
+  EXPECT_EQ(
+      shape_of("gradcam"),
+      (Shape{std::ssize(explanation_.scored.tokens), std::ssize(explanation_.pictures),
+             std::ssize(explanation_.cross_layers), explanation_.queries, explanation_.positions}));
+  const float greatest = *std::ranges::max_element(want);
+  EXPECT_GT(greatest, 0.1F);
+  expect_near(explanation_.gradcam, want, 2e-4 * greatest, "gradcam");
+}
+
+// A map is that of the reference's numbers: the patches of a layer, summed over the queries.
+TEST_P(ExplanationTest, GradientsMakeAMapForEachToken) {
+  const std::vector<float> want = wanted("gradcam");
+  const int patches = explanation_.grid_rows * explanation_.grid_columns;
+  const std::size_t pictures = explanation_.pictures.size();
+  const std::size_t layers = explanation_.cross_layers.size();
+  for (std::size_t t = 0; t < explanation_.scored.tokens.size(); ++t) {
+    const std::size_t picture = pictures - 1, layer = layers - 1;
+    std::vector<double> sums(static_cast<std::size_t>(patches));
+    const std::size_t map = (t * pictures + picture) * layers + layer;
+    for (int q = 0; q < explanation_.queries; ++q) {
+      const std::size_t row =
+          (map * static_cast<std::size_t>(explanation_.queries) + static_cast<std::size_t>(q) + 1) *
+          static_cast<std::size_t>(explanation_.positions);
+      for (int p = 0; p < patches; ++p) {
+        sums[static_cast<std::size_t>(p)] += want[row - static_cast<std::size_t>(patches - p)];
+      }
+    }
+    const double all = std::accumulate(sums.begin(), sums.end(), 0.0);
+    const auto got = explanation_.gradcam_patches(static_cast<int>(t), static_cast<int>(picture),
+                                                  static_cast<int>(layer));
+    ASSERT_EQ(got.size(), sums.size());
+    for (std::size_t p = 0; p < sums.size(); ++p) EXPECT_NEAR(got[p], sums[p] / all, 1e-3);
+  }
 }
 
 // Every row is a distribution, and what a query holds of the picture is a part of it.
@@ -163,6 +201,31 @@ TEST(Explain, NeedsAQFormer) {
   expect_error(ErrorCode::unsupported, "explain: the model has no Q-Former", [&] {
     explain(llava, {image, "Why?"});
   });
+}
+
+TEST(Explain, GradientsNeedFloatsAndAQFormer) {
+  LoadOptions options;
+  options.numerics = Numerics::fast;
+  const Pipeline packed = Pipeline::load(kCheckpoints / "t5_2024", options);
+  const Image image = images_of(explanations().front()).front();
+  expect_error(ErrorCode::unsupported, "gradcam: weights are packed", [&] {
+    explain(packed, {image, "Why?"}, {.answer = "x", .gradcam = true});
+  });
+}
+
+// Weights of half precision are widened for gradients, as they are for the answer.
+TEST(Explain, GradientsOfHalfPrecisionAreNear) {
+  LoadOptions options;
+  options.precision = Precision::bf16;
+  const Image image = images_of(explanations().front()).front();
+  const ExplainOptions what{.answer = "a yellow", .relevance = false, .gradcam = true};
+  for (const char* name : {"t5_2024", "vicuna_2024"}) {
+    const Explanation whole = explain(Pipeline::load(kCheckpoints / name), {image, "Why?"}, what);
+    const Explanation half =
+        explain(Pipeline::load(kCheckpoints / name, options), {image, "Why?"}, what);
+    const float greatest = *std::ranges::max_element(whole.gradcam);
+    expect_near(half.gradcam, whole.gradcam, 0.25 * greatest, name);
+  }
 }
 
 TEST(Explain, StopIsAnError) {

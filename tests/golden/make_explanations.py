@@ -4,7 +4,8 @@
     python make_explanations.py
 
 Reference: transformers 4.57.3 (CPU, float32), `output_attentions` of the Q-Former by itself, and the language model given
-the visual rows without one of them. transformers has no explanation of its own.
+the visual rows without one of them. Gradients are autograd's, taken where the Q-Former itself keeps attention maps and their
+gradients when `save_attention` is set (ALBEF's and BLIP's Grad-CAM). transformers has no explanation of its own.
 """
 
 import json
@@ -57,6 +58,21 @@ def logprobs(reference, inputs, rows, tokens):
     return logits.double().log_softmax(-1).gather(1, torch.tensor([tokens]).T)[:, 0]
 
 
+def gradcam(reference, inputs, tokens):
+    """[tokens, pictures, cross layers, queries, positions]: the mean over heads of attention times its gradient, where positive."""
+    modules = [m for n, m in reference.model.qformer.named_modules() if n.endswith("crossattention.attention")]
+    for module in modules:
+        module.save_attention = True
+    _, rows = qformer(reference, inputs)
+    maps = []
+    for value in logprobs(reference, inputs, rows, tokens):
+        reference.model.zero_grad()
+        value.backward(retain_graph=True)
+        products = [m.get_attention_map().detach() * m.get_attn_gradients() for m in modules]  # [pictures, H, Q, P]
+        maps.append(torch.stack([product.clamp(min=0).mean(1) for product in products], 1))
+    return torch.stack(maps).float()
+
+
 def explain(name):
     reference = Reference(HERE / "checkpoints" / name, str(HERE.parent / "data" / "images"))
     asked = {"images": ["coffee.jpg", "astronaut.jpg"]} if "video" in name else {"image": "coffee.jpg"}
@@ -67,6 +83,7 @@ def explain(name):
         whole = logprobs(reference, inputs, rows, tokens)
         left_out = [whole - logprobs(reference, inputs, torch.cat([rows[:r], rows[r + 1 :]]), tokens) for r in range(len(rows))]
     tensors = {"logprobs": whole.float(), "relevance": torch.stack(left_out, 1).float().contiguous()}
+    tensors["gradcam"] = gradcam(reference, inputs, tokens)
     # The recorder of 4.57.3 puts cross-attention, which holds a module of the same name, among the others as well.
     own = [layer for layer in out.attentions if not any(layer is other for other in out.cross_attentions)]
     for i, _ in enumerate(pictures(request)):

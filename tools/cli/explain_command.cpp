@@ -1,6 +1,8 @@
 // instructblip explain: what an answer rests on.
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -18,13 +20,29 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// [tokens, queries of all pictures]: how much each token owes to each.
+std::vector<float> shares_of(const Explanation& explanation) {
+  if (explanation.gradcam.empty()) return explanation.relevance;
+  const auto queries = static_cast<std::size_t>(explanation.queries);
+  const auto positions = static_cast<std::size_t>(explanation.positions);
+  const std::size_t columns = explanation.pictures.size() * queries;
+  std::vector<float> shares(explanation.scored.tokens.size() * columns);
+  for (std::size_t i = 0; i < explanation.gradcam.size(); ++i) {
+    const std::size_t query = i / positions % queries;
+    const std::size_t map = i / positions / queries / explanation.cross_layers.size();
+    shares[map * queries + query] += explanation.gradcam[i];
+  }
+  return shares;
+}
+
 // The tokens, how likely each is, and the query that it needs most.
 std::string table_of(const Explanation& explanation) {
   std::vector<std::vector<std::string>> rows = {{"probability", "needs query", "by", "token"}};
   const ScoredAnswer& scored = explanation.scored;
-  const std::size_t columns = explanation.relevance.size() / scored.tokens.size();
+  const std::vector<float> shares = shares_of(explanation);
+  const std::size_t columns = shares.size() / scored.tokens.size();
   for (std::size_t t = 0; t < scored.tokens.size(); ++t) {
-    const float* const row = explanation.relevance.data() + t * columns;
+    const float* const row = shares.data() + t * columns;
     const float* const most = std::max_element(row, row + columns);
     rows.push_back({fixed(std::exp(static_cast<double>(scored.logprobs[t])), 4),
                     std::to_string(most - row), fixed(static_cast<double>(*most), 3),
@@ -34,11 +52,13 @@ std::string table_of(const Explanation& explanation) {
 }
 
 void write_page(const fs::path& file, const std::string& page) {
+  errno = 0;
   std::ofstream stream(file, std::ios::binary);
   stream << page;
   stream.close();
   if (stream) return;
-  throw Failure(ExitCode::fault, file.string() + ": cannot be written");
+  throw Failure(ExitCode::fault, file.string() + ": cannot be written" +
+                                     (errno == 0 ? "" : std::string(": ") + std::strerror(errno)));
 }
 
 // rollout-1.png and token-01.png: one for each picture, and one for each of its tokens.
@@ -64,7 +84,11 @@ void write_overlays(const fs::path& folder, const Explanation& explanation,
            "layer-" + two_digits(static_cast<std::size_t>(explanation.cross_layers[l])));
     }
     for (std::size_t t = 0; t < explanation.scored.tokens.size(); ++t) {
-      draw(i, explanation.token_patches(static_cast<int>(t), static_cast<int>(i)),
+      const auto token = static_cast<int>(t);
+      const auto picture = static_cast<int>(i);
+      draw(i,
+           explanation.gradcam.empty() ? explanation.token_patches(token, picture)
+                                       : explanation.gradcam_patches(token, picture),
            "token-" + two_digits(t + 1));
     }
   }
@@ -90,7 +114,7 @@ ExitCode explain_one(Session& session) {
   const auto shown = take(session, pictures, 0, each);
   const Request request{shown->pictures(), instructions.front(), settings.generation,
                         settings.task.qformer_text};
-  ExplainOptions options;
+  ExplainOptions options{.relevance = !settings.task.gradcam, .gradcam = settings.task.gradcam};
   if (!settings.task.answers.empty()) options.answer = settings.task.answers.front();
   const Explanation explanation = during(Stage::request, [&] {
     return explain(pipeline, request, options, {.stop = session.interrupt.token()});
@@ -110,10 +134,10 @@ ExitCode explain_one(Session& session) {
   return session.end();
 }
 
-constexpr Takes kTakes[] = {Group::model,    "image",        "images-from",  Group::video,
-                            "instruction",   "answer",       "qformer-text", Group::answer,
-                            Group::pictures, Group::running, "html",         "overlays",
-                            "json",          "quiet"};
+constexpr Takes kTakes[] = {Group::model,  "image",         "images-from",  Group::video,
+                            "instruction", "answer",        "method",       "qformer-text",
+                            Group::answer, Group::pictures, Group::running, "html",
+                            "overlays",    "json",          "quiet"};
 constexpr Takes kNeeds[] = {"model", "image"};
 
 }  // namespace

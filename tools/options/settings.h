@@ -31,6 +31,7 @@ struct TaskSettings {
   std::optional<std::string> preset, qformer_text, language;
   std::string html, overlays, save, restore, input, recipe, data;  // files and folders
   bool resume = false;
+  bool gradcam = false;  // tokens are explained by gradients
 };
 
 struct Settings {

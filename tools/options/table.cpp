@@ -131,6 +131,12 @@ constexpr auto kTable = std::to_array<Option>({
      "several, "
      "and read one on each line of standard input for -",
      [](S s, A a) { s.task.answers.push_back(a.text()); }, kRepeats},
+    {"method", Group::request, Kind::choice, "leave-out|gradcam", "leave-out",
+     "what each token rests on: how much less likely it is without each query, or the gradients of "
+     "its log probability, of a small model on the processor",
+     [](S s, A a) {
+       s.task.gradcam = a.one_of(Choices<bool>{{"leave-out", false}, {"gradcam", true}});
+     }},
     {"template", Group::request, Kind::integer, "N", "",
      "number of the paper's template, see docs/tasks.md; default 1 of 13 for captions, 5 of 10 for "
      "questions, 1 of 6 to ask for one",
