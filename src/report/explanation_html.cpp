@@ -14,7 +14,8 @@
 namespace instructblip {
 namespace {
 
-constexpr int kLongestSide = 448;  // pixels along a side of a picture on the page
+// Pixels along the longer side of a picture on the page, and of those for each token.
+constexpr int kLongestSide = 448, kTokenSide = 256;
 
 std::string base64(const std::vector<std::uint8_t>& bytes) {
   constexpr std::string_view kDigits =
@@ -49,15 +50,33 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-std::string element_of(const Image& picture) {
-  return "<img alt=\"\" src=\"data:image/png;base64," + base64(encode_png(picture)) + "\">";
+// @param about  what it shows, for who does not see it
+std::string element_of(const Image& picture, const std::string& about,
+                       const std::string& kind = "") {
+  return "<img class=\"" + kind + "\" alt=\"" + about + "\" src=\"data:image/png;base64," +
+         base64(encode_png(picture)) + "\">";
 }
 
-// No larger than a page needs.
-Image shrunk(const Image& picture) {
+// So many times as large, in squares of one colour.
+Image enlarged(const Image& picture, int times) {
+  const int width = picture.width() * times, height = picture.height() * times;
+  std::vector<std::uint8_t> rgb;
+  rgb.reserve(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3);
+  for (int y = 0; y < height; ++y) {
+    const std::uint8_t* const row = picture.row(y / times);
+    for (int x = 0; x < width; ++x) {
+      const std::uint8_t* const pixel = row + std::ptrdiff_t{3} * (x / times);
+      rgb.insert(rgb.end(), pixel, pixel + 3);
+    }
+  }
+  return Image::adopt(std::move(rgb), width, height);
+}
+
+// No larger than a page needs, and large enough to see a map on it.
+Image fitted(const Image& picture, int side) {
   const int longest = std::max(picture.width(), picture.height());
-  if (longest <= kLongestSide) return picture;
-  const double scale = static_cast<double>(kLongestSide) / longest;
+  if (longest <= side) return longest > side / 2 ? picture : enlarged(picture, side / longest);
+  const double scale = static_cast<double>(side) / longest;
   const int width = std::max(1, static_cast<int>(picture.width() * scale));
   const int height = std::max(1, static_cast<int>(picture.height() * scale));
   return Image::adopt(resize_bicubic(picture, height, width, ResizeMode::pillow13), width, height);
@@ -68,24 +87,38 @@ struct Shown {
   Image image;
   Region region;
 
-  Shown(const Image& picture, const SeenRegion& seen) : image(shrunk(picture)) {
+  Shown(const Image& picture, const SeenRegion& seen, int side) : image(fitted(picture, side)) {
     const double x = static_cast<double>(image.width()) / picture.width();
     const double y = static_cast<double>(image.height()) / picture.height();
     region = seen.width > 0 ? Region{seen.left * x, seen.top * y, seen.width * x, seen.height * y}
                             : Region{0, 0, static_cast<double>(image.width()),
                                      static_cast<double>(image.height())};
   }
-  std::string under(const std::vector<float>& weights, int rows, int columns) const {
-    return element_of(draw_heat_map(image, weights, rows, columns, region));
+  std::string under(const std::vector<float>& weights, const Explanation& explanation,
+                    const std::string& about) const {
+    return element_of(
+        draw_heat_map(image, weights, explanation.grid_rows, explanation.grid_columns, region),
+        about);
   }
 };
 
+// Nothing may be loaded from elsewhere, and browsers are told so.
 constexpr std::string_view kHead = R"(<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>What the answer rests on</title><style>
-body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}
-figure{display:inline-block;margin:0 1rem 1rem 0;vertical-align:top}figcaption{font-size:.85rem;color:#555}
-img,canvas{max-width:100%;border-radius:4px}.token{font-family:ui-monospace,monospace;background:#eee;padding:0 .3em}
-select{font:inherit}h2{font-size:1.15rem;margin-top:2rem}
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<title>What the answer rests on</title><style>
+:root{color-scheme:light dark;--ink:#222;--paper:#fff;--soft:#595959;--chip:#ececec}
+@media (prefers-color-scheme:dark){:root{--ink:#e6e6e6;--paper:#161616;--soft:#a6a6a6;--chip:#333}}
+body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:var(--ink);background:var(--paper)}
+h1{font-size:1.5rem;overflow-wrap:anywhere}h2{font-size:1.15rem;margin-top:2.2rem}p{max-width:44rem}
+.answer{font-size:1.15rem;overflow-wrap:anywhere}.maps{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(17rem,100%),1fr));gap:1rem}
+.tokens{grid-template-columns:repeat(auto-fill,minmax(min(11rem,46%),1fr))}
+figure{margin:0;break-inside:avoid}figcaption{font-size:.85rem;color:var(--soft);overflow-wrap:anywhere}
+img,canvas{display:block;max-width:100%;height:auto;border-radius:4px}.maps img{width:100%;max-height:28rem;object-fit:contain;object-position:left top}
+canvas{width:28rem}.token{font-family:ui-monospace,monospace;background:var(--chip);color:var(--ink);padding:0 .3em;border-radius:3px;white-space:pre-wrap}
+.chooser{display:flex;flex-wrap:wrap;gap:.4rem 1rem}select{font:inherit;max-width:100%}
+.scale{display:inline-block;width:8rem;height:.7rem;border-radius:2px;vertical-align:middle;background:linear-gradient(90deg,#30123b,#4777ef,#1bd0d5,#62fc6b,#d2e935,#fe9b2d,#db3a07,#7a0403);print-color-adjust:exact;-webkit-print-color-adjust:exact}
+@media print{body{margin:0;max-width:none}.chooser select{border:0;appearance:none;background:none;color:inherit}h2{break-after:avoid}}
 </style></head><body>
 )";
 
@@ -174,29 +207,49 @@ std::string figure(const std::string& image, const std::string& caption) {
   return "<figure>" + image + "<figcaption>" + caption + "</figcaption></figure>\n";
 }
 
+constexpr std::string_view kLeavingOut =
+    "Patches that were read by the queries without which the token would be less likely.";
+constexpr std::string_view kByGradients =
+    "Grad-CAM: patches that the queries attended to and whose attention makes the token likelier, "
+    "in "
+    "the sum over all layers and queries.";
+
+// The page's heat maps for a token.
+std::vector<float> map_of(const Explanation& explanation, int token, int picture) {
+  return explanation.gradcam.empty() ? explanation.token_patches(token, picture)
+                                     : explanation.gradcam_patches(token, picture);
+}
+
 std::string tokens_of(const Explanation& explanation, const std::vector<Shown>& shown) {
-  if (explanation.relevance.empty()) return "";
-  std::string out =
-      "<h2>What each token rests on</h2><p>Patches that were read by the queries without which the "
-      "token would be less likely. Under each: the token, and its probability.</p>\n";
+  if (explanation.relevance.empty() && explanation.gradcam.empty()) return "";
+  std::string out = "<h2>What each token rests on</h2><p>";
+  out += explanation.gradcam.empty() ? kLeavingOut : kByGradients;
+  out += " Under each map its token, and how likely it was.</p>\n<div class=\"maps tokens\">";
   for (std::size_t t = 0; t < explanation.scored.tokens.size(); ++t) {
     std::string probability;
     append_number(std::exp(static_cast<double>(explanation.scored.logprobs[t])), probability);
+    const std::string token = escaped(explanation.scored.pieces[t]);
     for (std::size_t p = 0; p < shown.size(); ++p) {
-      const auto map = explanation.token_patches(static_cast<int>(t), static_cast<int>(p));
-      out += figure(shown[p].under(map, explanation.grid_rows, explanation.grid_columns),
-                    "<span class=\"token\">" + escaped(explanation.scored.pieces[t]) + "</span> " +
-                        probability);
+      const std::string frame =
+          shown.size() > 1 ? "picture " + std::to_string(p + 1) + ", " : std::string();
+      const auto map = map_of(explanation, static_cast<int>(t), static_cast<int>(p));
+      const bool rests = std::ranges::any_of(map, [](float share) { return share > 0; });
+      out += figure(shown[p].under(map, explanation, frame + "what " + token + " rests on"),
+                    "<span class=\"token\">" + token + "</span> " + frame + probability +
+                        (rests ? "" : ", on no patch"));
     }
   }
-  return out;
+  return out + "</div>\n";
 }
 
 constexpr std::string_view kChooser =
-    "<h2>Attention of the queries</h2><p>Picture <select id=\"picture\"></select> layer <select "
-    "id=\"layer\"></select> head <select id=\"head\"></select> query <select "
-    "id=\"query\"></select></p><canvas id=\"map\"></canvas>\n<p>A patch is a row behind the vision "
-    "encoder, which has seen the whole picture: a map says which rows were read.</p>\n";
+    "<h2>Attention of the queries</h2><p class=\"chooser\"><label>Picture <select "
+    "id=\"picture\"></select></label> <label>Layer <select id=\"layer\"></select></label> "
+    "<label>Head <select id=\"head\"></select></label> <label>Query <select "
+    "id=\"query\"></select></label></p>\n<canvas id=\"map\" role=\"img\" aria-label=\"attention of "
+    "the chosen layer, head and query\"></canvas>\n<p>least <span class=\"scale\"></span> most, of "
+    "the largest patch on each map. A patch is a row behind the vision encoder, which has seen the "
+    "whole picture: a map says which rows were read.</p>\n";
 
 }  // namespace
 
@@ -207,25 +260,27 @@ std::string to_html(const Explanation& explanation, std::span<const Image> pictu
                   "explanation: expected its " + std::to_string(explanation.pictures.size()) +
                       " pictures, got " + std::to_string(pictures.size()));
     }
-    std::vector<Shown> shown;
+    std::vector<Shown> shown, small;
     for (std::size_t i = 0; i < pictures.size(); ++i) {
       if (pictures[i].empty()) {
         throw Error(ErrorCode::invalid_argument, "explanation: a picture is empty");
       }
-      shown.emplace_back(pictures[i], explanation.pictures[i].region);
+      shown.emplace_back(pictures[i], explanation.pictures[i].region, kLongestSide);
+      small.emplace_back(pictures[i], explanation.pictures[i].region, kTokenSide);
     }
     std::string out(kHead);
-    out += "<h1>" + escaped(explanation.instruction) + "</h1><p>" + escaped(explanation.answer) +
-           "</p>\n<h2>What the queries hold in the end</h2>\n";
+    out += "<h1>" + escaped(explanation.instruction) + "</h1><p class=\"answer\">" +
+           escaped(explanation.answer) +
+           "</p>\n<h2>What the queries hold in the end</h2>\n<div class=\"maps\">";
     for (std::size_t i = 0; i < shown.size(); ++i) {
-      std::string image = element_of(shown[i].image);
-      image.replace(0, 4, "<img class=\"picture\"");
-      out += figure(image, "the picture");
-      out += figure(shown[i].under(explanation.rollout_patches(static_cast<int>(i)),
-                                   explanation.grid_rows, explanation.grid_columns),
+      const std::string number = shown.size() > 1 ? " " + std::to_string(i + 1) : "";
+      out += figure(element_of(shown[i].image, "picture" + number, "picture"), "picture" + number);
+      out += figure(shown[i].under(explanation.rollout_patches(static_cast<int>(i)), explanation,
+                                   "rollout over picture" + number),
                     "rollout over all layers, mean of the queries");
     }
-    out += tokens_of(explanation, shown);
+    out += "</div>\n";
+    out += tokens_of(explanation, small);
     out += kChooser;
     out += "<script id=\"data\" type=\"application/json\">" + data_of(explanation, shown) +
            "</script><script>";
