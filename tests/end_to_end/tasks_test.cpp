@@ -70,7 +70,8 @@ TEST(Tasks, AQuestionIsAskedForEachAnswer) {
   ASSERT_EQ(asked.exit_code, 0) << asked.err;
   const std::vector<Json> rows = objects(asked.out);
   ASSERT_EQ(rows.size(), 2u);
-  const std::string begin = "Considering the picture, come up with a question where the answer is: ";
+  const std::string begin =
+      "Considering the picture, come up with a question where the answer is: ";
   EXPECT_EQ(rows[0]["instruction"], begin + "red.");
   EXPECT_EQ(rows[1]["instruction"], begin + "two cats.");
   EXPECT_EQ(rows[1]["options"]["num_beams"], 5);
@@ -196,8 +197,8 @@ TEST(Explain, WritesAPageMapsAndJson) {
 }
 
 TEST(Explain, ByGradients) {
-  const Arguments asked = {"explain", "--instruction", "What is it?", "--answer", "a cat",
-                           "--method", "gradcam"};
+  const Arguments asked = {"explain", "--instruction", "What is it?", "--answer",
+                           "a cat",   "--method",      "gradcam"};
   const Finished finished = task(asked + Arguments{"--json"});
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
   const Json object = objects(finished.out).at(0);
@@ -342,8 +343,8 @@ TEST_F(Batch, NothingIsOverwritten) {
 TEST_F(Batch, ResumeLeavesOtherFilesAlone) {
   write(questions(2));
   const std::string before = text_of(in_);
-  const Finished finished = call({"batch", "--model", kT5, "--input", in_.string(), "--output",
-                                  in_.string(), "--resume"});
+  const Finished finished = call(
+      {"batch", "--model", kT5, "--input", in_.string(), "--output", in_.string(), "--resume"});
   EXPECT_EQ(finished.exit_code, 2);
   EXPECT_NE(finished.err.find("line 1: expected an answer of batch"), std::string::npos)
       << finished.err;
