@@ -53,6 +53,10 @@ struct LoadOptions {
   bool weights = true;
   /// false: read weights into memory instead of mapping the files.
   bool mmap = true;
+  /// How parts of the model are held where that differs from Precision::q8 or q4: for each a module
+  /// (vision, qformer, projection, language, head), an equals sign and half (16 bits), f32, q8 or
+  /// q4, with commas between them: "vision=q8,head=half". Only with those two.
+  std::string policy = {};
   /// Which results operations may give; what each costs is in docs/performance.md.
   Numerics numerics = Numerics::reference;
   /// The same as Numerics::deterministic; refused beside Numerics::fast.
@@ -89,9 +93,16 @@ struct LoadOptions {
 /// A tensor of the checkpoint, for listings.
 struct TensorInfo {
   std::string name;
-  std::string dtype;  ///< as stored: "F32", "F16", "BF16", "F64"
+  std::string dtype;  ///< as stored: "F32", "F16", "BF16", "F64", "Q8", "Q4"
   std::vector<std::int64_t> shape;
   std::string file;  ///< with its directory where weights come from several places
+};
+
+/// The matrices of a part of the model in memory.
+struct ModuleInfo {
+  std::string name;  ///< "vision", "qformer", "projection", "language", "head", "tables" of words
+  std::int64_t parameters = 0;
+  std::int64_t bytes = 0;
 };
 
 /// What was loaded.
@@ -103,6 +114,8 @@ struct ModelInfo {
   std::string device;                ///< "cpu", "cuda:0"
   std::string device_reason;         ///< why DeviceType::automatic took the processor; else empty
   std::string precision;  ///< how weights are held, most of them: "f32", "f16", "bf16", "q8", "q4"
+  std::string policy;     ///< LoadOptions::policy, all of it; empty without q8 or q4
+  std::vector<ModuleInfo> modules;          ///< the parts that have matrices
   Numerics numerics = Numerics::reference;  ///< as it took effect
   Compat compat = Compat::hf;               ///< as asked for
   std::int64_t parameters = 0;

@@ -22,7 +22,7 @@ struct Method {
   std::string_view key, name;
   bool can_be_undone = false;  // model.dequantize() of the reference
 };
-constexpr std::array<Method, 24> kMethods = {{
+constexpr std::array<Method, 25> kMethods = {{
     {"aqlm", "AQLM"},
     {"auto-round", "AutoRound"},
     {"awq", "AWQ"},
@@ -39,6 +39,7 @@ constexpr std::array<Method, 24> kMethods = {{
     {"gptq", "GPTQ"},
     {"higgs", "HIGGS", true},
     {"hqq", "HQQ"},
+    {"instructblip", "instructblip"},
     {"mlx", "MLX"},
     {"mxfp4", "MXFP4"},
     {"quanto", "quanto"},
@@ -173,6 +174,8 @@ constexpr std::array kMarks = {
     Mark{".dense_weights", "SpQR", ""},
     Mark{".tables2", "HIGGS", ""},
     Mark{".W_q", "HQQ", ""},
+    Mark{"_q8", "instructblip", "q8", "_scale"},
+    Mark{"_q4", "instructblip", "q4", "_scale"},
     Mark{".weight._data", "quanto", ""},
     Mark{".weight._scale", "quanto", ""},
     Mark{".weight_scales", "EETQ", "int8"},

@@ -10,6 +10,7 @@
 
 #include "adapters/language_folder.h"
 #include "adapters/lora_adapter.h"
+#include "adapters/own_quantisation.h"
 #include "adapters/quantisation.h"
 #include "adapters/source_tensors.h"
 #include "adapters/vocabulary_rows.h"
@@ -115,8 +116,9 @@ void add_checkpoint(WeightLayers& layers, const WeightSources& sources, const Te
     if (has_adapter(path)) fail_for_adapter(path, "a whole model");
     if (sources.mixed()) return;
   }
+  const auto open = [&] { return TensorStore::open(path, sources.access); };
   TensorStore store =
-      open_unquantised(path, [&] { return TensorStore::open(path, sources.access); });
+      own_quantisation(path) ? with_matrices(open(), path) : open_unquantised(path, open);
   // LLaVA's own code keeps the language model at the top, inside no other module.
   const bool own = std::ranges::any_of(store.entries(), [](const TensorEntry& entry) {
     return entry.name.find("model.mm_projector.") != std::string::npos;

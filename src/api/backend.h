@@ -20,6 +20,7 @@
 #include "instructblip/engine.h"
 #include "instructblip/explain.h"
 #include "instructblip/pipeline.h"
+#include "instructblip/quantization.h"
 #include "instructblip/retrieval.h"
 #include "instructblip/version.h"
 
@@ -116,6 +117,9 @@ struct Backend {
   ConvertReport (*convert)(const std::filesystem::path& directory,
                            const std::filesystem::path& output, const LoadOptions& options,
                            const ConvertOptions& how);
+  QuantizeReport (*quantize)(const std::filesystem::path& directory,
+                             const std::filesystem::path& output, const LoadOptions& options,
+                             const QuantizeOptions& how);
   BenchmarkReport (*benchmark)(const BenchmarkOptions& options);
 };
 

@@ -2,6 +2,7 @@
 
 #include "api/backend.h"
 #include "core/boundary.h"
+#include "instructblip/quantization.h"
 
 namespace instructblip {
 
@@ -25,6 +26,12 @@ ConvertReport convert(const std::filesystem::path& checkpoint_dir,
                       const std::filesystem::path& output, const LoadOptions& options,
                       const ConvertOptions& how) {
   return at_boundary([&] { return backend().convert(checkpoint_dir, output, options, how); });
+}
+
+QuantizeReport quantize(const std::filesystem::path& checkpoint_dir,
+                        const std::filesystem::path& output, const LoadOptions& options,
+                        const QuantizeOptions& how) {
+  return at_boundary([&] { return backend().quantize(checkpoint_dir, output, options, how); });
 }
 
 }  // namespace instructblip

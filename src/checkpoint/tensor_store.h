@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,6 +25,12 @@ struct TensorRename {
 
 struct TensorRecipe;
 
+// Scales of a matrix whose elements are stored in 8 or 4 bits (kernels/stored_rows.h).
+struct StoredScales {
+  int bits = 8;
+  std::span<const std::byte> bytes = {};
+};
+
 struct TensorEntry {
   std::string name;  // renamed, where open() was told to
   DType dtype;
@@ -32,6 +39,9 @@ struct TensorEntry {
   std::string file;                  // the shard's file name, for messages
   // Where there is one, the values are computed when they are asked for, and `bytes` is empty.
   std::shared_ptr<const TensorRecipe> recipe = {};
+  // Where there are some, `bytes` are elements of so many bits, and `dtype` and `shape` those of
+  // the values that they stand for.
+  std::optional<StoredScales> scales = {};
 };
 
 // Owns the maps. Immutable; safe to use from any thread.

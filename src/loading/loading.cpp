@@ -4,10 +4,13 @@
 #include <utility>
 
 #include "adapters/blank_weights.h"
+#include "adapters/own_quantisation.h"
 #include "adapters/weight_sources.h"
 #include "config/lavis.h"
 #include "core/boundary.h"
+#include "core/errors.h"
 #include "core/processors.h"
+#include "loading/weight_policy.h"
 
 namespace instructblip {
 
@@ -31,25 +34,18 @@ nn::Format as_stored(nn::Module, DType stored) {
   return stored == DType::bf16 ? nn::Format::bf16 : nn::Format::f32;
 }
 
-nn::Format in_16_bits(DType stored) {
-  return stored == DType::bf16 ? nn::Format::bf16 : nn::Format::f16;
-}
-
-// A step reads the layers of the language model, so that fewer bits make it faster. Pictures and
-// prompts are not read but computed, and errors of a head are errors of its logits.
-nn::Format in_8_bits(nn::Module module, DType stored) {
-  return module == nn::Module::language ? nn::Format::w8 : in_16_bits(stored);
-}
-nn::Format in_4_bits(nn::Module module, DType stored) {
-  if (module == nn::Module::head) return nn::Format::w8;
-  return module == nn::Module::language ? nn::Format::w4 : in_16_bits(stored);
+bool is_quantised(const LoadOptions& options) {
+  return options.precision == Precision::q8 || options.precision == Precision::q4;
 }
 
 nn::ChooseFormat choose_format(const LoadOptions& options) {
-  if (options.precision == Precision::q8) return in_8_bits;
-  if (options.precision == Precision::q4) return in_4_bits;
+  if (is_quantised(options)) {
+    return [policy = WeightPolicy(options.precision, options.policy)](
+               nn::Module module, DType stored) { return policy.format(module, stored); };
+  }
   const bool fast = numerics_of(options) == nn::Numerics::fast;
-  return fast && options.precision == Precision::automatic ? as_stored : nullptr;
+  if (fast && options.precision == Precision::automatic) return as_stored;
+  return {};
 }
 
 // ATen has no fast path for half precision: `automatic` widens, and the answers are those of
@@ -81,7 +77,7 @@ std::string precision_of(const LoadOptions& options) {
     case Precision::q4:
       return "q4";
     case Precision::automatic:
-      if (choose_format(options) != nullptr) return "";
+      if (choose_format(options)) return "";
       break;
   }
   return name_of(format_of(options.precision));
@@ -107,6 +103,11 @@ auto called_back(const decltype(LoadOptions::progress)& progress) {
   return decltype(LoadOptions::progress)([progress](std::int64_t done, std::int64_t total) {
     call_back([&] { progress(done, total); });
   });
+}
+
+std::string stored_type_of(const TensorEntry& entry) {
+  return entry.scales ? "Q" + std::to_string(entry.scales->bits)
+                      : std::string(instructblip::name_of(entry.dtype));
 }
 
 std::shared_ptr<const TensorStore> checked(TensorStore store) {
@@ -144,7 +145,38 @@ void check_options(const LoadOptions& options) {
                 "resize: expected auto, pillow13 or pillow12 with compat lavis, whose pictures are "
                 "Pillow's, got torchvision");
   }
+  if (!is_quantised(options) && !options.policy.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                "policy: expected none where weights are not held as q8 or q4, got " +
+                    quote(options.policy));
+  }
+  if (is_quantised(options)) WeightPolicy(options.precision, options.policy);
   choose_device(options);
+}
+
+LoadOptions as_written(const std::filesystem::path& directory, LoadOptions options) {
+  const auto own = own_quantisation(directory);
+  if (!own) return options;
+  const std::string file = printable((directory / "config.json").string());
+  if (sources_of(directory, options).mixed()) {
+    throw Error(ErrorCode::unsupported,
+                file + ": the weights are " + own->weights +
+                    ", over which nothing can be laid and into which no adapter be merged",
+                "lay it over the checkpoint from which they were made, and quantise that");
+  }
+  if (is_quantised(options) &&
+      (own->weights != (options.precision == Precision::q8 ? "q8" : "q4") ||
+       !options.policy.empty())) {
+    throw Error(ErrorCode::invalid_argument,
+                "precision: expected what " + file + " has, " + own->weights + " with the policy " +
+                    own->policy + ", and no other policy",
+                "leave both out, or quantise the checkpoint from which it was made once more");
+  }
+  if (options.precision == Precision::automatic || is_quantised(options)) {
+    options.precision = own->weights == "q8" ? Precision::q8 : Precision::q4;
+    options.policy = own->policy;
+  }
+  return options;
 }
 
 std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& directory,
@@ -182,6 +214,7 @@ nn::Format rows_on_device(const LoadOptions& options, const ModelInfo& info) {
   }
   std::int64_t all = 0, in_f16 = 0;
   for (const TensorInfo& tensor : info.tensors) {
+    if (tensor.dtype.starts_with('Q')) continue;  // written so: the others tell
     const std::int64_t elements = checked_elements(tensor.shape).value_or(0);
     all += elements;
     if (tensor.dtype == "F16") in_f16 += elements;
@@ -203,6 +236,7 @@ void describe_weights(const LoadOptions& options, const TensorStore& store, Mode
   info.device = name_of(device);
   info.device_reason = device.why_not;
   info.precision = precision_of(options);
+  if (is_quantised(options)) info.policy = WeightPolicy(options.precision, options.policy).text();
   info.compat = options.compat;
   info.threads = threads_for(options, store);
   info.numerics = numerics_of(options);
@@ -210,8 +244,17 @@ void describe_weights(const LoadOptions& options, const TensorStore& store, Mode
   const bool mixed = sources_of({}, options).mixed();
   for (const TensorEntry& entry : store.entries()) {
     info.tensors.push_back(
-        {entry.name, std::string(instructblip::name_of(entry.dtype)), entry.shape,
+        {entry.name, stored_type_of(entry), entry.shape,
          mixed ? entry.file : std::filesystem::path(entry.file).filename().string()});
+  }
+}
+
+void describe_modules(const nn::WeightLoader& loader, ModelInfo& info) {
+  for (int i = 0; i < nn::kModules; ++i) {
+    const auto module = static_cast<nn::Module>(i);
+    const nn::WeightLoader::Taken taken = loader.taken_by(module);
+    if (taken.elements == 0) continue;
+    info.modules.push_back({std::string(name_of(module)), taken.elements, taken.bytes});
   }
 }
 

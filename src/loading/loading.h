@@ -23,6 +23,11 @@ namespace instructblip {
 // Throws Error(invalid_argument).
 void check_options(const LoadOptions& options);
 
+// The options for a directory that `instructblip quantize` has written: what they leave open is as
+// it was written. Throws Error: invalid_argument where they ask for other bits, unsupported where
+// weights come from elsewhere too, and as own_quantisation().
+LoadOptions as_written(const std::filesystem::path& directory, LoadOptions options);
+
 // The weights of `directory` and of what `options` names besides, under the names that the stages
 // ask for. May change the rows of words that `config` describes.
 std::shared_ptr<const TensorStore> open_weights(const std::filesystem::path& directory,
@@ -43,6 +48,8 @@ ImageConfig image_config_of(const std::filesystem::path& directory, const LoadOp
 
 // Device, precision, threads and the list of tensors.
 void describe_weights(const LoadOptions& options, const TensorStore& store, ModelInfo& info);
+// What the matrices of each module take.
+void describe_modules(const nn::WeightLoader& loader, ModelInfo& info);
 // What pixels are made, and how.
 void describe_pixels(const ImageProcessor& processor, ModelInfo& info);
 void describe_vision(const VitConfig& config, ModelInfo& info);
@@ -70,6 +77,7 @@ auto build_stages(std::shared_ptr<const TensorStore> store, nn::ReadAs as, nn::R
   checked.finish();
   info.parameters = checked.parameters();
   info.weight_bytes = checked.bytes();
+  describe_modules(checked, info);
   if (info.precision.empty()) info.precision = name_of(checked.usual_format());
   if (as.values == nn::Values::leave) return stages;
   check_memory(runtime, info.weight_bytes, as);

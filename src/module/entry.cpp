@@ -2,6 +2,7 @@
 #include "api/backend.h"
 #include "benchmark/run_benchmark.h"
 #include "conversion/convert.h"
+#include "conversion/quantize.h"
 #include "pipeline/encoded_pictures.h"
 #include "pipeline/model.h"
 #include "retrieval/loaded_matcher.h"
@@ -13,6 +14,7 @@ extern "C" const instructblip::Backend* instructblip_backend(int version) {
       .load_matcher = load_matcher,
       .load_features = load_features,
       .convert = convert_checkpoint,
+      .quantize = quantize_checkpoint,
       .benchmark = run_benchmark,
   };
   return version == kBackendVersion ? &kBackend : nullptr;

@@ -3,9 +3,16 @@
 #include <ATen/ops/cat.h>
 
 #include <algorithm>
+#include <span>
 
 namespace instructblip::nn {
 namespace {
+
+std::int64_t rows_of(const std::vector<StoredMatrix>& blocks) {
+  std::int64_t rows = 0;
+  for (const StoredMatrix& block : blocks) rows += block.rows;
+  return rows;
+}
 
 std::int64_t rows_of(const std::vector<at::Tensor>& blocks) {
   std::int64_t rows = 0;
@@ -63,6 +70,34 @@ void PackedMatrix::pack(const Runtime& runtime, const at::Tensor& block, std::in
       kernels::pack_panel(
           format_, {from + row * row_bytes, std::min(kernels::kRowsOfPanel, rows - row), columns_},
           to + panel * panel_bytes);
+    }
+  });
+}
+
+kernels::StoredRow StoredMatrix::row(std::int64_t index) const {
+  const kernels::StoredSizes sizes = kernels::stored_sizes(format, columns);
+  const auto at = static_cast<std::size_t>(index);
+  return {elements + at * sizes.elements, scales + at * sizes.scales};
+}
+
+PackedMatrix::PackedMatrix(const Runtime& runtime, const std::vector<StoredMatrix>& blocks)
+    : format_(blocks.front().format),
+      rows_(rows_of(blocks)),
+      columns_(blocks.front().columns),
+      panels_(static_cast<std::size_t>(packed_bytes(format_, rows_, columns_)), PageSize::huge) {
+  std::vector<kernels::StoredRow> rows;  // a panel may have rows of several blocks
+  rows.reserve(static_cast<std::size_t>(rows_));
+  for (const StoredMatrix& block : blocks) {
+    for (std::int64_t row = 0; row < block.rows; ++row) rows.push_back(block.row(row));
+  }
+  const auto panel_bytes = static_cast<std::int64_t>(kernels::bytes_of_panel(format_, columns_));
+  std::byte* const to = panels_.bytes().data();
+  runtime.queue().run(kernels::panels_of(rows_), 4, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t panel = first; panel < last; ++panel) {
+      const std::int64_t row = panel * kernels::kRowsOfPanel;
+      const auto count = static_cast<std::size_t>(std::min(kernels::kRowsOfPanel, rows_ - row));
+      kernels::pack_stored(format_, std::span(rows).subspan(static_cast<std::size_t>(row), count),
+                           columns_, to + panel * panel_bytes);
     }
   });
 }

@@ -9,6 +9,7 @@
 
 #include "core/pages.h"
 #include "kernels/panels.h"
+#include "kernels/stored_rows.h"
 #include "nn/runtime.h"
 
 namespace instructblip::nn {
@@ -22,12 +23,25 @@ std::int64_t packed_bytes(Format format, std::int64_t rows, std::int64_t columns
 // 16 bits.
 at::ScalarType packed_from(Format format);
 
+// A matrix [rows, columns] of 8 or 4 bits where it lies in a file.
+struct StoredMatrix {
+  Format format;
+  std::int64_t rows, columns;
+  const std::byte* elements;
+  const std::byte* scales;
+
+  kernels::StoredRow row(std::int64_t index) const;
+};
+
 // Panels of one matrix, see kernels/panels.h. Immutable.
 class PackedMatrix {
  public:
   // Packs blocks [rows of each, columns] of packed_from(format), one behind the other, on all
   // threads of the runtime.
   PackedMatrix(const Runtime& runtime, Format format, std::vector<at::Tensor> blocks);
+
+  // The same of what is stored in its format already, which is not rounded again.
+  PackedMatrix(const Runtime& runtime, const std::vector<StoredMatrix>& blocks);
 
   Format format() const { return format_; }
   std::int64_t rows() const { return rows_; }

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <utility>
 
 #include "checkpoint/tensor_recipe.h"
@@ -47,7 +48,22 @@ void check_range_of_f16(const TensorEntry& entry, const at::Tensor& values) {
       "hold the weights as bf16 or f32");
 }
 
+// Products of stored elements and their scales.
+at::Tensor unpacked(const TensorEntry& entry, const Store& store, at::ScalarType wanted) {
+  const StoredMatrix matrix = stored_matrix(entry);
+  const at::Tensor values = at::empty(entry.shape, host(at::kFloat));
+  auto* const to = values.mutable_data_ptr<float>();
+  for (std::int64_t row = 0; row < matrix.rows; ++row) {
+    kernels::unpack_stored(matrix.format, matrix.row(row), matrix.columns,
+                           to + row * matrix.columns);
+  }
+  store->release(entry);
+  if (wanted == at::kHalf) check_range_of_f16(entry, values);
+  return values.to(wanted);
+}
+
 at::Tensor copied(const TensorEntry& entry, const Store& store, at::ScalarType wanted) {
+  if (entry.scales) return unpacked(entry, store, wanted);
   const at::Tensor result = at::empty(entry.shape, host(wanted));
   const at::ScalarType stored = scalar_type(entry.dtype);
   TensorEntry piece = entry;
@@ -132,7 +148,22 @@ at::ScalarType scalar_type(DType dtype) {
 
 bool is_finite(const at::Tensor& x) { return at::isfinite(x).all().item<bool>(); }
 
-bool is_lendable(const TensorEntry& entry) { return !entry.recipe && is_aligned(entry); }
+bool is_lendable(const TensorEntry& entry) {
+  return !entry.recipe && !entry.scales && is_aligned(entry);
+}
+
+StoredMatrix stored_matrix(const TensorEntry& entry) {
+  const Format format = entry.scales->bits == 8 ? Format::w8 : Format::w4;
+  const std::span<const std::byte> scales = entry.scales->bytes;
+  const std::int64_t bad = kernels::first_bad_scale(format, scales);
+  if (bad >= 0) {
+    throw Error(ErrorCode::bad_model,
+                printable(entry.file) + ": " + printable(entry.name) + ": scale number " +
+                    std::to_string(bad) + " is none that quantisation leaves: damaged",
+                "copy the directory once more, or quantise its checkpoint again");
+  }
+  return {format, entry.shape[0], entry.shape[1], entry.bytes.data(), scales.data()};
+}
 
 at::Tensor lent(const TensorEntry& entry, Store store) {
   return at::from_blob(

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "checkpoint/tensor_store.h"
+#include "nn/packed_matrix.h"
 
 namespace instructblip::nn {
 
@@ -13,6 +14,10 @@ at::ScalarType scalar_type(DType dtype);
 
 // Whether no value is NaN or an infinity.
 bool is_finite(const at::Tensor& x);
+
+// The matrix of an entry that is stored in 8 or 4 bits. Throws Error(bad_model) where its scales
+// are damaged.
+StoredMatrix stored_matrix(const TensorEntry& entry);
 
 // Whether `lent()` may be used: not where a writer did not pad its header, or where the values are
 // still to be computed.
@@ -23,7 +28,7 @@ at::Tensor lent(const TensorEntry& entry, std::shared_ptr<const TensorStore> sto
 
 // The values of `entry`, read or computed, in memory of their own. The file's pages are given back
 // as it goes. Throws Error(unsupported) for values beyond the range of a half that is wanted,
-// Error(bad_model) where a LoRA change yields values that are not finite.
+// Error(bad_model) where a LoRA change yields values that are not finite, or as stored_matrix().
 at::Tensor values_of(const TensorEntry& entry, const std::shared_ptr<const TensorStore>& store,
                      at::ScalarType wanted);
 

@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -29,6 +30,12 @@ bool is_known_buffer(std::string_view name) {
 
 bool is_quantised(Format format) { return format == Format::w8 || format == Format::w4; }
 
+// Whether the format's own elements and scales are what the checkpoint has.
+bool is_stored_as(const TensorEntry& entry, Format format) {
+  if (entry.recipe || !entry.scales) return false;
+  return format == (entry.scales->bits == 8 ? Format::w8 : Format::w4);
+}
+
 }  // namespace
 
 struct WeightLoader::Impl {
@@ -41,7 +48,9 @@ struct WeightLoader::Impl {
   std::string misshapen_hint;  // what the first of them may mean
   std::vector<RequestedTensor> requested;
   std::map<Format, std::int64_t> bytes_of;  // matrices by their formats
-  bool gathered_nowhere = false;            // a misshapen one has no elements
+  std::map<std::string, HeldMatrix, std::less<>> held;
+  std::array<Taken, kModules> taken{};
+  bool gathered_nowhere = false;  // a misshapen one has no elements
   std::int64_t parameters = 0;
   std::int64_t bytes = 0;
   std::int64_t bytes_read = 0;
@@ -60,7 +69,7 @@ Weights Weights::of(Module module) const { return Weights(*loader_, path_, modul
 
 Format Weights::format_of(const std::string& path, Module module) const {
   const ReadAs& as = loader_->impl_->as;
-  if (as.choose_format == nullptr) return as.format;
+  if (!as.choose_format) return as.format;
   const TensorEntry* const entry = loader_->impl_->store->find(path);
   const Format chosen = entry == nullptr ? Format::f32 : as.choose_format(module, entry->dtype);
   // Kernels of a device take weights of their rows' own type, or of fewer bits.
@@ -72,16 +81,17 @@ const Runtime& Weights::runtime() const { return *loader_->impl_->runtime; }
 
 Matrix Weights::matrix(std::string_view name, const Shape& expected) const {
   const std::string path = path_ + std::string(name);
-  const Format format = format_of(path, module_);
-  if (loader_->packs(format)) {
-    return loader_->get_packed(std::span(&path, 1), std::span(&expected, 1), format, {});
+  const HeldMatrix held{module_, format_of(path, module_)};
+  if (loader_->packs(held.format)) {
+    return loader_->get_packed(std::span(&path, 1), std::span(&expected, 1), held, {});
   }
-  return Matrix(loader_->get(path, expected, format));
+  return Matrix(loader_->get(path, expected, held));
 }
 
 Matrix Weights::table(std::string_view name, const Shape& expected) const {
   const std::string path = path_ + std::string(name);
-  return Matrix(loader_->get(path, expected, format_of(path, Module::rest)));
+  const HeldMatrix held{Module::rest, format_of(path, Module::rest)};
+  return Matrix(loader_->get(path, expected, held));
 }
 
 Matrix Weights::stacked(std::span<const std::string_view> names, std::span<const std::int64_t> rows,
@@ -97,11 +107,11 @@ Matrix Weights::stacked(std::span<const std::string_view> names, std::span<const
   // One format for all: float32 where they are stored as different ones.
   const bool equal =
       std::ranges::adjacent_find(formats, std::ranges::not_equal_to()) == formats.end();
-  const Format format = equal ? formats.front() : Format::f32;
-  if (loader_->packs(format)) return loader_->get_packed(paths, shapes, format, pairing);
+  const HeldMatrix held{module_, equal ? formats.front() : Format::f32};
+  if (loader_->packs(held.format)) return loader_->get_packed(paths, shapes, held, pairing);
   std::vector<at::Tensor> blocks;
   for (std::size_t i = 0; i < paths.size(); ++i) {
-    blocks.push_back(loader_->get(paths[i], shapes[i], format));
+    blocks.push_back(loader_->get(paths[i], shapes[i], held));
   }
   const bool apart = runtime().row_type() == at::kFloat ||
                      std::ranges::any_of(blocks, [](const at::Tensor& block) {
@@ -160,6 +170,12 @@ Format WeightLoader::usual_format() const {
   return most == impl_->bytes_of.end() ? impl_->as.format : most->first;
 }
 
+const std::map<std::string, HeldMatrix, std::less<>>& WeightLoader::held() const {
+  return impl_->held;
+}
+WeightLoader::Taken WeightLoader::taken_by(Module module) const {
+  return impl_->taken[static_cast<std::size_t>(module)];
+}
 const std::vector<RequestedTensor>& WeightLoader::requested() const { return impl_->requested; }
 std::int64_t WeightLoader::parameters() const { return impl_->parameters; }
 std::int64_t WeightLoader::bytes() const { return impl_->bytes; }
@@ -232,6 +248,28 @@ at::Tensor WeightLoader::get(const std::string& path, const Shape& expected, For
   return tensor;
 }
 
+at::Tensor WeightLoader::get(const std::string& path, const Shape& expected,
+                             const HeldMatrix& held) {
+  const bool is_new = !impl_->held.contains(path);
+  at::Tensor tensor = get(path, expected, held.format);
+  hold(path, expected, held);
+  if (is_new && impl_->as.values == Values::plan) impl_->requested.back().module = held.module;
+  return tensor;
+}
+
+void WeightLoader::hold(const std::string& path, const Shape& shape, const HeldMatrix& held) {
+  if (!impl_->held.emplace(path, held).second) return;
+  const auto elements = checked_elements(shape).value_or(0);
+  const bool packed = packs(held.format) && held.module != Module::rest;
+  const bool in_tiles = impl_->runtime->tables().packed_linear.empty();
+  Taken& taken = impl_->taken[static_cast<std::size_t>(held.module)];
+  taken.elements += elements;
+  taken.bytes +=
+      packed && in_tiles ? tiled_bytes(held.format, shape[0], shape[1])
+      : packed           ? packed_bytes(held.format, shape[0], shape[1])
+               : elements * static_cast<std::int64_t>(at::elementSize(packed_from(held.format)));
+}
+
 void WeightLoader::count_read(const TensorEntry& entry) {
   Impl& impl = *impl_;
   impl.bytes_read +=
@@ -240,8 +278,9 @@ void WeightLoader::count_read(const TensorEntry& entry) {
 }
 
 Matrix WeightLoader::get_packed(std::span<const std::string> paths, std::span<const Shape> expected,
-                                Format format, const Pairing& pairing) {
+                                const HeldMatrix& held, const Pairing& pairing) {
   Impl& impl = *impl_;
+  const Format format = held.format;
   const bool in_tiles = impl.runtime->tables().packed_linear.empty();
   std::vector<const TensorEntry*> entries;
   std::vector<at::Tensor> blocks;
@@ -249,6 +288,7 @@ Matrix WeightLoader::get_packed(std::span<const std::string> paths, std::span<co
   std::int64_t rows = 0;
   for (std::size_t i = 0; i < paths.size(); ++i) {
     entries.push_back(accounted(paths[i], expected[i]));
+    hold(paths[i], expected[i], held);
     if (entries.back() == nullptr) {
       all = false;
       continue;
@@ -261,6 +301,10 @@ Matrix WeightLoader::get_packed(std::span<const std::string> paths, std::span<co
       in_tiles ? tiled_bytes(format, rows, columns) : packed_bytes(format, rows, columns);
   impl.bytes += bytes;
   impl.bytes_of[format] += bytes;
+  if (all && !in_tiles &&
+      std::ranges::all_of(entries, [&](const auto* e) { return is_stored_as(*e, format); })) {
+    return get_stored(entries);
+  }
   for (std::size_t i = 0; i < paths.size(); ++i) {
     blocks.push_back(
         all ? read(*entries[i], packed_from(format))
@@ -278,6 +322,17 @@ Matrix WeightLoader::get_packed(std::span<const std::string> paths, std::span<co
     if (!entry->recipe) impl.store->release(*entry);
   }
   return matrix;
+}
+
+Matrix WeightLoader::get_stored(std::span<const TensorEntry* const> entries) {
+  std::vector<StoredMatrix> blocks;
+  for (const TensorEntry* entry : entries) blocks.push_back(stored_matrix(*entry));
+  auto packed = std::make_shared<const PackedMatrix>(*impl_->runtime, blocks);
+  for (const TensorEntry* entry : entries) {
+    count_read(*entry);
+    impl_->store->release(*entry);
+  }
+  return Matrix(std::move(packed));
 }
 
 // What is to be said of tensors that nobody has read.

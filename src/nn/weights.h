@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,21 +26,31 @@ namespace instructblip::nn {
 // is found out: every tensor is taken to be there.
 enum class Values { read, leave, plan };
 
-// A tensor that a model reads.
+// The part of a model that a matrix belongs to, where parts may be held in different formats: the
+// head of a language model, the layers of one, and what comes before it. The rest are tables of
+// words and positions.
+enum class Module { rest, vision, qformer, projection, language, head };
+inline constexpr int kModules = 6;
+
+// A tensor that was asked for.
 struct RequestedTensor {
   std::string name;
   Shape shape;
+  // The module in whose format a matrix is held; none for what is no matrix.
+  std::optional<Module> module = {};
+};
+
+// A matrix as it is held.
+struct HeldMatrix {
+  Module module;
+  Format format;
 };
 
 // What becomes of tensors that belong to no part of the model: an error, or a warning.
 enum class Unread { refuse, leave };
 
-// The part of a model that a matrix belongs to, where parts may be held in different formats: the
-// head of a language model, the layers of one, and all the rest.
-enum class Module { rest, language, head };
-
 // The format of a module's matrices that are stored as `stored`.
-using ChooseFormat = Format (*)(Module module, DType stored);
+using ChooseFormat = std::function<Format(Module module, DType stored)>;
 
 using LoadProgress = std::function<void(std::int64_t done, std::int64_t total)>;
 
@@ -49,7 +61,7 @@ struct ReadAs {
   Unread unread = Unread::refuse;
   RoundedTo rounded_to = nullptr;
   LoadProgress progress = {};
-  ChooseFormat choose_format = nullptr;  // instead of `format`
+  ChooseFormat choose_format = {};  // instead of `format`
 };
 
 class WeightLoader;
@@ -127,14 +139,26 @@ class WeightLoader {
   std::int64_t bytes() const;
   // The format that most of the bytes of matrices are held in.
   Format usual_format() const;
+  // Every matrix that has been asked for, by its name.
+  const std::map<std::string, HeldMatrix, std::less<>>& held() const;
+  // What the matrices of a module take; 0 elements where there are none.
+  struct Taken {
+    std::int64_t elements = 0, bytes = 0;
+  };
+  Taken taken_by(Module module) const;
 
  private:
   friend class Weights;
   std::vector<std::string> unread() const;
   at::Tensor get(const std::string& path, const Shape& expected, Format format);
+  // The same as a matrix, which is remembered as one.
+  at::Tensor get(const std::string& path, const Shape& expected, const HeldMatrix& held);
   // The same as one packed matrix.
   Matrix get_packed(std::span<const std::string> paths, std::span<const Shape> expected,
-                    Format format, const Pairing& pairing);
+                    const HeldMatrix& held, const Pairing& pairing);
+  // The same where all of them are stored in its format.
+  Matrix get_stored(std::span<const TensorEntry* const> entries);
+  void hold(const std::string& path, const Shape& shape, const HeldMatrix& held);
   void count_read(const TensorEntry& entry);
   bool packs(Format format) const;
   // Its values as a tensor of this type.

@@ -115,9 +115,10 @@ ModelParts assemble(ModelSources sources, const LoadOptions& options) {
 }
 
 std::shared_ptr<const Pipeline::Impl> load_pipeline(const std::filesystem::path& checkpoint_dir,
-                                                    const LoadOptions& options) {
+                                                    const LoadOptions& asked) {
   Stopwatch watch;
   try {
+    const LoadOptions options = as_written(checkpoint_dir, asked);
     check_options(options);
     ModelConfig config = read_model_config(checkpoint_dir);
     if (options.compat == Compat::lavis) follow_lavis(config);

@@ -32,9 +32,10 @@ ModelInfo describe(const RetrievalConfig& config, const ImageProcessor& image_pr
 }  // namespace
 
 std::unique_ptr<const ImageTextMatcher::Impl> load_matcher(
-    const std::filesystem::path& checkpoint_dir, const LoadOptions& options) {
+    const std::filesystem::path& checkpoint_dir, const LoadOptions& asked) {
   Stopwatch watch;
   try {
+    const LoadOptions options = as_written(checkpoint_dir, asked);
     check_options(options);
     RetrievalConfig config = read_retrieval_config(checkpoint_dir);
     if (options.compat == Compat::lavis) follow_lavis(config);

@@ -5,11 +5,13 @@
 namespace instructblip {
 RetrievalStages::RetrievalStages(const nn::Weights& root, const RetrievalConfig& config,
                                  const VisionEncoder::PixelSize& size)
-    : vision_(make_vision_encoder(root, config.vision, size)),
-      qformer_(root, config.qformer),
-      vision_projection_(root / "vision_projection", config.qformer.hidden, config.shared_width),
-      text_projection_(root / "text_projection", config.qformer.hidden, config.shared_width),
-      matching_head_(root / "itm_head", config.qformer.hidden, 2) {}
+    : vision_(make_vision_encoder(root.of(nn::Module::vision), config.vision, size)),
+      qformer_(root.of(nn::Module::qformer), config.qformer),
+      vision_projection_(root.of(nn::Module::projection) / "vision_projection",
+                         config.qformer.hidden, config.shared_width),
+      text_projection_(root.of(nn::Module::projection) / "text_projection", config.qformer.hidden,
+                       config.shared_width),
+      matching_head_(root.of(nn::Module::head) / "itm_head", config.qformer.hidden, 2) {}
 
 at::Tensor RetrievalStages::embed_image(const at::Tensor& visual) const {
   return nn::unit_rows(vision_projection_(qformer_.forward({}, visual)));

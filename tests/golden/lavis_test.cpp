@@ -302,7 +302,7 @@ TEST(LavisLoad, WhatLavisDoesNotHaveIsRefused) {
   expect_error(ErrorCode::invalid_argument, "expected auto, pillow13 or pillow12 with compat lavis",
                [&] { Pipeline::load(kCheckpoints / "t5_2024", options); });
   const TempDirectory directory;
-  expect_error(ErrorCode::invalid_argument, "compat: convert writes weights as they are",
+  expect_error(ErrorCode::invalid_argument, "compat: weights are written as they are",
                [&] { convert(kCheckpoints / "t5_2024", directory / "out", as_lavis()); });
 }
 

@@ -251,7 +251,7 @@ Findings check_layers(const Arrows& arrows) {
         "text", "nn", "kernels", "adapters", "config", "checkpoint", "core"}},
       {"conversion",
        {"pipeline", "retrieval", "api", "loading", "vision", "qformer", "projection", "language",
-        "nn", "adapters", "config", "checkpoint", "core"}},
+        "nn", "kernels", "adapters", "config", "checkpoint", "core"}},
       {"text", {"config", "checkpoint", "core"}},
       {"image", {"config", "kernels", "core"}},
       {"report", {"image", "core"}},

@@ -113,6 +113,7 @@ class Parser {
 
   void add(const options::Option& option) {
     std::string names = "--" + std::string(option.name);
+    if (!option.extras.also.empty()) names += ",--" + std::string(option.extras.also);
     if (option.extras.letter != '\0') names = std::string("-") + option.extras.letter + "," + names;
     const bool may_stand_alone = option.kind == options::Kind::flag || option.extras.stands_alone;
     const std::string help = options::described(option);

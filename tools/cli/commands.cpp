@@ -5,13 +5,14 @@
 namespace instructblip::cli {
 
 extern const Command kRun, kCaption, kVqa, kQuestion, kAsk, kChat, kRank, kScore, kMatch, kExplain,
-    kBatch, kEvaluate, kFeatures, kConvert, kInfo, kTokenize, kDoctor, kBench;
+    kBatch, kEvaluate, kFeatures, kConvert, kQuantize, kInfo, kTokenize, kDoctor, kBench;
 
 namespace {
 
-constexpr const Command* kCommands[] = {
-    &kRun,     &kCaption, &kVqa,      &kQuestion, &kAsk,     &kChat, &kRank,     &kScore,  &kMatch,
-    &kExplain, &kBatch,   &kEvaluate, &kFeatures, &kConvert, &kInfo, &kTokenize, &kDoctor, &kBench};
+constexpr const Command* kCommands[] = {&kRun,   &kCaption,  &kVqa,      &kQuestion, &kAsk,
+                                        &kChat,  &kRank,     &kScore,    &kMatch,    &kExplain,
+                                        &kBatch, &kEvaluate, &kFeatures, &kConvert,  &kQuantize,
+                                        &kInfo,  &kTokenize, &kDoctor,   &kBench};
 
 bool names(const Command& command, const options::Option& option) {
   return std::ranges::any_of(command.takes, [&](const Takes& takes) {

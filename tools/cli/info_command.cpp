@@ -36,6 +36,16 @@ std::string language(const ModelInfo& info) {
          std::to_string(info.vocabulary) + ", stops at " + joined(info.stop_tokens);
 }
 
+// "vision 1.97 GB, ..."
+std::string modules(const ModelInfo& info) {
+  std::string out;
+  for (const ModuleInfo& module : info.modules) {
+    out += (out.empty() ? "" : ", ") + module.name + " " +
+           fixed(static_cast<double>(module.bytes) / 1e6, 1) + " MB";
+  }
+  return out + (info.policy.empty() ? "" : "; " + info.policy);
+}
+
 std::string description(const ModelInfo& info) {
   return table({
       {"family",
@@ -44,6 +54,7 @@ std::string description(const ModelInfo& info) {
       {"weights", fixed(static_cast<double>(info.weight_bytes) / 1e6, 1) + " MB as " +
                       info.precision + " on " + info.device +
                       (info.device_reason.empty() ? "" : "; no CUDA: " + info.device_reason)},
+      {"modules", modules(info)},
       {"picture", std::to_string(info.image_width) + " x " + std::to_string(info.image_height) +
                       " pixels, " + std::to_string(info.image_positions) +
                       " positions, resized as by " + std::string(options::name_of(info.resize))},
@@ -75,7 +86,7 @@ ExitCode info(Session& session) {
   return ExitCode::success;
 }
 
-constexpr Takes kTakes[] = {Group::model, "compat", "dtype",   "device",
+constexpr Takes kTakes[] = {Group::model, "compat", "dtype",   "policy", "device",
                             "threads",    "json",   "tensors", "quiet"};
 constexpr Takes kNeeds[] = {"model"};
 

@@ -58,6 +58,7 @@ Object options_of(const GenerationConfig& options, const Settings& settings,
           {"interpolate_pos_encoding", settings.load.interpolate_pos_encoding},
           {"compat", to_string(info.compat)},
           {"dtype", info.precision},
+          {"policy", info.policy},
           {"numerics", to_string(info.numerics)},
           {"device", info.device},
           {"threads", info.threads}};
@@ -110,6 +111,19 @@ std::string to_json(const Generation& generation, const Subject& subject, const 
   return dump(object);
 }
 
+namespace {
+
+Object modules_of(const ModelInfo& info) {
+  Object modules = Object::array();
+  for (const ModuleInfo& module : info.modules) {
+    modules.push_back(
+        {{"name", module.name}, {"parameters", module.parameters}, {"bytes", module.bytes}});
+  }
+  return modules;
+}
+
+}  // namespace
+
 std::string to_json(const ModelInfo& info, bool with_tensors) {
   Object object = {{"family", info.family},
                    {"language_model", info.language_model},
@@ -118,6 +132,8 @@ std::string to_json(const ModelInfo& info, bool with_tensors) {
                    {"device", info.device},
                    {"device_reason", info.device_reason},
                    {"precision", info.precision},
+                   {"policy", info.policy},
+                   {"modules", modules_of(info)},
                    {"numerics", to_string(info.numerics)},
                    {"compat", to_string(info.compat)},
                    {"threads", info.threads},

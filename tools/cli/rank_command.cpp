@@ -133,11 +133,10 @@ ExitCode rank(Session& session) {
 }
 
 constexpr Takes kTakes[] = {
-    Group::model,  "image",     "images-from",   "features",        Group::video,
-    "instruction", "candidate", "spelling",      "without-picture", "qformer-text",
-    "by",          "end-token", Group::pictures, "dtype",           "device",
-    "threads",     "numerics",  "deterministic", "kernels",         "keep-going",
-    "json",        "quiet"};
+    Group::model,    "image",    "images-from",     "features",     Group::video, "instruction",
+    "candidate",     "spelling", "without-picture", "qformer-text", "by",         "end-token",
+    Group::pictures, "dtype",    "policy",          "device",       "threads",    "numerics",
+    "deterministic", "kernels",  "keep-going",      "json",         "quiet"};
 constexpr Takes kNeeds[] = {"model", "candidate"};
 
 }  // namespace

@@ -74,6 +74,7 @@ std::string spelling(const Option& option) {
   std::string out;
   if (option.extras.letter != '\0') out = std::string("-") + option.extras.letter + ", ";
   out += "--" + std::string(option.name);
+  if (!option.extras.also.empty()) out += ", --" + std::string(option.extras.also);
   const std::string value(option.value);
   if (value.empty()) return out;
   return out + (option.extras.stands_alone ? "[=" + value + "]" : " " + value);

@@ -39,9 +39,10 @@ std::string_view name_of(Kind kind);
 
 // What only some options have.
 struct Extras {
-  bool repeats = false;       // given twice, both count; else the last one does
-  bool stands_alone = false;  // may be given without a value, and is then "true"
-  char letter = '\0';         // 'v' of -v
+  bool repeats = false;        // given twice, both count; else the last one does
+  bool stands_alone = false;   // may be given without a value, and is then "true"
+  char letter = '\0';          // 'v' of -v
+  std::string_view also = {};  // another name: "weights"
 };
 inline constexpr Extras kRepeats{.repeats = true};
 inline constexpr Extras kStandsAlone{.stands_alone = true};
@@ -63,8 +64,9 @@ struct Option {
 std::span<const Option> table();
 
 // Options that one command alone has, or that mean something else there.
-std::span<const Option> conversion_table();  // convert
-std::span<const Option> benchmark_table();   // bench
+std::span<const Option> conversion_table();    // convert
+std::span<const Option> quantization_table();  // quantize
+std::span<const Option> benchmark_table();     // bench
 
 // The option of this name in `options`; null where there is none.
 const Option* find(std::span<const Option* const> options, std::string_view name);

@@ -12,6 +12,7 @@
 #include "instructblip/generation.h"
 #include "instructblip/image.h"
 #include "instructblip/pipeline.h"
+#include "instructblip/quantization.h"
 #include "instructblip/video.h"
 
 namespace instructblip::options {
@@ -47,6 +48,7 @@ struct Settings {
   GenerationConfig generation;
   LoadOptions load;
   ConvertOptions convert;
+  QuantizeOptions quantize;
   ImageOptions decode;
   VideoOptions video;  // but for its limits, which are those of `decode`
   BenchmarkOptions bench;

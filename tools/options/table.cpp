@@ -283,9 +283,18 @@ constexpr auto kTable = std::to_array<Option>({
      "resize the position table to the picture size of preprocessor_config.json",
      [](S s, A) { s.load.interpolate_pos_encoding = true; }},
 
-    {"dtype", Group::running, Kind::choice, "auto|f32|f16|bf16|q8|q4", "auto",
+    {"dtype",
+     Group::running,
+     Kind::choice,
+     "auto|f32|f16|bf16|q8|q4",
+     "auto",
      "how weights are held in memory, q8 and q4: the language model's in 8 or 4 bits",
-     [](S s, A a) { s.load.precision = a.one_of(kPrecisions); }},
+     [](S s, A a) { s.load.precision = a.one_of(kPrecisions); },
+     {.also = "weights"}},
+    {"policy", Group::running, Kind::list, "LIST", "",
+     "parts of the model that are held otherwise than q8 or q4 have it, MODULE=BITS with commas "
+     "between: vision, qformer, projection, language or head, half (16 bits), f32, q8 or q4",
+     [](S s, A a) { s.load.policy = a.text(); }},
     {"device", Group::running, Kind::text, "auto|cpu|cuda[:N]", "auto", "where to run",
      [](S s, A a) { s.load.device = device(a); }},
     {"threads", Group::running, Kind::integer, "N", "0",
@@ -363,8 +372,35 @@ constexpr auto kConversion = std::to_array<Option>({
      [](S s, A a) { s.convert.max_shard_bytes = a.bytes(); }},
 });
 
+constexpr auto kQuantization = std::to_array<Option>({
+    {"model", Group::model, Kind::path, "DIR", "",
+     "the checkpoint, as `run` takes it; its option may be left out",
+     [](S s, A a) { s.model = a.path(); }},
+    {"output",
+     Group::output,
+     Kind::path,
+     "DIR",
+     "",
+     "the directory to write, which is not there yet",
+     [](S s, A a) { s.output = a.path(); },
+     {.letter = 'o'}},
+    {"weights", Group::output, Kind::choice, "q8|q4", "",
+     "8 bits with a scale for each row, or 4 with a scale for each 32 columns",
+     [](S s, A a) {
+       s.load.precision = a.one_of<Precision>({{"q8", Precision::q8}, {"q4", Precision::q4}});
+     }},
+    {"max-shard-size", Group::output, Kind::size, "SIZE", "4GB",
+     "size of the tensors in one file, at most",
+     [](S s, A a) { s.quantize.max_shard_bytes = a.bytes(); }},
+    {"probes", Group::output, Kind::integer, "N", "8",
+     "requests about made-up pictures by which what is written is compared with the checkpoint, 0 "
+     "to 64; 0: the checkpoint is not loaded whole",
+     [](S s, A a) { s.quantize.probes = a.integer(); }},
+});
+
 }  // namespace
 
+std::span<const Option> quantization_table() { return kQuantization; }
 std::span<const Option> table() { return kTable; }
 std::span<const Option> conversion_table() { return kConversion; }
 
