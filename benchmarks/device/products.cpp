@@ -33,7 +33,8 @@ class Weighted {
       tensors.push_back({std::to_string(i) + ".weight", {out, in}});
     }
     const bool half = runtime.row_type() == at::kHalf;
-    const auto store = synthetic_weights(tensors, half ? DType::f16 : DType::bf16, usable_cores());
+    const auto store =
+        synthetic_weights(tensors, {half ? DType::f16 : DType::bf16}, usable_cores());
     nn::WeightLoader loader(runtime, store, {.format = half ? nn::Format::f16 : nn::Format::bf16});
     for (std::int64_t i = 0; i < count; ++i) {
       layers_.push_back(nn::Linear(loader.root() / i, in, out, nn::Linear::Bias::none));

@@ -40,13 +40,14 @@ struct BenchmarkOptions {
                                         BenchmarkStage::prefill,     BenchmarkStage::decode,
                                         BenchmarkStage::first_token, BenchmarkStage::end_to_end};
   std::vector<Precision> precisions = {Precision::automatic};  ///< how weights are held
+  std::vector<Numerics> numerics = {};                         ///< empty: that of `load`
   std::vector<int> threads = {0};                              ///< 0 = the physical cores
   std::vector<int> pictures = {1};  ///< that go through vision and Q-Former together
   /// Rows of the prompt, those of the picture included; 0 = the picture's and 32 of text.
   std::vector<int> prompts = {0};
-  std::vector<int> rows = {1};      ///< hypotheses of decode and end_to_end: beams
-  std::vector<int> requests = {1};  ///< answered together by end_to_end, each with its picture
-  int new_tokens = 16;              ///< steps of a sample of decode, and length of an answer
+  std::vector<int> rows = {1};         ///< hypotheses of decode and end_to_end: beams
+  std::vector<int> requests = {1};     ///< answered together by end_to_end, each with its picture
+  std::vector<int> new_tokens = {16};  ///< steps of a sample of decode, and lengths of an answer
   /// Samples of each row that are not counted. On a device two at least, since a step is recorded
   /// when it comes for the second time.
   int warm_up = 1;
@@ -55,7 +56,8 @@ struct BenchmarkOptions {
   /// Memory that is read to find the machine's limit, or copied on a device; far more than caches
   /// hold.
   std::int64_t read_bytes = 512 << 20;
-  /// Device, determinism and kernels of the models; the rest is not looked at.
+  /// Device, numerics, policy (of those precisions that have one) and kernels of the models; the
+  /// rest is not looked at.
   LoadOptions load = {};
   /// Called with what is done next; on the thread that calls.
   std::function<void(const std::string& what)> progress = {};
@@ -82,7 +84,8 @@ struct BenchmarkRow {
   std::string model = {};
   int layers = 0;  ///< a synthetic model's stacks were cut to so many; 0 = as published
   BenchmarkStage stage = BenchmarkStage::vision;
-  std::string weights = {};  ///< how they are held: ModelInfo::precision
+  std::string weights = {};   ///< how they are held: ModelInfo::precision
+  std::string numerics = {};  ///< the name of ModelInfo::numerics
   int rows = 1;        ///< pictures of vision and Q-Former, prompts of prefill, else hypotheses
   int prompt = 0;      ///< rows of the prompt; 0 where the stage has none
   int new_tokens = 0;  ///< length of the answer, steps of decode; else 0

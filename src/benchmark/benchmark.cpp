@@ -45,7 +45,7 @@ void check(const BenchmarkOptions& options) {
   check_each(options.prompts, "prompt", 0, 32768);
   check_each(options.rows, "rows", 1, 64);
   check_each(options.requests, "requests", 1, kMany);
-  check_each({options.new_tokens}, "new_tokens", 1, kMany);
+  check_each(options.new_tokens, "new_tokens", 1, kMany);
   check_each({options.warm_up}, "warm_up", 0, kMany);
   check_each({options.repetitions}, "repetitions", 1, 1'000'000);
   if (!(options.seconds >= 0 && options.seconds <= 1e6)) {
@@ -89,6 +89,24 @@ nn::DeviceRuntime* device_of(const ModelParts& model) {
   return dynamic_cast<nn::DeviceRuntime*>(model.runtime.get());
 }
 
+// Bytes of an element of the matrices of each part of a model.
+costs::Elements bytes_of_elements(const ModelInfo& info) {
+  using Parts = std::pair<std::string_view, double costs::Elements::*>;
+  constexpr Parts kParts[] = {{"vision", &costs::Elements::vision},
+                              {"qformer", &costs::Elements::qformer},
+                              {"projection", &costs::Elements::projection},
+                              {"language", &costs::Elements::language},
+                              {"head", &costs::Elements::head}};
+  costs::Elements bytes;
+  for (const ModuleInfo& module : info.modules) {
+    for (const auto& [name, part] : kParts) {
+      if (module.name != name) continue;
+      bytes.*part = static_cast<double>(module.bytes) / static_cast<double>(module.parameters);
+    }
+  }
+  return bytes;
+}
+
 class Benchmark {
  public:
   explicit Benchmark(const BenchmarkOptions& options) : options_(options) {}
@@ -117,18 +135,24 @@ class Benchmark {
   }
 
   void run(Subject& subject) {
-    for (const Precision precision : options_.precisions) {
-      for (const int asked : options_.threads) {
-        if (stopped()) {
-          report_.complete = false;
-          return;
+    const std::vector<Numerics> as_loaded = {options_.load.numerics};
+    for (const Numerics numerics : options_.numerics.empty() ? as_loaded : options_.numerics) {
+      for (const Precision precision : options_.precisions) {
+        for (const int asked : options_.threads) {
+          if (stopped()) {
+            report_.complete = false;
+            return;
+          }
+          LoadOptions load = options_.load;
+          load.numerics = numerics;
+          load.precision = precision;
+          const bool quantised = precision == Precision::q8 || precision == Precision::q4;
+          if (!quantised) load.policy = {};  // it is for the others in the list
+          load.threads = asked > 0 ? asked : usable_cores();
+          load.cache_bytes = 0;  // or a picture is encoded once
+          check_options(load);
+          run(subject, load);
         }
-        LoadOptions load = options_.load;
-        load.precision = precision;
-        load.threads = asked > 0 ? asked : usable_cores();
-        load.cache_bytes = 0;  // or a picture is encoded once
-        check_options(load);
-        run(subject, load);
       }
     }
   }
@@ -193,13 +217,12 @@ class Benchmark {
     row.model = subject.name();
     row.layers = subject.layers();
     row.weights = info.precision;
+    row.numerics = to_string(info.numerics);
     row.threads = info.threads;
     row.device = info.device;
     row.weight_bytes = info.weight_bytes;
-    const double held =
-        static_cast<double>(info.weight_bytes) / static_cast<double>(info.parameters);
     const auto cached = static_cast<double>(at::elementSize(model.runtime->row_type()));
-    row.bytes = costs::bytes_of(cell.cost, {.weight = held, .cached = cached});
+    row.bytes = costs::bytes_of(cell.cost, {.weights = bytes_of_elements(info), .cached = cached});
     row.flops = cell.cost.flops;
   }
 

@@ -65,7 +65,7 @@ class CellMaker {
       case BenchmarkStage::prefill:
         return each(options_.prompts, [&](int prompt) { return prefill(prompt); });
       case BenchmarkStage::decode:
-        return each(options_.prompts, options_.rows, [&](int p, int r) { return decode(p, r); });
+        return decodes();
       case BenchmarkStage::first_token:
         return each(options_.prompts, [&](int p) { return answers({.stage = stage, .asked = p}); });
       case BenchmarkStage::end_to_end:
@@ -202,14 +202,24 @@ class CellMaker {
     return all;
   }
 
-  Cell decode(int asked, int rows) const {
-    const int prompt = prompt_of(asked), steps = options_.new_tokens;
+  std::vector<Cell> decodes() const {
+    std::vector<Cell> cells;
+    for (const int steps : options_.new_tokens) {
+      const auto some = each(options_.prompts, options_.rows,
+                             [&](int prompt, int rows) { return decode(prompt, rows, steps); });
+      cells.insert(cells.end(), some.begin(), some.end());
+    }
+    return cells;
+  }
+
+  Cell decode(int asked, int rows, int steps) const {
+    const int prompt = prompt_of(asked);
     const costs::Cost all = steps_cost(prompt, rows, steps);
     Cell cell{.row = {.stage = BenchmarkStage::decode,
                       .rows = rows,
                       .prompt = prompt,
                       .new_tokens = steps},
-              .cost = {all.weights / steps, all.cached / steps, all.flops / steps}};
+              .cost = {all.weights * (1.0 / steps), all.cached / steps, all.flops / steps}};
     const Ids tokens = ids(prompt, model_.info.vocabulary);
     const Ids next = ids(rows, model_.info.vocabulary);
     cell.sample = [&model = model_, tokens, next, steps] {
@@ -236,8 +246,9 @@ class CellMaker {
     for (const int requests : options_.requests) {
       for (const int prompt : options_.prompts) {
         for (const int rows : options_.rows) {
-          cells.push_back(
-              answers({BenchmarkStage::end_to_end, prompt, rows, requests, options_.new_tokens}));
+          for (const int tokens : options_.new_tokens) {
+            cells.push_back(answers({BenchmarkStage::end_to_end, prompt, rows, requests, tokens}));
+          }
         }
       }
     }

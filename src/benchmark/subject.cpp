@@ -10,6 +10,7 @@
 #include "core/processors.h"
 #include "costs/published_models.h"
 #include "loading/loading.h"
+#include "loading/weight_policy.h"
 #include "pipeline/assemble.h"
 
 namespace instructblip {
@@ -19,12 +20,21 @@ namespace {
 DType stored_for(Precision precision) {
   switch (precision) {
     case Precision::f16:
+    case Precision::q8:
+    case Precision::q4:
       return DType::f16;
     case Precision::bf16:
       return DType::bf16;
     default:
       return DType::f32;
   }
+}
+
+// Null where all parts are held alike.
+nn::ChooseFormat policy_of(const LoadOptions& options) {
+  if (options.precision != Precision::q8 && options.precision != Precision::q4) return {};
+  return [policy = WeightPolicy(options.precision, options.policy)](
+             nn::Module module, DType stored) { return policy.format(module, stored); };
 }
 
 std::int64_t vocabulary_of(const ModelConfig& config) {
@@ -58,12 +68,14 @@ std::shared_ptr<const TensorStore> Subject::weights(const LoadOptions& options) 
     check_plausible(config_, *store);
     return store;
   }
-  const DType stored = stored_for(options.precision);
-  if (!made_ || made_as_ != stored) {
+  const MadeAs as{stored_for(options.precision), policy_of(options)};
+  std::string described = std::string(name_of(as.stored));
+  if (as.choose) described += " " + WeightPolicy(options.precision, options.policy).text();
+  if (!made_ || made_as_ != described) {
     made_.reset();  // before others take their place
     const VisionEncoder::PixelSize pixels{image_.height, image_.width, /*interpolate=*/false};
-    made_ = synthetic_weights(tensors_of(config_, pixels), stored, usable_cores());
-    made_as_ = stored;
+    made_ = synthetic_weights(tensors_of(config_, pixels), as, usable_cores());
+    made_as_ = described;
   }
   return made_;
 }
@@ -83,7 +95,8 @@ PromptBuilder Subject::prompts() const {
   return PromptBuilder(std::move(files), config_, rows);
 }
 
-ModelParts Subject::load(const LoadOptions& options) {
+ModelParts Subject::load(const LoadOptions& asked) {
+  const LoadOptions options = directory_.empty() ? asked : as_written(directory_, asked);
   auto store = weights(options);
   return assemble({config_, image_, std::move(store), prompts()}, options);
 }

@@ -7,7 +7,6 @@
 
 #include "config/image_config.h"
 #include "config/model_config.h"
-#include "core/dtype.h"
 #include "instructblip/checkpoint.h"
 #include "pipeline/model_parts.h"
 
@@ -42,7 +41,7 @@ class Subject {
   ModelConfig config_;
   ImageConfig image_;
   std::shared_ptr<const TensorStore> made_;
-  DType made_as_ = DType::f32;
+  std::string made_as_ = {};
 };
 
 }  // namespace instructblip

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -13,18 +14,47 @@
 
 #include "core/errors.h"
 #include "core/shape.h"
+#include "kernels/stored_rows.h"
 #include "pipeline/stages.h"
 
 namespace instructblip {
 namespace {
 
+using nn::Format;
+
 DType dtype_of(const nn::RequestedTensor& tensor, DType stored) {
   return tensor.shape.size() > 1 ? stored : DType::f32;
 }
 
-std::size_t bytes_of(const nn::RequestedTensor& tensor, DType stored) {
-  return static_cast<std::size_t>(checked_elements(tensor.shape).value()) *
-         size_of(dtype_of(tensor, stored));
+bool is_rounded(Format format) { return format == Format::w8 || format == Format::w4; }
+
+// How it is held: matrices as `as` chooses, all else as `stored` has it.
+Format format_of(const nn::RequestedTensor& tensor, const MadeAs& as) {
+  if (tensor.module && as.choose) return as.choose(*tensor.module, as.stored);
+  switch (dtype_of(tensor, as.stored)) {
+    case DType::f16:
+      return Format::f16;
+    case DType::bf16:
+      return Format::bf16;
+    default:
+      return Format::f32;
+  }
+}
+
+// Elements, and behind them the scales where there are any.
+struct Sizes {
+  std::size_t elements, scales = 0;
+};
+
+Sizes sizes_of(const nn::RequestedTensor& tensor, const MadeAs& as) {
+  const Format format = format_of(tensor, as);
+  if (is_rounded(format)) {
+    const auto rows = static_cast<std::size_t>(tensor.shape[0]);
+    const kernels::StoredSizes row = kernels::stored_sizes(format, tensor.shape[1]);
+    return {rows * row.elements, rows * row.scales};
+  }
+  const std::size_t element = format == Format::f32 ? 4 : 2;
+  return {static_cast<std::size_t>(checked_elements(tensor.shape).value()) * element};
 }
 
 // Bits of an element: those that are drawn, its sign and mantissa, and those that are not, its
@@ -93,6 +123,23 @@ bool is_norm(const nn::RequestedTensor& tensor) {
   return tensor.shape.size() == 1 && tensor.name.ends_with("weight");
 }
 
+// Odd numbers of 8 bits, or any of 4, of a root mean square of 74 or 4.6, times a scale.
+void fill_rounded(const nn::RequestedTensor& tensor, Format format, std::span<std::byte> elements,
+                  std::span<std::byte> scales) {
+  const bool eight = format == Format::w8;
+  fill(elements, eight ? Pattern{repeated(0xFE, 8), repeated(1, 8)} : Pattern{~0ULL, 0},
+       std::hash<std::string>{}(tensor.name));
+  const double columns = static_cast<double>(tensor.shape[1]);
+  const auto scale = static_cast<float>(1 / (std::sqrt(columns) * (eight ? 74 : 4.6)));
+  // A float16 has the first bits of the mantissa, and a smaller bias of the exponent.
+  const auto bits = std::bit_cast<std::uint32_t>(scale);
+  const auto half = static_cast<std::uint16_t>((bits >> 13) - ((127 - 15) << 10));
+  for (std::size_t at = 0; at < scales.size(); at += eight ? sizeof(scale) : sizeof(half)) {
+    eight ? std::memcpy(scales.data() + at, &scale, sizeof(scale))
+          : std::memcpy(scales.data() + at, &half, sizeof(half));
+  }
+}
+
 void fill(const nn::RequestedTensor& tensor, DType dtype, std::span<std::byte> bytes) {
   if (is_norm(tensor)) {
     constexpr float kOne = 1.0f;
@@ -142,27 +189,34 @@ std::vector<nn::RequestedTensor> tensors_of(const ModelConfig& config,
   return loader.requested();
 }
 
-std::int64_t bytes_of(std::span<const nn::RequestedTensor> tensors, DType stored) {
+std::int64_t bytes_of(std::span<const nn::RequestedTensor> tensors, const MadeAs& as) {
   std::int64_t bytes = 0;
   for (const nn::RequestedTensor& tensor : tensors) {
-    bytes += static_cast<std::int64_t>(bytes_of(tensor, stored));
+    const Sizes sizes = sizes_of(tensor, as);
+    bytes += static_cast<std::int64_t>(sizes.elements + sizes.scales);
   }
   return bytes;
 }
 
 std::shared_ptr<const TensorStore> synthetic_weights(std::span<const nn::RequestedTensor> tensors,
-                                                     DType stored, int threads) {
-  check_memory(bytes_of(tensors, stored));
+                                                     const MadeAs& as, int threads) {
+  check_memory(bytes_of(tensors, as));
   TensorStore::Copies copies;
   std::vector<TensorEntry> entries;
   for (const nn::RequestedTensor& tensor : tensors) {
-    const std::size_t size = bytes_of(tensor, stored);
-    copies.push_back(std::make_unique_for_overwrite<std::byte[]>(size));
+    const Format format = format_of(tensor, as);
+    const Sizes sizes = sizes_of(tensor, as);
+    copies.push_back(std::make_unique_for_overwrite<std::byte[]>(sizes.elements + sizes.scales));
     entries.push_back({.name = tensor.name,
-                       .dtype = dtype_of(tensor, stored),
+                       .dtype = format == Format::f16    ? DType::f16
+                                : format == Format::bf16 ? DType::bf16
+                                                         : DType::f32,
                        .shape = tensor.shape,
-                       .bytes = {copies.back().get(), size},
+                       .bytes = {copies.back().get(), sizes.elements},
                        .file = "made-up weights"});
+    if (!is_rounded(format)) continue;
+    entries.back().scales = StoredScales{format == Format::w8 ? 8 : 4,
+                                         {copies.back().get() + sizes.elements, sizes.scales}};
   }
   std::atomic<std::size_t> next = 0;
   {
@@ -170,7 +224,15 @@ std::shared_ptr<const TensorStore> synthetic_weights(std::span<const nn::Request
     for (int i = 0; i < threads; ++i) {
       workers.emplace_back([&] {
         for (std::size_t at; (at = next++) < tensors.size();) {
-          fill(tensors[at], entries[at].dtype, {copies[at].get(), entries[at].bytes.size()});
+          const Format format = format_of(tensors[at], as);
+          const Sizes sizes = sizes_of(tensors[at], as);
+          const std::span<std::byte> elements(copies[at].get(), sizes.elements);
+          if (is_rounded(format)) {
+            fill_rounded(tensors[at], format, elements,
+                         {elements.data() + sizes.elements, sizes.scales});
+          } else {
+            fill(tensors[at], entries[at].dtype, elements);
+          }
         }
       });
     }

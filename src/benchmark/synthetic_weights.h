@@ -18,14 +18,21 @@ namespace instructblip {
 std::vector<nn::RequestedTensor> tensors_of(const ModelConfig& config,
                                             const VisionEncoder::PixelSize& pixels);
 
-// The bytes of all of them, matrices as `stored`, all else float32.
-std::int64_t bytes_of(std::span<const nn::RequestedTensor> tensors, DType stored);
+// In what weights are made: all but vectors, which are float32, as `stored`, which is f32, f16 or
+// bf16; where there is a choice, matrices as it has it, those of 8 and 4 bits too.
+struct MadeAs {
+  DType stored = DType::f32;
+  nn::ChooseFormat choose = {};
+};
+
+// The bytes of all of them.
+std::int64_t bytes_of(std::span<const nn::RequestedTensor> tensors, const MadeAs& as);
 
 // A store in memory, filled by so many threads: norms that change nothing, elsewhere numbers of
 // both signs of about 1 / sqrt(columns) of a matrix, so that what goes in and what comes out are of
-// one size, whatever the depth. The same numbers each time. `stored` is f32, f16 or bf16. Throws
-// Error(out_of_memory) before it takes more than the machine has.
+// one size, whatever the depth. The same numbers each time. Throws Error(out_of_memory) before it
+// takes more than the machine has.
 std::shared_ptr<const TensorStore> synthetic_weights(std::span<const nn::RequestedTensor> tensors,
-                                                     DType stored, int threads);
+                                                     const MadeAs& as, int threads);
 
 }  // namespace instructblip

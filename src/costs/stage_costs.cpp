@@ -6,9 +6,13 @@
 namespace instructblip::costs {
 namespace {
 
+using Part = double Elements::*;
+
 // A matrix of so many elements, by which `rows` are multiplied.
-Cost product(double elements, double rows) {
-  return {.weights = elements, .flops = 2 * elements * rows};
+Cost product(Part part, double elements, double rows) {
+  Cost cost{.flops = 2 * elements * rows};
+  cost.weights.*part = elements;
+  return cost;
 }
 
 // Two products of `width` for each pair of a query and a key.
@@ -25,7 +29,7 @@ Cost shared_by(const Cost& one, double count) {
 
 // A layer of a pre-norm encoder of pictures: queries, keys, values and output, two linear layers.
 Cost encoder_layer(double hidden, double feed_forward, double rows) {
-  Cost cost = product(4 * hidden * hidden + 2 * hidden * feed_forward, rows);
+  Cost cost = product(&Elements::vision, 4 * hidden * hidden + 2 * hidden * feed_forward, rows);
   cost.flops += attention_flops(rows * rows, hidden);
   return cost;
 }
@@ -34,7 +38,7 @@ template <typename Config>
 Cost patches(const Config& config) {
   const double side = static_cast<double>(config.patches_per_side());
   const double inputs = 3.0 * static_cast<double>(config.patch_size * config.patch_size);
-  return product(static_cast<double>(config.hidden) * inputs, side * side);
+  return product(&Elements::vision, static_cast<double>(config.hidden) * inputs, side * side);
 }
 
 template <typename Config>
@@ -57,8 +61,9 @@ Cost cross_attention(const QFormerConfig& c, std::int64_t positions) {
   const auto hidden = static_cast<double>(c.hidden);
   const auto queries = static_cast<double>(c.queries);
   const auto seen = static_cast<double>(positions);
-  Cost layer = product(2 * hidden * hidden, queries) +
-               product(2 * hidden * static_cast<double>(c.encoder_hidden), seen);
+  Cost layer =
+      product(&Elements::qformer, 2 * hidden * hidden, queries) +
+      product(&Elements::qformer, 2 * hidden * static_cast<double>(c.encoder_hidden), seen);
   layer.flops += attention_flops(queries * seen, hidden);
   const std::int64_t layers = (c.layers + c.cross_attention_every - 1) / c.cross_attention_every;
   return times(layer, static_cast<double>(layers));
@@ -69,13 +74,14 @@ Cost project(const MlpProjectionConfig& config, const ProjectedRows& of) {
   const auto from = static_cast<double>(of.from);
   const auto to = static_cast<double>(of.to);
   const bool two = config.two_layers.value_or(true);
-  return product(from * to + (two ? to * to : 0), static_cast<double>(of.rows));
+  return product(&Elements::projection, from * to + (two ? to * to : 0),
+                 static_cast<double>(of.rows));
 }
 Cost project(const TiledProjectionConfig& config, const ProjectedRows& of) {
   return project(config.mlp, of);
 }
 Cost project(const LinearProjectionConfig&, const ProjectedRows& of) {
-  return product(static_cast<double>(of.from) * static_cast<double>(of.to),
+  return product(&Elements::projection, static_cast<double>(of.from) * static_cast<double>(of.to),
                  static_cast<double>(of.rows));
 }
 
@@ -103,10 +109,10 @@ Decoder decoder_of(const OptConfig& c) {
 }
 
 Cost decoder_prefill(const Decoder& d, double prompt) {
-  Cost layer = product(d.matrices, prompt);
+  Cost layer = product(&Elements::language, d.matrices, prompt);
   layer.flops += attention_flops(prompt * (prompt + 1) / 2, d.attention_width);  // causal
   layer.cached = prompt * d.cache_width;
-  return times(layer, d.layers) + product(d.head, 1);
+  return times(layer, d.layers) + product(&Elements::head, d.head, 1);
 }
 
 // Keys and values: of the prompt once for all rows, of what is behind it for each, and the new
@@ -115,10 +121,10 @@ Cost decoder_step(const Decoder& d, const DecodeStep& step) {
   const auto rows = static_cast<double>(step.rows);
   const auto prompt = static_cast<double>(step.prompt);
   const auto tail = static_cast<double>(step.before) + 1;  // itself included
-  Cost layer = product(d.matrices, rows);
+  Cost layer = product(&Elements::language, d.matrices, rows);
   layer.flops += attention_flops(rows * (prompt + tail), d.attention_width);
   layer.cached = (prompt + rows * tail) * d.cache_width;
-  return times(layer, d.layers) + product(d.head, rows);
+  return times(layer, d.layers) + product(&Elements::head, d.head, rows);
 }
 
 struct T5Sizes {
@@ -138,18 +144,19 @@ Cost t5_step(const T5Config& c, const DecodeStep& step, std::int64_t own) {
   const auto tail = static_cast<double>(own);
   // Four matrices of self-attention, two of cross-attention: keys and values of the prompt are
   // there.
-  Cost layer = product(6 * size.hidden * size.inner + size.feed_forward, rows);
+  Cost layer = product(&Elements::language, 6 * size.hidden * size.inner + size.feed_forward, rows);
   layer.flops += attention_flops(rows * (prompt + tail), size.inner);
   layer.cached = 2 * size.inner * (prompt + rows * tail);
   return times(layer, static_cast<double>(c.decoder_layers)) +
-         product(size.hidden * static_cast<double>(c.vocabulary), rows);
+         product(&Elements::head, size.hidden * static_cast<double>(c.vocabulary), rows);
 }
 
 Cost t5_encoder(const T5Config& c, double prompt) {
   const T5Sizes size(c);
-  Cost layer = product(4 * size.hidden * size.inner + size.feed_forward, prompt);
+  Cost layer =
+      product(&Elements::language, 4 * size.hidden * size.inner + size.feed_forward, prompt);
   layer.flops += attention_flops(prompt * prompt, size.inner);
-  Cost memory = product(2 * size.hidden * size.inner, prompt);
+  Cost memory = product(&Elements::language, 2 * size.hidden * size.inner, prompt);
   memory.cached = 2 * size.inner * prompt;
   return times(layer, static_cast<double>(c.encoder_layers)) +
          times(memory, static_cast<double>(c.decoder_layers));
@@ -174,6 +181,19 @@ Cost one_step(const Config& config, const DecodeStep& step) {
 
 }  // namespace
 
+Elements& Elements::operator+=(const Elements& other) {
+  vision += other.vision;
+  qformer += other.qformer;
+  projection += other.projection;
+  language += other.language;
+  head += other.head;
+  return *this;
+}
+
+Elements Elements::operator*(double factor) const {
+  return {vision * factor, qformer * factor, projection * factor, language * factor, head * factor};
+}
+
 Cost& Cost::operator+=(const Cost& other) {
   weights += other.weights;
   cached += other.cached;
@@ -182,7 +202,11 @@ Cost& Cost::operator+=(const Cost& other) {
 }
 
 double bytes_of(const Cost& cost, const ElementBytes& held) {
-  return cost.weights * held.weight + cost.cached * held.cached;
+  const Elements& count = cost.weights;
+  const Elements& bytes = held.weights;
+  return count.vision * bytes.vision + count.qformer * bytes.qformer +
+         count.projection * bytes.projection + count.language * bytes.language +
+         count.head * bytes.head + cost.cached * held.cached;
 }
 
 Cost vision_cost(const VisionConfig& config, std::int64_t views) {
@@ -196,8 +220,9 @@ Cost qformer_cost(const QFormerConfig& c, const Readings& of) {
   const auto words = static_cast<double>(of.text);
   const double rows = queries + words;
   const double feed_forward = 2 * hidden * static_cast<double>(c.feed_forward);
-  Cost layer = product(4 * hidden * hidden, rows) + product(feed_forward, queries);
-  if (of.text > 0) layer += product(feed_forward, words);
+  Cost layer = product(&Elements::qformer, 4 * hidden * hidden, rows) +
+               product(&Elements::qformer, feed_forward, queries);
+  if (of.text > 0) layer += product(&Elements::qformer, feed_forward, words);
   layer.flops += attention_flops(rows * rows, hidden);
   const Cost one = times(layer, static_cast<double>(c.layers)) + cross_attention(c, of.positions);
   return shared_by(one, static_cast<double>(of.pictures));

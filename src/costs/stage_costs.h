@@ -10,20 +10,31 @@
 
 namespace instructblip::costs {
 
+// Elements of matrices, by the parts of a model, which may be held in different numbers of bits.
+struct Elements {
+  double vision = 0, qformer = 0, projection = 0, language = 0, head = 0;
+
+  // All of them.
+  operator double() const { return vision + qformer + projection + language + head; }
+  Elements& operator+=(const Elements& other);
+  Elements operator*(double factor) const;
+  bool operator==(const Elements&) const = default;
+};
+
 // Work that no implementation can do without.
 struct Cost {
-  double weights = 0;  // elements of matrices, each read once
-  double cached = 0;   // elements of keys and values that are read or written
-  double flops = 0;    // a multiplication and an addition are two
+  Elements weights = {};  // each read once
+  double cached = 0;      // elements of keys and values that are read or written
+  double flops = 0;       // a multiplication and an addition are two
 
   Cost& operator+=(const Cost& other);
 };
 
 inline Cost operator+(Cost a, const Cost& b) { return a += b; }
 
-// Bytes of an element, as it is held.
+// Bytes of an element, as it is held: of weights of each part, and of keys and values.
 struct ElementBytes {
-  double weight = 4;
+  Elements weights = {4, 4, 4, 4, 4};
   double cached = 4;
 };
 

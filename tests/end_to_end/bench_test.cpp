@@ -36,6 +36,7 @@ TEST(BenchCommand, PrintsOneObjectWithWhatIsDocumented) {
     EXPECT_EQ(row["layers"], 1);
     EXPECT_EQ(row["weights"], "f32");
     EXPECT_EQ(row["device"], "cpu");
+    EXPECT_EQ(row["numerics"], "reference");
     for (const char* key :
          {"rows", "requests", "threads", "samples", "median_ms", "least_ms", "bytes", "flops",
           "read_gbps", "peak_gflops", "limit_ms", "fraction_of_limit", "weight_bytes"}) {
@@ -107,6 +108,18 @@ TEST(BenchCommand, RefusesToCompareWithWhatIsNoRunBeforeAnythingIsMeasured) {
   const Finished finished = call(bench({"--compare", file}));
   EXPECT_EQ(finished.exit_code, 2);
   EXPECT_NE(finished.err.find("cannot be read"), std::string::npos) << finished.err;
+}
+
+TEST(BenchCommand, TakesListsOfWeightsByEitherName) {
+  for (const char* name : {"--weights", "--dtype"}) {
+    const Finished finished =
+        call(bench({name, "f32,q8,q4", "--stages", "decode", "--new-tokens", "1,2", "--json"}));
+    ASSERT_EQ(finished.exit_code, 0) << finished.err;
+    const Json run = objects(finished.out).at(0);
+    ASSERT_EQ(run["rows"].size(), 6u) << name;
+    EXPECT_EQ(run["rows"][5]["weights"], "q4");
+    EXPECT_EQ(run["rows"][5]["new_tokens"], 2);
+  }
 }
 
 TEST(BenchCommand, ListsTheModelsThatThereAre) {

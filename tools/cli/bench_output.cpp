@@ -14,11 +14,10 @@ using Object = nlohmann::ordered_json;
 
 // What tells the rows of a run apart.
 Object key_of(const BenchmarkRow& row) {
-  return {
-      {"model", row.model},           {"layers", row.layers},     {"stage", to_string(row.stage)},
-      {"weights", row.weights},       {"rows", row.rows},         {"prompt", row.prompt},
-      {"new_tokens", row.new_tokens}, {"requests", row.requests}, {"threads", row.threads},
-      {"device", row.device}};
+  return {{"model", row.model},     {"layers", row.layers},         {"stage", to_string(row.stage)},
+          {"weights", row.weights}, {"numerics", row.numerics},     {"rows", row.rows},
+          {"prompt", row.prompt},   {"new_tokens", row.new_tokens}, {"requests", row.requests},
+          {"threads", row.threads}, {"device", row.device}};
 }
 
 Object known(std::int64_t bytes) { return bytes > 0 ? Object(bytes) : Object(nullptr); }
@@ -88,6 +87,7 @@ std::string heading(const BenchmarkRow& row) {
   std::string text = row.model;
   if (row.layers > 0) text += ", layers of each stack: " + std::to_string(row.layers);
   text += ", " + row.weights + " weights of " + gigabytes(row.weight_bytes);
+  if (row.numerics != "reference") text += ", numerics " + row.numerics;
   text += row.device == "cpu" ? ", threads: " + std::to_string(row.threads) : " on " + row.device;
   const std::int64_t peak = row.device == "cpu" ? row.peak_rss_bytes : row.peak_device_bytes;
   if (peak > 0) text += ", peak memory " + gigabytes(peak);
@@ -125,8 +125,12 @@ EarlierRun::EarlierRun(const std::string& file) {
   for (const Object& row : run["rows"]) {
     Object key;
     for (const auto& [name, value] : names.items()) {
-      if (!row.is_object() || !row.contains(name)) refuse(file, "has a row without " + name);
-      key[name] = row[name];
+      // Runs before there was a list of numerics did not name them.
+      const bool unnamed = name == "numerics" && row.is_object() && !row.contains(name);
+      if (!unnamed && (!row.is_object() || !row.contains(name))) {
+        refuse(file, "has a row without " + name);
+      }
+      key[name] = unnamed ? Object("reference") : row[name];
     }
     const auto median = row.find("median_ms");
     if (median == row.end() || !median->is_number() || median->get<double>() <= 0) {

@@ -70,17 +70,31 @@ constexpr auto kTable = std::to_array<Option>({
     {"requests", Group::request, Kind::list, "LIST", "1",
      "number of requests that end_to_end answers together, each about a picture of its own",
      [](S s, A a) { s.bench.requests = integers(a); }},
-    {"new-tokens", Group::request, Kind::integer, "N", "16",
-     "steps of a sample of decode, and length of an answer",
-     [](S s, A a) { s.bench.new_tokens = a.integer(); }},
+    {"new-tokens", Group::request, Kind::list, "LIST", "16",
+     "steps of a sample of decode, and lengths of an answer",
+     [](S s, A a) { s.bench.new_tokens = integers(a); }},
 
-    {"dtype", Group::running, Kind::list, "LIST", "auto",
-     "how weights are held in memory: auto, f32, f16, bf16",
+    {"weights",
+     Group::running,
+     Kind::list,
+     "LIST",
+     "auto",
+     "how weights are held in memory: auto, f32, f16, bf16, q8, q4",
      [](S s, A a) {
        s.bench.precisions = some_of<Precision>(a, {{"auto", Precision::automatic},
                                                    {"f32", Precision::f32},
                                                    {"f16", Precision::f16},
-                                                   {"bf16", Precision::bf16}});
+                                                   {"bf16", Precision::bf16},
+                                                   {"q8", Precision::q8},
+                                                   {"q4", Precision::q4}});
+     },
+     {.also = "dtype"}},
+    {"numerics", Group::running, Kind::list, "LIST", "reference",
+     "some of reference, deterministic, fast, as `run` has them; q8 and q4 are fast in any case",
+     [](S s, A a) {
+       s.bench.numerics = some_of<Numerics>(a, {{"reference", Numerics::reference},
+                                                {"deterministic", Numerics::deterministic},
+                                                {"fast", Numerics::fast}});
      }},
     {"threads", Group::running, Kind::list, "LIST", "0",
      "number of compute threads; 0: the physical cores allowed to the process",

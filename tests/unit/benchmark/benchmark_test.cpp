@@ -20,7 +20,7 @@ BenchmarkOptions quick(const std::string& name) {
   BenchmarkOptions options;
   if (!name.empty()) options.synthetic = {name};
   options.threads = {1};
-  options.new_tokens = 3;
+  options.new_tokens = {3};
   options.repetitions = 2;
   options.read_bytes = 1 << 20;
   return options;
@@ -112,6 +112,47 @@ TEST(Benchmark, CountsWeightsAsTheyAreHeld) {
   ASSERT_EQ(report.rows.size(), 2u);
   EXPECT_EQ(report.rows[0].flops, report.rows[1].flops);
   EXPECT_LT(report.rows[1].bytes, 0.6 * report.rows[0].bytes);
+}
+
+// A step reads layers and head alone, each in its own bits; pictures stay at 16.
+TEST(Benchmark, CountsEachPartAsItIsHeld) {
+  BenchmarkOptions options = quick("tiny-llama");
+  options.stages = {Stage::vision, Stage::decode};
+  options.precisions = {Precision::f16, Precision::q8, Precision::q4};
+  options.repetitions = 1;
+  const BenchmarkReport report = benchmark(options);
+  ASSERT_EQ(report.rows.size(), 6u);
+  const BenchmarkRow &f16 = report.rows[1], &q8 = report.rows[3], &q4 = report.rows[5];
+  EXPECT_EQ(q8.weights, "q8");
+  EXPECT_EQ(q8.numerics, "fast");
+  EXPECT_EQ(f16.numerics, "reference");
+  EXPECT_EQ(report.rows[2].bytes, report.rows[0].bytes);
+  EXPECT_EQ(q8.flops, f16.flops);
+  EXPECT_LT(q8.bytes, 0.9 * f16.bytes);
+  EXPECT_LT(q4.bytes, 0.8 * q8.bytes);
+  options.precisions = {Precision::q4};
+  options.load.policy = "vision=q8,head=q4";
+  const BenchmarkReport other = benchmark(options);
+  EXPECT_LT(other.rows[0].bytes, 0.7 * report.rows[0].bytes);
+  EXPECT_LT(other.rows[1].bytes, q4.bytes);
+}
+
+TEST(Benchmark, TakesListsOfNumericsAndLengths) {
+  BenchmarkOptions options = quick("tiny-llama");
+  options.stages = {Stage::decode, Stage::end_to_end};
+  options.numerics = {Numerics::reference, Numerics::fast};
+  options.new_tokens = {2, 5};
+  options.repetitions = 1;
+  const BenchmarkReport report = benchmark(options);
+  ASSERT_EQ(report.rows.size(), 8u);
+  std::set<std::tuple<Stage, std::string, int>> different;
+  for (const BenchmarkRow& row : report.rows) {
+    different.emplace(row.stage, row.numerics, row.new_tokens);
+    if (row.stage == Stage::end_to_end) {
+      EXPECT_EQ(std::ssize(row.answer), row.new_tokens);
+    }
+  }
+  EXPECT_EQ(different.size(), 8u);
 }
 
 class Families : public testing::TestWithParam<const char*> {};

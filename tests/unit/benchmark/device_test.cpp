@@ -19,7 +19,7 @@ BenchmarkOptions quick() {
   options.pictures = {1, 2};
   options.rows = {1, 3};
   options.requests = {1, 2};
-  options.new_tokens = 3;
+  options.new_tokens = {3};
   return options;
 }
 

@@ -14,6 +14,7 @@
 #include "costs/published_models.h"
 #include "instructblip/error.h"
 #include "kernels/reference/half.h"
+#include "nn/tensor_values.h"
 
 namespace instructblip {
 namespace {
@@ -76,7 +77,7 @@ class SyntheticWeights : public testing::TestWithParam<DType> {};
 TEST_P(SyntheticWeights, AreOfTheSizeThatLeavesActivationsAsTheyAre) {
   const std::vector<nn::RequestedTensor> tensors = {
       {"a.weight", {64, 1000}}, {"a.bias", {1001}}, {"norm.weight", {33}}, {"b.weight", {3, 7}}};
-  const auto store = synthetic_weights(tensors, GetParam(), 2);
+  const auto store = synthetic_weights(tensors, {GetParam()}, 2);
   const TensorEntry& matrix = *store->find("a.weight");
   EXPECT_EQ(matrix.dtype, GetParam());
   double sum = 0, squares = 0;
@@ -102,8 +103,8 @@ TEST_P(SyntheticWeights, AreOfTheSizeThatLeavesActivationsAsTheyAre) {
 
 TEST_P(SyntheticWeights, AreTheSameEachTimeAndDifferFromTensorToTensor) {
   const std::vector<nn::RequestedTensor> tensors = {{"a.weight", {8, 16}}, {"b.weight", {8, 16}}};
-  const auto one = synthetic_weights(tensors, GetParam(), 1);
-  const auto two = synthetic_weights(tensors, GetParam(), 3);
+  const auto one = synthetic_weights(tensors, {GetParam()}, 1);
+  const auto two = synthetic_weights(tensors, {GetParam()}, 3);
   EXPECT_TRUE(std::ranges::equal(one->find("a.weight")->bytes, two->find("a.weight")->bytes));
   EXPECT_FALSE(std::ranges::equal(one->find("a.weight")->bytes, one->find("b.weight")->bytes));
 }
@@ -111,10 +112,34 @@ TEST_P(SyntheticWeights, AreTheSameEachTimeAndDifferFromTensorToTensor) {
 INSTANTIATE_TEST_SUITE_P(Types, SyntheticWeights,
                          testing::Values(DType::f32, DType::f16, DType::bf16));
 
+// As a directory of 8 or 4 bits has them.
+TEST(SyntheticWeights, OfFewerBitsAreStoredAsSuch) {
+  const std::vector<nn::RequestedTensor> tensors = {{"a.weight", {64, 1000}, nn::Module::language},
+                                                    {"b.weight", {64, 1000}, nn::Module::vision},
+                                                    {"a.bias", {1001}}};
+  for (const auto format : {nn::Format::w8, nn::Format::w4}) {
+    const auto store =
+        synthetic_weights(tensors,
+                          {DType::f16,
+                           [&](nn::Module module, DType) {
+                             return module == nn::Module::language ? format : nn::Format::f16;
+                           }},
+                          2);
+    const TensorEntry& matrix = *store->find("a.weight");
+    ASSERT_TRUE(matrix.scales.has_value());
+    EXPECT_EQ(matrix.scales->bits, format == nn::Format::w8 ? 8 : 4);
+    const at::Tensor values = nn::values_of(matrix, store, at::kFloat);
+    const double rms = values.norm().item<double>() / std::sqrt(64.0);
+    EXPECT_NEAR(rms, 1, 0.05);
+    EXPECT_EQ(store->find("b.weight")->dtype, DType::f16);
+    EXPECT_FALSE(store->find("b.weight")->scales.has_value());
+  }
+}
+
 TEST(SyntheticWeights, ThatDoNotFitAreRefusedBeforeMemoryIsTaken) {
   const std::vector<nn::RequestedTensor> tensors = {{"a.weight", {std::int64_t{1} << 24, 1 << 22}}};
   try {
-    synthetic_weights(tensors, DType::f32, 1);
+    synthetic_weights(tensors, {}, 1);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::out_of_memory);

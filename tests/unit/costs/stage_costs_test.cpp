@@ -132,9 +132,10 @@ TEST(StepCost, OfAnEncoderDecoderCountsTheStartToken) {
 }
 
 TEST(BytesOf, CountsElementsAsTheyAreHeld) {
-  const Cost cost{.weights = 1000, .cached = 10, .flops = 0};
-  EXPECT_DOUBLE_EQ(bytes_of(cost, {.weight = 4, .cached = 4}), 4040);
-  EXPECT_DOUBLE_EQ(bytes_of(cost, {.weight = 0.5625, .cached = 2}), 582.5);
+  const Cost cost{.weights = {.language = 1000, .head = 100}, .cached = 10, .flops = 0};
+  EXPECT_DOUBLE_EQ(bytes_of(cost, {}), 4440);
+  EXPECT_DOUBLE_EQ(bytes_of(cost, {.weights = {.language = 0.5625, .head = 1}, .cached = 2}),
+                   682.5);
 }
 
 TEST(LimitOf, IsTheLongerOfReadingAndComputing) {
