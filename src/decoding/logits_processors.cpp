@@ -106,6 +106,7 @@ LogitsProcessors::LogitsProcessors(const GenerationConfig& options,
       forced_last_(*options.forced_eos_token_id),
       remove_invalid_(*options.remove_invalid_values),
       renormalize_(*options.renormalize_logits && !*options.do_sample),
+      vocabulary_(vocabulary),
       stop_ids_(stop_ids),
       collected_(vocabulary) {
   if (*options.forced_bos_token_id >= 0) forced_first_ = {*options.forced_bos_token_id};
@@ -118,6 +119,22 @@ void LogitsProcessors::collect_before_forcing(std::span<const std::int32_t> sequ
   if (ngram_size_ > 0) ban_repeated_ngrams(collected_, sequence, ngram_size_);
   ban_runs(collected_, sequence, bad_words_, sequence.size() + (bad_words_from_first_id_ ? 1 : 0));
   if (sequence.size() < min_length_) collected_.ban(stop_ids_);
+  if (is_empty_) ban_empty(sequence);
+}
+
+void LogitsProcessors::ban_empty(std::span<const std::int32_t> sequence) {
+  const auto fresh = sequence.subspan(prompt_length_);
+  if (!is_empty_(fresh)) return;
+  collected_.ban(stop_ids_);
+  // Where the very last token is forced, the one before is the last that is chosen.
+  const std::size_t last = max_length_ - (forced_last_.empty() ? 1 : 2);
+  if (sequence.size() != last) return;
+  std::vector<std::int32_t> longer(fresh.begin(), fresh.end());
+  longer.push_back(0);
+  for (std::size_t id = 0; id < vocabulary_; ++id) {
+    longer.back() = static_cast<std::int32_t>(id);
+    if (is_empty_(longer)) collected_.ban({&longer.back(), 1});
+  }
 }
 
 void LogitsProcessors::collect_behind_forcing(std::span<const std::int32_t> sequence) {

@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "instructblip/generation.h"
@@ -69,6 +71,10 @@ class LogitsProcessors {
   LogitsProcessors(const GenerationConfig& options, std::span<const std::int32_t> stop_ids,
                    std::size_t prompt_length, bool bad_words_from_first_id, std::size_t vocabulary);
 
+  // From now on no answer may be empty: as DecodeRequest::is_empty, unless that is null.
+  using IsEmpty = std::function<bool(std::span<const std::int32_t> new_tokens)>;
+  void refuse_empty(IsEmpty is_empty) { is_empty_ = std::move(is_empty); }
+
   // Whether there are others than edits can say: forced tokens, scores that are repaired or made
   // to log probabilities again. Then process() alone tells what becomes of a row.
   bool need_whole_rows() const { return needs_whole_rows_; }
@@ -87,6 +93,8 @@ class LogitsProcessors {
  private:
   void collect_before_forcing(std::span<const std::int32_t> sequence);
   void collect_behind_forcing(std::span<const std::int32_t> sequence);
+  // Bans what would leave the answer behind `sequence` without a text.
+  void ban_empty(std::span<const std::int32_t> sequence);
   void apply(std::span<const ScoreEdit> edits, std::span<float> scores) const;
 
   float repetition_penalty_;
@@ -101,6 +109,8 @@ class LogitsProcessors {
   bool remove_invalid_;
   bool renormalize_;  // here, since no warper follows
   bool needs_whole_rows_ = false;
+  std::size_t vocabulary_;
+  IsEmpty is_empty_ = {};
   std::span<const std::int32_t> stop_ids_;
   ScoreEdits collected_;
 };

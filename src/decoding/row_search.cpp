@@ -46,6 +46,7 @@ class RowSearch final : public Search {
                     request_.bad_words_from_first_id, vocabulary),
         warpers_(request_.options, request_.stop_ids.size()),
         random_(*request_.options.seed) {
+    processors_.refuse_empty(request_.is_empty);
     for (int i = 0; i < *request_.options.num_return_sequences; ++i) {
       running_.push_back({static_cast<std::uint32_t>(i), request_.prompt_ids, {}});
     }

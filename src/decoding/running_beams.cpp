@@ -17,6 +17,7 @@ RunningBeams::RunningBeams(const DecodeRequest& request, const Watch& watch, std
       vocabulary_(vocabulary),
       size_(static_cast<std::size_t>(*request.options.num_beams)),
       candidates_(std::max<std::size_t>(2, 1 + request.stop_ids.size()) * size_) {
+  processors_.refuse_empty(request.is_empty);
   // Equal hypotheses to begin with: only the first one counts, else all would stay equal. The old
   // beam scorer lets all count where they are drawn.
   const bool all_count =

@@ -29,6 +29,9 @@ struct DecodeRequest {
   BeamScorer beam_scorer = BeamScorer::transformers_4_57;
   bool bad_words_from_first_id = false;  // as TextGenerationDefaults::bad_words_from_first_id
   const StopMatcher* stops = nullptr;    // stop strings; borrowed
+  // Whether new tokens have no text. Where it is set, no answer is empty: none ends before its
+  // first text, and the last token that there is room for makes some.
+  std::function<bool(std::span<const std::int32_t> new_tokens)> is_empty = {};
   // After each step: the new token where one row is decoded greedily or by sampling (the end token
   // included), else -1. What it returns matters only while an answer is incomplete.
   std::function<Flow(std::int32_t id)> on_step = {};

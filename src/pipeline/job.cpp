@@ -48,8 +48,28 @@ std::unique_ptr<Search> Job::search(DecodeRequest decoding) {
     decoding.on_step = [this](std::int32_t id) { return tell(id); };
   }
   const std::int64_t vocabulary = model_.loaded().language->vocabulary();
-  if (candidates_.empty()) return make_search(std::move(decoding), vocabulary);
+  if (candidates_.empty()) {
+    if (!model_.info.policy.empty()) decoding.is_empty = empty_answer();
+    return make_search(std::move(decoding), vocabulary);
+  }
   return make_candidate_scoring(std::move(decoding), candidates_, vocabulary);
+}
+
+// Rounded weights may move an end token to the front: what they answer has a text nevertheless.
+std::function<bool(std::span<const std::int32_t>)> Job::empty_answer() const {
+  return [&tokenizer = model_.prompts.tokenizer(),
+          stops = options_.stop](std::span<const std::int32_t> tokens) {
+    const auto has_text = [&](std::span<const std::int32_t> some) {
+      TextStream stream(tokenizer, stops);
+      for (const std::int32_t id : some) {
+        if (!stream.put(id).empty()) return true;
+      }
+      return !stream.finish().empty();
+    };
+    constexpr std::size_t kFew = 4;  // where nearly every answer has some
+    return !has_text(tokens.first(std::min(kFew, tokens.size()))) &&
+           (tokens.size() <= kFew || !has_text(tokens));
+  };
 }
 
 std::size_t Job::rows() const {

@@ -76,6 +76,8 @@ class Job {
   Flow tell(std::int32_t id);  // tells whoever watches about a step
   Flow call_back(std::int32_t id, const std::string& text) const;
   std::unique_ptr<Search> search(DecodeRequest decoding);
+  // Whether new tokens have no text.
+  std::function<bool(std::span<const std::int32_t>)> empty_answer() const;
 
   const ModelParts& model_;
   Prompt prompt_;
