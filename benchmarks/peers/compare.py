@@ -3,9 +3,9 @@
 
     compare.py build/bin/instructblip --model instructblip-flan-t5-xl --layers 2 --peers transformers-f32,transformers-bf16
 
-Each round runs the command (`bench --synthetic`, a process of its own) and then every peer, whose processes wait for
-their turn; a sample of each stage at a time. A ratio is the peer's median over the command's: above 1, the command is
-faster. The spread is half the distance between the quartiles as a share of the median; a ratio closer to 1 than that says
+Each round runs the command (`bench --synthetic`, a process of its own for each of --ways) and then every peer, whose
+processes wait for their turn; a sample of each stage at a time. A ratio is the peer's median over the command's, for
+each of its ways: above 1, the command is faster. The spread is half the distance between the quartiles as a share of the median; a ratio closer to 1 than that says
 nothing. README.md lists the peers.
 """
 
@@ -28,7 +28,7 @@ def parse():
     parser.add_argument("--model", required=True, help="as `instructblip bench --synthetic` has it")
     parser.add_argument("--layers", type=int, default=0)
     parser.add_argument("--peers", default="transformers-f32", help=f"with commas: {', '.join(PEERS)}, each with -TYPE")
-    parser.add_argument("--dtype", default="f32", help="of the command's weights, a list")
+    parser.add_argument("--ways", default="f32", help="weights of the command, a list; fast-f16: with --numerics fast")
     parser.add_argument("--more", default="", help="further options of `bench`")
     parser.add_argument("--stages", default="vision,qformer,prefill,decode,end_to_end")
     parser.add_argument("--rows", default="1")
@@ -78,9 +78,10 @@ class Server:
         return json.loads(self.answer())
 
 
-def bench(options):
+def bench(options, way):
+    numerics, _, weights = way.rpartition("-")
     command = [options.binary, "bench", "--json", "--quiet", f"--synthetic={options.model}", f"--layers={options.layers}",
-               f"--dtype={options.dtype}", f"--stages={options.stages}", f"--rows={options.rows}",
+               f"--weights={weights}", f"--numerics={numerics or 'reference'}", f"--stages={options.stages}", f"--rows={options.rows}",
                f"--prompt={options.prompt}", f"--new-tokens={options.new_tokens}", f"--threads={options.threads}",
                f"--repetitions={options.samples}", *options.more.split()]  # fmt: skip
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -122,6 +123,18 @@ class Samples:
                 line += f"{statistics.median(theirs):{width - 8}.2f} ±{spread(theirs):5.1%}" + f"{ratio:7.2f}"
             print(line)
 
+    def ratios(self, ours, peers):
+        """The same for a document: milliseconds, and in brackets how many times as fast each of our ways is."""
+        middle = lambda key, who: statistics.median(self.of[key, who])
+        print("\n| stage, rows | " + " | ".join([who.removeprefix("instructblip-") for who in ours] + peers) + " |")
+        print("| --- |" + " --- |" * (len(ours) + len(peers)))
+        for key in self.rows:
+            cells = [f"{middle(key, who):.3g} ± {100 * spread(self.of[key, who]):.0f} %" for who in ours]
+            for who in peers:
+                times = [f"{middle(key, who) / middle(key, way):.2f}" for way in ours] if (key, who) in self.of else []
+                cells.append(f"{middle(key, who):.3g} ({', '.join(times)})" if times else "")
+            print(f"| {key[0]}, {key[1]} | " + " | ".join(cells) + " |")
+
 
 def main():
     options = parse()
@@ -131,13 +144,13 @@ def main():
     peers = [Server(name, options) for name in options.peers.split(",") if name]
     samples, limits, ours = Samples(), [], []
     for number in range(-1, options.rounds):  # the first one warms the peers up
-        run = bench(options)
-        rows = {tuple(row[name] for name in SAME): row for row in run["rows"]}
-        for row in run["rows"] if number >= 0 else ():
-            who = f"instructblip-{row['weights']}"
-            ours += [who] if who not in ours else []
-            samples.add(row, who, row["median_ms"])
-        limits += run["limits"]
+        for way in options.ways.split(","):
+            run = bench(options, way)
+            rows = {tuple(row[name] for name in SAME): row for row in run["rows"]}
+            for row in run["rows"] if number >= 0 else ():
+                ours += [f"instructblip-{way}"] if f"instructblip-{way}" not in ours else []
+                samples.add(row, f"instructblip-{way}", row["median_ms"])
+            limits += run["limits"]
         for peer in peers:
             for row in rows.values():
                 found = [peer.sample(row) for _ in range(options.samples if number >= 0 else 1)]
@@ -147,6 +160,7 @@ def main():
     print(f"{options.model}, layers of each stack: {options.layers or 'all'}, threads: {options.threads}, "
           f"{run['machine']['processor']}; ms, medians of {options.rounds} rounds by turns")  # fmt: skip
     samples.table(ours, [peer.name for peer in peers])
+    samples.ratios(ours, [peer.name for peer in peers])
     best = lambda name: max(limit[name] for limit in limits)
     print(f"this machine at its best: reads {best('read_gbps'):.1f} GB/s, multiplies and adds at "
           f"{best('peak_gflops'):.0f} GFLOP/s")  # fmt: skip
