@@ -76,7 +76,8 @@ std::vector<Operation> catalogue_of_device(const Choice& choice, const Machine& 
 
 std::vector<Operation> catalogue(const Choice& choice, const Machine& machine) {
   if (machine.cuda_capability > 0) return catalogue_of_device(choice, machine);
-  const Wanted wanted{.choice = &choice, .machine = &machine};
+  // A forced one may take other problems than the everyday one, which then none is given to.
+  const Wanted wanted{.choice = &choice, .machine = &machine, .may_compose = true};
   return {
       operation(Scope::model, "copies new keys and values into their slots", kv_append_kernels(),
                 kKvAppend, wanted),

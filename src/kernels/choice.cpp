@@ -44,7 +44,7 @@ void check_kernel(const Operation& operation, std::string_view kernel, std::stri
            "its kernels are " +
                list(operation.entries, [](const Entry& e) { return std::string(e.kernel); }));
   }
-  if (!found->support) {
+  if (!found->support && !found->support.takes_other_sizes()) {
     refuse(source,
            "kernel " + std::string(kernel) + " of " + std::string(operation.name) +
                " does not fit: " + std::string(found->support.reason()),

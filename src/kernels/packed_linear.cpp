@@ -12,16 +12,27 @@ Support supports(const PackedLinearProblem&, const Machine& machine) {
   return has(machine);
 }
 
+// Those that multiply bfloat16: other weights are the next ones'.
+template <Support (*has)(const Machine&)>
+Support supports_bf16(const PackedLinearProblem& problem, const Machine& machine) {
+  const Support support = has(machine);
+  if (!support || problem.weights == Format::bf16) return support;
+  return Support::not_such_sizes("its weights are BF16");
+}
+
 constexpr Traits kOneOrder = {.row_invariant = true};
 constexpr Traits kRounding = {};
 
 constexpr PackedLinearKernel kKernels[] = {
 #if INSTRUCTBLIP_KERNELS_X86
+    {"bf16_avx512", kRounding, supports_bf16<cpu::has_avx512_bf16>, cpu::packed_linear_bf16_avx512},
     {"avx512", kOneOrder, supports<cpu::has_avx512>, cpu::packed_linear_avx512},
     {"avx2", kOneOrder, supports<cpu::has_avx2>, cpu::packed_linear_avx2},
 #endif
     {"portable", kOneOrder, supports<cpu::has_anything>, cpu::packed_linear_portable},
-// Behind one that fits everywhere, so that they run where they are forced alone: they round x.
+    // Behind one that fits everywhere, so that they run where they are forced alone: they round x.
+    {"bf16_portable", kRounding, supports_bf16<cpu::has_anything>,
+     cpu::packed_linear_bf16_portable},
 #if INSTRUCTBLIP_KERNELS_X86
     {"bytes_avx512_vnni", kRounding, supports<cpu::has_avx512_vnni>,
      cpu::packed_linear_bytes_avx512_vnni},

@@ -11,15 +11,6 @@ namespace {
 // Panels that threads share out together.
 constexpr std::int64_t kPanelsOfTask = 4;
 
-// Inputs [first, first + count) of the rows of a tile, which lie `inputs` apart, as a tile.
-void regroup(const float* from, std::int64_t inputs, std::int64_t rows, std::int64_t count,
-             float* to) {
-  for (std::int64_t row = 0; row < rows; ++row) {
-    const float* const in = from + row * inputs;
-    for (std::int64_t k = 0; k < count; ++k) to[k * rows + row] = in[k];
-  }
-}
-
 void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const PanelKernel& kernel,
              Queue& queue) {
   const RowTiles tiles{p.rows, kernel.most_rows_of_few};
@@ -27,8 +18,11 @@ void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const P
   if (p.rows > 1) {
     for (std::int64_t tile = 0; tile < count_of(tiles); ++tile) {
       const std::int64_t begin = begin_of(tiles, tile);
-      regroup(b.x + begin * p.inputs, p.inputs, begin_of(tiles, tile + 1) - begin, p.inputs,
-              own.get() + begin * p.inputs);
+      kernel.regroup({.x = b.x + begin * p.inputs,
+                      .stride = p.inputs,
+                      .rows = begin_of(tiles, tile + 1) - begin,
+                      .count = p.inputs,
+                      .tile = own.get() + begin * p.inputs});
     }
   }
   const std::int64_t panels = panels_of(p.outputs);
@@ -61,9 +55,9 @@ class TallProduct {
         b_(buffers),
         kernel_(kernel),
         bytes_(bytes_of_panel(problem.weights, problem.inputs)),
-        row_blocks_{problem.rows, kRowsOfBlock},
+        row_blocks_{problem.rows, kernel.rows_of_block},
         groups_((panels_of(problem.outputs) + kernel.panels_of_many - 1) / kernel.panels_of_many),
-        x_(Room::rows, problem.rows * problem.inputs) {}
+        x_(Room::rows, problem.rows * words_of(problem.inputs)) {}
 
   void run(Queue& queue) {
     const std::int64_t blocks = count_of(row_blocks_);
@@ -78,33 +72,37 @@ class TallProduct {
   }
 
  private:
-  // Rows of a block at most.
-  static constexpr std::int64_t kRowsOfBlock = 144;
-
+  std::int64_t most_inputs() const { return kernel_.inputs_of_block; }
   std::int64_t input_blocks() const {
-    return std::max<std::int64_t>(1, (p_.inputs + kInputsOfBlock - 1) / kInputsOfBlock);
+    return std::max<std::int64_t>(1, (p_.inputs + most_inputs() - 1) / most_inputs());
   }
   std::int64_t inputs_in(std::int64_t block) const {
-    return std::min(kInputsOfBlock, p_.inputs - block * kInputsOfBlock);
+    return std::min(most_inputs(), p_.inputs - block * most_inputs());
+  }
+  std::int64_t words_of(std::int64_t inputs) const {
+    return (inputs + kernel_.inputs_of_word - 1) / kernel_.inputs_of_word;
   }
   RowTiles tiles_of(std::int64_t row_block) const {
     return {begin_of(row_blocks_, row_block + 1) - begin_of(row_blocks_, row_block),
             kernel_.most_rows};
   }
   float* packed(std::int64_t row_block, std::int64_t input_block) const {
-    return x_.get() + begin_of(row_blocks_, row_block) * p_.inputs +
-           tiles_of(row_block).rows * input_block * kInputsOfBlock;
+    return x_.get() + begin_of(row_blocks_, row_block) * words_of(p_.inputs) +
+           tiles_of(row_block).rows * input_block * words_of(most_inputs());
   }
 
   void pack(std::int64_t row_block, std::int64_t input_block) const {
     const RowTiles tiles = tiles_of(row_block);
     const std::int64_t count = inputs_in(input_block);
     const float* const from =
-        b_.x + begin_of(row_blocks_, row_block) * p_.inputs + input_block * kInputsOfBlock;
+        b_.x + begin_of(row_blocks_, row_block) * p_.inputs + input_block * most_inputs();
     for (std::int64_t tile = 0; tile < count_of(tiles); ++tile) {
       const std::int64_t begin = begin_of(tiles, tile);
-      regroup(from + begin * p_.inputs, p_.inputs, begin_of(tiles, tile + 1) - begin, count,
-              packed(row_block, input_block) + begin * count);
+      kernel_.regroup({.x = from + begin * p_.inputs,
+                       .stride = p_.inputs,
+                       .rows = begin_of(tiles, tile + 1) - begin,
+                       .count = count,
+                       .tile = packed(row_block, input_block) + begin * words_of(count)});
     }
   }
 
@@ -114,13 +112,13 @@ class TallProduct {
     const std::int64_t panels = panels_of(p_.outputs), at_once = kernel_.panels_of_many;
     const std::int64_t size = tiles.rows * at_once * kRowsOfPanel;
     const Room totals(Room::sums, size * (last - first));
-    const Room wide(Room::weights, at_once * kInputsOfBlock * kRowsOfPanel);
+    const Room wide(Room::weights, at_once * words_of(most_inputs()) * kRowsOfPanel);
     for (std::int64_t block = 0; block < input_blocks(); ++block) {
       for (std::int64_t group = first; group < last; ++group) {
         const std::int64_t panel = group * at_once;
         kernel_.run_block({.x = packed(row_block, block),
                            .tiles = tiles,
-                           .first = block * kInputsOfBlock,
+                           .first = block * most_inputs(),
                            .count = inputs_in(block),
                            .panels = b_.weights + static_cast<std::size_t>(panel) * bytes_,
                            .bytes_of_panel = bytes_,
@@ -150,6 +148,13 @@ void run(const PackedLinearProblem& p, const PackedLinearBuffers& b, const Panel
   TallProduct(p, b, kernel).run(queue);
 }
 
+// Few rows, which wait for weights, are not rounded.
+void run_pairs(const PackedLinearProblem& p, const PackedLinearBuffers& b, const PanelKernel& few,
+               const PanelKernel& many, Queue& queue) {
+  const bool pairs = p.weights == Format::bf16 && p.rows > kFewRows;
+  run(p, b, pairs ? many : few, queue);
+}
+
 }  // namespace
 
 #if INSTRUCTBLIP_KERNELS_X86
@@ -161,7 +166,15 @@ void packed_linear_avx2(const PackedLinearProblem& problem, const PackedLinearBu
                         Queue& queue) {
   run(problem, buffers, panel_kernel_avx2(), queue);
 }
+void packed_linear_bf16_avx512(const PackedLinearProblem& problem,
+                               const PackedLinearBuffers& buffers, Queue& queue) {
+  run_pairs(problem, buffers, panel_kernel_avx512(), pair_kernel_avx512_bf16(), queue);
+}
 #endif
+void packed_linear_bf16_portable(const PackedLinearProblem& problem,
+                                 const PackedLinearBuffers& buffers, Queue& queue) {
+  run_pairs(problem, buffers, panel_kernel_portable(), pair_kernel_portable(), queue);
+}
 void packed_linear_portable(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
                             Queue& queue) {
   run(problem, buffers, panel_kernel_portable(), queue);

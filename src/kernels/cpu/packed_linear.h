@@ -13,6 +13,13 @@ void packed_linear_avx2(const PackedLinearProblem& problem, const PackedLinearBu
 void packed_linear_portable(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
                             Queue& queue);
 
+// The same but for more than a few rows with weights of bfloat16: these rows are rounded to it, and
+// their sums are added up in an order of the processor's.
+void packed_linear_bf16_avx512(const PackedLinearProblem& problem,
+                               const PackedLinearBuffers& buffers, Queue& queue);
+void packed_linear_bf16_portable(const PackedLinearProblem& problem,
+                                 const PackedLinearBuffers& buffers, Queue& queue);
+
 // The same but for more than a few rows with weights of 8 or 4 bits: these rows are rounded to 8
 // bits, 32 inputs with a scale of their own.
 void packed_linear_bytes_avx512_vnni(const PackedLinearProblem& problem,

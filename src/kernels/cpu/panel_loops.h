@@ -2,40 +2,11 @@
 // compiled for.
 #pragma once
 
-#include "kernels/cpu/panel_finish.h"
-#include "kernels/cpu/panel_piece.h"
+#include "kernels/cpu/panel_tiles.h"
 #include "kernels/cpu/panel_widen.h"
 
 namespace instructblip::kernels::cpu {
 namespace {
-
-template <int M, int N, class Weight>
-void multiply(const Piece& piece) {
-  if constexpr (__is_same(Weight, Bits4)) {
-    multiply_piece_of_4_bits<M, N>(piece);
-  } else {
-    multiply_piece<M, N, Weight>(piece);
-  }
-}
-
-// All panels of a piece, as many at a time as fit the registers.
-template <int M, class Weight, int N = kPanelsOfRows[M]>
-void multiply_panels(Piece piece, std::int64_t panels) {
-  for (; panels >= N; panels -= N) {
-    multiply<M, N, Weight>(piece);
-    piece.panels += N * piece.bytes_of_panel;
-    piece.totals += N * kLanes;
-  }
-  if constexpr (N > 1) {
-    if (panels > 0) multiply_panels<M, Weight, N / 2>(piece, panels);
-  }
-}
-
-template <class Weight, int M = kMostRows>
-void multiply_tile(const Piece& piece, std::int64_t rows, std::int64_t panels) {
-  if (rows == M) return multiply_panels<M, Weight>(piece, panels);
-  if constexpr (M > 1) multiply_tile<Weight, M - 1>(piece, rows, panels);
-}
 
 void multiply_tile(Held held, const Piece& piece, std::int64_t rows, std::int64_t panels) {
   switch (held) {
@@ -53,8 +24,6 @@ void multiply_tile(Held held, const Piece& piece, std::int64_t rows, std::int64_
 }
 
 constexpr std::int64_t kTotalsStride = kMostPanels * kLanes;
-
-std::int64_t panels_in(const Results& results) { return (results.outputs + kLanes - 1) / kLanes; }
 
 // Inputs [first, first + count) of all tiles.
 void multiply_inputs(const PanelProduct& p, std::int64_t panels, std::int64_t first,
@@ -74,14 +43,6 @@ void multiply_inputs(const PanelProduct& p, std::int64_t panels, std::int64_t fi
   }
 }
 
-void clear_totals(float* totals, std::int64_t rows, std::int64_t stride, std::int64_t panels) {
-  for (std::int64_t row = 0; row < rows; ++row) {
-    for (std::int64_t n = 0; n < panels; ++n) {
-      store(broadcast(0.0f), totals + row * stride + n * kLanes);
-    }
-  }
-}
-
 void run_panel_product(const PanelProduct& p) {
   const std::int64_t panels = panels_in(p.results);
   clear_totals(p.totals, p.tiles.rows, kTotalsStride, panels);
@@ -95,7 +56,6 @@ void run_panel_product(const PanelProduct& p) {
 
 void run_panel_block(const PanelBlock& b) {
   const std::int64_t panels = panels_in(b.results);
-  const std::int64_t stride = panels * kLanes;
   const std::byte* weights = b.panels + offset_of(b.held, b.first);
   std::size_t bytes_of_panel = b.bytes_of_panel;
   if (b.held != Held::f32) {
@@ -107,22 +67,13 @@ void run_panel_block(const PanelBlock& b) {
     weights = reinterpret_cast<const std::byte*>(b.wide);
     bytes_of_panel = kInputsOfBlock * kLanes * sizeof(float);
   }
-  const std::int64_t tiles = count_of(b.tiles);
-  for (std::int64_t tile = 0; tile < tiles; ++tile) {
-    const std::int64_t begin = begin_of(b.tiles, tile), end = begin_of(b.tiles, tile + 1);
-    float* const totals = b.totals + begin * stride;
-    if (b.first == 0) clear_totals(totals, end - begin, stride, panels);
-    const Piece piece{.x = b.x + begin * b.count,
-                      .panels = weights,
-                      .bytes_of_panel = bytes_of_panel,
-                      .count = b.count,
-                      .totals = totals,
-                      .stride = stride};
-    multiply_tile<float>(piece, end - begin, panels);
-    if (b.last) {
-      finish_rows(b.results, {b.totals, stride, begin, end, panels}, b.held, b.panels,
-                  b.bytes_of_panel);
-    }
+  multiply_tiles<float>(b, {weights, bytes_of_panel, b.count});
+}
+
+void regroup(const RowsToRegroup& r) {
+  for (std::int64_t row = 0; row < r.rows; ++row) {
+    const float* const from = r.x + row * r.stride;
+    for (std::int64_t k = 0; k < r.count; ++k) r.tile[k * r.rows + row] = from[k];
   }
 }
 

@@ -52,12 +52,18 @@ INSTRUCTBLIP_KERNEL void add_to_totals(const Lanes (&sums)[M][N], const Piece& p
   }
 }
 
-template <int M, int N>
+template <class Weight>
+INSTRUCTBLIP_KERNEL Lanes add_product(Weight, const Lanes& row, const Lanes& weights,
+                                      const Lanes& sums) {
+  return multiply_add(row, weights, sums);
+}
+
+template <class Weight, int M, int N>
 INSTRUCTBLIP_KERNEL void multiply_input(const float* x, const Lanes (&weights)[N],
                                         Lanes (&sums)[M][N]) {
   for (int m = 0; m < M; ++m) {
     const Lanes row = broadcast(x[m]);
-    for (int n = 0; n < N; ++n) sums[m][n] = multiply_add(row, weights[n], sums[m][n]);
+    for (int n = 0; n < N; ++n) sums[m][n] = add_product(Weight{}, row, weights[n], sums[m][n]);
   }
 }
 
@@ -76,7 +82,7 @@ INSTRUCTBLIP_KERNEL void multiply_piece(const Piece& piece) {
       if constexpr (M <= 8) __builtin_prefetch(from + kAhead);
       weights[n] = load(reinterpret_cast<const Weight*>(from));
     }
-    multiply_input(x, weights, sums);
+    multiply_input<Weight>(x, weights, sums);
     x += M;
     at += kStep;
   }
@@ -111,7 +117,7 @@ INSTRUCTBLIP_KERNEL void multiply_piece_of_4_bits(const Piece& piece) {
       for (std::int64_t i = 0; i < count; ++i) {
         Lanes weights[N];
         for (int n = 0; n < N; ++n) weights[n] = multiply(scales[n], take_4_bits(words[n]));
-        multiply_input(x, weights, sums);
+        multiply_input<float>(x, weights, sums);
         x += M;
       }
     }

@@ -13,6 +13,14 @@ enum class Held { f32, f16, bf16, w8, w4 };  // Format, see panels.h
 // blocks of w4.
 inline constexpr std::int64_t kInputsOfBlock = 512;
 
+// Rows that are multiplied with a block of weights that was widened once.
+inline constexpr std::int64_t kRowsOfBlock = 144;
+
+// The same where two inputs are a word, and no order of the sums is promised. Processors that
+// multiply bfloat16 have second level caches of 1 MiB and more.
+inline constexpr std::int64_t kPairInputsOfBlock = 1536;
+inline constexpr std::int64_t kPairRowsOfBlock = 288;
+
 // Most panels that are multiplied with the same rows at once.
 inline constexpr std::int64_t kMostPanels = 8;
 
@@ -55,15 +63,23 @@ struct PanelProduct {
   Results results;
 };
 
+// Some inputs of the rows of a tile, on their way into it.
+struct RowsToRegroup {
+  const float* x;       // the first of the inputs of the first row
+  std::int64_t stride;  // all inputs of a row
+  std::int64_t rows, count;
+  float* tile;  // [words][rows]: a float32 each, or two bfloat16
+};
+
 // A block of inputs of a few panels times many rows: weights are widened once for all of them.
 struct PanelBlock {
   const float* x;  // tiles of the block's inputs
   RowTiles tiles;
-  std::int64_t first, count;  // inputs; the first is a multiple of kInputsOfBlock
+  std::int64_t first, count;  // inputs; the first is a multiple of PanelKernel::inputs_of_block
   const std::byte* panels;
   std::size_t bytes_of_panel;
   Held held;
-  float* wide;    // room for [panels][kInputsOfBlock][16]
+  float* wide;    // room for [panels][words of a whole block][16]
   float* totals;  // [rows, panels * 16], the sums of the blocks before
   bool last;      // sums become results
   Results results;
@@ -73,12 +89,20 @@ struct PanelKernel {
   std::int64_t most_rows;         // rows of a tile at most
   std::int64_t most_rows_of_few;  // the same where all rows are one or two tiles
   std::int64_t panels_of_many;    // panels of a PanelBlock
-  void (*run)(const PanelProduct& product);
+  std::int64_t rows_of_block;     // rows of a PanelBlock at most
+  std::int64_t inputs_of_block;   // its inputs at most
+  std::int64_t inputs_of_word;    // 1, or 2 where a word of a tile is two bfloat16
+  void (*regroup)(const RowsToRegroup& rows);
+  void (*run)(const PanelProduct& product);  // null where it has no few rows of its own
   void (*run_block)(const PanelBlock& block);
 };
 
 PanelKernel panel_kernel_avx512();
 PanelKernel panel_kernel_avx2();
 PanelKernel panel_kernel_portable();
+
+// Those of many rows, rounded to bfloat16, with weights of bfloat16.
+PanelKernel pair_kernel_avx512_bf16();
+PanelKernel pair_kernel_portable();
 
 }  // namespace instructblip::kernels::cpu

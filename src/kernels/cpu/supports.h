@@ -26,4 +26,11 @@ inline Support has_avx512_vnni(const Machine& machine) {
   return has_avx512(machine);
 }
 
+inline Support has_avx512_bf16(const Machine& machine) {
+  if (!machine.avx512bf16 || !machine.avx512bw) {
+    return Support::no("this processor has no AVX512-BF16");
+  }
+  return has_avx512(machine);
+}
+
 }  // namespace instructblip::kernels::cpu

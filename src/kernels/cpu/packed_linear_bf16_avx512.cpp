@@ -1,0 +1,17 @@
+#include "kernels/cpu/pair_loops.h"
+
+namespace instructblip::kernels::cpu {
+
+PanelKernel pair_kernel_avx512_bf16() {
+  return {.most_rows = kMostRows,
+          .most_rows_of_few = 0,
+          .panels_of_many = 2,
+          .rows_of_block = kPairRowsOfBlock,
+          .inputs_of_block = kPairInputsOfBlock,
+          .inputs_of_word = 2,
+          .regroup = regroup_pairs,
+          .run = nullptr,
+          .run_block = run_pair_block};
+}
+
+}  // namespace instructblip::kernels::cpu

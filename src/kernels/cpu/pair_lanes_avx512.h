@@ -1,0 +1,39 @@
+// Pairs of bfloat16 by AVX512-BF16; see pair_lanes.h.
+#pragma once
+
+namespace instructblip::kernels::cpu {
+namespace {
+
+INSTRUCTBLIP_KERNEL Lanes load(const Pair* from) {
+  return {_mm512_loadu_ps(reinterpret_cast<const float*>(from))};
+}
+
+// sums + the products of both, whose order the processor chooses.
+INSTRUCTBLIP_KERNEL Lanes add_product(Pair, const Lanes& row, const Lanes& weights,
+                                      const Lanes& sums) {
+  return {_mm512_dpbf16_ps(sums.all, __builtin_bit_cast(__m512bh, row.all),
+                           __builtin_bit_cast(__m512bh, weights.all))};
+}
+
+// Two columns of 16 rows -> [16][2].
+INSTRUCTBLIP_KERNEL void interleave(__m512i columns, float* to) {
+  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24,
+                                         8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  _mm512_storeu_si512(to, _mm512_permutexvar_epi16(order, columns));
+}
+INSTRUCTBLIP_KERNEL void interleave_columns(const BFloat16* from, float* to) {
+  interleave(_mm512_loadu_si512(from), to);
+}
+// The last column has no other beside it.
+INSTRUCTBLIP_KERNEL void interleave_last_column(const BFloat16* from, float* to) {
+  const __m256i column = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  interleave(_mm512_zextsi256_si512(column), to);
+}
+
+// 32 numbers, rounded to the nearest bfloat16, ties to even, as 16 words.
+INSTRUCTBLIP_KERNEL void round_to_pairs(const Lanes& low, const Lanes& high, float* to) {
+  _mm512_storeu_ps(to, __builtin_bit_cast(__m512, _mm512_cvtne2ps_pbh(high.all, low.all)));
+}
+
+}  // namespace
+}  // namespace instructblip::kernels::cpu

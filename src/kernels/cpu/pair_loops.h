@@ -1,0 +1,62 @@
+// The loops of a product of bfloat16 with rows that are rounded to it, for the instruction set that
+// the including file is compiled for.
+#pragma once
+
+#include "kernels/cpu/pair_lanes.h"
+#include "kernels/cpu/panel_tiles.h"
+
+namespace instructblip::kernels::cpu {
+namespace {
+
+// Numbers of a row that are rounded at once.
+constexpr std::int64_t kRounded = 2 * kLanes;
+
+INSTRUCTBLIP_KERNEL Lanes load_up_to(const float* from, std::int64_t count) {
+  if (count >= kLanes) return load(from);
+  return count > 0 ? load_first(from, count) : broadcast(0.0f);
+}
+
+// Behind the last of an odd number of inputs there is a zero.
+void regroup_pairs(const RowsToRegroup& r) {
+  const std::int64_t words = (r.count + 1) / 2;
+  for (std::int64_t first = 0; first < words; first += kLanes) {
+    const std::int64_t here = words - first < kLanes ? words - first : kLanes;
+    float* const to = r.tile + first * r.rows;
+    for (std::int64_t row = 0; row < r.rows; ++row) {
+      const float* const from = r.x + row * r.stride + 2 * first;
+      const std::int64_t left = r.count - 2 * first;
+      float pairs[kLanes];
+      round_to_pairs(load_up_to(from, left), load_up_to(from + kLanes, left - kLanes), pairs);
+      for (std::int64_t word = 0; word < here; ++word) {
+        std::memcpy(to + word * r.rows + row, pairs + word, sizeof(float));
+      }
+    }
+  }
+}
+
+// A panel's columns, two by two. `next` bytes behind them lie those that are read after these.
+void interleave_panel(const std::byte* panel, std::int64_t count, std::size_t next, float* to) {
+  const auto* from = reinterpret_cast<const BFloat16*>(panel);
+  for (; count >= 2; count -= 2, from += 2 * kLanes, to += kLanes) {
+    __builtin_prefetch(reinterpret_cast<const std::byte*>(from) + next, 0, 2);
+    interleave_columns(from, to);
+  }
+  if (count == 1) interleave_last_column(from, to);
+}
+
+void run_pair_block(const PanelBlock& b) {
+  const std::int64_t panels = panels_in(b.results), words = (b.count + 1) / 2;
+  const std::byte* const from = b.panels + b.first * kLanes * 2;
+  for (std::int64_t n = 0; n < panels; ++n) {
+    interleave_panel(from + static_cast<std::size_t>(n) * b.bytes_of_panel, b.count,
+                     static_cast<std::size_t>(panels) * b.bytes_of_panel,
+                     b.wide + n * words * kLanes);
+  }
+  multiply_tiles<Pair>(b,
+                       {.panels = reinterpret_cast<const std::byte*>(b.wide),
+                        .bytes_of_panel = static_cast<std::size_t>(words * kLanes) * sizeof(float),
+                        .words = words});
+}
+
+}  // namespace
+}  // namespace instructblip::kernels::cpu
