@@ -1,4 +1,5 @@
-// y = x w^T + bias + plus over a packed matrix: the contract, and the table of its kernels.
+// y = f(x w^T + bias) + plus over a packed matrix, or f of its first half times the second half:
+// the contract, and the table of its kernels.
 #pragma once
 
 #include <cstddef>
@@ -6,6 +7,7 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/activation.h"
 #include "kernels/panels.h"
 #include "kernels/queue.h"
 #include "kernels/registry.h"
@@ -16,8 +18,14 @@ namespace instructblip::kernels {
 struct PackedLinearProblem {
   std::int64_t rows = 0;
   std::int64_t inputs = 0;
-  std::int64_t outputs = 0;
+  std::int64_t outputs = 0;  // rows of the matrix
   Format weights = Format::f32;
+  Activation activation = Activation::none;  // f
+  // The matrix is two halves of a whole number of panels each: y = f(x first^T) * x second^T, each
+  // with its bias.
+  bool gated = false;
+
+  std::int64_t results() const { return gated ? outputs / 2 : outputs; }  // of a row
 };
 
 // All of them contiguous. Products are added up in float32, whatever the weights are held as.
@@ -25,8 +33,8 @@ struct PackedLinearBuffers {
   const float* x;            // [rows, inputs]
   const std::byte* weights;  // panels of [outputs, inputs], see panels.h
   const float* bias;         // [outputs], added to the rounded product; or null
-  const float* plus;         // [rows, outputs], added last; or null. May be y.
-  float* y;                  // [rows, outputs]
+  const float* plus;         // [rows, results()], added last; or null. May be y.
+  float* y;                  // [rows, results()]
 };
 
 struct PackedLinearKernel {

@@ -36,6 +36,7 @@ at::Tensor FeedForward::inner(const Normed& x) const {
     const at::Tensor y = product_on_device(*runtime_, x, *product);
     if (y.defined()) return y;
   }
+  if (const at::Tensor y = expand_.activated(x, activation_, gated_); y.defined()) return y;
   if (!gated_) return activate(*runtime_, activation_, expand_(x));
   if (runtime_->row_type() != at::kFloat) {
     const at::Tensor y = activated_on_device(*runtime_, activation_, expand_(x), /*gated=*/true);

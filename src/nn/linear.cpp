@@ -14,6 +14,27 @@
 #include "nn/product.h"
 
 namespace instructblip::nn {
+namespace {
+
+kernels::Activation kernel_name_of(Activation activation) {
+  switch (activation) {
+    case Activation::gelu:
+      return kernels::Activation::gelu;
+    case Activation::gelu_new:
+      return kernels::Activation::gelu_new;
+    case Activation::linear:
+      break;
+    case Activation::quick_gelu:
+      return kernels::Activation::quick_gelu;
+    case Activation::relu:
+      return kernels::Activation::relu;
+    case Activation::silu:
+      return kernels::Activation::silu;
+  }
+  return kernels::Activation::none;
+}
+
+}  // namespace
 
 Linear::Linear(const Weights& weights, std::int64_t in, std::int64_t out, Bias bias)
     : runtime_(&weights.runtime()), weight_(weights.matrix("weight", {out, in})) {
@@ -38,8 +59,7 @@ at::Tensor Linear::times(const at::Tensor& x, const at::Tensor& weight,
   return bias.defined() ? y + bias : y;
 }
 
-// The result, with `plus` added where it is defined.
-at::Tensor Linear::times_packed(const at::Tensor& x, const at::Tensor& plus) const {
+at::Tensor Linear::times_packed(const at::Tensor& x, const Behind& behind) const {
   const PackedMatrix& packed = *weight_.packed();
   // Products begin with a panel; the rows before the first one wanted are cut off.
   const std::int64_t skipped = weight_.first_packed_row() % kernels::kRowsOfPanel;
@@ -49,11 +69,14 @@ at::Tensor Linear::times_packed(const at::Tensor& x, const at::Tensor& plus) con
   const kernels::PackedLinearProblem problem{.rows = c10::multiply_integers(shape) / shape.back(),
                                              .inputs = shape.back(),
                                              .outputs = skipped + weight_.rows(),
-                                             .weights = packed.format()};
+                                             .weights = packed.format(),
+                                             .activation = behind.activation,
+                                             .gated = behind.gated};
   TORCH_CHECK(problem.inputs == packed.columns(), "product of ", x.sizes(), " and [", packed.rows(),
               ", ", packed.columns(), "]");
-  shape.back() = problem.outputs;
+  shape.back() = problem.results();
   const at::Tensor y = runtime_->empty(shape, at::kFloat);
+  const at::Tensor& plus = behind.plus;
   const bool added = whole && plus.defined() && plus.sizes() == y.sizes();
   const at::Tensor residual = added ? plus.contiguous() : at::Tensor();
   const auto data = [](const at::Tensor& t) {
@@ -69,6 +92,15 @@ at::Tensor Linear::times_packed(const at::Tensor& x, const at::Tensor& plus) con
   at::Tensor result = whole ? y : y.narrow(-1, skipped, weight_.rows());
   if (!whole && bias_.defined()) result = result + bias_;
   return plus.defined() && !added ? plus + result : result;
+}
+
+at::Tensor Linear::activated(const Normed& x, Activation activation, bool gated) const {
+  if (weight_.packed() == nullptr) return {};
+  // Halves are whole panels, the first of which is the matrix's first row.
+  const std::int64_t half = gated ? weight_.rows() / 2 : 0;
+  if (weight_.first_packed_row() % kernels::kRowsOfPanel != 0) return {};
+  if (half % kernels::kRowsOfPanel != 0) return {};
+  return times_packed(x.value(), {.activation = kernel_name_of(activation), .gated = gated});
 }
 
 std::optional<ProductWith> Linear::on_device() const {
@@ -93,7 +125,7 @@ at::Tensor Linear::by_kernel(const Normed& x, const Sum& plus, bool wide) const 
 std::vector<at::Tensor> Linear::by_block(const Normed& normed) const {
   if (const at::Tensor y = by_kernel(normed, at::Tensor(), false); y.defined()) return {y};
   const at::Tensor x = normed.value();
-  if (weight_.packed() != nullptr) return {times_packed(x, {})};
+  if (weight_.packed() != nullptr) return {times_packed(x, Behind())};
   if (weight_.tiled() != nullptr) {
     return {times(x, weight_.tiled_values(x.scalar_type()), bias_)};
   }
@@ -127,7 +159,7 @@ std::vector<at::Tensor> Linear::split(const Normed& x, std::span<const std::int6
 }
 
 Sum Linear::operator()(const Normed& x, const Sum& plus) const {
-  if (weight_.packed() != nullptr) return times_packed(x.value(), plus);
+  if (weight_.packed() != nullptr) return times_packed(x.value(), {.plus = plus});
   if (runtime_->row_type() == at::kFloat) return plus.value() + (*this)(x);
   const at::Tensor y = by_kernel(x, plus, false);
   if (y.defined()) return y;

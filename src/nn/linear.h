@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "config/language_config.h"
+#include "kernels/activation.h"
 #include "nn/matrix.h"
 #include "nn/normalization.h"
 #include "nn/weights.h"
@@ -40,11 +42,21 @@ class Linear {
   // The result with a residual [..., out] added.
   Sum operator()(const Normed& x, const Sum& plus) const;
 
+  // f(y), or, with `gated`, f(first half of y) times the second half, in the product. Undefined
+  // where no kernel of this processor does it.
+  at::Tensor activated(const Normed& x, Activation activation, bool gated) const;
+
   // The product as kernels of a device may take it; none: they do not.
   std::optional<ProductWith> on_device() const;
 
  private:
-  at::Tensor times_packed(const at::Tensor& x, const at::Tensor& plus) const;
+  // What becomes of a product: f, with a gate or not, then a residual where it is defined.
+  struct Behind {
+    kernels::Activation activation = kernels::Activation::none;
+    bool gated = false;
+    at::Tensor plus = {};
+  };
+  at::Tensor times_packed(const at::Tensor& x, const Behind& behind) const;
   // The result of each block of the weight.
   std::vector<at::Tensor> by_block(const Normed& x) const;
   at::Tensor times(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const;

@@ -4,10 +4,13 @@
 
 #include <limits>
 #include <ostream>
+#include <tuple>
+#include <utility>
 
 #include "kernels/numbers.h"
 #include "kernels/reference/half.h"
 #include "support/expect_error.h"
+#include "support/operations.h"
 
 namespace instructblip::kernels {
 
@@ -138,7 +141,8 @@ double off_in_8_bits(const Data& data, std::int64_t row, std::int64_t input) {
 
 void expect_close(const PackedLinearKernel& kernel, const Data& data, const std::vector<float>& y,
                   bool more) {
-  const auto& [rows, inputs, outputs, format] = data.problem;
+  const auto [rows, inputs, outputs, format] = std::tuple(
+      data.problem.rows, data.problem.inputs, data.problem.outputs, data.problem.weights);
   const bool rounded = rounds_rows(kernel) && (format == Format::w8 || format == Format::w4);
   const bool pairs = multiplies_pairs(kernel) && rows > 8;
   for (std::int64_t i = 0; i < rows * outputs; ++i) {
@@ -195,6 +199,105 @@ TEST_P(PackedLinear, IsTheProductOfTallMatricesToo) {
     }
     const Data data({.rows = 301, .inputs = 530, .outputs = 70, .weights = format});
     expect_close(GetParam(), data, data.run(GetParam(), queue, true), true);  // blocks of rows too
+  }
+}
+
+double activated(Activation activation, double x) {
+  switch (activation) {
+    case Activation::none:
+      break;
+    case Activation::relu:
+      return test::relu(x);
+    case Activation::gelu:
+      return test::gelu(x);
+    case Activation::gelu_new:
+      return test::gelu_new(x);
+    case Activation::quick_gelu:
+      return test::quick_gelu(x);
+    case Activation::silu:
+      return test::silu(x);
+  }
+  return x;
+}
+
+// A result of the product itself, and how far off it may be.
+struct Near {
+  double value, off;
+};
+
+// The slope of no activation is above 1.2, and none rounds by more than a few units in the last
+// place of its argument.
+Near activated(Activation activation, const Near& x) {
+  if (activation == Activation::none) return x;
+  return {activated(activation, x.value),
+          1.2 * x.off + 8 * kRounding * (std::fabs(x.value) + x.off)};
+}
+
+// What a kernel makes of a product whose results it has given to `activation`, and, where it is
+// gated, multiplied, held against the same of the results that it gives alone.
+void expect_activated(const PackedLinearKernel& kernel, Data data) {
+  SerialQueue queue;
+  PackedLinearProblem& p = data.problem;
+  const PackedLinearProblem asked = p;
+  p.activation = Activation::none;
+  p.gated = false;
+  const std::vector<float> plus = std::exchange(data.plus, std::vector<float>(data.plus.size()));
+  const std::vector<float> alone = data.run(kernel, queue, true);
+  p = asked;
+  data.plus = plus;
+  const std::vector<float> y = data.run(kernel, queue, true);
+  const auto at = [&](std::int64_t row, std::int64_t output) -> Near {
+    const double value = alone[static_cast<std::size_t>(row * p.outputs + output)];
+    return {value, 0};
+  };
+  for (std::int64_t i = 0; i < p.rows * p.results(); ++i) {
+    const std::int64_t row = i / p.results(), output = i % p.results();
+    Near want = activated(p.activation, at(row, output));
+    if (p.gated) {
+      const double times = at(row, p.results() + output).value;
+      want = {want.value * times, want.off * std::fabs(times)};
+      want.off += roundings(1) * std::fabs(want.value);
+    }
+    const double added = plus[static_cast<std::size_t>(i)];
+    const double size = std::fabs(want.value) + want.off + std::fabs(added);
+    ASSERT_NEAR(y[static_cast<std::size_t>(i)], want.value + added,
+                want.off + roundings(2) * size + underflow(1))
+        << "element " << i << ", activation " << static_cast<int>(p.activation) << " in "
+        << name_of(p.weights) << ", rows " << p.rows << (p.gated ? ", gated" : "");
+  }
+}
+
+constexpr Activation kActivations[] = {Activation::none,       Activation::relu,
+                                       Activation::gelu,       Activation::gelu_new,
+                                       Activation::quick_gelu, Activation::silu};
+
+TEST_P(PackedLinear, AppliesAnActivation) {
+  for (const std::int64_t rows : {1, 5, 30, 150}) {
+    for (const Activation activation : kActivations) {
+      for (const bool gated : {false, true}) {
+        expect_activated(GetParam(), Data({.rows = rows,
+                                           .inputs = 70,
+                                           .outputs = gated ? 160 : 37,
+                                           .weights = sixteen_bits_of(GetParam()),
+                                           .activation = activation,
+                                           .gated = gated}));
+      }
+    }
+  }
+}
+
+TEST_P(PackedLinear, GatesInEveryFormat) {
+  for (const Format format : formats_of(GetParam())) {
+    for (const std::int64_t rows : {2, 8, 9, 26}) {
+      for (const std::int64_t inputs : {33, 1100}) {
+        expect_activated(GetParam(), Data({.rows = rows,
+                                           .inputs = inputs,
+                                           .outputs = 96,
+                                           .weights = format,
+                                           .activation = Activation::silu,
+                                           .gated = true}));
+      }
+    }
   }
 }
 

@@ -52,10 +52,6 @@ INSTRUCTBLIP_KERNEL void prepare_words(const std::byte* from, std::byte* to) {
   }
 }
 
-INSTRUCTBLIP_KERNEL Lanes magnitude(const Lanes& x) {
-  return larger(x, subtract(broadcast(0.0f), x));
-}
-
 // To the nearest, ties to even: adding 1.5 * 2^23 leaves no fraction bits.
 INSTRUCTBLIP_KERNEL std::byte rounded(float x) {
   return static_cast<std::byte>(static_cast<std::int32_t>((x + 12582912.0f) - 12582912.0f));

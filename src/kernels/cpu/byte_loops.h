@@ -154,19 +154,25 @@ template <bool scaled, int M = kMostByteRows>
 void multiply_byte_tile(const BytePiece& p, std::int64_t rows, std::int64_t panels) {
   if (rows == M) {
     if (panels == kBytePanels) return multiply_bytes<M, kBytePanels, scaled>(p);
-    return multiply_bytes<M, 1, scaled>(p);
+    BytePiece piece = p;
+    for (; panels > 0; --panels) {
+      multiply_bytes<M, 1, scaled>(piece);
+      piece.prepared += kBytesOfPrepared;
+      piece.totals += kLanes;
+    }
+    return;
   }
   if constexpr (M > 1) multiply_byte_tile<scaled, M - 1>(p, rows, panels);
 }
 
 void run_byte_product(const ByteProduct& p) {
   const bool four_bits = p.held == Held::w4;
-  const std::int64_t panels = (p.results.outputs + kLanes - 1) / kLanes, stride = panels * kLanes;
+  const Panels of = panels_in(p);
+  const std::int64_t panels = all_of(of), stride = panels * kLanes;
   const std::int64_t block = p.first / kInputsOfScale, blocks = scales_in(p.count);
-  const std::byte* weights =
-      p.panels + (four_bits ? block * kBytesOf4Bits : kLanes * 4 + p.first * kLanes);
+  const std::int64_t offset = four_bits ? block * kBytesOf4Bits : kLanes * 4 + p.first * kLanes;
   for (std::int64_t n = 0; n < panels; ++n) {
-    const std::byte* from = weights + static_cast<std::size_t>(n) * p.bytes_of_panel;
+    const std::byte* from = panel_of(of, n) + offset;
     (four_bits ? prepare_4_bits : prepare_8_bits)(from, p.count, p.next,
                                                   p.prepared + n * kBytesOfPrepared);
   }
@@ -189,10 +195,7 @@ void run_byte_product(const ByteProduct& p) {
     } else {
       multiply_byte_tile<false>(piece, rows, panels);
     }
-    if (p.last) {
-      finish_rows(p.results, {p.totals, stride, begin, end, panels}, p.held, p.panels,
-                  p.bytes_of_panel);
-    }
+    if (p.last) finish_rows(p.results, {p.totals, stride, begin, end}, of);
   }
 }
 

@@ -38,6 +38,7 @@ struct ByteProduct {
   std::int64_t inputs;
   std::int64_t first, count;  // inputs; the first is a multiple of kInputsOfBlock
   const std::byte* panels;
+  const std::byte* times;  // as many, whose results multiply those of the others; or null
   std::size_t bytes_of_panel;
   std::size_t next;  // from these weights to those that are multiplied after them
   Held held;

@@ -58,6 +58,10 @@ INSTRUCTBLIP_KERNEL void store_first(const Lanes& lanes, std::int64_t count, flo
   std::memcpy(to, elements, static_cast<std::size_t>(count) * sizeof(float));
 }
 
+INSTRUCTBLIP_KERNEL Lanes magnitude(const Lanes& x) {
+  return larger(x, subtract(broadcast(0.0f), x));
+}
+
 // The largest lane.
 INSTRUCTBLIP_KERNEL float largest(const Lanes& x) {
   float lanes[kLanes];

@@ -47,6 +47,13 @@ INSTRUCTBLIP_KERNEL Lanes divide(const Lanes& a, const Lanes& b) {
 INSTRUCTBLIP_KERNEL Lanes larger(const Lanes& a, const Lanes& b) {
   return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
 }
+INSTRUCTBLIP_KERNEL __m256 where_negative_8(__m256 x, __m256 a, __m256 b) {
+  return _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_LT_OQ));
+}
+// a where x is negative, else b.
+INSTRUCTBLIP_KERNEL Lanes where_negative(const Lanes& x, const Lanes& a, const Lanes& b) {
+  return {where_negative_8(x.low, a.low, b.low), where_negative_8(x.high, a.high, b.high)};
+}
 // a * b + c, rounded once.
 INSTRUCTBLIP_KERNEL Lanes multiply_add(const Lanes& a, const Lanes& b, const Lanes& c) {
   return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};

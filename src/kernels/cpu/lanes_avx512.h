@@ -39,6 +39,11 @@ INSTRUCTBLIP_KERNEL Lanes divide(const Lanes& a, const Lanes& b) {
 INSTRUCTBLIP_KERNEL Lanes larger(const Lanes& a, const Lanes& b) {
   return {_mm512_max_ps(a.all, b.all)};
 }
+// a where x is negative, else b.
+INSTRUCTBLIP_KERNEL Lanes where_negative(const Lanes& x, const Lanes& a, const Lanes& b) {
+  const __mmask16 negative = _mm512_cmp_ps_mask(x.all, _mm512_setzero_ps(), _CMP_LT_OQ);
+  return {_mm512_mask_blend_ps(negative, b.all, a.all)};
+}
 // a * b + c, rounded once.
 INSTRUCTBLIP_KERNEL Lanes multiply_add(const Lanes& a, const Lanes& b, const Lanes& c) {
   return {_mm512_fmadd_ps(a.all, b.all, c.all)};

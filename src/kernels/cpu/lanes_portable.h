@@ -67,6 +67,10 @@ INSTRUCTBLIP_KERNEL Lanes divide(const Lanes& a, const Lanes& b) {
 INSTRUCTBLIP_KERNEL Lanes larger(const Lanes& a, const Lanes& b) {
   return each([&](std::int64_t i) { return a.all[i] > b.all[i] ? a.all[i] : b.all[i]; });
 }
+// a where x is negative, else b.
+INSTRUCTBLIP_KERNEL Lanes where_negative(const Lanes& x, const Lanes& a, const Lanes& b) {
+  return each([&](std::int64_t i) { return x.all[i] < 0.0f ? a.all[i] : b.all[i]; });
+}
 // a * b + c, rounded once where that is one operation, else twice.
 INSTRUCTBLIP_KERNEL Lanes multiply_add(const Lanes& a, const Lanes& b, const Lanes& c) {
   return each([&](std::int64_t i) {

@@ -25,22 +25,25 @@ void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const P
                       .tile = own.get() + begin * p.inputs});
     }
   }
-  const std::int64_t panels = panels_of(p.outputs);
+  const std::int64_t panels = panels_of(p.results());
   const std::int64_t tasks = (panels + kPanelsOfTask - 1) / kPanelsOfTask;
+  const std::int64_t at_once = p.gated ? kMostPanels / 2 : kMostPanels;
   const std::int64_t work = p.rows * p.inputs * kRowsOfPanel * kPanelsOfTask;
   const std::size_t bytes = bytes_of_panel(p.weights, p.inputs);
   queue.run(tasks, tasks_worth_a_thread(work), [&](std::int64_t first, std::int64_t last) {
     float totals[kFewRows * kMostPanels * kRowsOfPanel];
     const std::int64_t end = std::min(panels, last * kPanelsOfTask);
-    for (std::int64_t panel = first * kPanelsOfTask; panel < end; panel += kMostPanels) {
+    for (std::int64_t panel = first * kPanelsOfTask; panel < end; panel += at_once) {
+      const std::byte* const weights = b.weights + static_cast<std::size_t>(panel) * bytes;
       kernel.run({.x = p.rows > 1 ? own.get() : b.x,
                   .tiles = tiles,
                   .inputs = p.inputs,
-                  .panels = b.weights + static_cast<std::size_t>(panel) * bytes,
+                  .panels = weights,
+                  .times = times_of(p, weights),
                   .bytes_of_panel = bytes,
                   .held = held_of(p.weights),
                   .totals = totals,
-                  .results = results_of(p, b, 0, panel, std::min(end, panel + kMostPanels))});
+                  .results = results_of(p, b, 0, panel, std::min(end, panel + at_once))});
     }
   });
 }
@@ -56,7 +59,10 @@ class TallProduct {
         kernel_(kernel),
         bytes_(bytes_of_panel(problem.weights, problem.inputs)),
         row_blocks_{problem.rows, kernel.rows_of_block},
-        groups_((panels_of(problem.outputs) + kernel.panels_of_many - 1) / kernel.panels_of_many),
+        // A panel, and the one that multiplies its results.
+        at_once_(problem.gated ? 2 : kernel.panels_of_many),
+        panels_of_group_(problem.gated ? 1 : kernel.panels_of_many),
+        groups_((panels_of(problem.results()) + panels_of_group_ - 1) / panels_of_group_),
         x_(Room::rows, problem.rows * words_of(problem.inputs)) {}
 
   void run(Queue& queue) {
@@ -64,7 +70,7 @@ class TallProduct {
     queue.run(blocks * input_blocks(), 1, [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t i = first; i < last; ++i) pack(i / input_blocks(), i % input_blocks());
     });
-    const std::int64_t work = p_.rows / blocks * p_.inputs * kRowsOfPanel * kernel_.panels_of_many;
+    const std::int64_t work = p_.rows / blocks * p_.inputs * kRowsOfPanel * at_once_;
     share_out_groups(queue, {blocks, groups_, tasks_worth_a_thread(work)},
                      [&](std::int64_t block, std::int64_t first, std::int64_t last) {
                        multiply(block, first, last);
@@ -109,25 +115,27 @@ class TallProduct {
   // The groups [first, last) of panels with the rows of one block.
   void multiply(std::int64_t row_block, std::int64_t first, std::int64_t last) const {
     const RowTiles tiles = tiles_of(row_block);
-    const std::int64_t panels = panels_of(p_.outputs), at_once = kernel_.panels_of_many;
-    const std::int64_t size = tiles.rows * at_once * kRowsOfPanel;
+    const std::int64_t panels = panels_of(p_.results());
+    const std::int64_t size = tiles.rows * at_once_ * kRowsOfPanel;
     const Room totals(Room::sums, size * (last - first));
-    const Room wide(Room::weights, at_once * words_of(most_inputs()) * kRowsOfPanel);
+    const Room wide(Room::weights, at_once_ * words_of(most_inputs()) * kRowsOfPanel);
     for (std::int64_t block = 0; block < input_blocks(); ++block) {
       for (std::int64_t group = first; group < last; ++group) {
-        const std::int64_t panel = group * at_once;
+        const std::int64_t panel = group * panels_of_group_;
+        const std::byte* const weights = b_.weights + static_cast<std::size_t>(panel) * bytes_;
         kernel_.run_block({.x = packed(row_block, block),
                            .tiles = tiles,
                            .first = block * most_inputs(),
                            .count = inputs_in(block),
-                           .panels = b_.weights + static_cast<std::size_t>(panel) * bytes_,
+                           .panels = weights,
+                           .times = times_of(p_, weights),
                            .bytes_of_panel = bytes_,
                            .held = held_of(p_.weights),
                            .wide = wide.get(),
                            .totals = totals.get() + (group - first) * size,
                            .last = block + 1 == input_blocks(),
                            .results = results_of(p_, b_, begin_of(row_blocks_, row_block), panel,
-                                                 std::min(panels, panel + at_once))});
+                                                 std::min(panels, panel + panels_of_group_))});
       }
     }
   }
@@ -137,6 +145,7 @@ class TallProduct {
   const PanelKernel& kernel_;
   std::size_t bytes_;
   RowTiles row_blocks_;
+  std::int64_t at_once_, panels_of_group_;
   std::int64_t groups_;
   Room x_;
 };

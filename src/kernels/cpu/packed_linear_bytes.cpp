@@ -30,10 +30,12 @@ class ByteProducts {
       : p_(problem),
         b_(buffers),
         kernel_(kernel),
-        at_once_(kernel.panels),
+        // A panel, and the one that multiplies its results.
+        at_once_(problem.gated ? 2 : kernel.panels),
+        panels_of_group_(problem.gated ? 1 : kernel.panels),
         bytes_(bytes_of_panel(problem.weights, problem.inputs)),
         row_blocks_{problem.rows, kRowsOfBlock},
-        groups_((panels_of(problem.outputs) + at_once_ - 1) / at_once_),
+        groups_((panels_of(problem.results()) + panels_of_group_ - 1) / panels_of_group_),
         scales_((problem.inputs + kInputsOfScale - 1) / kInputsOfScale),
         x_(Room::rows, problem.rows * scales_ * kBytesOfRoundedBlock / 4 + kFloatsOfLine) {}
 
@@ -101,17 +103,19 @@ class ByteProducts {
   void multiply(const Place& place, std::int64_t group, std::int64_t block) const {
     const RowTiles tiles = tiles_of(place.row_block);
     const std::int64_t row = begin_of(row_blocks_, place.row_block);
-    const std::int64_t panel = group * at_once_;
-    const std::int64_t behind = std::min(panels_of(p_.outputs), panel + at_once_);
+    const std::int64_t panel = group * panels_of_group_;
+    const std::int64_t behind = std::min(panels_of(p_.results()), panel + panels_of_group_);
+    const std::byte* const weights = b_.weights + static_cast<std::size_t>(panel) * bytes_;
     const std::int64_t size = tiles.rows * at_once_ * kRowsOfPanel;
     kernel_.run({.x = rounded(row),
                  .tiles = tiles,
                  .inputs = p_.inputs,
                  .first = block * kInputsOfBlock,
                  .count = std::min(kInputsOfBlock, p_.inputs - block * kInputsOfBlock),
-                 .panels = b_.weights + static_cast<std::size_t>(panel) * bytes_,
+                 .panels = weights,
+                 .times = times_of(p_, weights),
                  .bytes_of_panel = bytes_,
-                 .next = static_cast<std::size_t>(at_once_) * bytes_,
+                 .next = static_cast<std::size_t>(panels_of_group_) * bytes_,
                  .held = held_of(p_.weights),
                  .prepared = place.prepared,
                  .totals = place.totals + (group - place.first_group) * size,
@@ -122,7 +126,7 @@ class ByteProducts {
   const PackedLinearProblem& p_;
   const PackedLinearBuffers& b_;
   const ByteKernel& kernel_;
-  std::int64_t at_once_;
+  std::int64_t at_once_, panels_of_group_;
   std::size_t bytes_;
   RowTiles row_blocks_;
   std::int64_t groups_, scales_;

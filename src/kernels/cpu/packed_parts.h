@@ -91,14 +91,25 @@ void share_out_groups(Queue& queue, const GroupsOfBlocks& all, const Multiply& m
   });
 }
 
+// Of the panels [panel, last_panel), and of those of the second half that multiply them.
 inline Results results_of(const PackedLinearProblem& p, const PackedLinearBuffers& b,
                           std::int64_t row, std::int64_t panel, std::int64_t last_panel) {
-  const std::int64_t output = panel * kRowsOfPanel, at = row * p.outputs + output;
-  return {.outputs = std::min(last_panel * kRowsOfPanel, p.outputs) - output,
+  const std::int64_t results = p.results();
+  const std::int64_t output = panel * kRowsOfPanel, at = row * results + output;
+  return {.outputs = std::min(last_panel * kRowsOfPanel, results) - output,
           .bias = b.bias == nullptr ? nullptr : b.bias + output,
+          .times_bias = b.bias == nullptr || !p.gated ? nullptr : b.bias + results + output,
+          .activation = p.activation,
           .plus = b.plus == nullptr ? nullptr : b.plus + at,
           .y = b.y + at,
-          .stride = p.outputs};
+          .stride = results};
+}
+
+// Where the panels of the second half that multiply those from `panel` on begin; or null.
+inline const std::byte* times_of(const PackedLinearProblem& p, const std::byte* panel) {
+  if (!p.gated) return nullptr;
+  return panel +
+         static_cast<std::size_t>(panels_of(p.results())) * bytes_of_panel(p.weights, p.inputs);
 }
 
 }  // namespace instructblip::kernels::cpu

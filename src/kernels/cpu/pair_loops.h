@@ -45,12 +45,11 @@ void interleave_panel(const std::byte* panel, std::int64_t count, std::size_t ne
 }
 
 void run_pair_block(const PanelBlock& b) {
-  const std::int64_t panels = panels_in(b.results), words = (b.count + 1) / 2;
-  const std::byte* const from = b.panels + b.first * kLanes * 2;
-  for (std::int64_t n = 0; n < panels; ++n) {
-    interleave_panel(from + static_cast<std::size_t>(n) * b.bytes_of_panel, b.count,
-                     static_cast<std::size_t>(panels) * b.bytes_of_panel,
-                     b.wide + n * words * kLanes);
+  const Panels panels = panels_in(b);
+  const std::int64_t words = (b.count + 1) / 2, offset = b.first * kLanes * 2;
+  const std::size_t next = static_cast<std::size_t>(panels.count) * b.bytes_of_panel;
+  for (std::int64_t n = 0; n < all_of(panels); ++n) {
+    interleave_panel(panel_of(panels, n) + offset, b.count, next, b.wide + n * words * kLanes);
   }
   multiply_tiles<Pair>(b,
                        {.panels = reinterpret_cast<const std::byte*>(b.wide),

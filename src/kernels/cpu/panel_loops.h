@@ -25,10 +25,17 @@ void multiply_tile(Held held, const Piece& piece, std::int64_t rows, std::int64_
 
 constexpr std::int64_t kTotalsStride = kMostPanels * kLanes;
 
+// `count` panels that follow one another, whose sums begin at `totals`.
+struct Followers {
+  const std::byte* panels;
+  std::int64_t count;
+  float* totals;
+};
+
 // Inputs [first, first + count) of all tiles.
-void multiply_inputs(const PanelProduct& p, std::int64_t panels, std::int64_t first,
+void multiply_inputs(const PanelProduct& p, const Followers& followers, std::int64_t first,
                      std::int64_t count) {
-  const std::byte* weights = p.panels + offset_of(p.held, first);
+  const std::byte* weights = followers.panels + offset_of(p.held, first);
   const std::int64_t tiles = count_of(p.tiles);
   for (std::int64_t tile = 0; tile < tiles; ++tile) {
     const std::int64_t begin = begin_of(p.tiles, tile);
@@ -37,37 +44,40 @@ void multiply_inputs(const PanelProduct& p, std::int64_t panels, std::int64_t fi
                       .panels = weights,
                       .bytes_of_panel = p.bytes_of_panel,
                       .count = count,
-                      .totals = p.totals + begin * kTotalsStride,
+                      .totals = followers.totals + begin * kTotalsStride,
                       .stride = kTotalsStride};
-    multiply_tile(p.held, piece, rows, panels);
+    multiply_tile(p.held, piece, rows, followers.count);
   }
 }
 
 void run_panel_product(const PanelProduct& p) {
-  const std::int64_t panels = panels_in(p.results);
-  clear_totals(p.totals, p.tiles.rows, kTotalsStride, panels);
+  const Panels panels = panels_in(p);
+  clear_totals(p.totals, p.tiles.rows, kTotalsStride, all_of(panels));
   for (std::int64_t first = 0; first < p.inputs; first += kInputsOfBlock) {
     const std::int64_t left = p.inputs - first;
-    multiply_inputs(p, panels, first, left < kInputsOfBlock ? left : kInputsOfBlock);
+    const std::int64_t count = left < kInputsOfBlock ? left : kInputsOfBlock;
+    multiply_inputs(p, {p.panels, panels.count, p.totals}, first, count);
+    if (p.times == nullptr) continue;
+    multiply_inputs(p, {p.times, panels.count, p.totals + panels.count * kLanes}, first, count);
   }
-  finish_rows(p.results, {p.totals, kTotalsStride, 0, p.tiles.rows, panels}, p.held, p.panels,
-              p.bytes_of_panel);
+  finish_rows(p.results, {p.totals, kTotalsStride, 0, p.tiles.rows}, panels);
 }
 
 void run_panel_block(const PanelBlock& b) {
-  const std::int64_t panels = panels_in(b.results);
-  const std::byte* weights = b.panels + offset_of(b.held, b.first);
-  std::size_t bytes_of_panel = b.bytes_of_panel;
-  if (b.held != Held::f32) {
-    for (std::int64_t n = 0; n < panels; ++n) {
-      widen_panel(b.held, weights + static_cast<std::size_t>(n) * bytes_of_panel, b.count,
-                  static_cast<std::size_t>(panels) * bytes_of_panel,
-                  b.wide + n * kInputsOfBlock * kLanes);
-    }
-    weights = reinterpret_cast<const std::byte*>(b.wide);
-    bytes_of_panel = kInputsOfBlock * kLanes * sizeof(float);
+  const Panels panels = panels_in(b);
+  const std::int64_t offset = offset_of(b.held, b.first);
+  if (b.held == Held::f32) {  // those of the second half are as far away as they are
+    const std::size_t apart =
+        b.times == nullptr ? b.bytes_of_panel : static_cast<std::size_t>(b.times - b.panels);
+    return multiply_tiles<float>(b, {b.panels + offset, apart, b.count});
   }
-  multiply_tiles<float>(b, {weights, bytes_of_panel, b.count});
+  const std::size_t next = static_cast<std::size_t>(panels.count) * b.bytes_of_panel;
+  for (std::int64_t n = 0; n < all_of(panels); ++n) {
+    widen_panel(b.held, panel_of(panels, n) + offset, b.count, next,
+                b.wide + n * kInputsOfBlock * kLanes);
+  }
+  multiply_tiles<float>(b, {reinterpret_cast<const std::byte*>(b.wide),
+                            kInputsOfBlock * kLanes * sizeof(float), b.count});
 }
 
 void regroup(const RowsToRegroup& r) {

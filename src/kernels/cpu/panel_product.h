@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/activation.h"
+
 namespace instructblip::kernels::cpu {
 
 enum class Held { f32, f16, bf16, w8, w4 };  // Format, see panels.h
@@ -42,12 +44,14 @@ inline std::int64_t begin_of(const RowTiles& tiles, std::int64_t tile) {
 
 }  // namespace
 
-// What is added to the sums of some panels, and where they go.
+// What becomes of the sums of some panels, and where they go.
 struct Results {
-  std::int64_t outputs;  // rows of the matrix in these panels
+  std::int64_t outputs;  // numbers of a row: rows of the matrix in these panels, or in half of them
   const float* bias;     // [outputs]; or null
-  const float* plus;     // rows `stride` apart; or null
-  float* y;              // the same
+  const float* times_bias;  // that of the second half
+  Activation activation;
+  const float* plus;  // rows `stride` apart; or null
+  float* y;           // the same
   std::int64_t stride;
 };
 
@@ -57,6 +61,7 @@ struct PanelProduct {
   RowTiles tiles;
   std::int64_t inputs;
   const std::byte* panels;
+  const std::byte* times;  // as many panels, whose results multiply those of the others; or null
   std::size_t bytes_of_panel;
   Held held;
   float* totals;  // room for [rows, kMostPanels * 16]
@@ -77,6 +82,7 @@ struct PanelBlock {
   RowTiles tiles;
   std::int64_t first, count;  // inputs; the first is a multiple of PanelKernel::inputs_of_block
   const std::byte* panels;
+  const std::byte* times;  // one panel, whose results multiply those of the only other; or null
   std::size_t bytes_of_panel;
   Held held;
   float* wide;    // room for [panels][words of a whole block][16]

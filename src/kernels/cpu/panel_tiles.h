@@ -36,8 +36,6 @@ void multiply_tile(const Piece& piece, std::int64_t rows, std::int64_t panels) {
   if constexpr (M > 1) multiply_tile<Weight, M - 1>(piece, rows, panels);
 }
 
-std::int64_t panels_in(const Results& results) { return (results.outputs + kLanes - 1) / kLanes; }
-
 void clear_totals(float* totals, std::int64_t rows, std::int64_t stride, std::int64_t panels) {
   for (std::int64_t row = 0; row < rows; ++row) {
     for (std::int64_t n = 0; n < panels; ++n) {
@@ -55,7 +53,8 @@ struct BlockWeights {
 
 template <class Weight>
 void multiply_tiles(const PanelBlock& b, const BlockWeights& weights) {
-  const std::int64_t panels = panels_in(b.results), stride = panels * kLanes;
+  const Panels of = panels_in(b);
+  const std::int64_t panels = all_of(of), stride = panels * kLanes;
   const std::int64_t tiles = count_of(b.tiles);
   for (std::int64_t tile = 0; tile < tiles; ++tile) {
     const std::int64_t begin = begin_of(b.tiles, tile), end = begin_of(b.tiles, tile + 1);
@@ -68,10 +67,7 @@ void multiply_tiles(const PanelBlock& b, const BlockWeights& weights) {
                       .totals = totals,
                       .stride = stride};
     multiply_tile<Weight>(piece, end - begin, panels);
-    if (b.last) {
-      finish_rows(b.results, {b.totals, stride, begin, end, panels}, b.held, b.panels,
-                  b.bytes_of_panel);
-    }
+    if (b.last) finish_rows(b.results, {b.totals, stride, begin, end}, of);
   }
 }
 

@@ -4,11 +4,6 @@
 namespace instructblip::kernels::cpu {
 namespace {
 
-// The magnitudes.
-INSTRUCTBLIP_KERNEL Lanes magnitude(const Lanes& x) {
-  return larger(x, subtract(broadcast(0.0f), x));
-}
-
 // In order.
 INSTRUCTBLIP_KERNEL void store_rounded(const Lanes& x, std::byte* to) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), rounded(x));
