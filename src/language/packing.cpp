@@ -155,7 +155,11 @@ at::Tensor PackedStep::embedded() const {
 }
 
 at::Tensor PackedStep::run(const std::function<at::Tensor()>& compute, bool same) const {
-  if (!tables_) return compute();
+  // Rows of LibTorch's own operations that one thread is as fast with as a region of them.
+  constexpr std::size_t kFewRows = 32;
+  if (!tables_) {
+    return tokens_.size() <= kFewRows ? embedding_->runtime().step(compute) : compute();
+  }
   return unpadded(same ? embedding_->runtime().replay(tables_->key(), compute) : compute());
 }
 

@@ -107,6 +107,13 @@ at::Tensor Runtime::replay(const StepKey&, const std::function<at::Tensor()>& st
   return step();
 }
 
+at::Tensor Runtime::step(const std::function<at::Tensor()>& step) const {
+  if (numerics_ != Numerics::fast || tables().packed_linear.empty()) return step();
+  at::Tensor result;
+  TorchThreads::stand_by([&] { result = step(); });
+  return result;
+}
+
 at::Tensor Runtime::step_memory(const StepKey&, std::int64_t count) const {
   return empty({count}, at::kInt);
 }

@@ -144,6 +144,9 @@ class Runtime {
   // that stays where it is (step_memory(), weights, pages), copies nothing from or to the host, and
   // leaves nothing behind on the host. The result is valid until the next step.
   virtual at::Tensor replay(const StepKey& key, const std::function<at::Tensor()>& step) const;
+  // What `step` returns, a decoding step of a few rows. Where all its products are kernels', the
+  // team stands by for them until it is over.
+  at::Tensor step(const std::function<at::Tensor()>& step) const;
   // Whether replay() records, so that steps are to be padded and read their tables on the device.
   virtual bool replays() const { return false; }
   // Memory for what the steps of a key read, [count] int32: the same whenever it is asked for.

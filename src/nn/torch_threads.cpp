@@ -6,8 +6,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
+#include <thread>
+#include <utility>
 
 #include "nn/runtime.h"
+#include "nn/team.h"
 
 namespace instructblip::nn {
 namespace {
@@ -27,14 +31,18 @@ void on_threads(std::int64_t threads, const Work& work) {
                     /*grain_size=*/1);
 }
 
+// Those that stand by for the tasks of this thread; null while none do.
+thread_local Team* team = nullptr;
+
 }  // namespace
 
 void TorchThreads::run(std::int64_t count, std::int64_t grain, kernels::Tasks tasks) {
   const std::int64_t threads =
       std::min<std::int64_t>(at::get_num_threads(), (count + grain - 1) / grain);
   if (count <= 0) return;
-  if (threads <= 1 || at::in_parallel_region()) return tasks(0, count);
+  if (threads <= 1 || (at::in_parallel_region() && team == nullptr)) return tasks(0, count);
   const std::int64_t length = std::max(grain, count / (threads * kRangesOfThread));
+  if (team != nullptr) return team->run(count, length, tasks);
   std::atomic<std::int64_t> next = 0;
   on_threads(threads, [&] {
     while (true) {
@@ -43,6 +51,27 @@ void TorchThreads::run(std::int64_t count, std::int64_t grain, kernels::Tasks ta
       tasks(first, std::min(count, first + length));
     }
   });
+}
+
+void TorchThreads::stand_by(const std::function<void()>& work) {
+  const int threads = at::get_num_threads();
+  if (threads <= 1 || at::in_parallel_region()) return work();
+  Team others;
+  std::exception_ptr error;
+  bool begun = false;  // known to the caller alone, which may be given the share of a thread more
+  on_threads(threads, [&, caller = std::this_thread::get_id()] {
+    if (std::this_thread::get_id() != caller) return others.stand_by();
+    if (std::exchange(begun, true)) return;
+    team = &others;
+    try {
+      work();
+    } catch (...) {
+      error = std::current_exception();
+    }
+    team = nullptr;
+    others.close();
+  });
+  if (error) std::rethrow_exception(error);
 }
 
 }  // namespace instructblip::nn

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/ones.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -79,6 +80,36 @@ TEST(Runtime, SharesTasksOutAmongItsThreads) {
   });
   EXPECT_EQ(begun, 2);
   EXPECT_FALSE(alone) << "one thread did the work of both";
+}
+
+// The same within a step, whose tasks go to threads that stand by.
+TEST(Runtime, SharesTheTasksOfAStepOut) {
+  nn::Runtime runtime(2, nn::Numerics::fast);
+  std::atomic<int> begun = 0;
+  const at::Tensor result = runtime.run([&] {
+    return runtime.step([&] {
+      for (int i = 0; i < 100; ++i) {
+        begun = 0;
+        runtime.queue().run(2, 1, [&](std::int64_t, std::int64_t) {
+          ++begun;
+          const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+          while (begun < 2 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+          EXPECT_EQ(begun, 2) << "one thread did the work of both";
+        });
+      }
+      return at::matmul(at::ones({3, 4}), at::ones({4, 2}));
+    });
+  });
+  EXPECT_EQ(result.sum().item<float>(), 24.0f);
+}
+
+TEST(Runtime, GoesOnBehindAStepThatFails) {
+  nn::Runtime runtime(2, nn::Numerics::fast);
+  const auto fail = [&] {
+    (void)runtime.step([]() -> at::Tensor { throw Error(ErrorCode::deadline, "late"); });
+  };
+  EXPECT_EQ(code_of(runtime, fail), ErrorCode::deadline);
+  EXPECT_EQ(runtime.run([&] { return runtime.step([] { return at::ones({2}); }).size(0); }), 2);
 }
 
 TEST(Runtime, TakesTheKernelThatIsForced) {

@@ -1,0 +1,84 @@
+#include "nn/team.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+namespace instructblip::nn {
+namespace {
+
+// Much longer than the time between two operations of a step, much shorter than a time slice.
+constexpr std::chrono::microseconds kLookOut{50};
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+// Whether `seen` came true within kLookOut.
+template <class Seen>
+bool look_out(const Seen& seen) {
+  constexpr int kLooks = 64;  // between two looks at the clock
+  const auto end = std::chrono::steady_clock::now() + kLookOut;
+  do {
+    for (int i = 0; i < kLooks; ++i) {
+      if (seen()) return true;
+      pause();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
+}
+
+}  // namespace
+
+std::uint32_t Team::phase_after(std::uint32_t seen) const noexcept {
+  if (!look_out([&] { return phase_.load() != seen; })) phase_.wait(seen);
+  return phase_.load();
+}
+
+void Team::take() noexcept {
+  while (true) {
+    const std::int64_t first = next_.fetch_add(length_, std::memory_order_relaxed);
+    if (first >= count_) return;
+    try {
+      (*tasks_)(first, std::min(count_, first + length_));
+    } catch (...) {
+      if (!failed_.exchange(true)) error_ = std::current_exception();
+    }
+  }
+}
+
+// Whoever is counted as inside while the phase is still the one it came for keeps the tasks alive:
+// run() ends the phase before it waits for those inside to leave.
+void Team::stand_by() noexcept {
+  for (std::uint32_t phase = 0; !closed_;) {
+    phase = phase_after(phase);
+    if (phase % 2 == 0) continue;
+    ++inside_;
+    if (phase_ == phase) take();
+    --inside_;
+  }
+}
+
+void Team::run(std::int64_t count, std::int64_t length, kernels::Tasks tasks) {
+  tasks_ = &tasks;
+  count_ = count;
+  length_ = length;
+  next_ = 0;
+  ++phase_;
+  phase_.notify_all();
+  take();
+  ++phase_;
+  while (!look_out([this] { return inside_ == 0; })) std::this_thread::yield();
+  if (failed_.exchange(false)) std::rethrow_exception(std::exchange(error_, nullptr));
+}
+
+void Team::close() noexcept {
+  closed_ = true;
+  phase_ += 2;
+  phase_.notify_all();
+}
+
+}  // namespace instructblip::nn
