@@ -1,6 +1,8 @@
 #include "core/processors.h"
 
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -53,6 +55,15 @@ int usable_cores() {
   const double quota = std::ceil(cgroup_quota());
   const int cores = cores_of_affinity();
   return std::max(1, quota < cores ? static_cast<int>(quota) : cores);
+}
+
+bool ask_for_tiles() {
+#if defined(__x86_64__) && defined(SYS_arch_prctl)
+  constexpr int kAskForFeature = 0x1023, kTileData = 18;
+  return ::syscall(SYS_arch_prctl, kAskForFeature, kTileData) == 0;
+#else
+  return false;
+#endif
 }
 
 }  // namespace instructblip

@@ -4,6 +4,8 @@
 #include <cpuid.h>
 
 #include <cstdint>
+
+#include "core/processors.h"
 #endif
 
 namespace instructblip::kernels {
@@ -44,7 +46,8 @@ Machine detect() {
       .avx512bf16 = __builtin_cpu_supports("avx512bf16") != 0,
   };
   machine.f16c = machine.avx2 && has(leaf(1).c, 29);
-  const unsigned extended = saves_tiles() ? leaf(7).d : 0;
+  const bool has_tiles = has(leaf(7).d, 24);
+  const unsigned extended = has_tiles && saves_tiles() && ask_for_tiles() ? leaf(7).d : 0;
   machine.amx_tile = has(extended, 24);
   machine.amx_int8 = has(extended, 25);
   machine.amx_bf16 = has(extended, 22);

@@ -25,6 +25,7 @@ constexpr Traits kRounding = {};
 
 constexpr PackedLinearKernel kKernels[] = {
 #if INSTRUCTBLIP_KERNELS_X86
+    {"bf16_amx", kRounding, supports_bf16<cpu::has_amx_bf16>, cpu::packed_linear_bf16_amx},
     {"bf16_avx512", kRounding, supports_bf16<cpu::has_avx512_bf16>, cpu::packed_linear_bf16_avx512},
     {"avx512", kOneOrder, supports<cpu::has_avx512>, cpu::packed_linear_avx512},
     {"avx2", kOneOrder, supports<cpu::has_avx2>, cpu::packed_linear_avx2},
@@ -33,6 +34,8 @@ constexpr PackedLinearKernel kKernels[] = {
     // Behind one that fits everywhere, so that they run where they are forced alone: they round x.
     {"bf16_portable", kRounding, supports_bf16<cpu::has_anything>,
      cpu::packed_linear_bf16_portable},
+    {"bf16_tiles_portable", kRounding, supports_bf16<cpu::has_anything>,
+     cpu::packed_linear_bf16_tiles_portable},
 #if INSTRUCTBLIP_KERNELS_X86
     {"bytes_avx512_vnni", kRounding, supports<cpu::has_avx512_vnni>,
      cpu::packed_linear_bytes_avx512_vnni},

@@ -25,7 +25,8 @@ struct PackedLinearProblem {
   // with its bias.
   bool gated = false;
 
-  std::int64_t results() const { return gated ? outputs / 2 : outputs; }  // of a row
+  // Numbers of a row of y.
+  std::int64_t results() const { return gated ? outputs / 2 : outputs; }
 };
 
 // All of them contiguous. Products are added up in float32, whatever the weights are held as.

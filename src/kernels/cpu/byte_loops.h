@@ -29,12 +29,7 @@ INSTRUCTBLIP_KERNEL void round_block(const RowsToRound& r, std::int64_t row, std
   const std::int64_t at = block * kInputsOfScale;
   const float* x = r.x + row * r.stride + at;
   const std::int64_t left = r.inputs - at;
-  const auto of = [&](std::int64_t first) {
-    const std::int64_t count = left - first;
-    if (count >= kLanes) return load(x + first);
-    return count > 0 ? load_first(x + first, count) : broadcast(0.0f);
-  };
-  const Lanes low = of(0), high = of(kLanes);
+  const Lanes low = load_up_to(x, left), high = load_up_to(x + kLanes, left - kLanes);
   const float most = largest(larger(magnitude(low), magnitude(high)));
   constexpr float kLeast = 1e-35f;  // below it 127 / most is no float
   const float scale = most / 127.0f;

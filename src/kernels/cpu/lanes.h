@@ -52,6 +52,12 @@ INSTRUCTBLIP_KERNEL Lanes load_first(const Element* from, std::int64_t count) {
   return load(elements);
 }
 
+// The first of the `count` numbers that are left, zeros behind them.
+INSTRUCTBLIP_KERNEL Lanes load_up_to(const float* from, std::int64_t count) {
+  if (count >= kLanes) return load(from);
+  return count > 0 ? load_first(from, count) : broadcast(0.0f);
+}
+
 INSTRUCTBLIP_KERNEL void store_first(const Lanes& lanes, std::int64_t count, float* to) {
   float elements[kLanes];
   store(lanes, elements);

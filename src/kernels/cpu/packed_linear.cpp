@@ -86,7 +86,7 @@ class TallProduct {
     return std::min(most_inputs(), p_.inputs - block * most_inputs());
   }
   std::int64_t words_of(std::int64_t inputs) const {
-    return (inputs + kernel_.inputs_of_word - 1) / kernel_.inputs_of_word;
+    return (inputs + kernel_.inputs_of_step - 1) / kernel_.inputs_of_step * kernel_.words_of_step;
   }
   RowTiles tiles_of(std::int64_t row_block) const {
     return {begin_of(row_blocks_, row_block + 1) - begin_of(row_blocks_, row_block),
@@ -179,7 +179,15 @@ void packed_linear_bf16_avx512(const PackedLinearProblem& problem,
                                const PackedLinearBuffers& buffers, Queue& queue) {
   run_pairs(problem, buffers, panel_kernel_avx512(), pair_kernel_avx512_bf16(), queue);
 }
+void packed_linear_bf16_amx(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
+                            Queue& queue) {
+  run_pairs(problem, buffers, panel_kernel_avx512(), tile_kernel_amx(), queue);
+}
 #endif
+void packed_linear_bf16_tiles_portable(const PackedLinearProblem& problem,
+                                       const PackedLinearBuffers& buffers, Queue& queue) {
+  run_pairs(problem, buffers, panel_kernel_portable(), tile_kernel_portable(), queue);
+}
 void packed_linear_bf16_portable(const PackedLinearProblem& problem,
                                  const PackedLinearBuffers& buffers, Queue& queue) {
   run_pairs(problem, buffers, panel_kernel_portable(), pair_kernel_portable(), queue);

@@ -19,6 +19,11 @@ void packed_linear_bf16_avx512(const PackedLinearProblem& problem,
                                const PackedLinearBuffers& buffers, Queue& queue);
 void packed_linear_bf16_portable(const PackedLinearProblem& problem,
                                  const PackedLinearBuffers& buffers, Queue& queue);
+// By the tiles of AMX, or by loops that stand for them.
+void packed_linear_bf16_amx(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
+                            Queue& queue);
+void packed_linear_bf16_tiles_portable(const PackedLinearProblem& problem,
+                                       const PackedLinearBuffers& buffers, Queue& queue);
 
 // The same but for more than a few rows with weights of 8 or 4 bits: these rows are rounded to 8
 // bits, 32 inputs with a scale of their own.

@@ -8,7 +8,8 @@ PanelKernel panel_kernel_avx2() {
           .panels_of_many = 1,
           .rows_of_block = kRowsOfBlock,
           .inputs_of_block = kInputsOfBlock,
-          .inputs_of_word = 1,
+          .inputs_of_step = 1,
+          .words_of_step = 1,
           .regroup = regroup,
           .run = run_panel_product,
           .run_block = run_panel_block};

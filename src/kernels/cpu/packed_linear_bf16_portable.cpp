@@ -8,7 +8,8 @@ PanelKernel pair_kernel_portable() {
           .panels_of_many = 1,
           .rows_of_block = kPairRowsOfBlock,
           .inputs_of_block = kPairInputsOfBlock,
-          .inputs_of_word = 2,
+          .inputs_of_step = 2,
+          .words_of_step = 1,
           .regroup = regroup_pairs,
           .run = nullptr,
           .run_block = run_pair_block};

@@ -91,7 +91,7 @@ void share_out_groups(Queue& queue, const GroupsOfBlocks& all, const Multiply& m
   });
 }
 
-// Of the panels [panel, last_panel), and of those of the second half that multiply them.
+// Results of the panels [panel, last_panel), and of those of the second half that multiply them.
 inline Results results_of(const PackedLinearProblem& p, const PackedLinearBuffers& b,
                           std::int64_t row, std::int64_t panel, std::int64_t last_panel) {
   const std::int64_t results = p.results();

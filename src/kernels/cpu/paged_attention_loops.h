@@ -2,30 +2,11 @@
 // for.
 #pragma once
 
+#include "kernels/cpu/paged_places.h"
 #include "kernels/cpu/paged_tiles.h"
 
 namespace instructblip::kernels::cpu {
 namespace {
-
-// Positions whose keys, or values, stay in the nearest cache for all queries.
-constexpr std::int64_t kBlock = 32;
-
-// Where the keys, or values, of `count` slots lie.
-INSTRUCTBLIP_KERNEL void locate(const PagedRows& r, const float* const* pages,
-                                const std::int32_t* slots, std::int64_t count,
-                                const float** found) {
-  const auto page_positions = static_cast<std::int32_t>(r.page_positions);
-  std::int32_t place = 0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    if (i > 0 && slots[i] == slots[i - 1] + 1 && place + 1 < page_positions) {
-      found[i] = found[i - 1] + r.width;
-      ++place;
-      continue;
-    }
-    place = slots[i] % page_positions;
-    found[i] = pages[slots[i] / page_positions] + (r.key_head * r.page_positions + place) * r.width;
-  }
-}
 
 // How many shared positions query q sees; its tail follows them.
 INSTRUCTBLIP_KERNEL std::int64_t shared_length(const PagedRows& r, std::int64_t q) {
@@ -149,6 +130,8 @@ INSTRUCTBLIP_KERNEL void go_through(const PagedRows& r) {
   for (std::int64_t j = 0; j < r.shared; j += kBlock) {
     const std::int64_t count = r.shared - j < kBlock ? r.shared - j : kBlock;
     locate(r, pages, r.shared_slots + j, count, found);
+    const std::int64_t next = j + count, left = r.shared - next;
+    ask_for(r, pages, r.shared_slots + next, left < kBlock ? left : kBlock);
     visit_shared<pass>(r, queries, found, count, j);
   }
   for (std::int64_t row = r.first_row; row < r.last_row; ++row) {

@@ -2,19 +2,11 @@
 // the including file is compiled for.
 #pragma once
 
-#include "kernels/cpu/pair_lanes.h"
+#include "kernels/cpu/pair_rows.h"
 #include "kernels/cpu/panel_tiles.h"
 
 namespace instructblip::kernels::cpu {
 namespace {
-
-// Numbers of a row that are rounded at once.
-constexpr std::int64_t kRounded = 2 * kLanes;
-
-INSTRUCTBLIP_KERNEL Lanes load_up_to(const float* from, std::int64_t count) {
-  if (count >= kLanes) return load(from);
-  return count > 0 ? load_first(from, count) : broadcast(0.0f);
-}
 
 // Behind the last of an odd number of inputs there is a zero.
 void regroup_pairs(const RowsToRegroup& r) {
@@ -23,25 +15,13 @@ void regroup_pairs(const RowsToRegroup& r) {
     const std::int64_t here = words - first < kLanes ? words - first : kLanes;
     float* const to = r.tile + first * r.rows;
     for (std::int64_t row = 0; row < r.rows; ++row) {
-      const float* const from = r.x + row * r.stride + 2 * first;
-      const std::int64_t left = r.count - 2 * first;
       float pairs[kLanes];
-      round_to_pairs(load_up_to(from, left), load_up_to(from + kLanes, left - kLanes), pairs);
+      round_inputs(r.x + row * r.stride + 2 * first, r.count - 2 * first, pairs);
       for (std::int64_t word = 0; word < here; ++word) {
         std::memcpy(to + word * r.rows + row, pairs + word, sizeof(float));
       }
     }
   }
-}
-
-// A panel's columns, two by two. `next` bytes behind them lie those that are read after these.
-void interleave_panel(const std::byte* panel, std::int64_t count, std::size_t next, float* to) {
-  const auto* from = reinterpret_cast<const BFloat16*>(panel);
-  for (; count >= 2; count -= 2, from += 2 * kLanes, to += kLanes) {
-    __builtin_prefetch(reinterpret_cast<const std::byte*>(from) + next, 0, 2);
-    interleave_columns(from, to);
-  }
-  if (count == 1) interleave_last_column(from, to);
 }
 
 void run_pair_block(const PanelBlock& b) {

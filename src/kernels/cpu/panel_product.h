@@ -73,7 +73,7 @@ struct RowsToRegroup {
   const float* x;       // the first of the inputs of the first row
   std::int64_t stride;  // all inputs of a row
   std::int64_t rows, count;
-  float* tile;  // [words][rows]: a float32 each, or two bfloat16
+  float* tile;  // [words][rows], as PanelKernel::run_block reads them
 };
 
 // A block of inputs of a few panels times many rows: weights are widened once for all of them.
@@ -97,7 +97,9 @@ struct PanelKernel {
   std::int64_t panels_of_many;    // panels of a PanelBlock
   std::int64_t rows_of_block;     // rows of a PanelBlock at most
   std::int64_t inputs_of_block;   // its inputs at most
-  std::int64_t inputs_of_word;    // 1, or 2 where a word of a tile is two bfloat16
+  // Inputs that a tile has whole numbers of, with zeros behind the last, and the words that they
+  // are.
+  std::int64_t inputs_of_step, words_of_step;
   void (*regroup)(const RowsToRegroup& rows);
   void (*run)(const PanelProduct& product);  // null where it has no few rows of its own
   void (*run_block)(const PanelBlock& block);
@@ -110,5 +112,7 @@ PanelKernel panel_kernel_portable();
 // Those of many rows, rounded to bfloat16, with weights of bfloat16.
 PanelKernel pair_kernel_avx512_bf16();
 PanelKernel pair_kernel_portable();
+PanelKernel tile_kernel_amx();
+PanelKernel tile_kernel_portable();
 
 }  // namespace instructblip::kernels::cpu

@@ -33,4 +33,11 @@ inline Support has_avx512_bf16(const Machine& machine) {
   return has_avx512(machine);
 }
 
+inline Support has_amx_bf16(const Machine& machine) {
+  if (!machine.amx_tile || !machine.amx_bf16) {
+    return Support::no("this processor has no AMX-BF16, or the system keeps it");
+  }
+  return has_avx512_bf16(machine);
+}
+
 }  // namespace instructblip::kernels::cpu

@@ -65,7 +65,11 @@ TEST_P(PackedLinearLayer, GivesTheProductsOfWhatItHolds) {
   const auto [format, first_rows, rows] = GetParam();
   const nn::Runtime runtime(2, nn::Numerics::fast);
   const at::Tensor first = wave({first_rows, 40}, 0.3), second = wave({21, 40}, 0.4);
-  const at::Tensor bias = wave({first_rows + 21}, 0.6), x = wave({2, rows, 40}, 0.5);
+  const at::Tensor bias = wave({first_rows + 21}, 0.6);
+  // Numbers of bfloat16, to which kernels may round the inputs of such weights.
+  const at::Tensor numbers = wave({2, rows, 40}, 0.5),
+                   x = format == nn::Format::bf16 ? numbers.to(at::kBFloat16).to(at::kFloat)
+                                                  : numbers;
   const nn::Matrix matrix = packed(runtime, format, {first, second});
   EXPECT_EQ(matrix.format(), format);
   EXPECT_EQ(matrix.rows(), first_rows + 21);

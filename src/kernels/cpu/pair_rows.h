@@ -1,0 +1,28 @@
+// Rows and panels as pairs of bfloat16, for the instruction set that the including file is compiled
+// for.
+#pragma once
+
+#include <cstddef>
+
+#include "kernels/cpu/pair_lanes.h"
+
+namespace instructblip::kernels::cpu {
+namespace {
+
+// 32 inputs of a row as 16 words, of which `left` are there; zeros behind them.
+INSTRUCTBLIP_KERNEL void round_inputs(const float* from, std::int64_t left, float* words) {
+  round_to_pairs(load_up_to(from, left), load_up_to(from + kLanes, left - kLanes), words);
+}
+
+// A panel's columns, two by two. `next` bytes behind them lie those that are read after these.
+void interleave_panel(const std::byte* panel, std::int64_t count, std::size_t next, float* to) {
+  const auto* from = reinterpret_cast<const BFloat16*>(panel);
+  for (; count >= 2; count -= 2, from += 2 * kLanes, to += kLanes) {
+    __builtin_prefetch(reinterpret_cast<const std::byte*>(from) + next, 0, 2);
+    interleave_columns(from, to);
+  }
+  if (count == 1) interleave_last_column(from, to);
+}
+
+}  // namespace
+}  // namespace instructblip::kernels::cpu
