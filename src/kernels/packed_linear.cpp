@@ -25,13 +25,15 @@ constexpr Traits kRounding = {};
 
 constexpr PackedLinearKernel kKernels[] = {
 #if INSTRUCTBLIP_KERNELS_X86
-    {"bf16_amx", kRounding, supports_bf16<cpu::has_amx_bf16>, cpu::packed_linear_bf16_amx},
-    {"bf16_avx512", kRounding, supports_bf16<cpu::has_avx512_bf16>, cpu::packed_linear_bf16_avx512},
     {"avx512", kOneOrder, supports<cpu::has_avx512>, cpu::packed_linear_avx512},
     {"avx2", kOneOrder, supports<cpu::has_avx2>, cpu::packed_linear_avx2},
 #endif
     {"portable", kOneOrder, supports<cpu::has_anything>, cpu::packed_linear_portable},
-    // Behind one that fits everywhere, so that they run where they are forced alone: they round x.
+// Behind one that fits everywhere, so that they run where they are forced alone: they round x.
+#if INSTRUCTBLIP_KERNELS_X86
+    {"bf16_amx", kRounding, supports_bf16<cpu::has_amx_bf16>, cpu::packed_linear_bf16_amx},
+    {"bf16_avx512", kRounding, supports_bf16<cpu::has_avx512_bf16>, cpu::packed_linear_bf16_avx512},
+#endif
     {"bf16_portable", kRounding, supports_bf16<cpu::has_anything>,
      cpu::packed_linear_bf16_portable},
     {"bf16_tiles_portable", kRounding, supports_bf16<cpu::has_anything>,
