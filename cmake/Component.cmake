@@ -13,6 +13,7 @@ function(instructblip_component name)
   endif()
   target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
   target_link_libraries(${target} PRIVATE ${arg_LIBRARIES})
+  instructblip_precompile(${target} ${arg_LIBRARIES} FLAGS -fPIC)
   list(JOIN arg_DEPENDS " " depends)
   set_target_properties(${target} PROPERTIES INSTRUCTBLIP_DEPENDS "${arg_DEPENDS}"
                                              INSTRUCTBLIP_LIBRARIES "${arg_LIBRARIES}")
@@ -44,6 +45,27 @@ function(instructblip_compile_options target)
       target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized)
     endif()
   endif()
+endfunction()
+
+# instructblip_precompile(TARGET library... [FLAGS flag...]): LibTorch's headers, which take longer to read than most files of
+# ours to compile, are read once for all targets that link it and have the same FLAGS, of which -fPIC or -fPIE is one.
+function(instructblip_precompile target)
+  cmake_parse_arguments(arg "" "" "FLAGS" ${ARGN})
+  if(NOT INSTRUCTBLIP_PRECOMPILE OR NOT instructblip_torch_cpu IN_LIST arg_UNPARSED_ARGUMENTS)
+    return()
+  endif()
+  string(MAKE_C_IDENTIFIER "instructblip_torch_headers${arg_FLAGS}" headers)
+  if(NOT TARGET ${headers})
+    file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/torch_headers.cpp CONTENT "")
+    add_library(${headers} OBJECT ${PROJECT_BINARY_DIR}/torch_headers.cpp)
+    instructblip_compile_options(${headers})
+    set_target_properties(${headers} PROPERTIES POSITION_INDEPENDENT_CODE OFF)  # as FLAGS say
+    target_compile_options(${headers} PRIVATE ${arg_FLAGS})
+    target_link_libraries(${headers} PRIVATE instructblip_torch_cpu)
+    target_precompile_headers(${headers} PRIVATE <ATen/TensorOperators.h> <ATen/ops/cat.h> <algorithm> <functional> <map>
+                                                 <memory> <optional> <span> <string> <vector>)
+  endif()
+  target_precompile_headers(${target} REUSE_FROM ${headers})
 endfunction()
 
 # instructblip_collect(VARIABLE component...): the components and all they depend on.

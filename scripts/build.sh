@@ -19,7 +19,8 @@ if [[ ! -e build/CMakeCache.txt ]]; then
     configure+=(-G Ninja)
   fi
 fi
-configure+=("-DINSTRUCTBLIP_TORCH_DIR=${INSTRUCTBLIP_TORCH_DIR:-}")
+configure+=("-DINSTRUCTBLIP_TORCH_DIR=${INSTRUCTBLIP_TORCH_DIR:-}" -DINSTRUCTBLIP_PRECOMPILE=ON)
+export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros}  # or ccache, where there is one, stands aside
 "${configure[@]}" "$@"
 
 # A file that includes ATen takes up to 1.5 GB to compile.
