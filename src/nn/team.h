@@ -18,8 +18,9 @@ class Team {
   // Takes part in what is handed out, until close().
   void stand_by() noexcept;
 
-  // Calls `tasks` with ranges of `length` that cover [0, count), on any of the threads; returns when
-  // all are done, and throws what one of them threw. From one thread alone, never from `tasks`.
+  // Calls `tasks` with ranges of `length` that cover [0, count), on any of the threads; returns
+  // when all are done, and throws what one of them threw. From one thread alone, never from
+  // `tasks`.
   void run(std::int64_t count, std::int64_t length, kernels::Tasks tasks);
 
   // Nothing more will be handed out.

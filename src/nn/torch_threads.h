@@ -14,8 +14,8 @@ class TorchThreads final : public kernels::Queue {
   void run(std::int64_t count, std::int64_t grain, kernels::Tasks tasks) override;
 
   // Calls `work` on the calling thread, while the others stand by for the tasks that it hands to
-  // run(): they wait for each other in a parallel region once, and not in each operation. LibTorch's
-  // own operations are computed by the calling thread alone meanwhile.
+  // run(): they wait for each other in a parallel region once, and not in each operation.
+  // LibTorch's own operations are computed by the calling thread alone meanwhile.
   static void stand_by(const std::function<void()>& work);
 };
 
