@@ -221,7 +221,7 @@ TEST_P(Composition, Embedding) {
 }
 
 struct ActivationCase {
-  Activation activation;
+  instructblip::Activation activation;
   double (*reference)(double);
   // What a result may be off beside a few roundings of its own.
   double (*off)(double x);
@@ -247,12 +247,12 @@ double nothing(double) { return 0.0; }
 
 TEST_P(Composition, Activations) {
   const ActivationCase cases[] = {
-      {Activation::gelu, test::gelu, gelu_off},
-      {Activation::gelu_new, test::gelu_new, gelu_new_off},
-      {Activation::linear, [](double x) { return x; }, nothing},
-      {Activation::quick_gelu, test::quick_gelu, quick_gelu_off},
-      {Activation::relu, test::relu, nothing},
-      {Activation::silu, test::silu, silu_off},
+      {instructblip::Activation::gelu, test::gelu, gelu_off},
+      {instructblip::Activation::gelu_new, test::gelu_new, gelu_new_off},
+      {instructblip::Activation::linear, [](double x) { return x; }, nothing},
+      {instructblip::Activation::quick_gelu, test::quick_gelu, quick_gelu_off},
+      {instructblip::Activation::relu, test::relu, nothing},
+      {instructblip::Activation::silu, test::silu, silu_off},
   };
   for (const ActivationCase& c : cases) {
     for (const std::int64_t width : odd_sizes()) {
