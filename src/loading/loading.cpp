@@ -106,8 +106,8 @@ auto called_back(const decltype(LoadOptions::progress)& progress) {
 }
 
 std::string stored_type_of(const TensorEntry& entry) {
-  return entry.scales ? "Q" + std::to_string(entry.scales->bits)
-                      : std::string(instructblip::name_of(entry.dtype));
+  if (!entry.scales) return std::string(instructblip::name_of(entry.dtype));
+  return std::string("Q").append(std::to_string(entry.scales->bits));
 }
 
 std::shared_ptr<const TensorStore> checked(TensorStore store) {
