@@ -20,7 +20,7 @@ struct TileRows {
 }  // namespace
 }  // namespace instructblip::kernels::cpu
 
-#if defined(__AMX_BF16__)
+#if defined(__AMX_BF16__) || defined(__AMXBF16__)  // as GCC, and as clang 14 names it
 #include "kernels/cpu/tiles_amx.h"
 #else
 #include "kernels/cpu/tiles_portable.h"
