@@ -84,37 +84,37 @@ double divergence(const std::vector<float>& p, const std::vector<float>& q) {
   return std::max(sum, 0.0);  // which rounding may leave below
 }
 
-void Agreement::ask(const Pipeline::Impl& model, Asked& about) {
-  const Generation generation = model.generate(about.request, {});
-  about.tokens = generation.tokens();
-  about.text = generation.text();
-  auto features = model.features(about.request.pictures, about.request.instruction);
-  about.logits = std::move(std::ranges::find(features, "logits", &NamedTensor::name)->values);
+void Agreement::ask(const Pipeline::Impl& model, Answered& it) {
+  const Generation generation = model.generate(it.request, {});
+  it.tokens = generation.tokens();
+  it.text = generation.text();
+  auto features = model.features(it.request.pictures, it.request.instruction);
+  it.logits = std::move(std::ranges::find(features, "logits", &NamedTensor::name)->values);
 }
 
 void Agreement::ask_whole(const std::filesystem::path& checkpoint, const LoadOptions& options,
                           const Tell& tell) {
   tell("loading the whole model");
   const auto whole = load_pipeline(checkpoint, options);
-  for (const Request& request : how_.requests) asked_.push_back({request, {}, {}, {}});
+  for (const Request& request : how_.requests) whole_.push_back({request, {}, {}, {}});
   for (int i = 0; how_.requests.empty() && i < how_.probes; ++i) {
-    asked_.push_back({made_up_request(i, whole->info()), {}, {}, {}});
+    whole_.push_back({made_up_request(i, whole->info()), {}, {}, {}});
   }
-  for (Asked& about : asked_) {
+  for (Answered& it : whole_) {
     tell("asking the whole model");
-    ask(*whole, about);
+    ask(*whole, it);
   }
 }
 
 std::vector<Probe> Agreement::compared_with(const Pipeline::Impl& quantized, const Tell& tell) && {
   std::vector<Probe> probes;
-  for (Asked& whole : asked_) {
+  for (Answered& whole : whole_) {
     tell("asking what was written");
-    Asked about{whole.request, {}, {}, {}};
-    ask(quantized, about);
-    probes.push_back({whole.request.instruction, std::move(whole.tokens), std::move(about.tokens),
-                      std::move(whole.text), std::move(about.text), -1,
-                      divergence(whole.logits, about.logits)});
+    Answered it{whole.request, {}, {}, {}};
+    ask(quantized, it);
+    probes.push_back({whole.request.instruction, std::move(whole.tokens), std::move(it.tokens),
+                      std::move(whole.text), std::move(it.text), -1,
+                      divergence(whole.logits, it.logits)});
     probes.back().first_difference =
         first_difference(probes.back().tokens, probes.back().quantized_tokens);
   }

@@ -25,16 +25,17 @@ class Agreement {
   std::vector<Probe> compared_with(const Pipeline::Impl& quantized, const Tell& tell) &&;
 
  private:
-  struct Asked {
+  // A request, and what a model makes of it.
+  struct Answered {
     Request request;
     std::vector<float> logits;  // for the first new token
     std::vector<std::int32_t> tokens;
     std::string text;
   };
-  static void ask(const Pipeline::Impl& model, Asked& about);
+  static void ask(const Pipeline::Impl& model, Answered& it);
 
   const QuantizeOptions& how_;
-  std::vector<Asked> asked_;
+  std::vector<Answered> whole_;
 };
 
 // Kullback-Leibler divergence of softmax(q) from softmax(p), in nats: the sum of p log(p / q).

@@ -31,22 +31,22 @@ VisionEncoder::PixelSize pixel_size(const fs::path& directory, const ImageProces
 }
 
 // How a checkpoint is read for its plan.
-struct Reading {
-  const LoadOptions& options;
+struct PlanOptions {
+  const LoadOptions& load;
   WrittenFor whom;
   const nn::ChooseFormat& choose;
 };
 
 // The tensors that `build` asks for.
 template <typename Build>
-std::vector<PlannedTensor> needed(const Store& store, const Reading& reading,
+std::vector<PlannedTensor> needed(const Store& store, const PlanOptions& how,
                                   const TensorNames& names, const Build& build) {
   nn::Runtime runtime;
   nn::WeightLoader loader(
       runtime, store,
       {.values = nn::Values::leave,
-       .unread = reading.options.ignore_unexpected ? nn::Unread::leave : nn::Unread::refuse,
-       .choose_format = reading.choose});
+       .unread = how.load.ignore_unexpected ? nn::Unread::leave : nn::Unread::refuse,
+       .choose_format = how.choose});
   runtime.run([&] { build(loader.root()); });
   loader.finish();
   std::vector<PlannedTensor> tensors;
@@ -55,7 +55,7 @@ std::vector<PlannedTensor> needed(const Store& store, const Reading& reading,
     PlannedTensor& tensor = tensors.emplace_back(PlannedTensor{*entry, {}});
     tensor.entry.name = names.written(entry->name);
     const auto held = loader.held().find(entry->name);
-    if (reading.choose && held != loader.held().end()) tensor.held = held->second;
+    if (how.choose && held != loader.held().end()) tensor.held = held->second;
   }
   return tensors;
 }
@@ -91,16 +91,16 @@ void say_words(const QFormerConfig& config, std::int64_t described, Json::Edits&
   edits.push_back({{"qformer_config", "vocab_size"}, std::to_string(config.vocabulary)});
 }
 
-Plan plan_of_answers(const fs::path& directory, const Reading& reading) {
+Plan plan_of_answers(const fs::path& directory, const PlanOptions& how) {
   ModelConfig config = read_model_config(directory);
   const std::int64_t described = vocabulary_of(config);
   const std::int64_t words = config.qformer ? config.qformer->vocabulary : 0;
-  Plan plan{open_weights(directory, reading.options, config), {}, {}};
+  Plan plan{open_weights(directory, how.load, config), {}, {}};
   const VisionEncoder::PixelSize size = pixel_size(directory, config.image_processor);
-  plan.tensors = needed(plan.store, reading, TensorNames(config),
+  plan.tensors = needed(plan.store, how, TensorNames(config),
                         [&](const nn::Weights& root) { Stages(root, config, size); });
   if (const auto* t5 = std::get_if<T5Config>(&config.text))
-    settle_words(*t5, reading.whom, plan.tensors);
+    settle_words(*t5, how.whom, plan.tensors);
   if (vocabulary_of(config) != described) {
     plan.edits.push_back({{"text_config", "vocab_size"}, std::to_string(vocabulary_of(config))});
   }
@@ -108,13 +108,13 @@ Plan plan_of_answers(const fs::path& directory, const Reading& reading) {
   return plan;
 }
 
-Plan plan_of_retrieval(const fs::path& directory, const Reading& reading) {
+Plan plan_of_retrieval(const fs::path& directory, const PlanOptions& how) {
   RetrievalConfig config = read_retrieval_config(directory);
   const std::int64_t words = config.qformer.vocabulary;
-  Plan plan{open_weights(directory, reading.options, config), {}, {}};
+  Plan plan{open_weights(directory, how.load, config), {}, {}};
   say_words(config.qformer, words, plan.edits);
   const VisionEncoder::PixelSize size = pixel_size(directory, config.image_processor);
-  plan.tensors = needed(plan.store, reading, TensorNames(config),
+  plan.tensors = needed(plan.store, how, TensorNames(config),
                         [&](const nn::Weights& root) { RetrievalStages(root, config, size); });
   return plan;
 }
@@ -131,13 +131,13 @@ Plan checked_plan(const fs::path& directory, LoadOptions options, WrittenFor who
   options.weights = false;
   options.interpolate_pos_encoding = true;
   options.progress = {};
-  const Reading reading{options, whom, choose};
+  const PlanOptions how{options, whom, choose};
   if (is_retrieval_config(directory)) {
     load_matcher(directory, options);
-    return plan_of_retrieval(directory, reading);
+    return plan_of_retrieval(directory, how);
   }
   load_pipeline(directory, options);
-  return plan_of_answers(directory, reading);
+  return plan_of_answers(directory, how);
 }
 
 void check_room(const fs::path& directory, std::int64_t bytes) {

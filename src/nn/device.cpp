@@ -20,7 +20,7 @@ DeviceRuntime::DeviceRuntime(std::unique_ptr<Device> device, int threads, kernel
     : Runtime(threads, Numerics::reference, std::move(kernels)),
       device_(std::move(device)),
       row_type_(row_type) {
-  look_out();
+  spin_before_sleep();
   run([&] { device_->enter(); });
 }
 

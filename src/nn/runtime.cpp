@@ -12,24 +12,15 @@
 #include <string>
 
 #include "core/errors.h"
+#include "nn/spin.h"
 #include "nn/torch_threads.h"
 
 namespace instructblip::nn {
 namespace {
 
-// How long callers look out for the end of their work, and the thread for more of it: what a search
-// does between two steps is much shorter.
+// How long callers spin until their work is done, and the thread until there is more of it: what a
+// search does between two steps is much shorter.
 constexpr std::chrono::microseconds kLongestStep{20000}, kBetweenSteps{200};
-
-template <class Seen>
-void look_out_for(std::chrono::microseconds longest, const Seen& seen) {
-  const auto end = std::chrono::steady_clock::now() + longest;
-  while (!seen() && std::chrono::steady_clock::now() < end) {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-  }
-}
 
 }  // namespace
 
@@ -146,7 +137,7 @@ void Runtime::run_task(std::function<void()> work) {
     has_work_ = true;
   }
   arrived_.notify_one();
-  if (looks_out_ && is_next) look_out_for(kLongestStep, [&] { return task.done.load(); });
+  if (spins_ && is_next) spin_until(kLongestStep, [&] { return task.done.load(); });
   if (!task.done) {
     std::unique_lock lock(mutex_);
     finished_.wait(lock, [&] { return task.done.load(); });
@@ -156,7 +147,7 @@ void Runtime::run_task(std::function<void()> work) {
 
 // Null: there will be none.
 Runtime::Task* Runtime::next_task() {
-  if (looks_out_) look_out_for(kBetweenSteps, [this] { return has_work_ || closing_; });
+  if (spins_) spin_until(kBetweenSteps, [this] { return has_work_ || closing_; });
   std::unique_lock lock(mutex_);
   arrived_.wait(lock, [this] { return closing_ || !queue_.empty(); });
   if (queue_.empty()) return nullptr;

@@ -167,9 +167,9 @@ class Runtime {
   }
 
  protected:
-  // From now on whoever waits, for work or for its end, looks out for it before it sleeps: steps of
-  // a device are so short that waking up a thread would be a share of them.
-  void look_out() { looks_out_ = true; }
+  // From now on whoever waits, for work or for its end, spins before it sleeps: steps of a device
+  // are so short that waking up a thread would be a share of them.
+  void spin_before_sleep() { spins_ = true; }
 
  private:
   struct Task {
@@ -188,7 +188,7 @@ class Runtime {
   std::condition_variable arrived_, finished_;
   std::deque<Task*> queue_;
   std::atomic<bool> has_work_ = false;  // whether it holds any
-  std::atomic<bool> looks_out_ = false, closing_ = false;
+  std::atomic<bool> spins_ = false, closing_ = false;
   std::thread thread_;
 };
 

@@ -5,36 +5,18 @@
 #include <thread>
 #include <utility>
 
+#include "nn/spin.h"
+
 namespace instructblip::nn {
 namespace {
 
 // Much longer than the time between two operations of a step, much shorter than a time slice.
-constexpr std::chrono::microseconds kLookOut{50};
-
-void pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#endif
-}
-
-// Whether `seen` came true within kLookOut.
-template <class Seen>
-bool look_out(const Seen& seen) {
-  constexpr int kLooks = 64;  // between two looks at the clock
-  const auto end = std::chrono::steady_clock::now() + kLookOut;
-  do {
-    for (int i = 0; i < kLooks; ++i) {
-      if (seen()) return true;
-      pause();
-    }
-  } while (std::chrono::steady_clock::now() < end);
-  return false;
-}
+constexpr std::chrono::microseconds kSpin{50};
 
 }  // namespace
 
 std::uint32_t Team::phase_after(std::uint32_t seen) const noexcept {
-  if (!look_out([&] { return phase_.load() != seen; })) phase_.wait(seen);
+  if (!spin_until(kSpin, [&] { return phase_.load() != seen; })) phase_.wait(seen);
   return phase_.load();
 }
 
@@ -71,7 +53,7 @@ void Team::run(std::int64_t count, std::int64_t length, kernels::Tasks tasks) {
   phase_.notify_all();
   take();
   ++phase_;
-  while (!look_out([this] { return inside_ == 0; })) std::this_thread::yield();
+  while (!spin_until(kSpin, [this] { return inside_ == 0; })) std::this_thread::yield();
   if (failed_.exchange(false)) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 

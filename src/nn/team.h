@@ -10,7 +10,7 @@
 namespace instructblip::nn {
 
 // One thread works through a decoding step, and hands out tasks; the others call stand_by(). They
-// look out for more a little while before they sleep: a step hands out tasks hundreds of times, and
+// spin a little while before they sleep: a step hands out tasks hundreds of times, and
 // waking up would take as long as some of them. A thread that the system has set aside keeps nobody
 // waiting unless it holds tasks.
 class Team {

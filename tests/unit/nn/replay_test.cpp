@@ -117,7 +117,7 @@ TEST_F(Replay, LaunchesOperationsOfEveryKindAgain) {
   EXPECT_EQ(here[2][0].item<float>(), 4.0f);  // recording it added nothing
 }
 
-// Callers look out for the end of their work, and sleep where it takes long.
+// Callers spin until their work is done, and sleep where it takes long.
 TEST(DeviceRuntime, WorksForManyCallersThatLookOut) {
   StandInRuntime runtime;
   int done = 0;  // only the one thread touches it
@@ -133,7 +133,7 @@ TEST(DeviceRuntime, WorksForManyCallersThatLookOut) {
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(done, 300);
   runtime.run([&] { std::this_thread::sleep_for(std::chrono::milliseconds(30)); });
-  std::this_thread::sleep_for(std::chrono::milliseconds(2));  // nobody looks out any more
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));  // nobody spins any more
   EXPECT_EQ(runtime.run([&] { return done; }), 300);
 }
 
