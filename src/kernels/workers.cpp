@@ -17,8 +17,8 @@ struct Workers::Call {
   const Tasks& tasks;
   const std::int64_t count, length;
   std::atomic<std::int64_t> next = 0;
-  int helpers = 0;           // with the lock held
-  std::exception_ptr error;  // with the lock held
+  int helpers = 0;                     // with the lock held
+  std::exception_ptr error = nullptr;  // with the lock held
 
   void work(std::mutex& mutex) {
     try {
