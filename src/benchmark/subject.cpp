@@ -70,7 +70,8 @@ std::shared_ptr<const TensorStore> Subject::weights(const LoadOptions& options) 
   }
   const MadeAs as{stored_for(options.precision), policy_of(options)};
   std::string described = std::string(name_of(as.stored));
-  if (as.choose) described += " " + WeightPolicy(options.precision, options.policy).text();
+  if (as.choose)
+    described.append(" ").append(WeightPolicy(options.precision, options.policy).text());
   if (!made_ || made_as_ != described) {
     made_.reset();  // before others take their place
     const VisionEncoder::PixelSize pixels{image_.height, image_.width, /*interpolate=*/false};
