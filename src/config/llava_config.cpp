@@ -66,6 +66,9 @@ ClipVisionConfig read_clip(const Json& root) {
   return config;
 }
 
+// Layers that rows of pictures are made of: more than any model names, few enough for their memory.
+constexpr std::int64_t kMostFeatureLayers = 64;
+
 // vision_feature_layer: an index into the hidden states, of which there is one more than there are
 // layers, or several; from the back where it is negative.
 std::vector<std::int64_t> read_feature_layers(const ConfigSection& top, std::int64_t layers) {
@@ -76,7 +79,10 @@ std::vector<std::int64_t> read_feature_layers(const ConfigSection& top, std::int
     indices = value->is_array() ? value->integers(-states, layers)
                                 : std::vector{value->integer(-states, layers)};
     if (indices.empty()) value->fail("at least one layer");
-    if (std::ssize(indices) > states) value->fail("at most " + std::to_string(states) + " layers");
+    // The same one may be named twice; what is named is laid side by side all the same.
+    if (std::ssize(indices) > kMostFeatureLayers) {
+      value->fail("at most " + std::to_string(kMostFeatureLayers) + " layers");
+    }
   }
   for (std::int64_t& index : indices) {
     if (index < 0) index += states;

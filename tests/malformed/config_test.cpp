@@ -11,6 +11,7 @@ namespace instructblip {
 namespace {
 
 using test::MalformedRow;
+using test::repeated;
 using test::TempDirectory;
 
 constexpr ErrorCode kBad = ErrorCode::bad_model;
@@ -331,8 +332,8 @@ const MalformedRow kLlavaRows[] = {
      llava(R"("vision_feature_layer":[1,99])")},
     {"FeatureLayersNone", kBad, "vision_feature_layer: expected at least one layer",
      llava(R"("vision_feature_layer":[])")},
-    {"FeatureLayersMany", kBad, "vision_feature_layer: expected at most 3 layers",
-     llava(R"("vision_feature_layer":[0,0,0,0],"vision_config":{"num_hidden_layers":2})")},
+    {"FeatureLayersMany", kBad, "vision_feature_layer: expected at most 64 layers",
+     llava("\"vision_feature_layer\":[0" + repeated(",0", 64) + "]")},
     {"FeatureLayerString", kBad, "vision_feature_layer: expected an integer",
      llava(R"("vision_feature_layer":"-2")")},
     {"Strategy", kBad, "vision_feature_select_strategy: expected 'default' or 'full', got 'cls'",

@@ -8,6 +8,7 @@
 #include <functional>
 #include <iosfwd>
 #include <string>
+#include <string_view>
 
 #include "instructblip/error.h"
 #include "support/temp_directory.h"
@@ -20,6 +21,12 @@ struct MalformedRow {
   const char* message;  // a part of the message
   std::function<void(const TempDirectory&)> make;
 };
+
+inline std::string repeated(std::string_view text, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) all += text;
+  return all;
+}
 
 std::ostream& operator<<(std::ostream& out, const MalformedRow& row);
 std::string name_of_row(const testing::TestParamInfo<MalformedRow>& info);

@@ -13,6 +13,7 @@ namespace instructblip {
 namespace {
 
 using test::MalformedRow;
+using test::repeated;
 using test::safetensors_file;
 using test::safetensors_of;
 using test::TempDirectory;
@@ -44,12 +45,6 @@ Make length(std::uint64_t value, const std::string& rest = "{}") {
 std::string two(const char* first, const char* second) {
   return std::string(R"({"a":{"dtype":"U8","shape":[4],"data_offsets":)") + first +
          R"(},"b":{"dtype":"U8","shape":[4],"data_offsets":)" + second + "}}";
-}
-
-std::string repeated(std::string_view text, int times) {
-  std::string out;
-  for (int i = 0; i < times; ++i) out += text;
-  return out;
 }
 
 constexpr ErrorCode kBad = ErrorCode::bad_model;

@@ -36,12 +36,6 @@ Make with_end_changed(std::size_t at, const std::string& to) {
   return bytes(file);
 }
 
-std::string repeated(const std::string& part, int count) {
-  std::string out;
-  for (int i = 0; i < count; ++i) out += part;
-  return out;
-}
-
 // One storage of 64 x 64 floats as columns, under many names.
 std::string many_views(int count) {
   std::string items;
