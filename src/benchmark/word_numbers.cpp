@@ -60,7 +60,7 @@ std::optional<std::string> WordNumbers::token_of(std::int32_t id) const {
 std::string words(std::int64_t count, const std::string& first) {
   std::string text = first;
   for (std::int64_t i = first.empty() ? 0 : 1; i < count; ++i) {
-    text += (text.empty() ? "" : " ") + std::string("word") + std::to_string(i);
+    text.append(text.empty() ? "word" : " word").append(std::to_string(i));
   }
   return text;
 }
