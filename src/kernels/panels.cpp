@@ -5,8 +5,11 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <span>
+#include <vector>
 
 #include "kernels/reference/half.h"
+#include "kernels/turn.h"
 
 namespace instructblip::kernels {
 namespace {
@@ -17,40 +20,66 @@ std::int64_t blocks_of(std::int64_t columns) {
   return (columns + kColumnsOfBlock - 1) / kColumnsOfBlock;
 }
 
-// Columns that are turned at a time: sixteen pieces of rows stay in the first level cache.
-constexpr std::int64_t kColumnsAtATime = 64;
-
-template <class Element>
-void interleave(const PanelSource& from, Element* to) {
-  const auto* rows = static_cast<const Element*>(from.rows_at);
-  if (from.rows < kRows) std::fill(to, to + from.columns * kRows, Element{});
-  for (std::int64_t begin = 0; begin < from.columns; begin += kColumnsAtATime) {
-    const std::int64_t end = std::min(from.columns, begin + kColumnsAtATime);
-    for (std::int64_t row = 0; row < from.rows; ++row) {
-      const Element* in = rows + row * from.columns;
-      for (std::int64_t k = begin; k < end; ++k) to[k * kRows + row] = in[k];
-    }
+template <std::size_t kElementBytes>
+void interleave(const PanelSource& from, std::byte* panel) {
+  const std::size_t row_bytes = static_cast<std::size_t>(from.columns) * kElementBytes;
+  // Rows behind the last one.
+  const std::vector<std::byte> zeros(from.rows < kRows ? row_bytes : 0);
+  TurnedRows rows;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    const bool present = static_cast<std::int64_t>(row) < from.rows;
+    rows[row] =
+        present ? static_cast<const std::byte*>(from.rows_at) + row * row_bytes : zeros.data();
   }
+  turn_rows<kElementBytes>(rows, from.columns, panel);
+}
+
+// The greatest absolute value; 0 where there is none. NaN is passed over. Numbers that are not
+// negative are in the order of their bits, which compilers find the greatest of in vectors.
+float largest_of(const float* in, std::int64_t count) {
+  constexpr std::int32_t kInfinity = 0x7F800000;
+  std::int32_t largest = 0;
+  for (std::int64_t k = 0; k < count; ++k) {
+    const std::int32_t size = std::bit_cast<std::int32_t>(in[k]) & 0x7FFFFFFF;
+    largest = std::max(largest, size > kInfinity ? 0 : size);
+  }
+  return std::bit_cast<float>(largest);
+}
+
+// The nearest whole number within bounds, ties to even, where these are below 2^22: std::clamp()
+// and std::nearbyint() in operations that every processor has for vectors.
+float nearest(float x, float least, float greatest) {
+  const float not_below = x < least ? least : x;
+  const float within = greatest < not_below ? greatest : not_below;
+  constexpr float kLastBitIsOne = 12582912.0f;  // 1.5 * 2^23
+  return (within + kLastBitIsOne) - kLastBitIsOne;
+}
+
+// Returns the scale.
+float quantise_to_8_bits(const float* in, std::span<std::int8_t> elements) {
+  const float scale = largest_of(in, std::ssize(elements)) / 127.0f;
+  const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
+  for (std::size_t k = 0; k < elements.size(); ++k) {
+    elements[k] = static_cast<std::int8_t>(
+        static_cast<std::int32_t>(nearest(in[k] * inverse, -127.0f, 127.0f)));
+  }
+  return scale;
 }
 
 void quantise_to_8_bits(const PanelSource& from, std::byte* panel) {
-  const auto* rows = static_cast<const float*>(from.rows_at);
+  const auto columns = static_cast<std::size_t>(from.columns);
   std::array<float, kRows> scales{};
-  auto* elements = reinterpret_cast<std::int8_t*>(panel + sizeof(scales));
-  std::fill(elements, elements + from.columns * kRows, std::int8_t{0});
-  for (std::int64_t row = 0; row < from.rows; ++row) {
-    const float* in = rows + row * from.columns;
-    float largest = 0.0f;
-    for (std::int64_t k = 0; k < from.columns; ++k) largest = std::max(largest, std::fabs(in[k]));
-    const float scale = largest / 127.0f;
-    const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
-    scales[static_cast<std::size_t>(row)] = scale;
-    for (std::int64_t k = 0; k < from.columns; ++k) {
-      const float nearest = std::nearbyint(std::clamp(in[k] * inverse, -127.0f, 127.0f));
-      elements[k * kRows + row] = static_cast<std::int8_t>(nearest);
-    }
+  std::vector<std::int8_t> elements(columns * kRows);  // zeros where there is no row
+  TurnedRows rows;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    const std::span<std::int8_t> of_row(elements.data() + row * columns, columns);
+    rows[row] = std::as_bytes(of_row).data();
+    if (static_cast<std::int64_t>(row) >= from.rows) continue;
+    const auto* const in = static_cast<const float*>(from.rows_at) + row * columns;
+    scales[row] = quantise_to_8_bits(in, of_row);
   }
   std::memcpy(panel, scales.data(), sizeof(scales));
+  turn_rows<1>(rows, from.columns, panel + sizeof(scales));
 }
 
 // To the nearest, ties to even; |x| is at most the largest number of the format.
@@ -71,14 +100,25 @@ std::uint16_t to_f16(float x) {
   return static_cast<std::uint16_t>(sign | half);
 }
 
-// The element farthest from 0 becomes -8 times the scale, which uses all sixteen values.
+// The element farthest from 0, the first of them, becomes -8 times the scale, which uses all
+// sixteen values.
 float scale_of_block(const float* in, std::int64_t count) {
+  const float largest = largest_of(in, count);
   float farthest = 0.0f;
-  for (std::int64_t k = 0; k < count; ++k) {
-    if (std::fabs(in[k]) > std::fabs(farthest)) farthest = in[k];
+  if (largest > 0.0f) {
+    farthest = *std::find_if(in, in + count, [&](float x) { return std::fabs(x) == largest; });
   }
   constexpr float kLargest = 65504.0f;
   return std::clamp(farthest / -8.0f, -kLargest, kLargest);
+}
+
+// The lowest 4 bits of eight bytes, the first in the lowest.
+std::uint32_t word_of(const std::uint8_t* bytes) {
+  std::uint64_t x;
+  std::memcpy(&x, bytes, sizeof(x));
+  x = (x | x >> 4) & 0x00FF00FF00FF00FFU;
+  x = (x | x >> 8) & 0x0000FFFF0000FFFFU;
+  return static_cast<std::uint32_t>(x | x >> 16);
 }
 
 void quantise_to_4_bits(const PanelSource& from, std::byte* panel) {
@@ -95,11 +135,14 @@ void quantise_to_4_bits(const PanelSource& from, std::byte* panel) {
       const float value = reference::from_f16(scale);
       const float inverse = value == 0.0f ? 0.0f : 1.0f / value;
       scales[static_cast<std::size_t>(row)] = scale;
+      std::array<std::uint8_t, kColumnsOfBlock> bits;
+      bits.fill(8);
       for (std::int64_t k = 0; k < count; ++k) {
-        const float nearest = std::nearbyint(std::clamp(in[k] * inverse, -8.0f, 7.0f)) + 8.0f;
-        auto& word = words[static_cast<std::size_t>(k / 8 * kRows + row)];
-        const auto shift = static_cast<std::uint32_t>(4 * (k % 8));
-        word = (word & ~(15U << shift)) | static_cast<std::uint32_t>(nearest) << shift;
+        bits[static_cast<std::size_t>(k)] = static_cast<std::uint8_t>(
+            static_cast<std::int32_t>(nearest(in[k] * inverse, -8.0f, 7.0f) + 8.0f));
+      }
+      for (std::size_t j = 0; j < 4; ++j) {
+        words[j * kRows + static_cast<std::size_t>(row)] = word_of(bits.data() + 8 * j);
       }
     }
     std::memcpy(panel, scales.data(), sizeof(scales));
@@ -165,10 +208,10 @@ std::size_t bytes_of_panel(Format format, std::int64_t columns) {
 void pack_panel(Format format, const PanelSource& from, std::byte* panel) {
   switch (format) {
     case Format::f32:
-      return interleave(from, reinterpret_cast<float*>(panel));
+      return interleave<4>(from, panel);
     case Format::f16:
     case Format::bf16:
-      return interleave(from, reinterpret_cast<std::uint16_t*>(panel));
+      return interleave<2>(from, panel);
     case Format::w8:
       return quantise_to_8_bits(from, panel);
     case Format::w4:

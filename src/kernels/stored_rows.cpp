@@ -4,8 +4,10 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 #include "kernels/reference/half.h"
+#include "kernels/turn.h"
 
 namespace instructblip::kernels {
 namespace {
@@ -30,44 +32,18 @@ void write(std::byte* at, std::int64_t index, Value value) {
   std::memcpy(at + static_cast<std::size_t>(index) * sizeof(Value), &value, sizeof(Value));
 }
 
-// Sixteen bytes, which compilers turn as one.
-using Bytes16 = std::array<std::uint8_t, 16>;
-
-// Eight words of two bytes each, one of either row.
-void zip(const Bytes16& a, const Bytes16& b, Bytes16& low, Bytes16& high) {
-  for (std::size_t i = 0; i < 8; ++i) {
-    low[2 * i] = a[i];
-    low[2 * i + 1] = b[i];
-    high[2 * i] = a[8 + i];
-    high[2 * i + 1] = b[8 + i];
-  }
-}
-
-// Sixteen columns of sixteen rows to [16 columns][16 rows]: four times, the rows of the first half
-// are zipped with those of the second.
-void turn(std::array<Bytes16, 16>& rows) {
-  for (int round = 0; round < 4; ++round) {
-    std::array<Bytes16, 16> zipped;
-    for (std::size_t i = 0; i < 8; ++i) zip(rows[i], rows[i + 8], zipped[2 * i], zipped[2 * i + 1]);
-    rows = zipped;
-  }
-}
-
 void pack_8_bits(std::span<const StoredRow> rows, std::int64_t columns, std::byte* panel) {
+  // Rows behind the last one.
+  const std::vector<std::byte> zeros(rows.size() < kRows ? static_cast<std::size_t>(columns) : 0);
   std::array<float, kRows> scales{};
-  for (std::size_t row = 0; row < rows.size(); ++row) scales[row] = read<float>(rows[row].scales);
-  std::memcpy(panel, scales.data(), sizeof(scales));
-  std::byte* const to = panel + sizeof(scales);
-  std::array<Bytes16, kRows> block{};
-  for (std::int64_t begin = 0; begin < columns; begin += kRows) {
-    const auto count = static_cast<std::size_t>(std::min<std::int64_t>(kRows, columns - begin));
-    for (std::size_t row = 0; row < rows.size(); ++row) {
-      std::memcpy(block[row].data(), rows[row].elements + begin, count);
-    }
-    std::array<Bytes16, kRows> turned = block;
-    turn(turned);
-    std::memcpy(to + begin * kRows, turned.data(), count * kRows);
+  TurnedRows elements;
+  elements.fill(zeros.data());
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    scales[row] = read<float>(rows[row].scales);
+    elements[row] = rows[row].elements;
   }
+  std::memcpy(panel, scales.data(), sizeof(scales));
+  turn_rows<1>(elements, columns, panel + sizeof(scales));
 }
 
 void pack_4_bits(std::span<const StoredRow> rows, std::int64_t columns, std::byte* panel) {
