@@ -1,9 +1,11 @@
 #include "nn/packed_matrix.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 namespace instructblip::nn {
 namespace {
@@ -14,10 +16,48 @@ std::int64_t rows_of(const std::vector<StoredMatrix>& blocks) {
   return rows;
 }
 
-std::int64_t rows_of(const std::vector<at::Tensor>& blocks) {
+std::int64_t rows_of(const std::vector<RowSource>& blocks) {
   std::int64_t rows = 0;
-  for (const at::Tensor& block : blocks) rows += block.size(0);
+  for (const RowSource& block : blocks) rows += block.rows;
   return rows;
+}
+
+std::vector<RowSource> sources_of(const std::vector<at::Tensor>& blocks) {
+  std::vector<RowSource> sources;
+  for (const at::Tensor& block : blocks) {
+    sources.push_back({block.size(0), block.size(1) * block.element_size(),
+                       [block](std::int64_t first, std::int64_t count) {
+                         return block.narrow(0, first, count);
+                       }});
+  }
+  return sources;
+}
+
+// What a thread is given of a piece: long enough to be worth the waiting for each other behind it.
+constexpr std::int64_t kPieceBytesOfThread = 2 << 20;
+constexpr std::int64_t kFewestThreads = 4;
+
+// Rows of a piece, whole panels.
+std::int64_t rows_of_piece(const std::vector<RowSource>& blocks) {
+  std::int64_t row_bytes = 1;
+  for (const RowSource& block : blocks) row_bytes = std::max(row_bytes, block.row_bytes);
+  const std::int64_t threads = std::max<std::int64_t>(kFewestThreads, at::get_num_threads());
+  const std::int64_t panel_bytes = row_bytes * kernels::kRowsOfPanel;
+  return std::max<std::int64_t>(1, threads * kPieceBytesOfThread / panel_bytes) *
+         kernels::kRowsOfPanel;
+}
+
+// Calls `use` with each block that has some of the rows first .. first + count - 1 of all, and
+// which of its own they are.
+template <class Use>
+void for_blocks(const std::vector<RowSource>& blocks, std::int64_t first, std::int64_t count,
+                const Use& use) {
+  for (const RowSource& block : blocks) {
+    const std::int64_t begin = std::clamp<std::int64_t>(first, 0, block.rows);
+    const std::int64_t end = std::clamp<std::int64_t>(first + count, 0, block.rows);
+    if (begin < end) use(block, begin, end - begin);
+    first -= block.rows;
+  }
 }
 
 }  // namespace
@@ -41,30 +81,40 @@ at::ScalarType packed_from(Format format) {
   return at::kFloat;
 }
 
-PackedMatrix::PackedMatrix(const Runtime& runtime, Format format, std::vector<at::Tensor> blocks)
+PackedMatrix::PackedMatrix(const Runtime& runtime, Format format, std::int64_t columns,
+                           const std::vector<RowSource>& blocks)
     : format_(format),
       rows_(rows_of(blocks)),
-      columns_(blocks.front().size(1)),
+      columns_(columns),
       panels_(static_cast<std::size_t>(packed_bytes(format, rows_, columns_)), PageSize::huge) {
-  // A panel has rows of one block; where blocks end within one, they are copied together.
-  const bool whole = std::all_of(blocks.begin(), blocks.end() - 1, [](const at::Tensor& block) {
-    return block.size(0) % kernels::kRowsOfPanel == 0;
-  });
-  if (!whole) blocks = {at::cat(blocks)};
-  std::int64_t first = 0;
-  for (const at::Tensor& block : blocks) {
-    pack(runtime, block.contiguous(), first);
-    first += block.size(0);
+  const std::int64_t length = rows_of_piece(blocks);
+  for (std::int64_t first = 0; first < rows_; first += length) {
+    const std::int64_t count = std::min(length, rows_ - first);
+    std::vector<at::Tensor> parts;
+    for_blocks(blocks, first, count,
+               [&](const RowSource& block, std::int64_t from, std::int64_t n) {
+                 parts.push_back(block.read(from, n));
+               });
+    pack(runtime, (parts.size() == 1 ? parts.front() : at::cat(parts)).contiguous(), first);
+    parts.clear();
+    for_blocks(blocks, first, count,
+               [&](const RowSource& block, std::int64_t from, std::int64_t n) {
+                 if (block.release) block.release(from, n);
+               });
   }
 }
 
-void PackedMatrix::pack(const Runtime& runtime, const at::Tensor& block, std::int64_t first_row) {
-  const auto* from = static_cast<const std::byte*>(block.const_data_ptr());
-  const auto row_bytes = static_cast<std::int64_t>(block.element_size()) * columns_;
-  const std::int64_t rows = block.size(0);
+PackedMatrix::PackedMatrix(const Runtime& runtime, Format format,
+                           const std::vector<at::Tensor>& blocks)
+    : PackedMatrix(runtime, format, blocks.front().size(1), sources_of(blocks)) {}
+
+void PackedMatrix::pack(const Runtime& runtime, const at::Tensor& piece, std::int64_t first_row) {
+  const auto* from = static_cast<const std::byte*>(piece.const_data_ptr());
+  const auto row_bytes = static_cast<std::int64_t>(piece.element_size()) * columns_;
+  const std::int64_t rows = piece.size(0);
   std::byte* const to = const_cast<std::byte*>(panel_of(first_row));
   const auto panel_bytes = static_cast<std::int64_t>(kernels::bytes_of_panel(format_, columns_));
-  runtime.queue().run(kernels::panels_of(rows), 4, [&](std::int64_t first, std::int64_t last) {
+  runtime.queue().run(kernels::panels_of(rows), 1, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t panel = first; panel < last; ++panel) {
       const std::int64_t row = panel * kernels::kRowsOfPanel;
       kernels::pack_panel(

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "core/pages.h"
@@ -33,12 +34,26 @@ struct StoredMatrix {
   kernels::StoredRow row(std::int64_t index) const;
 };
 
+// Rows that are packed a piece at a time, so that no second copy of a matrix is held.
+struct RowSource {
+  std::int64_t rows;
+  std::int64_t row_bytes;  // bytes that a row takes until it is packed
+  // The values of some of them, [count, columns] of packed_from(format).
+  std::function<at::Tensor(std::int64_t first, std::int64_t count)> read;
+  // Told of rows that are packed; may be null.
+  std::function<void(std::int64_t first, std::int64_t count)> release = {};
+};
+
 // Panels of one matrix, see kernels/panels.h. Immutable.
 class PackedMatrix {
  public:
-  // Packs blocks [rows of each, columns] of packed_from(format), one behind the other, on all
-  // threads of the runtime.
-  PackedMatrix(const Runtime& runtime, Format format, std::vector<at::Tensor> blocks);
+  // Packs the rows of `blocks`, one behind the other, on all threads of the runtime. What `read`
+  // throws is thrown.
+  PackedMatrix(const Runtime& runtime, Format format, std::int64_t columns,
+               const std::vector<RowSource>& blocks);
+
+  // The same of blocks [rows of each, columns] of packed_from(format).
+  PackedMatrix(const Runtime& runtime, Format format, const std::vector<at::Tensor>& blocks);
 
   // The same of what is stored in its format already, which is not rounded again.
   PackedMatrix(const Runtime& runtime, const std::vector<StoredMatrix>& blocks);
@@ -52,7 +67,7 @@ class PackedMatrix {
   void read_row(std::int64_t row, float* out) const;
 
  private:
-  void pack(const Runtime& runtime, const at::Tensor& block, std::int64_t first_row);
+  void pack(const Runtime& runtime, const at::Tensor& piece, std::int64_t first_row);
 
   Format format_;
   std::int64_t rows_, columns_;

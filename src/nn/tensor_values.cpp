@@ -165,6 +165,15 @@ StoredMatrix stored_matrix(const TensorEntry& entry) {
   return {format, entry.shape[0], entry.shape[1], entry.bytes.data(), scales.data()};
 }
 
+TensorEntry some_rows(const TensorEntry& entry, std::int64_t first, std::int64_t count) {
+  TensorEntry rows = entry;
+  const std::size_t row_bytes = static_cast<std::size_t>(entry.shape[1]) * size_of(entry.dtype);
+  rows.shape[0] = count;
+  rows.bytes = entry.bytes.subspan(static_cast<std::size_t>(first) * row_bytes,
+                                   static_cast<std::size_t>(count) * row_bytes);
+  return rows;
+}
+
 at::Tensor lent(const TensorEntry& entry, Store store) {
   return at::from_blob(
       const_cast<std::byte*>(entry.bytes.data()), entry.shape, [owner = std::move(store)](void*) {},

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <memory>
 
 #include "checkpoint/tensor_store.h"
@@ -18,6 +19,9 @@ bool is_finite(const at::Tensor& x);
 // The matrix of an entry that is stored in 8 or 4 bits. Throws Error(bad_model) where its scales
 // are damaged.
 StoredMatrix stored_matrix(const TensorEntry& entry);
+
+// Rows first .. first + count - 1 of an entry whose bytes are its values.
+TensorEntry some_rows(const TensorEntry& entry, std::int64_t first, std::int64_t count);
 
 // Whether `lent()` may be used: not where a writer did not pad its header, or where the values are
 // still to be computed.

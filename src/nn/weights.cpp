@@ -305,6 +305,7 @@ Matrix WeightLoader::get_packed(std::span<const std::string> paths, std::span<co
       std::ranges::all_of(entries, [&](const auto* e) { return is_stored_as(*e, format); })) {
     return get_stored(entries);
   }
+  if (all && !in_tiles) return pack(entries, format);
   for (std::size_t i = 0; i < paths.size(); ++i) {
     blocks.push_back(
         all ? read(*entries[i], packed_from(format))
@@ -312,26 +313,51 @@ Matrix WeightLoader::get_packed(std::span<const std::string> paths, std::span<co
                         at::TensorOptions().dtype(packed_from(format)).device(at::kMeta)));
   }
   if (!all) return Matrix(std::move(blocks));
-  const Runtime& runtime = *impl.runtime;
-  Matrix matrix =
-      in_tiles
-          ? Matrix(std::make_shared<const TiledMatrix>(runtime, format, pairing, std::move(blocks)))
-          : Matrix(std::make_shared<const PackedMatrix>(runtime, format, std::move(blocks)));
+  auto tiled =
+      std::make_shared<const TiledMatrix>(*impl.runtime, format, pairing, std::move(blocks));
+  for (const TensorEntry* entry : entries) done_with(*entry);
+  return Matrix(std::move(tiled));
+}
+
+// What a piece of a matrix is made from is given back before the next piece is read. Values that
+// are computed are there at once.
+Matrix WeightLoader::pack(std::span<const TensorEntry* const> entries, Format format) {
+  const at::ScalarType wanted = packed_from(format);
+  std::vector<RowSource> blocks;
   for (const TensorEntry* entry : entries) {
-    count_read(*entry);
-    if (!entry->recipe) impl.store->release(*entry);
+    const std::int64_t rows = entry->shape[0], columns = entry->shape[1];
+    if (entry->recipe || entry->scales) {
+      const at::Tensor values = read(*entry, wanted);
+      blocks.push_back({rows, columns * static_cast<std::int64_t>(values.element_size()),
+                        [values](std::int64_t first, std::int64_t count) {
+                          return values.narrow(0, first, count);
+                        }});
+      continue;
+    }
+    blocks.push_back({rows, columns * static_cast<std::int64_t>(size_of(entry->dtype)),
+                      [this, entry, wanted](std::int64_t first, std::int64_t count) {
+                        return read(some_rows(*entry, first, count), wanted);
+                      },
+                      [this, entry](std::int64_t first, std::int64_t count) {
+                        impl_->store->release(some_rows(*entry, first, count));
+                      }});
   }
-  return matrix;
+  auto packed = std::make_shared<const PackedMatrix>(*impl_->runtime, format,
+                                                     entries.front()->shape[1], blocks);
+  for (const TensorEntry* entry : entries) done_with(*entry);
+  return Matrix(std::move(packed));
+}
+
+void WeightLoader::done_with(const TensorEntry& entry) {
+  count_read(entry);
+  if (!entry.recipe) impl_->store->release(entry);
 }
 
 Matrix WeightLoader::get_stored(std::span<const TensorEntry* const> entries) {
   std::vector<StoredMatrix> blocks;
   for (const TensorEntry* entry : entries) blocks.push_back(stored_matrix(*entry));
   auto packed = std::make_shared<const PackedMatrix>(*impl_->runtime, blocks);
-  for (const TensorEntry* entry : entries) {
-    count_read(*entry);
-    impl_->store->release(*entry);
-  }
+  for (const TensorEntry* entry : entries) done_with(*entry);
   return Matrix(std::move(packed));
 }
 

@@ -156,10 +156,14 @@ class WeightLoader {
   // The same as one packed matrix.
   Matrix get_packed(std::span<const std::string> paths, std::span<const Shape> expected,
                     const HeldMatrix& held, const Pairing& pairing);
+  // The same of tensors that are all there and usable.
+  Matrix pack(std::span<const TensorEntry* const> entries, Format format);
   // The same where all of them are stored in its format.
   Matrix get_stored(std::span<const TensorEntry* const> entries);
   void hold(const std::string& path, const Shape& shape, const HeldMatrix& held);
   void count_read(const TensorEntry& entry);
+  // Its values are held elsewhere now.
+  void done_with(const TensorEntry& entry);
   bool packs(Format format) const;
   // Its values as a tensor of this type.
   at::Tensor read(const TensorEntry& entry, at::ScalarType wanted) const;

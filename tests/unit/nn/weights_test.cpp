@@ -1,5 +1,6 @@
 #include "nn/weights.h"
 
+#include <ATen/ops/equal.h>
 #include <ATen/ops/from_blob.h>
 #include <gtest/gtest.h>
 
@@ -12,6 +13,7 @@
 #include "checkpoint/safetensors_writer.h"
 #include "instructblip/error.h"
 #include "nn/linear.h"
+#include "tensors.h"
 
 namespace instructblip {
 namespace {
@@ -117,6 +119,31 @@ TEST_F(WeightsTest, FastNumericsPackMatricesAsTheyAreStored) {
   // A panel of sixteen rows each, and the table as it is.
   EXPECT_EQ(loader.bytes(), 16 * 3 * 2 + 16 * 3 * 4 + 6 * 2);
   loader.finish();
+}
+
+// Matrices of several pieces are held as their whole values are, whatever they are stored as.
+TEST_F(WeightsTest, PiecesOfAFileArePackedAsTheWhole) {
+  const nn::Runtime fast(2, nn::Numerics::fast);
+  const at::Tensor wide = wave({600, 4096}, 0.25);
+  const at::Tensor half = wide.to(at::kHalf);
+  const auto bytes_of = [](const at::Tensor& x) {
+    return std::span(static_cast<const std::byte*>(x.const_data_ptr()), x.nbytes());
+  };
+  const auto tensors = store({{"wide", DType::f32, {600, 4096}, bytes_of(wide)},
+                              {"half", DType::f16, {600, 4096}, bytes_of(half)}});
+  for (const nn::Format format :
+       {nn::Format::f32, nn::Format::f16, nn::Format::bf16, nn::Format::w8, nn::Format::w4}) {
+    for (const std::string name : {"wide", "half"}) {
+      nn::WeightLoader loader(fast, tensors, {format});
+      const at::Tensor values =
+          (name == "wide" ? wide : half.to(at::kFloat)).to(nn::packed_from(format));
+      const nn::Matrix expected(
+          std::make_shared<const nn::PackedMatrix>(fast, format, std::vector<at::Tensor>{values}));
+      const nn::Matrix got = loader.root().matrix(name, {600, 4096});
+      ASSERT_NE(got.packed(), nullptr);
+      EXPECT_TRUE(at::equal(got.values(), expected.values())) << name;
+    }
+  }
 }
 
 // A module may ask for fewer bits, whatever the numerics; tables are held as the rest is.
