@@ -3,14 +3,16 @@
 
     accuracy.py build/bin/instructblip embedded --world build/bin/instructblip_world    models/, 594 prompts each
     accuracy.py build/bin/instructblip golden                                           tests/golden/checkpoints, by family
-    accuracy.py build/bin/instructblip DIRECTORY [--prompts N]                          any checkpoint: made-up prompts
+    accuracy.py build/bin/instructblip DIRECTORY [--prompts N] [--reference FILE] [--speed]   any checkpoint: made-up prompts
 
 embedded: the answers are compared with those of transformers 4.57.3 in tests/embedded/, whose pictures the world draws
 again. golden: the same of the greedy requests of golden.json; their weights are random, so that near ties are common and
-agreement says little. DIRECTORY: with those of the command's own reference numerics, about the pictures of tests/data.
+agreement says little. DIRECTORY: with those of the command's own reference numerics, about the pictures of tests/data;
+--reference keeps them for other ways of the same prompts, so that these can be run one at a time. --speed is for a machine
+that does nothing else.
 equal: answers whose tokens are all the same; tokens: those that stand before the first difference, of all; right: answers
 in the expected wording; empty: answers without a text where the reference has one; KL: of the distribution of the first
-new token, mean and worst over up to 50 prompts, in nats; MB: weights in memory.
+new token, mean and worst over up to 50 prompts, in nats; MB: weights in memory; ms: a decoding step of one row behind 64 rows of a prompt, with --speed.
 """
 
 import argparse
@@ -103,17 +105,42 @@ def golden(options, work):
 INSTRUCTIONS = ["What is in the picture?", "Describe the picture in detail.", "a photo of",
                 "Question: what is unusual about this image? Answer:", "How many objects are there?",
                 "Where was this picture taken?", "Is there a person in the picture? Answer yes or no.",
-                "Write a short caption."]  # fmt: skip
+                "Write a short caption.", "What color is the largest object?", "What is the weather like?",
+                "What time of day is it?", "Which material is it made of?", "What is in the background?",
+                "Is it indoors or outdoors?", "Who would take such a picture, and why?", "What happens next?",
+                "Question: what is to the left? Answer:", "Name three things that can be seen.",
+                "Is the picture sharp?", "What would you hear there?", "Describe the mood in one word.",
+                "What is the main subject doing?", "Is anything broken?", "Which season is it?",
+                "Write a poem about it.", "What could this be used for?"]  # fmt: skip
 
 
 def made_up(options, work):
     images = sorted((ROOT / "tests/data/images").glob("*.jpg"))
-    pairs = [(image, instruction) for instruction in INSTRUCTIONS for image in images]
-    prompts = [Prompt([image], instruction, length=8) for image, instruction in pairs[: options.prompts]]
+    pairs = [(image, instruction) for image in images for instruction in INSTRUCTIONS]
+    prompts = [Prompt([image], instruction, length=options.length) for image, instruction in some_of(pairs, options.prompts)]
     directory = pathlib.Path(options.what)
-    for prompt, answer in zip(prompts, answers(options, directory, [], prompts, work)):
+    for prompt, answer in zip(prompts, of_reference(options, "answers", prompts, lambda: answers(
+            options, directory, [], prompts, work))):  # fmt: skip
         prompt.tokens, prompt.text = answer["tokens"], answer["text"]
     yield Set(directory.name, directory, prompts)
+
+
+def of_reference(options, what, prompts, make):
+    """What the reference numerics say of these prompts: as an earlier run has kept it, or made now."""
+    key = json.dumps([what, options.what, [(str(p.images), p.instruction, p.length) for p in prompts]])
+    kept = json.loads(options.reference.read_text()) if options.reference and options.reference.exists() else {}
+    if key not in kept:
+        kept[key] = make()
+        if options.reference:
+            options.reference.write_text(json.dumps(kept))
+    return kept[key]
+
+
+def step_ms(options, model, way):
+    """Of one row, by the stages' own benchmark."""
+    row = json.loads(call(options.binary, "bench", "--json", "--quiet", "--model", model, "--stages", "decode",
+                          "--prompt", 64, "--read-size", "64MiB", *way))["rows"][0]  # fmt: skip
+    return row["median_ms"]
 
 
 def answers(options, model, way, prompts, work):
@@ -171,7 +198,7 @@ def some_of(prompts, count):
 class Row:
     def __init__(self):
         self.prompts = self.equal = self.tokens = self.same = self.right = self.asked = self.empty = 0
-        self.bytes, self.divergences = 0, []
+        self.bytes, self.divergences, self.ms = 0, [], None
 
     def add(self, prompt, answer):
         self.prompts += 1
@@ -189,7 +216,7 @@ class Row:
         return [str(self.prompts), share(self.equal, self.prompts), share(self.same, self.tokens),
                 share(self.right, self.asked), str(self.empty),
                 f"{sum(kl) / len(kl):.1e}" if kl else "-", f"{max(kl):.1e}" if kl else "-",
-                f"{self.bytes / 1e6:.2f}"]  # fmt: skip
+                f"{self.bytes / 1e6:.2f}"] + ([f"{self.ms:.2f}"] if self.ms else [])  # fmt: skip
 
 
 def examine(options, way, one, row, work, exact):
@@ -203,6 +230,8 @@ def examine(options, way, one, row, work, exact):
     info = json.loads(call(options.binary, "info", "--json", "--model", one.model,
                            *[a for a in way if a not in ("--numerics", "fast", *BYTES)]))  # fmt: skip
     row.bytes = info["weight_bytes"]
+    if options.speed:
+        row.ms = step_ms(options, one.model, way)
 
 
 def main():
@@ -210,7 +239,10 @@ def main():
     parser.add_argument("binary")
     parser.add_argument("what", help="embedded, golden or the directory of a checkpoint")
     parser.add_argument("--world", default=str(ROOT / "build/bin/instructblip_world"))
-    parser.add_argument("--prompts", type=int, default=64, help="of a directory")
+    parser.add_argument("--prompts", type=int, default=64, help="of a directory, 182 at most")
+    parser.add_argument("--length", type=int, default=8, help="new tokens of an answer about a directory")
+    parser.add_argument("--reference", type=pathlib.Path, help="of a directory: keeps what the reference numerics say")
+    parser.add_argument("--speed", action="store_true", help="a column more: ms of a decoding step")
     parser.add_argument("--divergences", type=int, default=50, help="prompts that the divergence is taken of; 0: none")
     parser.add_argument("--ways", default=";".join(WAYS), help="some of them, with semicolons")
     parser.add_argument("--policy", action="append", default=[], help="one more of q4")
@@ -224,12 +256,14 @@ def main():
         rows = {}
         for one in sets:
             chosen = some_of(one.prompts, options.divergences)
-            exact = [logits(options, one.model, [], p, work, i) for i, p in enumerate(chosen)] or None
+            exact = of_reference(options, "logits", chosen, lambda: [
+                logits(options, one.model, [], p, work, i) for i, p in enumerate(chosen)]) or None  # fmt: skip
             for name, way in ways.items():
                 examine(options, way, one, rows.setdefault((one.name, name), Row()), work, exact)
                 print(f"{one.model.name}: {name}", file=sys.stderr, flush=True)
-    print("| model | weights | prompts | equal | tokens | right | empty | KL, mean | worst | MB |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    columns = "model, weights, prompts, equal, tokens, right, empty, mean KL, worst KL, MB".split(", ")
+    columns += ["ms"] if options.speed else []
+    print("| " + " | ".join(columns) + " |\n|" + " --- |" * len(columns))
     for model in dict.fromkeys(one.name for one in sets):
         for (of, name), row in rows.items():
             if of == model:

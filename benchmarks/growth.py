@@ -84,13 +84,19 @@ def candidates(options):
 
 def table(title, what, curves):
     counts = [str(x) for x, _, _ in next(iter(curves.values()))]
-    print(f"\n| {title}, ms | " + " | ".join(counts) + f" |  <!-- {what} -->")
+    print(f"\n{what}\n\n| {title}, ms | " + " | ".join(counts) + " |")
     print("| --- |" + " --- |" * len(counts))
     for label, points in curves.items():
         print(f"| {label} | " + " | ".join(f"{y:.3g} ± {100 * s:.0f} %" for _, y, s in points) + " |")
 
 
-COLOURS = ["#1f5fa8", "#c0392b", "#2e8b57", "#8e44ad", "#b9770e", "#34495e", "#16a085", "#7f8c8d"]
+# Of a middle lightness, to be read on white and on black; a viewer that is dark gets the second style.
+COLOURS = ["#2f7fd0", "#d9534f", "#3a9d5d", "#a56cc1", "#c98a1b", "#5f7d8c", "#1aa38c", "#8a8f94"]
+STYLE = """<style>
+  .page { fill: #ffffff } text { fill: #222222 } .frame { fill: none; stroke: #999999 }
+  @media (prefers-color-scheme: dark) { .page { fill: #0d1117 } text { fill: #e6edf3 } .frame { stroke: #6e7681 } }
+</style>
+"""
 
 
 def panel(left, title, curves):
@@ -102,7 +108,7 @@ def panel(left, title, curves):
     low_y, high_y = min(p[1] for p in points) / 1.2, max(p[1] for p in points) * 1.2
     x = lambda v: left + 50 + 240 * log(v / low_x) / log(high_x / low_x)
     y = lambda v: 220 - 180 * log(v / low_y) / log(high_y / low_y)
-    out = [f'<rect x="{left + 50}" y="40" width="240" height="180" fill="none" stroke="#999"/>',
+    out = [f'<rect class="frame" x="{left + 50}" y="40" width="240" height="180"/>',
            f'<text x="{left + 170}" y="28" text-anchor="middle" font-weight="bold">{title}</text>']  # fmt: skip
     for v in sorted({p[0] for p in points}):
         out.append(f'<text x="{x(v):.0f}" y="236" text-anchor="middle">{v}</text>')
@@ -113,7 +119,7 @@ def panel(left, title, curves):
         line = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b, _ in curve)
         out.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
         out += [f'<circle cx="{x(a):.1f}" cy="{y(b):.1f}" r="2.5" fill="{colour}"/>' for a, b, _ in curve]
-        out.append(f'<text x="{left + 54}" y="{256 + 14 * i}" fill="{colour}">{label}</text>')
+        out.append(f'<text x="{left + 54}" y="{256 + 14 * i}" style="fill: {colour}">{label}</text>')
     return out
 
 
@@ -121,7 +127,7 @@ def draw(path, panels):
     height = 262 + 14 * max(len(curves) for _, curves in panels)
     body = [line for i, (title, curves) in enumerate(panels) for line in panel(310 * i, title, curves)]
     path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" width="{310 * len(panels)}" height="{height}" '
-                    'font-family="sans-serif" font-size="11">\n<rect width="100%" height="100%" fill="#fff"/>\n'
+                    f'font-family="sans-serif" font-size="11">\n{STYLE}<rect class="page" width="100%" height="100%"/>\n'
                     + "\n".join(body) + "\n</svg>\n")  # fmt: skip
 
 
