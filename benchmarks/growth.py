@@ -41,7 +41,7 @@ def bench(options, stage, *more):
 
 def name(row):
     threads = f"{row['threads']} thread" + ("s" if row["threads"] > 1 else "")
-    return f"{row['weights']}, {threads}" + (f", {row['rows']} rows" if row["stage"] == "decode" else "")
+    return f"{row['weights']}, {threads}" + (f", {row['rows']} row" + ("s" if row["rows"] > 1 else "") if row["stage"] == "decode" else "")
 
 
 def pictures(options):
@@ -87,7 +87,7 @@ def table(title, what, curves):
     print(f"\n{what}\n\n| {title}, ms | " + " | ".join(counts) + " |")
     print("| --- |" + " --- |" * len(counts))
     for label, points in curves.items():
-        print(f"| {label} | " + " | ".join(f"{y:.3g} ± {100 * s:.0f} %" for _, y, s in points) + " |")
+        print(f"| {label} | " + " | ".join(f"{y:.3g}" + (f" ± {100 * s:.0f} %" if s else "") for _, y, s in points) + " |")
 
 
 # Of a middle lightness, to be read on white and on black; a viewer that is dark gets the second style.
@@ -127,7 +127,8 @@ def draw(path, panels):
     height = 262 + 14 * max(len(curves) for _, curves in panels)
     body = [line for i, (title, curves) in enumerate(panels) for line in panel(310 * i, title, curves)]
     path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" width="{310 * len(panels)}" height="{height}" '
-                    f'font-family="sans-serif" font-size="11">\n{STYLE}<rect class="page" width="100%" height="100%"/>\n'
+                    f'font-family="sans-serif" font-size="11" role="img" aria-label="{"; ".join(title for title, _ in panels)}">\n'
+                    f'{STYLE}<rect class="page" width="100%" height="100%"/>\n'
                     + "\n".join(body) + "\n</svg>\n")  # fmt: skip
 
 
