@@ -27,7 +27,7 @@ using namespace world;
 class Examiner {
  public:
   Examiner(const instructblip::Pipeline& model, const Flags& flags)
-      : model_(model), show_wrong_(flags.has("--wrong")), look_(flags.has("--attention")) {
+      : model_(model), show_wrong_(flags.has("--wrong")), attention_(flags.has("--attention")) {
     options_.max_new_tokens = 60;
     options_.num_beams = static_cast<int>(flags.number("--num-beams", 1));
   }
@@ -40,7 +40,7 @@ class Examiner {
     for (const Sample& sample : exam.held_out) ask(scene, features, sample, report_.held_out);
     for (const Sample& sample : exam.new_form) ask(scene, features, sample, report_.new_form);
     for (const Sample& sample : exam.trained) {
-      if (look_ && sample.object >= 0) look(scene, picture, sample);
+      if (attention_ && sample.object >= 0) measure_attention(scene, picture, sample);
     }
   }
 
@@ -61,15 +61,17 @@ class Examiner {
     }
   }
 
-  void look(const Scene& scene, const instructblip::Image& picture, const Sample& sample) {
+  void measure_attention(const Scene& scene, const instructblip::Image& picture,
+                         const Sample& sample) {
     const auto seen = instructblip::explain(model_, {picture, sample.instruction},
                                             {.answer = sample.answer, .relevance = false});
-    report_.looks.add(share_on_cell(seen.patches(0), seen.grid_columns,
-                                    scene.objects[static_cast<std::size_t>(sample.object)].cell));
+    report_.attention.add(
+        share_on_cell(seen.patches(0), seen.grid_columns,
+                      scene.objects[static_cast<std::size_t>(sample.object)].cell));
   }
 
   const instructblip::Pipeline& model_;
-  bool show_wrong_, look_;
+  bool show_wrong_, attention_;
   instructblip::GenerationConfig options_;
   Report report_;
 };

@@ -49,12 +49,12 @@ Interval wilson(const Score& score) {
   return {centre - half, centre + half};
 }
 
-double mean(const Looks& looks) { return looks.n == 0 ? 0 : looks.sum / looks.n; }
+double mean(const AttentionShares& shares) { return shares.n == 0 ? 0 : shares.sum / shares.n; }
 
-Interval interval(const Looks& looks) {
-  if (looks.n < 2) return {0, 1};
-  const double n = looks.n, centre = mean(looks);
-  const double variance = std::max(0.0, looks.squares - n * centre * centre) / (n - 1);
+Interval interval(const AttentionShares& shares) {
+  if (shares.n < 2) return {0, 1};
+  const double n = shares.n, centre = mean(shares);
+  const double variance = std::max(0.0, shares.squares - n * centre * centre) / (n - 1);
   const double half = kNormal * std::sqrt(variance / n);
   return {centre - half, centre + half};
 }
@@ -76,10 +76,10 @@ std::string as_table(const Report& report) {
     table += "\nCaptions in the exact wording, with sizes, order and sign: " +
              per_cent({captions.n, captions.same_wording, 0}) + "\n";
   }
-  if (const Looks& looks = report.looks; looks.n > 0) {
+  if (const AttentionShares& shares = report.attention; shares.n > 0) {
     table += "\nAttention to patches that lies on the cell of the object asked about (chance " +
-             std::string("11.1): ") + per_cent(mean(looks), interval(looks)) + ", " +
-             std::to_string(looks.n) + " questions\n";
+             std::string("11.1): ") + per_cent(mean(shares), interval(shares)) + ", " +
+             std::to_string(shares.n) + " questions\n";
   }
   return table;
 }
@@ -89,10 +89,10 @@ std::string as_json(const Report& report) {
                                  {"types", to_json(report.trained)},
                                  {"held_out_templates", to_json(report.held_out)},
                                  {"held_out_form", to_json(report.new_form)}};
-  if (const Looks& looks = report.looks; looks.n > 0) {
-    const Interval around = interval(looks);
+  if (const AttentionShares& shares = report.attention; shares.n > 0) {
+    const Interval around = interval(shares);
     json["attention"] = {
-        {"n", looks.n}, {"share", mean(looks)}, {"interval", {around.low, around.high}}};
+        {"n", shares.n}, {"share", mean(shares)}, {"interval", {around.low, around.high}}};
   }
   return json.dump() + '\n';
 }

@@ -15,7 +15,7 @@ struct Score {
 };
 
 /// Shares of the attention to patches that lie on the cell of the object asked about.
-struct Looks {
+struct AttentionShares {
   int n = 0;  ///< questions
   double sum = 0, squares = 0;
 
@@ -29,7 +29,7 @@ struct Report {
   Scores trained;   ///< in templates that training used
   Scores held_out;  ///< in templates that it did not
   Scores new_form;  ///< scores on the form of question that it did not
-  Looks looks = {};
+  AttentionShares attention = {};
 };
 
 /// Wilson's 95 % interval of a share (E. B. Wilson 1927), as fractions; [0, 1] of nothing.
@@ -39,8 +39,8 @@ struct Interval {
 Interval wilson(const Score& score);
 
 /// Mean share of the attention, and its 95 % interval: 1.96 standard errors each way.
-double mean(const Looks& looks);
-Interval interval(const Looks& looks);
+double mean(const AttentionShares& shares);
+Interval interval(const AttentionShares& shares);
 
 /// Markdown: a row per type, shares in per cent with their intervals.
 std::string as_table(const Report& report);

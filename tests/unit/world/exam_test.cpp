@@ -96,15 +96,15 @@ TEST(Attention, IsSharedOutAmongCells) {
 }
 
 TEST(Attention, HasAnIntervalOfItsMean) {
-  Looks looks;
-  for (const double share : {0.2, 0.3, 0.4, 0.5}) looks.add(share);
+  AttentionShares shares;
+  for (const double share : {0.2, 0.3, 0.4, 0.5}) shares.add(share);
   // Standard deviation 0.1291, standard error 0.06455.
-  EXPECT_NEAR(mean(looks), 0.35, 1e-9);
-  EXPECT_NEAR(interval(looks).low, 0.35 - 0.12652, 1e-4);
-  EXPECT_NEAR(interval(looks).high, 0.35 + 0.12652, 1e-4);
+  EXPECT_NEAR(mean(shares), 0.35, 1e-9);
+  EXPECT_NEAR(interval(shares).low, 0.35 - 0.12652, 1e-4);
+  EXPECT_NEAR(interval(shares).high, 0.35 + 0.12652, 1e-4);
   Report report{.scenes = 4, .trained = {}, .held_out = {}, .new_form = {}};
   EXPECT_EQ(as_json(report).find("attention"), std::string::npos);
-  report.looks = looks;
+  report.attention = shares;
   EXPECT_EQ(nlohmann::json::parse(as_json(report))["attention"]["n"], 4);
   EXPECT_NE(as_table(report).find("35.0 (22.3–47.7), 4 questions"), std::string::npos)
       << as_table(report);
