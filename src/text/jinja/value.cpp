@@ -183,7 +183,7 @@ void Value::append_repr(std::string& out) const {
   } else if (real()) {
     out += digits_of(*real());
   } else if (text()) {
-    out += quoted(*text());
+    out += quoted_text(*text());
   } else if (sequence()) {
     append_sequence(*sequence(), out);
   } else if (dict() && dict()->kind == Dict::Kind::loop) {
@@ -191,7 +191,7 @@ void Value::append_repr(std::string& out) const {
   } else if (dict()) {
     out += dict()->kind == Dict::Kind::name_space ? "<Namespace {" : "{";
     for (std::size_t i = 0; i < dict()->members.size(); ++i) {
-      out += (i > 0 ? ", " : "") + quoted(dict()->members[i].first) + ": ";
+      out += (i > 0 ? ", " : "") + quoted_text(dict()->members[i].first) + ": ";
       dict()->members[i].second.append_repr(out);
     }
     out += dict()->kind == Dict::Kind::name_space ? "}>" : "}";
@@ -255,7 +255,7 @@ bool Value::equals(const Value& other, std::int64_t& steps) const {
   return (is_none() && other.is_none()) || (is_undefined() && other.is_undefined());
 }
 
-std::string quoted(std::string_view text) {
+std::string quoted_text(std::string_view text) {
   const bool has_single = text.find('\'') != std::string_view::npos;
   const char quote = has_single && text.find('"') == std::string_view::npos ? '"' : '\'';
   constexpr std::string_view kDigits = "0123456789abcdef";

@@ -118,6 +118,6 @@ struct Sequence {
 inline Value Value::of(List value) { return of(Sequence{.items = std::move(value)}); }
 
 // Python's repr() of a text.
-std::string quoted(std::string_view text);
+std::string quoted_text(std::string_view text);
 
 }  // namespace instructblip::jinja
