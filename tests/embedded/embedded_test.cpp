@@ -6,9 +6,8 @@
 #include <fstream>
 #include <iterator>
 #include <map>
-#include <nlohmann/json.hpp>
 
-#include "exam.h"
+#include "pages.h"
 
 namespace {
 
@@ -18,22 +17,6 @@ using instructblip::Pipeline;
 /// Shares of answers that are the reference's token by token, below which rounding has gone wrong.
 constexpr double kEqualIn8Bits = 0.97, kEqualIn4Bits = 0.6;
 
-struct Answer {
-  std::string type, instruction, expected, text;
-  int num_beams;
-  std::vector<std::int32_t> tokens;
-};
-
-/// A scene and what the reference answered about it.
-struct Page {
-  std::vector<std::uint8_t> rgb;
-  std::vector<Answer> answers;
-
-  instructblip::Image image() const {
-    return instructblip::Image::view(rgb.data(), kPicturePixels, kPicturePixels);
-  }
-};
-
 class EmbeddedModel : public testing::TestWithParam<const char*> {
  protected:
   /// One per model and process: every test only reads it.
@@ -42,8 +25,7 @@ class EmbeddedModel : public testing::TestWithParam<const char*> {
     const std::string name = GetParam();
     auto found = loaded.find(name);
     if (found == loaded.end()) {
-      const auto directory = std::string(INSTRUCTBLIP_SOURCE_DIR "/models/") + name;
-      found = loaded.emplace(name, Pipeline::load(directory)).first;
+      found = loaded.emplace(name, Pipeline::load(directory_of(name))).first;
     }
     return found->second;
   }
@@ -51,27 +33,8 @@ class EmbeddedModel : public testing::TestWithParam<const char*> {
   static const std::vector<Page>& pages() {
     static std::map<std::string, std::vector<Page>> read;
     std::vector<Page>& pages = read[GetParam()];
-    if (!pages.empty()) return pages;
-    std::ifstream file(std::string(INSTRUCTBLIP_SOURCE_DIR "/tests/embedded/") + GetParam() +
-                       ".jsonl");
-    for (std::string line; std::getline(file, line);) {
-      const auto json = nlohmann::json::parse(line);
-      Page page{.rgb = draw(make_scene(json["seed"], json["scene"])).rgb, .answers = {}};
-      for (const auto& answer : json["answers"]) {
-        page.answers.push_back({answer["type"], answer["instruction"], answer["expected"],
-                                answer["text"], answer["num_beams"], answer["tokens"]});
-      }
-      pages.push_back(std::move(page));
-    }
-    EXPECT_EQ(pages.size(), 50U);
+    if (pages.empty()) pages = read_pages(GetParam(), make_scene);
     return pages;
-  }
-
-  static instructblip::GenerationConfig options(int num_beams = 1) {
-    instructblip::GenerationConfig config;
-    config.max_new_tokens = 60;
-    config.num_beams = num_beams;
-    return config;
   }
 };
 
@@ -79,32 +42,34 @@ TEST_P(EmbeddedModel, GivesTheReferencesIds) {
   for (const Page& page : pages()) {
     const auto features = model().encode(page.image());
     for (const Answer& answer : page.answers) {
-      const auto found = model().generate(features, answer.instruction, options(answer.num_beams));
+      const auto found =
+          model().generate(features, answer.instruction, answering(answer.num_beams));
       EXPECT_EQ(found.tokens(), answer.tokens) << answer.instruction;
       EXPECT_EQ(found.text(), answer.text) << answer.instruction;
     }
   }
 }
 
-TEST_P(EmbeddedModel, GivesTheReferencesIdsWithFastNumerics) {
-  const auto directory = std::string(INSTRUCTBLIP_SOURCE_DIR "/models/") + GetParam();
-  const Pipeline fast = Pipeline::load(directory, {.numerics = instructblip::Numerics::fast});
-  for (const Page& page : pages()) {
-    const auto features = fast.encode(page.image());
-    for (const Answer& answer : page.answers) {
-      const auto found = fast.generate(features, answer.instruction, options(answer.num_beams));
-      EXPECT_EQ(found.tokens(), answer.tokens) << answer.instruction;
+TEST_P(EmbeddedModel, GivesTheReferencesIdsByEveryNumerics) {
+  for (const auto numerics : {instructblip::Numerics::reference, instructblip::Numerics::fast}) {
+    SCOPED_TRACE(instructblip::to_string(numerics));
+    const Pipeline one = Pipeline::load(directory_of(GetParam()), {.numerics = numerics});
+    for (const Page& page : pages()) {
+      const auto features = one.encode(page.image());
+      for (const Answer& answer : page.answers) {
+        const auto found = one.generate(features, answer.instruction, answering(answer.num_beams));
+        EXPECT_EQ(found.tokens(), answer.tokens) << answer.instruction;
+      }
     }
   }
 }
 
 // Rounded weights may answer otherwise, but never nothing where there is an answer.
 TEST_P(EmbeddedModel, AnswersInFewerBitsToo) {
-  const auto directory = std::string(INSTRUCTBLIP_SOURCE_DIR "/models/") + GetParam();
   const std::pair<instructblip::Precision, double> precisions[] = {
       {instructblip::Precision::q8, kEqualIn8Bits}, {instructblip::Precision::q4, kEqualIn4Bits}};
   for (const auto& [precision, equal_share] : precisions) {
-    const Pipeline rounded = Pipeline::load(directory, {.precision = precision});
+    const Pipeline rounded = Pipeline::load(directory_of(GetParam()), {.precision = precision});
     EXPECT_EQ(rounded.info().numerics, instructblip::Numerics::fast);
     EXPECT_LT(rounded.info().weight_bytes, model().info().weight_bytes);
     int equal = 0, all = 0;
@@ -112,7 +77,7 @@ TEST_P(EmbeddedModel, AnswersInFewerBitsToo) {
       const auto features = rounded.encode(page.image());
       for (const Answer& answer : page.answers) {
         const auto found =
-            rounded.generate(features, answer.instruction, options(answer.num_beams));
+            rounded.generate(features, answer.instruction, answering(answer.num_beams));
         EXPECT_EQ(found.text().empty(), answer.text.empty()) << answer.instruction;
         equal += found.tokens() == answer.tokens;
         ++all;
@@ -129,7 +94,8 @@ TEST_P(EmbeddedModel, AnswersRight) {
     const auto features = model().encode(page.image());
     for (const Answer& answer : page.answers) {
       if (answer.type == "question") continue;  // many are right, one is expected
-      const auto found = model().generate(features, answer.instruction, options(answer.num_beams));
+      const auto found =
+          model().generate(features, answer.instruction, answering(answer.num_beams));
       auto& [hits, all] = right[answer.type];
       hits += is_same_wording(found.text(), answer.expected);
       ++all;
@@ -152,7 +118,7 @@ TEST_P(EmbeddedModel, AnswersABatchAsOneByOne) {
   std::vector<const Answer*> expected;
   for (std::size_t i = 0; i < 5; ++i) {
     for (const Answer& answer : pages()[i].answers) {
-      requests.push_back({pages()[i].image(), answer.instruction, options(answer.num_beams)});
+      requests.push_back({pages()[i].image(), answer.instruction, answering(answer.num_beams)});
       expected.push_back(&answer);
     }
   }
@@ -173,7 +139,7 @@ TEST_P(EmbeddedModel, StreamsWhatItAnswers) {
       streamed += event.text;
       return instructblip::Flow::go;
     };
-    model().generate(page.image(), answer.instruction, options(answer.num_beams), control);
+    model().generate(page.image(), answer.instruction, answering(answer.num_beams), control);
     EXPECT_EQ(streamed, answer.text);
   }
 }

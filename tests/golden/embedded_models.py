@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """What the reference answers with the embedded models about scenes of their world; writes tests/embedded/MODEL.jsonl.
 
-    python embedded_models.py tiny-t5 --world build/bin/instructblip_world [--scenes 50] [--seed 1]
+    python embedded_models.py tiny-t5 --world build/bin/instructblip_world [--scenes 50] [--seed 1] [--crowded]
 
-One line a scene: {"seed", "scene", "answers": [{"type", "instruction", "expected", "num_beams", "text", "tokens"}]}, one
+One line a scene, crowded or not: {"seed", "scene", "answers": [{"type", "instruction", "expected", "num_beams", "text", "tokens"}]}, one
 greedy answer of every question type and, for captions and dialogues, one of five beams. No pixels: the tests draw the
 same scenes. An answer that changes in float64 or under weights shaken by 3e-6 is left out: another machine's rounding
 would decide it. Reference: transformers 4.57.3, torch 2.11.0 (CPU, float32), Pillow 13.0.0, one request at a time.
@@ -42,10 +42,12 @@ def main():
     parser.add_argument("--world", required=True)
     parser.add_argument("--scenes", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--crowded", action="store_true", help="scenes of six to nine objects")
     options = parser.parse_args()
     torch.set_num_threads(1)
     reference = Scenes(HERE.parents[1] / "models" / options.model, "")
     command = [options.world, "--exam", "--seed", str(options.seed), "--scenes", str(options.scenes)]
+    command += ["--crowded"] if options.crowded else []
     right = total = dropped = 0
     with open(HERE.parent / "embedded" / f"{options.model}.jsonl", "w") as output:
         for number, line in enumerate(subprocess.run(command, capture_output=True, check=True).stdout.splitlines()):
