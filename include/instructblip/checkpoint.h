@@ -58,7 +58,7 @@ struct LoadOptions {
   /// q4, with commas between them: "vision=q8,head=half". Only with those two.
   std::string policy = {};
   /// Which results operations may give; what each costs is in docs/performance.md.
-  Numerics numerics = Numerics::reference;
+  Numerics numerics = Numerics::automatic;
   /// The same as Numerics::deterministic; refused beside Numerics::fast.
   bool deterministic = false;
   /// Kernels to force, by operation: "linear=reference,paged_attention=portable". Empty: the best
@@ -116,7 +116,7 @@ struct ModelInfo {
   std::string precision;  ///< how weights are held, most of them: "f32", "f16", "bf16", "q8", "q4"
   std::string policy;     ///< LoadOptions::policy, all of it; empty without q8 or q4
   std::vector<ModuleInfo> modules;          ///< the parts that have matrices
-  Numerics numerics = Numerics::reference;  ///< as it took effect
+  Numerics numerics = Numerics::reference;  ///< as it took effect, never `automatic`
   Compat compat = Compat::hf;               ///< as asked for
   std::int64_t parameters = 0;
   std::int64_t weight_bytes = 0;  ///< in memory, once they are read

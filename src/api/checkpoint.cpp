@@ -8,6 +8,8 @@ namespace instructblip {
 
 std::string_view to_string(Numerics numerics) noexcept {
   switch (numerics) {
+    case Numerics::automatic:
+      return "auto";
     case Numerics::reference:
       return "reference";
     case Numerics::deterministic:

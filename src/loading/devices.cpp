@@ -76,7 +76,8 @@ DeviceChoice choose_device(const LoadOptions& options, const CudaDriver& driver,
     throw Error(ErrorCode::invalid_argument, "device: cuda cannot be used: " + obstacle.reason,
                 obstacle.hint);
   }
-  if (options.deterministic || options.numerics != Numerics::reference) {
+  if (options.deterministic || options.numerics == Numerics::deterministic ||
+      options.numerics == Numerics::fast) {
     const std::string reason =
         "deterministic and fast numerics are computed by kernels of the processor";
     if (automatic) return {{}, reason};

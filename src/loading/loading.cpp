@@ -10,6 +10,8 @@
 #include "core/boundary.h"
 #include "core/errors.h"
 #include "core/processors.h"
+#include "kernels/machine.h"
+#include "loading/devices.h"
 #include "loading/weight_policy.h"
 
 namespace instructblip {
@@ -22,20 +24,35 @@ constexpr int kMostThreads = 1024;
 // longer where other programs keep the cores busy.
 constexpr std::int64_t kOneThreadBytes = 64 << 20;
 
+bool is_quantised(const LoadOptions& options) {
+  return options.precision == Precision::q8 || options.precision == Precision::q4;
+}
+
+// Kernels for fewer instructions are slower than ATen's.
+bool has_fast_kernels(const kernels::Machine& machine) {
+  return machine.avx2 && machine.fma && machine.f16c;
+}
+
 nn::Numerics numerics_of(const LoadOptions& options) {
   if (options.deterministic) return nn::Numerics::deterministic;
-  const bool quantised = options.precision == Precision::q8 || options.precision == Precision::q4;
-  return quantised && options.numerics == Numerics::reference ? nn::Numerics::fast
-                                                              : options.numerics;
+  switch (options.numerics) {
+    case Numerics::automatic:
+      if (is_quantised(options)) return nn::Numerics::fast;
+      if (choose_device(options).cuda) return nn::Numerics::reference;
+      return has_fast_kernels(kernels::this_machine()) ? nn::Numerics::fast
+                                                       : nn::Numerics::reference;
+    case Numerics::reference:
+      return is_quantised(options) ? nn::Numerics::fast : nn::Numerics::reference;
+    case Numerics::deterministic:
+    case Numerics::fast:
+      break;
+  }
+  return options.numerics;
 }
 
 nn::Format as_stored(nn::Module, DType stored) {
   if (stored == DType::f16) return nn::Format::f16;
   return stored == DType::bf16 ? nn::Format::bf16 : nn::Format::f32;
-}
-
-bool is_quantised(const LoadOptions& options) {
-  return options.precision == Precision::q8 || options.precision == Precision::q4;
 }
 
 nn::ChooseFormat choose_format(const LoadOptions& options) {
@@ -48,8 +65,8 @@ nn::ChooseFormat choose_format(const LoadOptions& options) {
   return {};
 }
 
-// ATen has no fast path for half precision: `automatic` widens, and the answers are those of
-// float32 whatever is stored.
+// ATen has no fast path for half precision: with its operations `automatic` widens, and the answers
+// are those of float32 whatever is stored.
 nn::Format format_of(Precision precision) {
   switch (precision) {
     case Precision::f16:
@@ -196,7 +213,8 @@ nn::ReadAs read_as(const LoadOptions& options, RoundedTo rounded_to) {
           .unread = options.ignore_unexpected ? nn::Unread::leave : nn::Unread::refuse,
           .rounded_to = rounded_to,
           .progress = called_back(options.progress),
-          .choose_format = choose_format(options)};
+          .choose_format = choose_format(options),
+          .pack_f32 = options.numerics == Numerics::fast || is_quantised(options)};
 }
 
 ImageConfig image_config_of(const std::filesystem::path& directory, const LoadOptions& options,

@@ -51,6 +51,9 @@ Linear Linear::some_rows(std::int64_t first, std::int64_t count) const {
 
 at::Tensor Linear::times(const at::Tensor& x, const at::Tensor& weight,
                          const at::Tensor& bias) const {
+  if (const at::Tensor y = product_of_few_rows(*runtime_, x, weight); y.defined()) {
+    return bias.defined() ? y + bias : y;
+  }
   // With a bias of float32 ATen's linear() adds in the product, as the reference does.
   if (weight.scalar_type() == x.scalar_type() && !uses_linear_kernel(*runtime_)) {
     return at::linear(x, weight, bias);

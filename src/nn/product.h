@@ -20,6 +20,10 @@ at::Tensor product(const Runtime& runtime, const at::Tensor& a, const at::Tensor
 // must be deterministic, or one is forced by name.
 bool uses_linear_kernel(const Runtime& runtime);
 
+// a b^T as product() has it, of so few rows that kernels are faster than ATen: undefined where they
+// are more, or numerics are not fast. b [N, K] float32.
+at::Tensor product_of_few_rows(const Runtime& runtime, const at::Tensor& a, const at::Tensor& b);
+
 // f(x), x [..., n], f elementwise. Where results must be deterministic it is called row by row, so
 // that an element's place in its row decides how it is rounded, not its place in the tensor.
 template <typename Function>

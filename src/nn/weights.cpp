@@ -152,6 +152,7 @@ Weights WeightLoader::root() { return Weights(*this, "", Module::rest); }
 
 bool WeightLoader::packs(Format format) const {
   if (impl_->as.values == Values::plan) return false;
+  if (format == Format::f32 && !impl_->as.pack_f32) return false;
   if (!impl_->runtime->tables().packed_linear.empty()) {
     return is_quantised(format) || impl_->runtime->numerics() == Numerics::fast;
   }

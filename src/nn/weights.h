@@ -62,6 +62,8 @@ struct ReadAs {
   RoundedTo rounded_to = nullptr;
   LoadProgress progress = {};
   ChooseFormat choose_format = {};  // instead of `format`
+  // Where matrices are packed: those of float32 too. Otherwise they stay where they lie in the map.
+  bool pack_f32 = true;
 };
 
 class WeightLoader;

@@ -32,7 +32,8 @@ class ExplanationTest : public testing::TestWithParam<Json> {
   const std::string name_ = golden_.at("checkpoint").string();
   const TensorStore tensors_ = TensorStore::open_file(kFolder / (name_ + ".safetensors"));
   const Request request_{images_of(golden_), golden_.at("instruction").string()};
-  const Pipeline pipeline_ = Pipeline::load(kCheckpoints / name_);
+  const Pipeline pipeline_ =
+      Pipeline::load(kCheckpoints / name_, {.numerics = Numerics::reference});
   const Explanation explanation_ =
       explain(pipeline_, request_, {.answer = golden_.at("answer").string(), .gradcam = true});
 
@@ -217,10 +218,13 @@ TEST(Explain, GradientsNeedFloatsAndAQFormer) {
 TEST(Explain, GradientsOfHalfPrecisionAreNear) {
   LoadOptions options;
   options.precision = Precision::bf16;
+  options.numerics = Numerics::reference;
   const Image image = images_of(explanations().front()).front();
   const ExplainOptions what{.answer = "a yellow", .relevance = false, .gradcam = true};
   for (const char* name : {"t5_2024", "vicuna_2024"}) {
-    const Explanation whole = explain(Pipeline::load(kCheckpoints / name), {image, "Why?"}, what);
+    const Explanation whole =
+        explain(Pipeline::load(kCheckpoints / name, {.numerics = Numerics::reference}),
+                {image, "Why?"}, what);
     const Explanation half =
         explain(Pipeline::load(kCheckpoints / name, options), {image, "Why?"}, what);
     const float greatest = *std::ranges::max_element(whole.gradcam);

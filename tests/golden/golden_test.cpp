@@ -7,8 +7,8 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "checkpoint/tensor_store.h"
@@ -38,19 +38,20 @@ class GoldenTest : public testing::TestWithParam<std::string> {
 
   Json golden() const { return Json::read(directory() / "golden.json"); }
 
-  // The pipeline with and without interpolation, each loaded once.
-  const Pipeline& pipeline(bool interpolate) {
-    auto& slot = pipelines_[interpolate];
+  // The pipeline with and without interpolation, by these numerics; each loaded once.
+  const Pipeline& pipeline(bool interpolate, Numerics numerics = Numerics::automatic) {
+    auto& slot = pipelines_[{interpolate, numerics}];
     if (!slot) {
       LoadOptions options;
       options.interpolate_pos_encoding = interpolate;
+      options.numerics = numerics;
       slot = std::make_unique<Pipeline>(Pipeline::load(directory(), options));
     }
     return *slot;
   }
 
  private:
-  std::map<bool, std::unique_ptr<Pipeline>> pipelines_;
+  std::map<std::pair<bool, Numerics>, std::unique_ptr<Pipeline>> pipelines_;
 };
 
 TEST_P(GoldenTest, TokenizesAsTheReference) {
@@ -63,27 +64,19 @@ TEST_P(GoldenTest, TokenizesAsTheReference) {
   }
 }
 
+// By the reference's own operations, and by kernels over packed weights that are held as they are
+// stored and add up in another order.
 TEST_P(GoldenTest, AnswersAsTheReference) {
-  for (const Json& request : golden().at("requests").elements()) {
-    SCOPED_TRACE(request.at("name").string());
-    expect_equal(pipeline(interpolates(request))
-                     .generate(images_of(request), request.at("instruction").string(),
-                               options_of(request.at("options"))),
-                 request);
-  }
-}
-
-// Own kernels over packed weights, held as they are stored, add up in another order: the same ids.
-TEST_P(GoldenTest, FastNumericsAnswerAsTheReference) {
-  std::optional<Pipeline> fast;
-  for (const Json& request : golden().at("requests").elements()) {
-    if (interpolates(request)) continue;
-    if (!fast) fast = Pipeline::load(directory(), {.numerics = Numerics::fast});
-    EXPECT_EQ(fast->info().numerics, Numerics::fast);
-    SCOPED_TRACE(request.at("name").string());
-    expect_equal(fast->generate(images_of(request), request.at("instruction").string(),
-                                options_of(request.at("options"))),
-                 request);
+  for (const Numerics numerics : {Numerics::reference, Numerics::fast}) {
+    SCOPED_TRACE(to_string(numerics));
+    for (const Json& request : golden().at("requests").elements()) {
+      SCOPED_TRACE(request.at("name").string());
+      const Pipeline& model = pipeline(interpolates(request), numerics);
+      EXPECT_EQ(model.info().numerics, numerics);
+      expect_equal(model.generate(images_of(request), request.at("instruction").string(),
+                                  options_of(request.at("options"))),
+                   request);
+    }
   }
 }
 

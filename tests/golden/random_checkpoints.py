@@ -130,7 +130,7 @@ def main():
     parser.add_argument("--family", default="instructblip", choices=[*sorted(families.FAMILIES), "all"])
     parser.add_argument("--only", help="only draws whose summary holds this word: mt5, llama3, dynamic, 2026, ...")
     parser.add_argument("--binary", type=pathlib.Path)
-    parser.add_argument("--numerics", default="reference", help="what the command answers with")
+    parser.add_argument("--numerics", default="auto", help="what the command answers with")
     parser.add_argument("--keep", type=pathlib.Path, help="directory for the checkpoints with their golden.json")
     parser.add_argument("--images", type=pathlib.Path, default=HERE.parent / "data" / "images")
     parser.add_argument("--python5", default=os.environ.get("TRANSFORMERS5_PYTHON"))

@@ -86,9 +86,10 @@ std::vector<std::string> cells_of(const BenchmarkRow& row, const EarlierRun& ear
 std::string heading(const BenchmarkRow& row) {
   std::string text = row.model;
   if (row.layers > 0) text += ", layers of each stack: " + std::to_string(row.layers);
-  text += ", " + row.weights + " weights of " + gigabytes(row.weight_bytes);
-  if (row.numerics != "reference") text += ", numerics " + row.numerics;
-  text += row.device == "cpu" ? ", threads: " + std::to_string(row.threads) : " on " + row.device;
+  text += ", " + row.weights + " weights of " + gigabytes(row.weight_bytes) + "\n  ";
+  text += row.device == "cpu"
+              ? "numerics " + row.numerics + ", threads: " + std::to_string(row.threads)
+              : "on " + row.device;
   const std::int64_t peak = row.device == "cpu" ? row.peak_rss_bytes : row.peak_device_bytes;
   if (peak > 0) text += ", peak memory " + gigabytes(peak);
   return text;

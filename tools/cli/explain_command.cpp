@@ -94,6 +94,15 @@ void write_overlays(const fs::path& folder, const Explanation& explanation,
   }
 }
 
+// Gradients go back through weights that are not packed.
+LoadOptions load_options_for(const Settings& settings) {
+  LoadOptions options = settings.load;
+  if (settings.task.gradcam && options.numerics == Numerics::automatic) {
+    options.numerics = Numerics::reference;
+  }
+  return options;
+}
+
 ExitCode explain_one(Session& session) {
   const Settings& settings = session.settings;
   const std::vector<std::string> instructions = session.instructions();
@@ -101,7 +110,7 @@ ExitCode explain_one(Session& session) {
     throw Failure(ExitCode::usage, "explain: expected one --instruction and one --answer at most");
   }
   Pictures pictures(list_pictures(session), session);
-  const Pipeline pipeline = session.load_pipeline();
+  const Pipeline pipeline = session.load_pipeline(load_options_for(settings));
   const std::size_t each =
       pictures_of_a_request(pipeline, instructions, pictures.list(), "explain");
   if (each != pictures.size()) {

@@ -89,10 +89,12 @@ constexpr auto kTable = std::to_array<Option>({
                                                    {"q4", Precision::q4}});
      },
      {.also = "dtype"}},
-    {"numerics", Group::running, Kind::list, "LIST", "reference",
-     "some of reference, deterministic, fast, as `run` has them; q8 and q4 are fast in any case",
+    {"numerics", Group::running, Kind::list, "LIST", "auto",
+     "some of auto, reference, deterministic, fast, as `run` has them; q8 and q4 are fast in any "
+     "case",
      [](S s, A a) {
-       s.bench.numerics = some_of<Numerics>(a, {{"reference", Numerics::reference},
+       s.bench.numerics = some_of<Numerics>(a, {{"auto", Numerics::automatic},
+                                                {"reference", Numerics::reference},
                                                 {"deterministic", Numerics::deterministic},
                                                 {"fast", Numerics::fast}});
      }},

@@ -30,7 +30,8 @@ const Choices<EarlyStopping> kEarlyStopping = {
 const Choices<Precision> kPrecisions = {{"auto", Precision::automatic}, {"f32", Precision::f32},
                                         {"f16", Precision::f16},        {"bf16", Precision::bf16},
                                         {"q8", Precision::q8},          {"q4", Precision::q4}};
-const Choices<Numerics> kNumerics = {{"reference", Numerics::reference},
+const Choices<Numerics> kNumerics = {{"auto", Numerics::automatic},
+                                     {"reference", Numerics::reference},
                                      {"deterministic", Numerics::deterministic},
                                      {"fast", Numerics::fast}};
 
@@ -303,9 +304,9 @@ constexpr auto kTable = std::to_array<Option>({
     {"cache", Group::running, Kind::size, "SIZE", "256MiB",
      "size of the cache of encoded pictures; 0 is none",
      [](S s, A a) { s.load.cache_bytes = a.bytes(0); }},
-    {"numerics", Group::running, Kind::choice, "reference|deterministic|fast", "reference",
-     "whether answers are the reference's, to the bit the same in any batch, or computed by other "
-     "kernels that add up in another order",
+    {"numerics", Group::running, Kind::choice, "auto|reference|deterministic|fast", "auto",
+     "whether operations are the reference's, give the same bits in any batch, or are kernels that "
+     "add up in another order; auto: fast on a processor with AVX2, else reference",
      [](S s, A a) { s.load.numerics = a.one_of(kNumerics); }},
     {"deterministic", Group::running, Kind::flag, "", "",
      "--numerics deterministic: the same bits in any batch; slower",

@@ -42,7 +42,7 @@ def runs_in_one_call(directory, request):
 
 
 class Binary:
-    def __init__(self, path, image_directory, threads=1, numerics="reference"):
+    def __init__(self, path, image_directory, threads=1, numerics="auto"):
         self.path, self.image_directory, self.threads, self.numerics = str(path), image_directory, threads, numerics
         self.usage = None
 

@@ -119,6 +119,7 @@ TEST(Benchmark, CountsEachPartAsItIsHeld) {
   BenchmarkOptions options = quick("tiny-llama");
   options.stages = {Stage::vision, Stage::decode};
   options.precisions = {Precision::f16, Precision::q8, Precision::q4};
+  options.numerics = {Numerics::reference};
   options.repetitions = 1;
   const BenchmarkReport report = benchmark(options);
   ASSERT_EQ(report.rows.size(), 6u);

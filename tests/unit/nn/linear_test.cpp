@@ -98,6 +98,21 @@ INSTANTIATE_TEST_SUITE_P(Formats, PackedLinearLayer,
                                                           nn::Format::w4),
                                           testing::Values(16, 19), testing::Values(1, 4, 15)));
 
+// Up to sixteen rows by a kernel, more by ATen.
+TEST(Linear, FastNumericsMultiplyFloat32ThatIsNotPacked) {
+  const nn::Runtime runtime(2, nn::Numerics::fast);
+  const at::Tensor weight = wave({37, 75}, 0.3), bias = wave({37}, 0.6);
+  const nn::Linear linear(runtime, nn::Matrix({weight}), bias);
+  for (const std::int64_t rows : {0, 1, 5, 16, 17, 40}) {
+    const at::Tensor x = wave({1, rows, 75}, 0.5);
+    const at::Tensor y = linear(x), want = at::linear(x, weight, bias);
+    ASSERT_EQ(y.sizes(), want.sizes());
+    if (rows == 0) continue;
+    EXPECT_LT(largest_difference(y, want), 2e-5) << rows;
+    EXPECT_EQ(y.equal(want), rows > 16) << rows;
+  }
+}
+
 TEST(Matrix, PackedGivesItsRows) {
   const nn::Runtime runtime;
   const at::Tensor values = wave({37, 40}, 0.3);

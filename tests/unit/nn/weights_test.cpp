@@ -146,6 +146,24 @@ TEST_F(WeightsTest, PiecesOfAFileArePackedAsTheWhole) {
   }
 }
 
+// Float32 lies in the file's map as it is, and may be left there; what is narrower is packed.
+TEST_F(WeightsTest, FastNumericsMayLeaveFloat32WhereItLies) {
+  const nn::Runtime fast(1, nn::Numerics::fast);
+  const std::vector<std::uint16_t> ones(6, 0x3C00);
+  nn::WeightLoader loader(fast,
+                          store({{"a", DType::f32, {2, 3}, bytes_},
+                                 {"b", DType::f16, {2, 3}, std::as_bytes(std::span(ones))}}),
+                          {.choose_format =
+                               [](nn::Module, DType stored) {
+                                 return stored == DType::f16 ? nn::Format::f16 : nn::Format::f32;
+                               },
+                           .pack_f32 = false});
+  const nn::Matrix wide = loader.root().matrix("a", {2, 3});
+  ASSERT_EQ(wide.packed(), nullptr);
+  EXPECT_NE(loader.root().matrix("b", {2, 3}).packed(), nullptr);
+  EXPECT_EQ(loader.bytes(), 6 * 4 + 16 * 3 * 2);
+}
+
 // A module may ask for fewer bits, whatever the numerics; tables are held as the rest is.
 TEST_F(WeightsTest, ModulesAreHeldAsThePolicySays) {
   nn::WeightLoader loader(runtime_, store({{"m", DType::f32, {2, 3}, bytes_}}),
