@@ -27,8 +27,9 @@ const fs::path kSource = INSTRUCTBLIP_SOURCE_DIR;
 const fs::path kCheckpoints = kSource / "tests/golden/checkpoints";
 const fs::path kImages = kSource / "tests/data/images";
 
-// The tolerance of a logit or a cosine.
-constexpr double kTolerance = 3e-5;
+// The tolerance of a logit or a cosine: on a processor with AVX2 alone products round otherwise
+// than where the golden data was made.
+constexpr double kTolerance = 1e-4;
 
 std::vector<std::string> checkpoint_names() {
   std::vector<std::string> names;

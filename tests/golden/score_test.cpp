@@ -17,7 +17,14 @@ namespace {
 
 using namespace test;  // NOLINT: what a golden file asks and expects
 
-constexpr double kTolerance = 1e-4;  // for a token; a sum may be off by as much for each of its own
+constexpr double kTolerance = 1e-4;
+
+// For a token; a sum may be off by as much for each of its own. The activations of vicuna_gqa are
+// as small as the epsilons of its norms: the reference itself is 3e-4 from what it computes in
+// float64, and another processor's ATen as far from it.
+double tolerance_of(const std::string& checkpoint) {
+  return checkpoint == "vicuna_gqa" ? 1e-3 : kTolerance;
+}
 
 std::vector<Json> scores() {
   return Json::read(kCheckpoints.parent_path() / "scores.json").at("scores").elements();
@@ -40,6 +47,7 @@ class ScoreTest : public testing::TestWithParam<Json> {
   const Json matrix_ = golden_.at("matrix");
   const Request request_{images_of(golden_), golden_.at("instruction").string()};
   const std::vector<std::string> candidates_ = strings(golden_.at("candidates"));
+  const double tolerance_ = tolerance_of(golden_.at("checkpoint").string());
   const Pipeline pipeline_ = load(Numerics::reference);
 
   Pipeline load(Numerics numerics) const {
@@ -69,9 +77,9 @@ TEST_P(ScoreTest, LogProbabilitiesAreTheReferences) {
     ASSERT_EQ(one.logprobs.size(), want.size());
     ASSERT_EQ(one.pieces.size(), want.size());
     for (std::size_t t = 0; t < want.size(); ++t) {
-      EXPECT_NEAR(one.logprobs[t], want[t], kTolerance) << "token " << t;
+      EXPECT_NEAR(one.logprobs[t], want[t], tolerance_) << "token " << t;
     }
-    EXPECT_NEAR(one.sum, sum_of(matrix_.at("logprobs")[0][j]), kTolerance * std::ssize(want));
+    EXPECT_NEAR(one.sum, sum_of(matrix_.at("logprobs")[0][j]), tolerance_ * std::ssize(want));
     EXPECT_NEAR(one.mean, one.sum / static_cast<double>(want.size()), 1e-9);
     EXPECT_NEAR(one.perplexity, std::exp(-one.mean), 1e-9 * one.perplexity);
     EXPECT_GT(got.prompt_tokens, 0);
@@ -93,7 +101,8 @@ TEST_P(ScoreTest, OtherNumericsAreAsNearAsRoundingLets) {
       const std::vector<double> want = matrix_.at("logprobs")[0][j].numbers();
       ASSERT_EQ(got.answers.front().logprobs.size(), want.size());
       for (std::size_t t = 0; t < want.size(); ++t) {
-        EXPECT_NEAR(got.answers.front().logprobs[t], want[t], 5e-4) << texts[j] << ", " << t;
+        EXPECT_NEAR(got.answers.front().logprobs[t], want[t], 2 * tolerance_)
+            << texts[j] << ", " << t;
       }
     }
   }
@@ -109,7 +118,7 @@ TEST_P(ScoreTest, MatrixHasTheReferencesNumbers) {
       for (std::size_t j = 0; j < got.texts; ++j) {
         const Json want = matrix_.at("logprobs")[i][j];
         const double divisor = by == RankBy::mean ? static_cast<double>(want.size()) : 1;
-        EXPECT_NEAR(got.score(i, j), sum_of(want) / divisor, kTolerance) << i << " " << texts[j];
+        EXPECT_NEAR(got.score(i, j), sum_of(want) / divisor, tolerance_) << i << " " << texts[j];
       }
     }
   }
@@ -145,8 +154,8 @@ TEST_P(ScoreTest, WithoutThePictureTheReferenceReadsTheTextAlone) {
        pipeline_.rank(request_, candidates_, {.without_picture = 0.5})) {
     SCOPED_TRACE(candidates_[one.index]);
     const double prior = sum_of(golden_.at("without_picture")[one.index]);
-    EXPECT_NEAR(one.prior, prior, kTolerance);
-    EXPECT_NEAR(one.score, likelihood[one.index] - 0.5 * prior, 2 * kTolerance);
+    EXPECT_NEAR(one.prior, prior, tolerance_);
+    EXPECT_NEAR(one.score, likelihood[one.index] - 0.5 * prior, 2 * tolerance_);
   }
 }
 
@@ -166,7 +175,7 @@ TEST_P(ScoreTest, QFormerReadsATextOfItsOwn) {
     const std::vector<double> want = (*expected)[i].numbers();
     ASSERT_EQ(got.answers[i].logprobs.size(), want.size());
     for (std::size_t t = 0; t < want.size(); ++t) {
-      EXPECT_NEAR(got.answers[i].logprobs[t], want[t], kTolerance) << candidates_[i] << " " << t;
+      EXPECT_NEAR(got.answers[i].logprobs[t], want[t], tolerance_) << candidates_[i] << " " << t;
     }
   }
   request.qformer_text = request.instruction;
