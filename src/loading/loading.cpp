@@ -10,7 +10,7 @@
 #include "core/boundary.h"
 #include "core/errors.h"
 #include "core/processors.h"
-#include "kernels/machine.h"
+#include "kernels/cpu/supports.h"
 #include "loading/devices.h"
 #include "loading/weight_policy.h"
 
@@ -28,19 +28,14 @@ bool is_quantised(const LoadOptions& options) {
   return options.precision == Precision::q8 || options.precision == Precision::q4;
 }
 
-// Kernels for fewer instructions are slower than ATen's.
-bool has_fast_kernels(const kernels::Machine& machine) {
-  return machine.avx2 && machine.fma && machine.f16c;
-}
-
 nn::Numerics numerics_of(const LoadOptions& options) {
   if (options.deterministic) return nn::Numerics::deterministic;
   switch (options.numerics) {
     case Numerics::automatic:
       if (is_quantised(options)) return nn::Numerics::fast;
       if (choose_device(options).cuda) return nn::Numerics::reference;
-      return has_fast_kernels(kernels::this_machine()) ? nn::Numerics::fast
-                                                       : nn::Numerics::reference;
+      return kernels::cpu::has_avx2(kernels::this_machine()) ? nn::Numerics::fast
+                                                             : nn::Numerics::reference;
     case Numerics::reference:
       return is_quantised(options) ? nn::Numerics::fast : nn::Numerics::reference;
     case Numerics::deterministic:

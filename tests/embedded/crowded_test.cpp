@@ -28,18 +28,8 @@ const std::vector<Page>& pages() {
   return read;
 }
 
-TEST(CrowdedModel, GivesTheReferencesIds) {
-  for (const auto numerics : {instructblip::Numerics::reference, instructblip::Numerics::fast}) {
-    SCOPED_TRACE(instructblip::to_string(numerics));
-    const Pipeline one = Pipeline::load(directory_of(kModel), {.numerics = numerics});
-    for (const Page& page : pages()) {
-      const auto features = one.encode(page.image());
-      for (const Answer& answer : page.answers) {
-        const auto found = one.generate(features, answer.instruction, answering(answer.num_beams));
-        EXPECT_EQ(found.tokens(), answer.tokens) << answer.instruction;
-      }
-    }
-  }
+TEST(CrowdedModel, GivesTheReferencesIdsByEveryNumerics) {
+  expect_reference_ids_by_every_numerics(kModel, pages());
 }
 
 /// 1,000 scenes gave the shares in models/README.md: of these 50, well above what its blind twin

@@ -38,30 +38,8 @@ class EmbeddedModel : public testing::TestWithParam<const char*> {
   }
 };
 
-TEST_P(EmbeddedModel, GivesTheReferencesIds) {
-  for (const Page& page : pages()) {
-    const auto features = model().encode(page.image());
-    for (const Answer& answer : page.answers) {
-      const auto found =
-          model().generate(features, answer.instruction, answering(answer.num_beams));
-      EXPECT_EQ(found.tokens(), answer.tokens) << answer.instruction;
-      EXPECT_EQ(found.text(), answer.text) << answer.instruction;
-    }
-  }
-}
-
 TEST_P(EmbeddedModel, GivesTheReferencesIdsByEveryNumerics) {
-  for (const auto numerics : {instructblip::Numerics::reference, instructblip::Numerics::fast}) {
-    SCOPED_TRACE(instructblip::to_string(numerics));
-    const Pipeline one = Pipeline::load(directory_of(GetParam()), {.numerics = numerics});
-    for (const Page& page : pages()) {
-      const auto features = one.encode(page.image());
-      for (const Answer& answer : page.answers) {
-        const auto found = one.generate(features, answer.instruction, answering(answer.num_beams));
-        EXPECT_EQ(found.tokens(), answer.tokens) << answer.instruction;
-      }
-    }
-  }
+  expect_reference_ids_by_every_numerics(GetParam(), pages());
 }
 
 // Rounded weights may answer otherwise, but never nothing where there is an answer.

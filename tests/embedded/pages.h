@@ -60,4 +60,27 @@ inline instructblip::GenerationConfig answering(int num_beams = 1) {
   return config;
 }
 
+inline void expect_reference_ids(const instructblip::Pipeline& model,
+                                 const std::vector<Page>& pages) {
+  for (const Page& page : pages) {
+    const auto features = model.encode(page.image());
+    for (const Answer& answer : page.answers) {
+      const auto found = model.generate(features, answer.instruction, answering(answer.num_beams));
+      EXPECT_EQ(found.tokens(), answer.tokens) << answer.instruction;
+      EXPECT_EQ(found.text(), answer.text) << answer.instruction;
+    }
+  }
+}
+
+/// By each numerics by name, and by what the processor makes of `automatic`.
+inline void expect_reference_ids_by_every_numerics(const std::string& model,
+                                                   const std::vector<Page>& pages) {
+  using instructblip::Numerics;
+  for (const auto numerics : {Numerics::reference, Numerics::fast, Numerics::automatic}) {
+    SCOPED_TRACE(instructblip::to_string(numerics));
+    expect_reference_ids(instructblip::Pipeline::load(directory_of(model), {.numerics = numerics}),
+                         pages);
+  }
+}
+
 }  // namespace world
