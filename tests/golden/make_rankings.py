@@ -2,12 +2,14 @@
 """Writes rankings.json and scores.json: how likely given answers are in the reference, for `Pipeline::rank` and `score`.
 
     python make_rankings.py
+    python make_rankings.py --float64     writes nothing: how far the reference in float32 is from itself in float64
 
 Reference: transformers 4.57.3 (CPU, float32), each candidate run by itself with the tokens it is to answer (teacher
 forcing): the log-softmax of each, the end token included. transformers has no ranking of its own.
 """
 
 import json
+import math
 import pathlib
 import sys
 
@@ -96,8 +98,26 @@ def scores(name, reference):
     return entry
 
 
+def from_float64(name, entry):
+    """Root of the mean square and largest of the differences of the log probabilities in scores.json from float64's."""
+    reference = Reference(HERE / "checkpoints" / name, str(HERE.parent / "data" / "images"))
+    twin, differences = reference._twin(0), []
+    for asked, row in zip(entry["matrix"]["pictures"], entry["matrix"]["logprobs"]):
+        for text, want in zip(TEXTS_SHOWN, row):
+            inputs = dict(reference.inputs({**asked, "instruction": MATRIX.replace("{}", text), "options": {}}))
+            inputs["pixel_values"] = inputs["pixel_values"].double()
+            exact = logprobs(reference, inputs, candidate_tokens(reference, ANSWER), twin)
+            differences += [abs(a - b) for a, b in zip(exact, want)]
+    square = math.sqrt(sum(x * x for x in differences) / len(differences))
+    print(f"{name}: {len(differences)} tokens, root of the mean square {square:.1e}, largest {max(differences):.1e}", flush=True)
+
+
 def main():
     torch.set_num_threads(1)
+    if "--float64" in sys.argv[1:]:
+        for entry in json.loads((HERE / "scores.json").read_text())["scores"]:
+            from_float64(entry["checkpoint"], entry)
+        return
     rankings, scored = [], []
     for name in CHECKPOINTS:
         reference = Reference(HERE / "checkpoints" / name, str(HERE.parent / "data" / "images"))

@@ -59,6 +59,7 @@ def parse():
     parser.add_argument("--settings", default=",".join(SETTINGS))
     parser.add_argument("--image-directory", default=str(HERE.parent / "data" / "images"))
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--numerics", default="auto", help="what the command answers with")
     parser.add_argument("--time", type=int, default=0, metavar="ROUNDS")
     parser.add_argument("--new-tokens", type=int, default=32, help="of a timed answer")
     parser.add_argument("--job", help=argparse.SUPPRESS)
@@ -78,7 +79,7 @@ def chosen_instructions(text):
 
 def compare(kind, path, options):
     reference = Reference(path, options.image_directory)
-    binary = Binary(options.binary, options.image_directory, options.threads)
+    binary = Binary(options.binary, options.image_directory, options.threads, options.numerics)
     images = photographs(options.image_directory)[: options.images]
     instructions = chosen_instructions(options.instructions)
     equal = near = different = 0
@@ -117,7 +118,7 @@ def compare_matches(path, options):
     reference = retrieval.Reference(path, options.image_directory)
     images = photographs(options.image_directory)[: options.images]
     texts = [INSTRUCTIONS[name] for name in chosen_instructions(options.instructions)]
-    found = Binary(options.binary, options.image_directory, options.threads).match(path, images, texts)
+    found = Binary(options.binary, options.image_directory, options.threads, options.numerics).match(path, images, texts)
     logits, cosines = retrieval.differences(reference, images, texts, found)
     print(f"retrieval: {len(found)} matches, logits within {logits:.1e}, cosines within {cosines:.1e}", flush=True)
     return int(logits > 1e-4 or cosines > 1e-4)
@@ -191,7 +192,7 @@ def time_reference(job):
 
 
 def time_binary(path, request, options):
-    _, warm = Binary(options.binary, options.image_directory, options.threads).timed(path, request, times=2)
+    _, warm = Binary(options.binary, options.image_directory, options.threads, options.numerics).timed(path, request, times=2)
     return warm
 
 

@@ -79,7 +79,8 @@ class Binary:
         """Milliseconds of each stage, and the answer, of the same request `times` times in one process, where nothing is
         kept from one to the next. The first one warms up."""
         line = [self.path, "run", "--model", str(model), *self.images(request) * times, "--json", "--quiet", "--cache=0",
-                f"--instruction={request['instruction']}", f"--threads={self.threads}", *self.flags(request["options"])]  # fmt: skip
+                f"--instruction={request['instruction']}", f"--threads={self.threads}", f"--numerics={self.numerics}",
+                *self.flags(request["options"])]  # fmt: skip
         process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
         output = process.stdout.read().decode()
         errors = process.stderr.read().decode()
@@ -101,7 +102,7 @@ class Binary:
     def match(self, model, images, texts):
         """What `instructblip match` says of every picture with every text."""
         arguments = [f"--image={os.path.join(self.image_directory, name)}" for name in images]
-        arguments += [f"--text={text}" for text in texts] + ["--json", "--quiet", f"--threads={self.threads}"]
+        arguments += [f"--text={text}" for text in texts] + ["--json", "--quiet", f"--threads={self.threads}", f"--numerics={self.numerics}"]
         return [json.loads(line) for line in self.call("match", model, arguments).split("\n") if line]
 
     def features(self, model, request):
@@ -109,7 +110,7 @@ class Binary:
             target = pathlib.Path(work) / "features.safetensors"
             interpolate = {k: v for k, v in request["options"].items() if k == "interpolate_pos_encoding"}
             arguments = [*self.images(request), f"--instruction={request['instruction']}", "--quiet",
-                         f"--output={target}", *self.flags(interpolate)]  # fmt: skip
+                         f"--numerics={self.numerics}", f"--output={target}", *self.flags(interpolate)]  # fmt: skip
             self.call("features", model, arguments)
             return load_file(target)
 
