@@ -43,10 +43,11 @@ WAYS = {
     "q4, others q8": ["--dtype", "q4", "--policy", EVERY],
     "q4, all": ["--dtype", "q4", "--policy", "vision=q4,qformer=q4,projection=q4,head=q4"],
 }
-# Prompts in whole numbers of 8 bits as well, see docs/kernels.md.
-BYTES = ["--kernels", "packed_linear=bytes_portable"]
-WAYS["q8, rounded prompts"] = WAYS["q8"] + BYTES
-WAYS["q4, rounded prompts"] = WAYS["q4"] + BYTES
+# Rows in 8 bits, as AVX512-VNNI has them, and in float32, see docs/kernels.md.
+ROWS = {"rows of 8 bits": "packed_linear=bytes_portable", "float32 rows": "packed_linear=portable"}
+for weights in ("q8", "q4"):
+    for rows, kernel in ROWS.items():
+        WAYS[f"{weights}, {rows}"] = WAYS[weights] + ["--kernels", kernel]
 
 
 def call(*arguments):
@@ -228,7 +229,7 @@ def examine(options, way, one, row, work, exact):
             jobs = [pool.submit(logits, options, one.model, way, p, work, i) for i, p in enumerate(chosen)]
             row.divergences += [divergence(exact[i], job.result()) for i, job in enumerate(jobs)]
     info = json.loads(call(options.binary, "info", "--json", "--model", one.model,
-                           *[a for a in way if a not in ("--numerics", "fast", *BYTES)]))  # fmt: skip
+                           *[a for a in way if a not in ("--numerics", "fast", "--kernels", *ROWS.values())]))  # fmt: skip
     row.bytes = info["weight_bytes"]
     if options.speed:
         row.ms = step_ms(options, one.model, way)

@@ -20,16 +20,27 @@ Support supports_bf16(const PackedLinearProblem& problem, const Machine& machine
   return Support::not_such_sizes("its weights are BF16");
 }
 
+// Those that round x where weights are of 8 or 4 bits. Others they multiply as the others do.
+template <Support (*has)(const Machine&)>
+Support supports_bytes(const PackedLinearProblem& problem, const Machine& machine) {
+  const Support support = has(machine);
+  const bool bytes = problem.weights == Format::w8 || problem.weights == Format::w4;
+  return support && !bytes ? Support::where_forced() : support;
+}
+
 constexpr Traits kOneOrder = {.row_invariant = true};
 constexpr Traits kRounding = {};
 
 constexpr PackedLinearKernel kKernels[] = {
 #if INSTRUCTBLIP_KERNELS_X86
+    {"bytes_avx512_vnni", kOneOrder, supports_bytes<cpu::has_avx512_vnni>,
+     cpu::packed_linear_bytes_avx512_vnni},
+    {"bytes_avx2", kOneOrder, supports_bytes<cpu::has_avx2>, cpu::packed_linear_bytes_avx2},
     {"avx512", kOneOrder, supports<cpu::has_avx512>, cpu::packed_linear_avx512},
     {"avx2", kOneOrder, supports<cpu::has_avx2>, cpu::packed_linear_avx2},
 #endif
     {"portable", kOneOrder, supports<cpu::has_anything>, cpu::packed_linear_portable},
-// Behind one that fits everywhere, so that they run where they are forced alone: they round x.
+// Behind one that fits everywhere, so that they run where they are forced alone: answers differ.
 #if INSTRUCTBLIP_KERNELS_X86
     {"bf16_amx", kRounding, supports_bf16<cpu::has_amx_bf16>, cpu::packed_linear_bf16_amx},
     {"bf16_avx512", kRounding, supports_bf16<cpu::has_avx512_bf16>, cpu::packed_linear_bf16_avx512},
@@ -38,11 +49,8 @@ constexpr PackedLinearKernel kKernels[] = {
      cpu::packed_linear_bf16_portable},
     {"bf16_tiles_portable", kRounding, supports_bf16<cpu::has_anything>,
      cpu::packed_linear_bf16_tiles_portable},
-#if INSTRUCTBLIP_KERNELS_X86
-    {"bytes_avx512_vnni", kRounding, supports<cpu::has_avx512_vnni>,
-     cpu::packed_linear_bytes_avx512_vnni},
-#endif
-    {"bytes_portable", kRounding, supports<cpu::has_anything>, cpu::packed_linear_bytes_portable},
+    {"bytes_portable", kOneOrder, supports_bytes<cpu::has_anything>,
+     cpu::packed_linear_bytes_portable},
     {"reference", kOneOrder, supports<cpu::has_anything>, reference::packed_linear},
 };
 

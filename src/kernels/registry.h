@@ -14,6 +14,12 @@ namespace instructblip::kernels {
 class [[nodiscard]] Support {
  public:
   static constexpr Support yes() { return Support(nullptr); }
+  // It fits, and leaves such a problem to others unless it is forced.
+  static constexpr Support where_forced() {
+    Support support(nullptr);
+    support.where_forced_ = true;
+    return support;
+  }
   // `reason` is a literal.
   static constexpr Support no(const char* reason) { return Support(reason); }
   // The machine has what the entry needs: it is the problem whose sizes do not fit.
@@ -24,12 +30,14 @@ class [[nodiscard]] Support {
   }
 
   constexpr explicit operator bool() const { return reason_ == nullptr; }
+  constexpr bool is_where_forced() const { return where_forced_; }
   constexpr bool takes_other_sizes() const { return other_sizes_; }
   constexpr std::string_view reason() const { return reason_ == nullptr ? "" : reason_; }
 
  private:
   constexpr explicit Support(const char* reason) : reason_(reason) {}
   const char* reason_;
+  bool where_forced_ = false;
   bool other_sizes_ = false;
 };
 
@@ -64,7 +72,7 @@ const Kernel* choose(std::span<const Kernel> kernels, const Problem& problem,
     if (support && wanted.row_invariant && !kernel.traits.row_invariant) {
       support = Support::no("its bits depend on what is computed beside a row");
     }
-    if (support) return &kernel;
+    if (support && (!support.is_where_forced() || !forced.empty())) return &kernel;
     if (!forced.empty() && wanted.may_compose && support.takes_other_sizes()) return nullptr;
     if (!forced.empty()) throw_unfit(Kernel::kOperation, forced, support.reason());
   }

@@ -38,8 +38,10 @@ TEST(Match, SaysWhatTheReferenceSays) {
       EXPECT_EQ(pairs[i]["image"], image(row["image"]));
       EXPECT_EQ(pairs[i]["text"], golden["texts"][i % texts]["text"]);
       const double no = row["match"][i % texts][0], yes = row["match"][i % texts][1];
-      EXPECT_NEAR(pairs[i]["logits"][0], no, 3e-5);
-      EXPECT_NEAR(pairs[i]["logits"][1], yes, 3e-5);
+      // Another processor than the reference's rounds one of them 5.6e-5 away, by ATen's products
+      // too.
+      EXPECT_NEAR(pairs[i]["logits"][0], no, 1e-4);
+      EXPECT_NEAR(pairs[i]["logits"][1], yes, 1e-4);
       EXPECT_NEAR(pairs[i]["match"], 1 / (1 + std::exp(no - yes)), 3e-5);
       EXPECT_NEAR(pairs[i]["similarity"], row["similarity"][i % texts], 3e-5);
     }

@@ -128,15 +128,20 @@ double to_bf16(double x) {
   return std::ldexp(std::nearbyint(std::ldexp(fraction, 8)), exponent - 8);
 }
 
-// What 32 inputs of a row that are rounded to 8 bits are off at most, for each of them.
-double off_in_8_bits(const Data& data, std::int64_t row, std::int64_t input) {
+// What the largest of 32 inputs becomes.
+double most_of(const PackedLinearKernel& kernel, Format format) {
+  return kernel.name == "bytes_avx2" && format == Format::w8 ? 32767 : 127;
+}
+
+// What 32 inputs of a row that are rounded are off at most, for each of them.
+double off_in_bytes(const Data& data, std::int64_t row, std::int64_t input, double most) {
   const std::int64_t begin = row * data.problem.inputs;
   const std::int64_t first = input / 32 * 32, last = std::min(first + 32, data.problem.inputs);
   float largest = 0.0f;
   for (std::int64_t k = first; k < last; ++k) {
     largest = std::max(largest, std::fabs(data.x[static_cast<std::size_t>(begin + k)]));
   }
-  return largest / 127 * 0.5 * (1 + 0x1p-18);
+  return largest / most * 0.5 * (1 + most * 0x1p-22);
 }
 
 void expect_close(const PackedLinearKernel& kernel, const Data& data, const std::vector<float>& y,
@@ -161,7 +166,7 @@ void expect_close(const PackedLinearKernel& kernel, const Data& data, const std:
       want += term;
       size += std::fabs(term);
       if (!rounded) continue;
-      off += off_in_8_bits(data, row, k) *
+      off += off_in_bytes(data, row, k, most_of(kernel, format)) *
              std::fabs(data.weights.values[static_cast<std::size_t>(output * inputs + k)]);
     }
     // The product, the additions, the scale of w8 and its own rounding, the bias and the residual.
@@ -414,12 +419,47 @@ TEST(PackedLinearTest, PairsOfBf16AreMultipliedWhereThatIsForced) {
                      [&] { (void)chosen(Format::f16, forced); });
 }
 
-TEST(PackedLinearTest, RowsAreRoundedOnlyWhereThatIsForced) {
-  const PackedLinearProblem problem{.rows = 64, .inputs = 64, .outputs = 64, .weights = Format::w8};
-  const Choice none, portable = Choice::parse("packed_linear=bytes_portable", "kernels");
-  const auto kernels = packed_linear_kernels();
-  EXPECT_FALSE(rounds_rows(*choose(kernels, problem, {.choice = &none})));
-  EXPECT_EQ(choose(kernels, problem, {.choice = &portable})->name, "bytes_portable");
+TEST(PackedLinearTest, RowsAreRoundedWhereWeightsAreByThemselvesOrWhereThatIsForced) {
+  const Choice none, forced = Choice::parse("packed_linear=bytes_portable", "kernels");
+  const auto chosen = [&](Format format, const Machine& machine, const Choice& choice) {
+    const PackedLinearProblem problem{.rows = 1, .inputs = 64, .outputs = 64, .weights = format};
+    return choose(packed_linear_kernels(), problem, {.choice = &choice, .machine = &machine})->name;
+  };
+  Machine machine{.avx2 = true, .fma = true, .f16c = true};
+#if defined(__x86_64__)
+  EXPECT_EQ(chosen(Format::w8, machine, none), "bytes_avx2");
+  EXPECT_EQ(chosen(Format::w4, machine, none), "bytes_avx2");
+  EXPECT_EQ(chosen(Format::f16, machine, none), "avx2");
+  machine.avx512f = true;
+  EXPECT_EQ(chosen(Format::w4, machine, none), "bytes_avx2");
+  EXPECT_EQ(chosen(Format::f16, machine, none), "avx512");
+  machine.avx512bw = machine.avx512vnni = true;
+  EXPECT_EQ(chosen(Format::w4, machine, none), "bytes_avx512_vnni");
+  EXPECT_EQ(chosen(Format::bf16, machine, none), "avx512");
+#endif
+  EXPECT_EQ(chosen(Format::w4, {}, none), "portable");
+  EXPECT_EQ(chosen(Format::w4, machine, forced), "bytes_portable");
+  EXPECT_EQ(chosen(Format::f16, machine, forced), "bytes_portable");
+}
+
+TEST(PackedLinearTest, WhatIsNoNumberDoesNotBecomeOne) {
+  SerialQueue queue;
+  for (const PackedLinearKernel& kernel : packed_linear_kernels()) {
+    for (const Format format : {Format::w8, Format::w4}) {
+      for (const std::int64_t rows : {3, 20}) {
+        for (const float bad :
+             {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+          Data data({.rows = rows, .inputs = 70, .outputs = 20, .weights = format});
+          if (!kernel.supports(data.problem, this_machine())) continue;
+          data.x[70 + 33] = bad;  // in the second row
+          const std::vector<float> y = data.run(kernel, queue);
+          for (std::size_t i = 0; i < 60; ++i) {
+            EXPECT_EQ(std::isfinite(y[i]), i / 20 != 1) << kernel.name << ", element " << i;
+          }
+        }
+      }
+    }
+  }
 }
 
 TEST(Panels, HoldWhatIsStored) {

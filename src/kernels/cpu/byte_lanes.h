@@ -1,10 +1,36 @@
-// Products of whole numbers of 8 bits, sixteen sums of 32 bits at a time, in whatever registers the
-// file is compiled for; see lanes.h.
+// Products of whole numbers of 8 bits or fewer, sixteen sums at a time, in whatever registers the
+// file is compiled for; see lanes.h. FourBits and EightBits say how weights of w4 and of w8 are
+// multiplied with rounded rows:
+//
+//   kSteps      a block of 32 inputs is so many steps of four bytes of a row, and of 64 bytes of
+//               sixteen rows of weights
+//   kMost       what the largest of 32 inputs becomes
+//   kAdded      what a weight has more than it is worth, so that none is below 0
+//   kScaled     whether each block of weights has scales of its own
+//   of_panel()  the weights of a step, the first of two or the second, out of a panel as it is
+//   packed round()     numbers between -kMost and kMost to the nearest, ties to even, as steps have
+//   them;
+//               and their sum, where something is added to weights
 #pragma once
 
 #include <cstddef>
 
+#include "kernels/cpu/byte_product.h"
 #include "kernels/cpu/lanes.h"
+
+namespace instructblip::kernels::cpu {
+namespace {
+
+constexpr std::int64_t kBytesOf4Bits = 16 * 2 + 4 * 16 * 4;  // a block of w4
+
+}  // namespace
+}  // namespace instructblip::kernels::cpu
+
+#if defined(__AVX2__)
+#include "kernels/cpu/rounded_bytes.h"
+#else
+#include "kernels/cpu/rounded_bytes_portable.h"
+#endif
 
 #if defined(__AVX512VNNI__)
 #include "kernels/cpu/byte_lanes_avx512.h"

@@ -9,16 +9,20 @@
 
 namespace instructblip::kernels::cpu {
 
-// Inputs of a row that are rounded together: the largest of them becomes 127 times their scale. As
-// many as have one scale in w4.
+// Inputs of a row that are rounded together: the largest of them becomes 127 or 32767 times their
+// scale. As many as have one scale in w4.
 inline constexpr std::int64_t kInputsOfScale = 32;
 
-// A row's numbers of such a block: 32 whole numbers, their scale, and their sum.
-inline constexpr std::int64_t kBytesOfRoundedBlock = 32 + 4 + 4;
+// A product with 32 inputs is so many steps, each of one word of a row and of kBytesOfWeights of
+// sixteen rows of the matrix: 8 steps of four bytes, or 16 of two numbers of 16 bits.
+struct StepsOfBlock {
+  std::int64_t steps;
 
-// The blocks of a panel's weights as products take them: [8][16][4] bytes, four inputs of a row of
-// the matrix side by side, then [16] float32 scales, which w8 leaves alone.
-inline constexpr std::int64_t kBytesOfByteBlock = 8 * 64 + 64;
+  // A row's words, their scale, and their sum.
+  constexpr std::int64_t bytes_of_row() const { return steps * 4 + 4 + 4; }
+  // Those of a panel, and its [16] float32 scales, which w8 leaves alone.
+  constexpr std::int64_t bytes_of_weights() const { return steps * 64 + 64; }
+};
 
 // Rows of a tile, rounded.
 struct RowsToRound {
@@ -26,12 +30,25 @@ struct RowsToRound {
   std::int64_t stride;  // all inputs of a row
   std::int64_t rows, inputs;
   Held held;  // what they are multiplied with: w8 or w4
-  // For each block: [8][rows][4] bytes, [rows] float32 scales, [rows] int32 sums.
+  // For each block: [steps][rows] words, [rows] float32 scales, [rows] int32 sums.
   std::byte* out;
 };
 
-// Some inputs of a few panels, times all rows. Those of the same panels come
-// in order: sums go on where they stopped.
+// A few panels times a few rows: weights are taken apart where they are read.
+struct FewByteRows {
+  const std::byte* x;  // tiles, as RowsToRound has them
+  RowTiles tiles;
+  std::int64_t inputs;
+  const std::byte* panels;
+  const std::byte* times;  // as many, whose results multiply those of the others; or null
+  std::size_t bytes_of_panel;
+  Held held;
+  float* totals;  // room for [rows, kMostPanels * 16]
+  Results results;
+};
+
+// Some inputs of a few panels, times all rows. Those of the same panels come in order: sums go on
+// where they stopped.
 struct ByteProduct {
   const std::byte* x;  // tiles, as RowsToRound has them, of all inputs
   RowTiles tiles;
@@ -42,20 +59,24 @@ struct ByteProduct {
   std::size_t bytes_of_panel;
   std::size_t next;  // from these weights to those that are multiplied after them
   Held held;
-  std::byte* prepared;  // room for [panels][kInputsOfBlock / 32] blocks of kBytesOfByteBlock
+  std::byte* prepared;  // room for [panels][kInputsOfBlock / 32] StepsOfBlock::bytes_of_weights()
   float* totals;        // [rows, panels * 16]
   bool last;            // sums become results
   Results results;
 };
 
 struct ByteKernel {
-  std::int64_t most_rows;  // rows of a tile at most
-  std::int64_t panels;     // panels of a ByteProduct at most
+  std::int64_t most_rows;         // rows of a tile at most
+  std::int64_t most_rows_of_few;  // the same of FewByteRows
+  std::int64_t panels;            // panels of a ByteProduct at most
+  StepsOfBlock of_4_bits, of_8_bits;
   void (*round)(const RowsToRound& rows);
+  void (*run_few)(const FewByteRows& product);
   void (*run)(const ByteProduct& product);
 };
 
 ByteKernel byte_kernel_avx512_vnni();
+ByteKernel byte_kernel_avx2();
 ByteKernel byte_kernel_portable();
 
 }  // namespace instructblip::kernels::cpu

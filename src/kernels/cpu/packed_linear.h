@@ -25,10 +25,12 @@ void packed_linear_bf16_amx(const PackedLinearProblem& problem, const PackedLine
 void packed_linear_bf16_tiles_portable(const PackedLinearProblem& problem,
                                        const PackedLinearBuffers& buffers, Queue& queue);
 
-// The same but for more than a few rows with weights of 8 or 4 bits: these rows are rounded to 8
-// bits, 32 inputs with a scale of their own.
+// The same but for weights of 8 or 4 bits: rows are rounded to 8 bits, or to 16 where the
+// instructions take them with weights of 8, 32 inputs with a scale of their own.
 void packed_linear_bytes_avx512_vnni(const PackedLinearProblem& problem,
                                      const PackedLinearBuffers& buffers, Queue& queue);
+void packed_linear_bytes_avx2(const PackedLinearProblem& problem,
+                              const PackedLinearBuffers& buffers, Queue& queue);
 void packed_linear_bytes_portable(const PackedLinearProblem& problem,
                                   const PackedLinearBuffers& buffers, Queue& queue);
 

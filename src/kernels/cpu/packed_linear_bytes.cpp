@@ -1,6 +1,6 @@
-// Products of many rows with weights of 8 and 4 bits: rows are rounded to 8 bits, whole numbers are
-// multiplied, and their sums scaled for each block of inputs. Few rows, which wait for weights, and
-// weights of other formats are multiplied as packed_linear.cpp does it.
+// Products with weights of 8 and 4 bits: rows are rounded to 8 bits or 16, whole numbers are
+// multiplied, and their sums scaled for each block of inputs. Weights of other formats are
+// multiplied as packed_linear.cpp does it.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +16,14 @@ namespace {
 constexpr std::int64_t kRowsOfBlock = 256;
 
 constexpr std::int64_t kFloatsOfLine = 16;
+
+StepsOfBlock steps_of(const PackedLinearProblem& p, const ByteKernel& kernel) {
+  return p.weights == Format::w4 ? kernel.of_4_bits : kernel.of_8_bits;
+}
+
+std::int64_t scales_of(const PackedLinearProblem& p) {
+  return (p.inputs + kInputsOfScale - 1) / kInputsOfScale;
+}
 
 // The first whole cache line in `room`, which has one more than is needed.
 std::byte* aligned(const Room& room) {
@@ -36,8 +44,8 @@ class ByteProducts {
         bytes_(bytes_of_panel(problem.weights, problem.inputs)),
         row_blocks_{problem.rows, kRowsOfBlock},
         groups_((panels_of(problem.results()) + panels_of_group_ - 1) / panels_of_group_),
-        scales_((problem.inputs + kInputsOfScale - 1) / kInputsOfScale),
-        x_(Room::rows, problem.rows * scales_ * kBytesOfRoundedBlock / 4 + kFloatsOfLine) {}
+        bytes_of_row_(scales_of(problem) * steps_of(problem, kernel).bytes_of_row()),
+        x_(Room::rows, problem.rows * bytes_of_row_ / 4 + kFloatsOfLine) {}
 
   void run(Queue& queue) {
     const std::int64_t blocks = count_of(row_blocks_);
@@ -61,9 +69,7 @@ class ByteProducts {
     return {begin_of(row_blocks_, row_block + 1) - begin_of(row_blocks_, row_block),
             kernel_.most_rows};
   }
-  std::byte* rounded(std::int64_t row) const {
-    return aligned(x_) + row * scales_ * kBytesOfRoundedBlock;
-  }
+  std::byte* rounded(std::int64_t row) const { return aligned(x_) + row * bytes_of_row_; }
 
   // Blocks of rows may differ by a row, and so in their tiles by one.
   void round(std::int64_t row_block, std::int64_t tile) const {
@@ -90,9 +96,9 @@ class ByteProducts {
   void multiply(std::int64_t row_block, std::int64_t first, std::int64_t last) const {
     const std::int64_t size = tiles_of(row_block).rows * at_once_ * kRowsOfPanel;
     const Room totals(Room::sums, size * (last - first));
-    const Room prepared(
-        Room::weights,
-        at_once_ * (kInputsOfBlock / kInputsOfScale) * kBytesOfByteBlock / 4 + kFloatsOfLine);
+    const std::int64_t bytes = steps_of(p_, kernel_).bytes_of_weights();
+    const Room prepared(Room::weights,
+                        at_once_ * (kInputsOfBlock / kInputsOfScale) * bytes / 4 + kFloatsOfLine);
     const Place place{row_block, first, aligned(prepared), totals.get()};
     const std::int64_t blocks = input_blocks();
     for (std::int64_t block = 0; block < blocks; ++block) {
@@ -129,16 +135,55 @@ class ByteProducts {
   std::int64_t at_once_, panels_of_group_;
   std::size_t bytes_;
   RowTiles row_blocks_;
-  std::int64_t groups_, scales_;
+  std::int64_t groups_, bytes_of_row_;
   Room x_;
 };
+
+// Products of up to kFewRows rows.
+void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const ByteKernel& kernel,
+             Queue& queue) {
+  const RowTiles tiles{p.rows, kernel.most_rows_of_few};
+  const std::int64_t bytes_of_row = scales_of(p) * steps_of(p, kernel).bytes_of_row();
+  const Room x(Room::rows, p.rows * bytes_of_row / 4 + kFloatsOfLine);
+  std::byte* const rounded = aligned(x);
+  for (std::int64_t tile = 0; tile < count_of(tiles); ++tile) {
+    const std::int64_t begin = begin_of(tiles, tile);
+    kernel.round({.x = b.x + begin * p.inputs,
+                  .stride = p.inputs,
+                  .rows = begin_of(tiles, tile + 1) - begin,
+                  .inputs = p.inputs,
+                  .held = held_of(p.weights),
+                  .out = rounded + begin * bytes_of_row});
+  }
+  const std::int64_t panels = panels_of(p.results());
+  const std::int64_t at_once = p.gated ? kMostPanels / 2 : kMostPanels;
+  const std::size_t bytes = bytes_of_panel(p.weights, p.inputs);
+  const std::int64_t work = p.rows * p.inputs * kRowsOfPanel;
+  queue.run(panels, tasks_worth_a_thread(work), [&](std::int64_t first, std::int64_t last) {
+    float totals[kFewRows * kMostPanels * kRowsOfPanel];
+    for (std::int64_t panel = first; panel < last; panel += at_once) {
+      const std::byte* const weights = b.weights + static_cast<std::size_t>(panel) * bytes;
+      kernel.run_few({.x = rounded,
+                      .tiles = tiles,
+                      .inputs = p.inputs,
+                      .panels = weights,
+                      .times = times_of(p, weights),
+                      .bytes_of_panel = bytes,
+                      .held = held_of(p.weights),
+                      .totals = totals,
+                      .results = results_of(p, b, 0, panel, std::min(last, panel + at_once))});
+    }
+  });
+}
 
 using RunPacked = void (*)(const PackedLinearProblem&, const PackedLinearBuffers&, Queue&);
 
 void run(const PackedLinearProblem& p, const PackedLinearBuffers& b, const ByteKernel& kernel,
          RunPacked run_others, Queue& queue) {
   const bool bytes = p.weights == Format::w8 || p.weights == Format::w4;
-  if (!bytes || p.rows <= kFewRows || p.outputs == 0) return run_others(p, b, queue);
+  if (!bytes || p.inputs == 0) return run_others(p, b, queue);
+  if (p.rows == 0 || p.outputs == 0) return;
+  if (p.rows <= kFewRows) return run_few(p, b, kernel, queue);
   ByteProducts(p, b, kernel).run(queue);
 }
 
@@ -148,6 +193,10 @@ void run(const PackedLinearProblem& p, const PackedLinearBuffers& b, const ByteK
 void packed_linear_bytes_avx512_vnni(const PackedLinearProblem& problem,
                                      const PackedLinearBuffers& buffers, Queue& queue) {
   run(problem, buffers, byte_kernel_avx512_vnni(), packed_linear_avx512, queue);
+}
+void packed_linear_bytes_avx2(const PackedLinearProblem& problem,
+                              const PackedLinearBuffers& buffers, Queue& queue) {
+  run(problem, buffers, byte_kernel_avx2(), packed_linear_avx2, queue);
 }
 #endif
 void packed_linear_bytes_portable(const PackedLinearProblem& problem,

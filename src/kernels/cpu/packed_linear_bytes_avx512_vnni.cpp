@@ -2,11 +2,6 @@
 
 namespace instructblip::kernels::cpu {
 
-ByteKernel byte_kernel_avx512_vnni() {
-  return {.most_rows = kMostByteRows,
-          .panels = kBytePanels,
-          .round = round_rows,
-          .run = run_byte_product};
-}
+ByteKernel byte_kernel_avx512_vnni() { return byte_kernel(); }
 
 }  // namespace instructblip::kernels::cpu

@@ -2,11 +2,6 @@
 
 namespace instructblip::kernels::cpu {
 
-ByteKernel byte_kernel_portable() {
-  return {.most_rows = kMostByteRows,
-          .panels = kBytePanels,
-          .round = round_rows,
-          .run = run_byte_product};
-}
+ByteKernel byte_kernel_portable() { return byte_kernel(); }
 
 }  // namespace instructblip::kernels::cpu

@@ -1,0 +1,119 @@
+// Products of whole numbers by AVX2, sixteen sums in two registers; see byte_lanes.h.
+#pragma once
+
+namespace instructblip::kernels::cpu {
+namespace {
+
+struct Sixteen {
+  __m256i low, high;
+};
+
+INSTRUCTBLIP_KERNEL Sixteen load_sixteen(const std::byte* from) {
+  const auto* at = reinterpret_cast<const __m256i*>(from);
+  return {_mm256_load_si256(at), _mm256_load_si256(at + 1)};
+}
+INSTRUCTBLIP_KERNEL void store_sixteen(const Sixteen& x, std::byte* to) {
+  auto* at = reinterpret_cast<__m256i*>(to);
+  _mm256_store_si256(at, x.low);
+  _mm256_store_si256(at + 1, x.high);
+}
+INSTRUCTBLIP_KERNEL __m256i four_bytes(const std::byte* x) {
+  std::int32_t four;
+  std::memcpy(&four, x, sizeof(four));
+  return _mm256_set1_epi32(four);
+}
+INSTRUCTBLIP_KERNEL Lanes to_lanes_32(const Sixteen& x) {
+  return {_mm256_cvtepi32_ps(x.low), _mm256_cvtepi32_ps(x.high)};
+}
+
+// Bytes without a sign times bytes with one, which AVX2 adds up in 16 bits. The 32 products of a
+// block are two sums of 16: each at most 16 * 15 * 127 = 30480. Eight of the weights' bits are too
+// many for that.
+struct FourBits {
+  using Weights = Sixteen;
+  struct Sums : Sixteen {};
+  static constexpr int kSteps = 8;
+  static constexpr std::int32_t kAdded = 8;
+  static constexpr float kMost = 127.0f;
+  static constexpr bool kScaled = true;
+  static constexpr std::int64_t kBytesOfPanelBlock = kBytesOf4Bits;
+
+  // Each half takes half of it. While they are added up they may pass 32767 and come back; with
+  // -8 times the sum of all x both end within 32512 of 0.
+  INSTRUCTBLIP_KERNEL static Sums sums_of(std::int32_t x) {
+    const __m256i half = _mm256_set1_epi16(static_cast<short>(x / 2));
+    return {{half, half}};
+  }
+  INSTRUCTBLIP_KERNEL static Lanes to_lanes(const Sums& x) {
+    const __m256i ones = _mm256_set1_epi16(1);
+    return to_lanes_32({_mm256_madd_epi16(x.low, ones), _mm256_madd_epi16(x.high, ones)});
+  }
+  INSTRUCTBLIP_KERNEL static Weights load(const std::byte* from) { return load_sixteen(from); }
+  INSTRUCTBLIP_KERNEL static void store(const Weights& x, std::byte* to) { store_sixteen(x, to); }
+  INSTRUCTBLIP_KERNEL static Sums add_products(const Sums& sums, const Weights& weights,
+                                               const std::byte* x) {
+    const __m256i four = four_bytes(x);
+    return {{_mm256_add_epi16(sums.low, _mm256_maddubs_epi16(weights.low, four)),
+             _mm256_add_epi16(sums.high, _mm256_maddubs_epi16(weights.high, four))}};
+  }
+  INSTRUCTBLIP_KERNEL static Weights of_panel(const std::byte* block, int two, int step) {
+    Words words = load_words(block + 2 * kLanes + two * 32);
+    if (step != 0) {
+      words = {_mm256_srli_epi16(words.low, 4), _mm256_srli_epi16(words.high, 4)};
+    }
+    const __m256i low = _mm256_set1_epi8(15);
+    return {_mm256_and_si256(words.low, low), _mm256_and_si256(words.high, low)};
+  }
+  INSTRUCTBLIP_KERNEL static std::int32_t round(const Lanes& low, const Lanes& high,
+                                                std::byte* to) {
+    store_rounded_in_halves(low, to);
+    store_rounded_in_halves(high, to + kLanes);
+    return sum_of_32(to);
+  }
+};
+
+// Weights of 8 bits fill 16, and so may x: two inputs are a word, and 32 of them add up to less
+// than 2^27.
+struct EightBits {
+  using Weights = Sixteen;
+  struct Sums : Sixteen {};
+  static constexpr int kSteps = 16;
+  static constexpr std::int32_t kAdded = 0;
+  static constexpr float kMost = 32767.0f;
+  static constexpr bool kScaled = false;
+  static constexpr std::int64_t kBytesOfPanelBlock = kInputsOfScale * kLanes;
+
+  INSTRUCTBLIP_KERNEL static Sums sums_of(std::int32_t x) {
+    const __m256i all = _mm256_set1_epi32(x);
+    return {{all, all}};
+  }
+  INSTRUCTBLIP_KERNEL static Lanes to_lanes(const Sums& x) { return to_lanes_32(x); }
+  INSTRUCTBLIP_KERNEL static Weights load(const std::byte* from) { return load_sixteen(from); }
+  INSTRUCTBLIP_KERNEL static void store(const Weights& x, std::byte* to) { store_sixteen(x, to); }
+  INSTRUCTBLIP_KERNEL static Sums add_products(const Sums& sums, const Weights& weights,
+                                               const std::byte* x) {
+    const __m256i two = four_bytes(x);
+    return {{_mm256_add_epi32(sums.low, _mm256_madd_epi16(weights.low, two)),
+             _mm256_add_epi32(sums.high, _mm256_madd_epi16(weights.high, two))}};
+  }
+  INSTRUCTBLIP_KERNEL static Weights of_panel(const std::byte* columns, int two, int step) {
+    const auto* at = reinterpret_cast<const __m128i*>(columns + (two + step) * 32);
+    const __m128i first = _mm_loadu_si128(at), second = _mm_loadu_si128(at + 1);
+    return {_mm256_cvtepi8_epi16(_mm_unpacklo_epi8(first, second)),
+            _mm256_cvtepi8_epi16(_mm_unpackhi_epi8(first, second))};
+  }
+  INSTRUCTBLIP_KERNEL static __m256i rounded_to_16(const Lanes& x) {
+    const __m256i both = _mm256_packs_epi32(_mm256_cvtps_epi32(x.low), _mm256_cvtps_epi32(x.high));
+    return _mm256_permute4x64_epi64(both, 0xD8);
+  }
+  INSTRUCTBLIP_KERNEL static std::int32_t round(const Lanes& low, const Lanes& high,
+                                                std::byte* to) {
+    auto* at = reinterpret_cast<__m256i*>(to);
+    _mm256_storeu_si256(at, rounded_to_16(low));
+    _mm256_storeu_si256(at + 1, rounded_to_16(high));
+    return 0;
+  }
+};
+
+}  // namespace
+}  // namespace instructblip::kernels::cpu

@@ -1,0 +1,27 @@
+// Rounded numbers as bytes, for any processor; see byte_lanes.h.
+#pragma once
+
+namespace instructblip::kernels::cpu {
+namespace {
+
+// To the nearest, ties to even: adding 1.5 * 2^23 leaves no fraction bits.
+INSTRUCTBLIP_KERNEL std::byte rounded(float x) {
+  return static_cast<std::byte>(static_cast<std::int32_t>((x + 12582912.0f) - 12582912.0f));
+}
+INSTRUCTBLIP_KERNEL void store_rounded(const Lanes& x, std::byte* to) {
+  for (std::int64_t i = 0; i < kLanes; ++i) to[i] = rounded(x.all[i]);
+}
+// The even ones of each eight, then the odd ones: as w4 has columns.
+INSTRUCTBLIP_KERNEL void store_rounded_in_halves(const Lanes& x, std::byte* to) {
+  for (std::int64_t i = 0; i < kLanes; ++i) {
+    to[i / 8 * 8 + i % 2 * 4 + i % 8 / 2] = rounded(x.all[i]);
+  }
+}
+
+// The largest of numbers that are not below 0.
+INSTRUCTBLIP_KERNEL float largest_of_32(const Lanes& a, const Lanes& b) {
+  return largest(larger(a, b));
+}
+
+}  // namespace
+}  // namespace instructblip::kernels::cpu
