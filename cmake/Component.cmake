@@ -1,10 +1,11 @@
-# instructblip_component(NAME SOURCES file... [DEPENDS component...] [LIBRARIES target...])
+# instructblip_component(NAME SOURCES file... [DEPENDS component...] [LIBRARIES target...] [APART])
 #
 # One folder of src/ as an OBJECT library with hidden symbols, instructblip_NAME. DEPENDS is the complete
 # list of components whose headers it may include; tests/structure holds the sources against it.
-# LIBRARIES are linked PRIVATE: nobody who uses the component sees their headers.
+# LIBRARIES are linked PRIVATE: nobody who uses the component sees their headers. APART: its files define the same names
+# for themselves, so that they are compiled one by one in any build.
 function(instructblip_component name)
-  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(arg "APART" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
   set(target instructblip_${name})
   add_library(${target} OBJECT ${arg_SOURCES})
   instructblip_compile_options(${target})
@@ -14,6 +15,9 @@ function(instructblip_component name)
   target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
   target_link_libraries(${target} PRIVATE ${arg_LIBRARIES})
   instructblip_precompile(${target} ${arg_LIBRARIES} FLAGS -fPIC)
+  if(NOT arg_APART)
+    instructblip_join_sources(${target})
+  endif()
   list(JOIN arg_DEPENDS " " depends)
   set_target_properties(${target} PROPERTIES INSTRUCTBLIP_DEPENDS "${arg_DEPENDS}"
                                              INSTRUCTBLIP_LIBRARIES "${arg_LIBRARIES}")
@@ -66,6 +70,14 @@ function(instructblip_precompile target)
                                                  <memory> <optional> <span> <string> <vector>)
   endif()
   target_precompile_headers(${target} REUSE_FROM ${headers})
+endfunction()
+
+# instructblip_join_sources(TARGET): with INSTRUCTBLIP_JOIN_SOURCES its files are compiled some at a time.
+function(instructblip_join_sources target)
+  if(INSTRUCTBLIP_JOIN_SOURCES)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+    target_compile_options(${target} PRIVATE -Wno-shadow)  # of a name that another file has for itself
+  endif()
 endfunction()
 
 # instructblip_collect(VARIABLE component...): the components and all they depend on.

@@ -19,7 +19,8 @@ if [[ ! -e build/CMakeCache.txt ]]; then
     configure+=(-G Ninja)
   fi
 fi
-configure+=("-DINSTRUCTBLIP_TORCH_DIR=${INSTRUCTBLIP_TORCH_DIR:-}" -DINSTRUCTBLIP_PRECOMPILE=ON)
+configure+=("-DINSTRUCTBLIP_TORCH_DIR=${INSTRUCTBLIP_TORCH_DIR:-}" -DINSTRUCTBLIP_PRECOMPILE=ON
+            -DINSTRUCTBLIP_JOIN_SOURCES=ON)
 export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros}  # or ccache, where there is one, stands aside
 "${configure[@]}" "$@"
 

@@ -39,10 +39,8 @@ if [[ ${1:-} == --tidy ]]; then
   else
     mapfile -d '' files < <(git ls-files -z -- 'src/*.cpp' 'tools/*.cpp' 'examples/*.cpp')
   fi
-  mkdir -p build/lint  # the same commands without what only GCC knows
-  sed -E -e 's/ -(Wno-restrict|Wno-maybe-uninitialized|fno-loop-unroll-and-jam)//g' \
-    -e 's/ -Winvalid-pch -include [^ ]*cmake_pch\.hxx//g' build/compile_commands.json \
-    >build/lint/compile_commands.json
+  mkdir -p build/lint
+  python3 scripts/compile_commands.py build/compile_commands.json build/lint/compile_commands.json
   printf '%s\0' "${files[@]}" | xargs -0 -n 1 -P "$(nproc)" clang-tidy --quiet -p build/lint
   echo "lint: clang-tidy has no complaint"
 fi

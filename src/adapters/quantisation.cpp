@@ -236,11 +236,6 @@ std::optional<Quantisation> read_mark(const TensorStore& tensors, const TensorEn
               "the file: the answers are then those of the weights as they are stored");
 }
 
-bool is_folder(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_directory(path, ignored);
-}
-
 }  // namespace
 
 std::optional<Quantisation> described_quantisation(const fs::path& directory) {

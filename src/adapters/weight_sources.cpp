@@ -28,11 +28,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_folder(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_directory(path, ignored);
-}
-
 TensorStore open(const fs::path& path, const std::string& what, MappedFile::Access access) {
   if (!is_present(path)) {
     throw Error(ErrorCode::not_found, printable(path.string()) + ": no such file or directory",

@@ -13,7 +13,7 @@
 namespace instructblip {
 namespace {
 
-constexpr int kTimes = 5;
+constexpr int kAttempts = 5;
 constexpr int kAtOnce = 10;  // handed over before anybody waits, so that waiting does not count
 constexpr std::int64_t kWidest = 8192, kWhole = 64;
 
@@ -22,7 +22,7 @@ template <typename Work>
 double best_ms(const Work& work) {
   wait_for(work());
   double best = 0;
-  for (int i = 0; i < kTimes; ++i) {
+  for (int i = 0; i < kAttempts; ++i) {
     Stopwatch watch;
     for (int j = 1; j < kAtOnce; ++j) work();
     wait_for(work());

@@ -44,11 +44,6 @@ std::string first(const Names& names, const std::function<bool(std::string_view)
   return found == names.end() ? std::string() : *found;
 }
 
-bool is_folder(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_directory(path, ignored);
-}
-
 std::string shown(const fs::path& path) { return printable(path.string()); }
 
 FolderKind unfinished_download(const fs::path& folder, const Names& names) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "checkpoint/torch_file.h"
+#include "core/bytes.h"
 #include "core/errors.h"
 #include "core/foreign_file.h"
 #include "core/json.h"
@@ -31,10 +32,6 @@ struct Claim {
 }
 
 std::string tensor(const std::string& name) { return "tensor " + quote(name) + ": "; }
-
-std::string_view as_text(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 // What people put in the place of a safetensors file.
 void refuse_other_formats(std::span<const std::byte> file, const std::string& name) {

@@ -11,7 +11,7 @@
 namespace instructblip {
 namespace {
 
-std::int64_t bytes_of(const TensorToWrite& tensor) {
+std::int64_t bytes_of_values(const TensorToWrite& tensor) {
   return checked_elements(tensor.shape).value() * static_cast<std::int64_t>(size_of(tensor.dtype));
 }
 
@@ -21,7 +21,7 @@ std::vector<std::size_t> ends_of(const std::vector<TensorToWrite>& tensors,
   std::vector<std::size_t> ends;
   std::int64_t bytes = 0;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
-    const std::int64_t more = bytes_of(tensors[i]);
+    const std::int64_t more = bytes_of_values(tensors[i]);
     if (bytes > 0 && more > most_bytes - bytes) {
       ends.push_back(i);
       bytes = 0;
@@ -55,7 +55,7 @@ int write_shards(const std::filesystem::path& directory, std::vector<TensorToWri
     const std::string name = name_of_shard(shard, ends.size());
     const auto part = std::span(tensors).subspan(begin, ends[shard] - begin);
     for (const TensorToWrite& tensor : part) {
-      total += bytes_of(tensor);
+      total += bytes_of_values(tensor);
       map += std::string(map.empty() ? "" : ",") + "\n    " + json_literal(tensor.name) + ": " +
              json_literal(name);
     }

@@ -8,6 +8,7 @@
 #include "checkpoint/model_dictionary.h"
 #include "checkpoint/pickle.h"
 #include "checkpoint/zip_archive.h"
+#include "core/bytes.h"
 #include "core/errors.h"
 #include "core/foreign_file.h"
 #include "core/limits.h"
@@ -20,10 +21,6 @@ constexpr std::string_view kZip = "PK\x03\x04";
 constexpr std::string_view kLegacy = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 
 using Members = std::map<std::string, std::span<const std::byte>>;
-
-std::string_view as_text(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 // What people put in the place of such a file.
 void check_format(std::span<const std::byte> file, const std::string& name) {

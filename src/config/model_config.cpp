@@ -77,8 +77,7 @@ Json read_config_file(const std::filesystem::path& directory) {
   const std::string shown = printable(directory.string());
   const std::string hint =
       "give the directory of a Hugging Face checkpoint: config.json, *.safetensors, tokenizers";
-  std::error_code ignored;
-  if (!std::filesystem::is_directory(directory, ignored)) {
+  if (!is_folder(directory)) {
     if (!is_present(directory)) {
       throw Error(ErrorCode::not_found, shown + ": no such directory", hint);
     }

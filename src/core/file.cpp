@@ -100,6 +100,11 @@ bool is_present(const std::filesystem::path& file) {
          std::filesystem::file_type::not_found;
 }
 
+bool is_folder(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(path, ignored);
+}
+
 std::string read_start(const std::filesystem::path& file, std::int64_t count,
                        std::int64_t max_bytes, ErrorCode code) {
   std::int64_t size = 0;

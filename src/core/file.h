@@ -16,6 +16,9 @@ namespace instructblip {
 // be looked at counts as present: opening it then says what is wrong.
 bool is_present(const std::filesystem::path& file);
 
+// False where there is none, and where it cannot be looked at.
+bool is_folder(const std::filesystem::path& path);
+
 // The first `count` bytes of a file, or all where it has fewer; throws as read_file().
 std::string read_start(const std::filesystem::path& file, std::int64_t count,
                        std::int64_t max_bytes, ErrorCode code);

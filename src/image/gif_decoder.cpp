@@ -22,7 +22,7 @@ namespace instructblip {
 namespace {
 
 using Color = std::array<std::uint8_t, 4>;  // R G B A
-using Palette = std::array<Color, 256>;
+using ColorTable = std::array<Color, 256>;
 
 // What giflib's reading function gets.
 struct GifSource {
@@ -71,7 +71,7 @@ class GifReader {
   int height() const { return std::max(gif_->SHeight, frame().Top + frame().Height); }
   int transparent() const { return transparent_; }  // an index of the palette; -1 = none
 
-  Palette palette() const;
+  ColorTable palette() const;
   // Indices of the frame, rows in the order of the file. [frame().Height, frame().Width]
   std::unique_ptr<std::uint8_t[]> read_indices();
 
@@ -140,11 +140,11 @@ const ColorMapObject* meaningful(const ColorMapObject* map) {
   return nullptr;
 }
 
-Palette GifReader::palette() const {
+ColorTable GifReader::palette() const {
   // A local table that says nothing gives way to the global one, as in Pillow's convert().
   const ColorMapObject* map = meaningful(frame().ColorMap);
   if (map == nullptr) map = meaningful(gif_->SColorMap);
-  Palette palette;
+  ColorTable palette;
   for (std::size_t i = 0; i < palette.size(); ++i) {
     const auto grey = static_cast<std::uint8_t>(i);
     palette[i] = map == nullptr ? Color{grey, grey, grey, 255} : Color{0, 0, 0, 255};
@@ -231,7 +231,7 @@ Pixels decode_gif(const EncodedImage& image) {
   const GifImageDesc& frame = reader.frame();
   const auto indices = reader.read_indices();
   const std::vector<int> places = places_of_rows(frame);
-  const Palette palette = reader.palette();
+  const ColorTable palette = reader.palette();
   const bool has_alpha = reader.transparent() >= 0;
   const auto around = static_cast<std::uint8_t>(has_alpha ? reader.transparent() : 0);
   Pixels pixels = Pixels::of_size(reader.width(), reader.height(), has_alpha ? 4 : 3);

@@ -11,11 +11,11 @@
 namespace instructblip {
 namespace {
 
-constexpr std::size_t kChannels = 3;
+constexpr std::size_t kBytesOfPixel = 3;
 constexpr int kBandRows = 32;
 
 void fill(std::vector<std::uint8_t>& rgb, const std::array<std::uint8_t, 3>& color) {
-  for (std::size_t i = 0; i < rgb.size(); ++i) rgb[i] = color[i % kChannels];
+  for (std::size_t i = 0; i < rgb.size(); ++i) rgb[i] = color[i % kBytesOfPixel];
 }
 
 }  // namespace
@@ -38,13 +38,13 @@ void PaddedSquare::fail_large() const {
 }
 
 Image PaddedSquare::band(PixelRange rows) const {
-  const std::size_t row_bytes = kChannels * static_cast<std::size_t>(side_);
+  const std::size_t row_bytes = kBytesOfPixel * static_cast<std::size_t>(side_);
   std::vector<std::uint8_t> rgb(row_bytes * static_cast<std::size_t>(rows.size()));
   fill(rgb, color_);
   for (int y = std::max(rows.begin, top_); y < std::min(rows.end, top_ + image_.height()); ++y) {
     std::memcpy(&rgb[static_cast<std::size_t>(y - rows.begin) * row_bytes +
-                     kChannels * static_cast<std::size_t>(left_)],
-                image_.row(y - top_), kChannels * static_cast<std::size_t>(image_.width()));
+                     kBytesOfPixel * static_cast<std::size_t>(left_)],
+                image_.row(y - top_), kBytesOfPixel * static_cast<std::size_t>(image_.width()));
   }
   return Image::adopt(std::move(rgb), side_, rows.size());
 }
@@ -70,7 +70,7 @@ std::vector<std::uint8_t> PaddedSquare::resized(int height, int width, const Res
   // The horizontal pass, band by band: [side, columns, 3]. Rows of margin all become the same.
   const int columns = window.columns.size();
   if (side * columns > limits::kPicturePixels) fail_large();
-  const std::size_t row_bytes = kChannels * static_cast<std::size_t>(columns);
+  const std::size_t row_bytes = kBytesOfPixel * static_cast<std::size_t>(columns);
   std::vector<std::uint8_t> rows(row_bytes * static_cast<std::size_t>(side_));
   const auto narrow = [&](PixelRange range) {
     return resize_bicubic(band(range), range.size(), width, by,

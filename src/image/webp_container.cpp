@@ -10,7 +10,12 @@ namespace instructblip {
 namespace {
 
 constexpr std::uint32_t kChunkHeader = 8;
-enum ExtendedFlag : std::uint8_t { kAnimation = 0x02, kXmp = 0x04, kExif = 0x08, kAlpha = 0x10 };
+enum ExtendedFlag : std::uint8_t {
+  kHasAnimation = 0x02,
+  kHasXmp = 0x04,
+  kHasExif = 0x08,
+  kHasAlpha = 0x10
+};
 
 struct Chunk {
   std::string_view name;
@@ -67,16 +72,16 @@ class Parser {
     const ByteReader reader(data, ByteOrder::little);
     if (!reader.has(0, 10)) image_.fail_bad("WebP: the extended header is cut short");
     flags_ = data[0];
-    out_.animated = (flags_ & kAnimation) != 0;
-    out_.has_alpha = (flags_ & kAlpha) != 0;
+    out_.animated = (flags_ & kHasAnimation) != 0;
+    out_.has_alpha = (flags_ & kHasAlpha) != 0;
     out_.width = *reader.u24(4) + 1;
     out_.height = *reader.u24(7) + 1;
   }
 
   void read_chunk(const Chunk& chunk) {
-    if (chunk.name == "EXIF" && (flags_ & kExif) != 0 && out_.exif.empty()) {
+    if (chunk.name == "EXIF" && (flags_ & kHasExif) != 0 && out_.exif.empty()) {
       out_.exif = chunk.data;
-    } else if (chunk.name == "XMP " && (flags_ & kXmp) != 0 && out_.xmp.empty()) {
+    } else if (chunk.name == "XMP " && (flags_ & kHasXmp) != 0 && out_.xmp.empty()) {
       out_.xmp = chunk.data;
     } else if (out_.image_data.empty() && out_.animated && chunk.name == "ANMF") {
       read_frame(chunk.data);
@@ -163,7 +168,7 @@ std::string single_frame_file(const WebpContainer& container) {
   std::string chunks = "WEBP";
   if (!container.alpha_data.empty()) {
     std::string extended;
-    append_number(extended, kAlpha, 4);
+    append_number(extended, kHasAlpha, 4);
     append_number(extended, container.frame_width - 1, 3);
     append_number(extended, container.frame_height - 1, 3);
     append_chunk(chunks, "VP8X", extended);

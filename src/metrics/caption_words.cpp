@@ -6,6 +6,7 @@
 
 #include "core/boundary.h"
 #include "instructblip/metrics.h"
+#include "metrics/characters.h"
 
 namespace instructblip {
 namespace {
@@ -13,7 +14,6 @@ namespace {
 bool is_letter(char c) {  // bytes of UTF-8 beyond ASCII are taken for letters
   return (c >= 'a' && c <= 'z') || static_cast<unsigned char>(c) >= 0x80;
 }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_word(char c) { return is_letter(c) || is_digit(c); }
 
 // Keep their full stop.

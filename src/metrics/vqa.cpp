@@ -6,6 +6,7 @@
 
 #include "core/boundary.h"
 #include "instructblip/metrics.h"
+#include "metrics/characters.h"
 
 namespace instructblip {
 namespace {
@@ -57,7 +58,6 @@ const Words& contractions() {
   return all;
 }
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 bool has_digit_comma_digit(std::string_view text) {

@@ -16,7 +16,7 @@
 namespace instructblip::nn {
 namespace {
 
-kernels::Activation kernel_name_of(Activation activation) {
+kernels::Activation activation_of_kernels(Activation activation) {
   switch (activation) {
     case Activation::gelu:
       return kernels::Activation::gelu;
@@ -103,7 +103,7 @@ at::Tensor Linear::activated(const Normed& x, Activation activation, bool gated)
   const std::int64_t half = gated ? weight_.rows() / 2 : 0;
   if (weight_.first_packed_row() % kernels::kRowsOfPanel != 0) return {};
   if (half % kernels::kRowsOfPanel != 0) return {};
-  return times_packed(x.value(), {.activation = kernel_name_of(activation), .gated = gated});
+  return times_packed(x.value(), {.activation = activation_of_kernels(activation), .gated = gated});
 }
 
 std::optional<ProductWith> Linear::on_device() const {

@@ -9,7 +9,7 @@
 namespace instructblip {
 namespace {
 
-std::span<const float> values_of(const at::Tensor& rows) {
+std::span<const float> floats_of(const at::Tensor& rows) {
   return {rows.const_data_ptr<float>(), static_cast<std::size_t>(rows.numel())};
 }
 
@@ -19,7 +19,7 @@ std::size_t width_of(const at::Tensor& rows) { return static_cast<std::size_t>(r
 class WholeRows final : public Logits {
  public:
   explicit WholeRows(at::Tensor rows)  // [R, N], contiguous
-      : rows_(std::move(rows)), logits_(values_of(rows_), width_of(rows_)) {}
+      : rows_(std::move(rows)), logits_(floats_of(rows_), width_of(rows_)) {}
 
   std::span<const RowSummary> summarize(const Step& step) override {
     return logits_.summarize(step);
@@ -70,7 +70,7 @@ class Summaries final : public Logits {
     if (rows_.device() != at::kCPU) {
       rows_ = runtime_.run([&] { return runtime_.download(rows_); });
     }
-    return values_of(rows_).subspan(row * width_of(rows_), width_of(rows_));
+    return floats_of(rows_).subspan(row * width_of(rows_), width_of(rows_));
   }
 
  private:

@@ -18,22 +18,6 @@ namespace {
 
 using Class = TokenizerSettings::Class;
 
-// The class that reads a slow file where none is named.
-Class slow_class(const TokenizerSettings& settings, TokenizerKind kind) {
-  if (settings.tokenizer_class != Class::plain) return settings.tokenizer_class;
-  switch (kind) {
-    case TokenizerKind::t5:
-      return Class::t5;
-    case TokenizerKind::llama:
-      return Class::llama;
-    case TokenizerKind::bert:
-      return Class::bert;
-    case TokenizerKind::gpt2:
-      return Class::gpt2;
-  }
-  return Class::bert;
-}
-
 struct SlowClass {
   const char* file;
   TokenizerParts (*convert)(const std::filesystem::path& file, TokenizerSettings& settings);
@@ -243,7 +227,8 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& dir
   std::optional<NumberedTokens> listed;
   if (json) listed = numbered_tokens(*json);
   TokenizerSettings settings = read_tokenizer_settings(directory, kind, listed);
-  const SlowClass slow = slow_class_of(slow_class(settings, kind));
+  const Class named = settings.tokenizer_class;
+  const SlowClass slow = slow_class_of(named == Class::plain ? usual_class(kind) : named);
   const std::filesystem::path slow_file = directory / slow.file;
   if (!json && !is_present(slow_file)) {
     throw Error(ErrorCode::not_found, printable(directory.string()) +

@@ -27,9 +27,9 @@ void split_pieces(std::vector<Piece>& pieces,
   pieces = std::move(parts);
 }
 
-class Sequence final : public PreTokenizer {
+class SequenceOfPreTokenizers final : public PreTokenizer {
  public:
-  explicit Sequence(std::vector<PreTokenizerPtr> parts) : parts_(std::move(parts)) {}
+  explicit SequenceOfPreTokenizers(std::vector<PreTokenizerPtr> parts) : parts_(std::move(parts)) {}
   void apply(std::vector<Piece>& pieces) const override {
     for (const PreTokenizerPtr& part : parts_) part->apply(pieces);
   }
@@ -128,7 +128,7 @@ class PatternSplit final : public PreTokenizer {
 }  // namespace
 
 PreTokenizerPtr sequence_pre_tokenizer(std::vector<PreTokenizerPtr> parts) {
-  return std::make_shared<Sequence>(std::move(parts));
+  return std::make_shared<SequenceOfPreTokenizers>(std::move(parts));
 }
 PreTokenizerPtr metaspace_pre_tokenizer(const MetaspaceOptions& options) {
   return std::make_shared<Metaspace>(options);

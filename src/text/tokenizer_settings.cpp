@@ -51,17 +51,7 @@ Class class_of(const std::optional<Json>& config, TokenizerKind kind) {
   if (name == "BertTokenizer") return Class::bert;
   if (name == "GPT2Tokenizer") return Class::gpt2;
   if (name == "PreTrainedTokenizer" || name == "TokenizersBackend") return Class::plain;
-  switch (kind) {
-    case TokenizerKind::t5:
-      return Class::t5;
-    case TokenizerKind::llama:
-      return Class::llama;
-    case TokenizerKind::bert:
-      return Class::bert;
-    case TokenizerKind::gpt2:
-      return Class::gpt2;
-  }
-  return Class::plain;
+  return usual_class(kind);
 }
 
 // The constructor defaults of the reference's classes.
@@ -272,6 +262,20 @@ class SettingsReader {
 };
 
 }  // namespace
+
+TokenizerSettings::Class usual_class(TokenizerKind kind) {
+  switch (kind) {
+    case TokenizerKind::t5:
+      return Class::t5;
+    case TokenizerKind::llama:
+      return Class::llama;
+    case TokenizerKind::bert:
+      return Class::bert;
+    case TokenizerKind::gpt2:
+      return Class::gpt2;
+  }
+  return Class::plain;
+}
 
 const TokenSpec* TokenizerSettings::find_named(std::string_view key) const {
   const auto found = std::ranges::find(named, key, [](const auto& entry) { return entry.first; });

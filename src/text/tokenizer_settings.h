@@ -66,6 +66,9 @@ struct TokenizerSettings {
   std::string named_or(std::string_view key, std::string fallback) const;
 };
 
+// The class that reads a directory of this kind where none is named.
+TokenizerSettings::Class usual_class(TokenizerKind kind);
+
 // The added_tokens of a tokenizer.json with the ids that it gives them.
 using NumberedTokens = std::vector<std::pair<std::int64_t, AddedToken>>;
 

@@ -5,10 +5,10 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <initializer_list>
 
 #include "core/limits.h"
 #include "core/utf8.h"
+#include "text/jinja/among.h"
 #include "text/jinja/lexer.h"
 #include "text/jinja/text_format.h"
 #include "text/jinja/text_functions.h"
@@ -16,10 +16,6 @@
 
 namespace instructblip::jinja {
 namespace {
-
-bool among(std::string_view name, std::initializer_list<std::string_view> names) {
-  return std::ranges::find(names, name) != names.end();
-}
 
 Value with_default(const Value& value, const Arguments& arguments) {
   const Value* also_false = arguments.find(1, "boolean");

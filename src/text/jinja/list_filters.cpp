@@ -1,11 +1,11 @@
 // Filters that go through their value.
 #include <algorithm>
 #include <array>
-#include <initializer_list>
 #include <utility>
 
 #include "core/limits.h"
 #include "core/utf8.h"
+#include "text/jinja/among.h"
 #include "text/jinja/filters.h"
 #include "text/jinja/lexer.h"
 #include "text/jinja/text_functions.h"
@@ -13,10 +13,6 @@
 
 namespace instructblip::jinja {
 namespace {
-
-bool among(std::string_view name, std::initializer_list<std::string_view> names) {
-  return std::ranges::find(names, name) != names.end();
-}
 
 // The member `path` of `value`: names and numbers with dots between them.
 Value member(const Value& value, const Value& path) {
