@@ -98,7 +98,7 @@ struct Language {
   void operator()(LlamaConfig&) const {
     config.rounded_to = rounding<DType::f16>(config);  // torch_dtype=torch.float16
     config.prompt.clean_up_spaces = false;
-    config.prompt.decodes_as_sentencepiece = true;
+    config.prompt.by_sentencepiece = true;
     config.generation.bos = config.generation.stands_for_prompt = kVicunaBos;
     config.generation.eos = {kVicunaEos};
     config.generation.ranks_with_end = false;

@@ -120,8 +120,8 @@ struct PromptConfig {
   bool bos_alone = false;
   std::optional<TokenLimit> qformer_limit, language_limit;  // none: too long a text is refused
   // How an answer's ids become text where it is not as the tokenizer's files say.
-  std::optional<bool> clean_up_spaces;    // before punctuation
-  bool decodes_as_sentencepiece = false;  // and encodes an instruction so
+  std::optional<bool> clean_up_spaces;  // before punctuation
+  bool by_sentencepiece = false;        // the library; it reads instructions, too
   bool newline_ends = false;  // an answer ends with the tokenizer's newline, and with nothing else
   // Where there is one, pictures stand where the instruction has their marker, and an instruction
   // without any is put between these two; else pictures come first and a marker is refused.

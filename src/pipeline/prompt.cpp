@@ -38,8 +38,7 @@ PromptFiles read_prompt_files(const std::filesystem::path& directory, const Mode
   const PromptConfig& prompt = config.prompt;
   const TokenizerKind kind = kind_of(config.text);
   PromptFiles files{
-      load_tokenizer(directory, kind, {prompt.clean_up_spaces, prompt.decodes_as_sentencepiece}),
-      nullptr};
+      load_tokenizer(directory, kind, {prompt.clean_up_spaces, prompt.by_sentencepiece}), nullptr};
   if (prompt.chat) files.chat = chat_template(directory, kind, *prompt.chat);
   if (config.qformer && config.qformer->reads_instruction) {
     files.qformer = load_tokenizer(directory / "qformer_tokenizer", TokenizerKind::bert);

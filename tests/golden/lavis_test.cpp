@@ -222,7 +222,7 @@ TEST_P(LavisTest, DecodesIdsAsLavis) {
       {"t5", TokenizerKind::t5}, {"llama", TokenizerKind::llama}, {"opt", TokenizerKind::gpt2}};
   const auto tokenizer =
       load_tokenizer(kCheckpoints / GetParam(), kinds.at(pipeline_.info().language_model),
-                     {config.prompt.clean_up_spaces, config.prompt.decodes_as_sentencepiece});
+                     {config.prompt.clean_up_spaces, config.prompt.by_sentencepiece});
   for (const Json& row : rows->elements()) {
     // LAVIS strips LLaMA's and OPT's answers, and Pipeline all.
     TextStream stream(*tokenizer, {});

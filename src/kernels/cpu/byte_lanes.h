@@ -7,10 +7,9 @@
 //   kMost       what the largest of 32 inputs becomes
 //   kAdded      what a weight has more than it is worth, so that none is below 0
 //   kScaled     whether each block of weights has scales of its own
-//   of_panel()  the weights of a step, the first of two or the second, out of a panel as it is
-//   packed round()     numbers between -kMost and kMost to the nearest, ties to even, as steps have
-//   them;
-//               and their sum, where something is added to weights
+//   of_panel()  a step's weights, the first of two or the second, as a panel has them
+//   round()     rounds numbers between -kMost and kMost, ties to even, as steps have them; gives
+//               their sum, where something is added to weights
 #pragma once
 
 #include <cstddef>

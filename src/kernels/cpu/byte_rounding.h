@@ -13,7 +13,7 @@ INSTRUCTBLIP_KERNEL std::int64_t scales_in(std::int64_t inputs) {
   return (inputs + kInputsOfScale - 1) / kInputsOfScale;
 }
 
-// A block of one row. A scale is NaN where a number is, or is infinite: so is what comes of it.
+// A block of one row. Where a number is NaN or infinite the scale is NaN, and so are the results.
 template <class Bits>
 INSTRUCTBLIP_KERNEL void round_block(const RowsToRound& r, std::int64_t row, std::int64_t block) {
   const std::int64_t at = block * kInputsOfScale;

@@ -79,6 +79,8 @@ struct BytePiece {
   std::int64_t stride;
 };
 
+// Its steps are not unrolled: GCC would compute all products before it adds one, and there are too
+// few registers for that.
 template <int M, int N, class Bits, class Weights>
 INSTRUCTBLIP_KERNEL void multiply_block(const BytePiece& p, std::int64_t block,
                                         Lanes (&totals)[M][N]) {
@@ -91,8 +93,6 @@ INSTRUCTBLIP_KERNEL void multiply_block(const BytePiece& p, std::int64_t block,
     for (int n = 0; n < N; ++n) sums[m][n] = Bits::sums_of(-Bits::kAdded * whole[m]);
   }
   for (int n = 0; n < N; ++n) Weights::prefetch(weights + n * p.apart);
-    // Not unrolled, or GCC computes all products before it adds one, and there are too few
-    // registers.
 #pragma GCC unroll 1
   for (int two = 0; two < Bits::kSteps; two += 2) {
     for (int step = 0; step < 2; ++step) {
