@@ -4,9 +4,13 @@
 namespace instructblip::kernels::cpu {
 namespace {
 
-// To the nearest, ties to even: adding 1.5 * 2^23 leaves no fraction bits.
+// To the nearest, ties to even: added to 1.5 * 2^23 a whole number is the lowest bits of the sum. A
+// NaN, which no integer stands for, is some byte.
 INSTRUCTBLIP_KERNEL std::byte rounded(float x) {
-  return static_cast<std::byte>(static_cast<std::int32_t>((x + 12582912.0f) - 12582912.0f));
+  const float sum = x + 12582912.0f;
+  std::uint32_t bits;
+  std::memcpy(&bits, &sum, sizeof(bits));
+  return static_cast<std::byte>(bits & 0xFFU);
 }
 INSTRUCTBLIP_KERNEL void store_rounded(const Lanes& x, std::byte* to) {
   for (std::int64_t i = 0; i < kLanes; ++i) to[i] = rounded(x.all[i]);
