@@ -66,6 +66,10 @@ int main(int argc, char** argv) {
   ::setenv("OPENCV_FFMPEG_LOGLEVEL", "-8", /*replace=*/0);
   // LibTorch registers its operators in 20 MB of small pieces: the heap grows by more at a time.
   ::mallopt(M_TOP_PAD, 32 << 20);
+  // That alone would leave these two at 128 KiB, and the system would clear pages for each layer's
+  // numbers anew.
+  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  ::mallopt(M_TRIM_THRESHOLD, 64 << 20);
   const cli::ExitCode code = cli::guarded({argv + 1, argv + argc});
   // Without what is registered for the end of the process: everything has been written, and taking
   // the operators out again costs LibTorch half of what registering them did.
