@@ -17,8 +17,9 @@ namespace instructblip::nn {
 namespace {
 
 // Ranges for each thread. One that another process holds up then leaves the rest to those that go
-// on: equal shares would all wait for it.
-constexpr std::int64_t kRangesOfThread = 8;
+// on: equal shares would all wait for it. More ranges would cost products with many rows, which
+// read them all from memory or the last level cache for each range.
+constexpr std::int64_t kRangesOfThread = 4;
 
 // Calls `work` on so many of LibTorch's threads. at::parallel_for is a template that opens a region
 // only where the caller is compiled with OpenMP, which would bring a second pool of threads: an
