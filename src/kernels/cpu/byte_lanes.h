@@ -2,14 +2,16 @@
 // file is compiled for; see lanes.h. FourBits and EightBits say how weights of w4 and of w8 are
 // multiplied with rounded rows:
 //
-//   kSteps      a block of 32 inputs is so many steps of four bytes of a row, and of 64 bytes of
-//               sixteen rows of weights
-//   kMost       what the largest of 32 inputs becomes
-//   kAdded      what a weight has more than it is worth, so that none is below 0
+//   kInputs     a block, inputs that have one scale: 32 where weights are scaled by block
+//   kSteps      a block is so many steps of four bytes of a row, and of 64 bytes of sixteen rows of
+//               weights
+//   kMost       what the largest input of a block becomes
 //   kScaled     whether each block of weights has scales of its own
 //   of_panel()  a step's weights, the first of two or the second, as a panel has them
 //   round()     rounds numbers between -kMost and kMost, ties to even, as steps have them; gives
-//               their sum, where something is added to weights
+//               what their sums begin with: where weights have more than they are worth, so that
+//               none is below 0, that times the rounded numbers, with the other sign
+//   sums_from() what round() gave, sixteen times
 #pragma once
 
 #include <cstddef>

@@ -22,6 +22,12 @@ INSTRUCTBLIP_KERNEL __m256i four_bytes(const std::byte* x) {
   std::memcpy(&four, x, sizeof(four));
   return _mm256_set1_epi32(four);
 }
+// Compilers would compute the products of several steps before they add them, and put sums into
+// memory for want of registers.
+INSTRUCTBLIP_KERNEL Sixteen in_registers(Sixteen x) {
+  asm volatile("" : "+x"(x.low), "+x"(x.high));
+  return x;
+}
 INSTRUCTBLIP_KERNEL Lanes to_lanes_32(const Sixteen& x) {
   return {_mm256_cvtepi32_ps(x.low), _mm256_cvtepi32_ps(x.high)};
 }
@@ -32,17 +38,15 @@ INSTRUCTBLIP_KERNEL Lanes to_lanes_32(const Sixteen& x) {
 struct FourBits {
   using Weights = Sixteen;
   struct Sums : Sixteen {};
+  static constexpr int kInputs = 32;
   static constexpr int kSteps = 8;
-  static constexpr std::int32_t kAdded = 8;
   static constexpr float kMost = 127.0f;
   static constexpr bool kScaled = true;
   static constexpr std::int64_t kBytesOfPanelBlock = kBytesOf4Bits;
 
-  // Each half takes half of it. While they are added up they may pass 32767 and come back; with
-  // -8 times the sum of all x both end within 32512 of 0.
-  INSTRUCTBLIP_KERNEL static Sums sums_of(std::int32_t x) {
-    const __m256i half = _mm256_set1_epi16(static_cast<short>(x / 2));
-    return {{half, half}};
+  INSTRUCTBLIP_KERNEL static Sums sums_from(const std::byte* start) {
+    const __m256i all = four_bytes(start);
+    return {{all, all}};
   }
   INSTRUCTBLIP_KERNEL static Lanes to_lanes(const Sums& x) {
     const __m256i ones = _mm256_set1_epi16(1);
@@ -53,8 +57,8 @@ struct FourBits {
   INSTRUCTBLIP_KERNEL static Sums add_products(const Sums& sums, const Weights& weights,
                                                const std::byte* x) {
     const __m256i four = four_bytes(x);
-    return {{_mm256_add_epi16(sums.low, _mm256_maddubs_epi16(weights.low, four)),
-             _mm256_add_epi16(sums.high, _mm256_maddubs_epi16(weights.high, four))}};
+    return {in_registers({_mm256_add_epi16(sums.low, _mm256_maddubs_epi16(weights.low, four)),
+                          _mm256_add_epi16(sums.high, _mm256_maddubs_epi16(weights.high, four))})};
   }
   INSTRUCTBLIP_KERNEL static Weights of_panel(const std::byte* block, int two, int step) {
     Words words = load_words(block + 2 * kLanes + two * 32);
@@ -68,24 +72,26 @@ struct FourBits {
                                                 std::byte* to) {
     store_rounded_in_halves(low, to);
     store_rounded_in_halves(high, to + kLanes);
-    return sum_of_32(to);
+    // -8 times the sum of x, of which each sum of 16 bits takes half. While products are added up
+    // they may pass 32767 and come back; both end within 32512 of 0.
+    const auto half = static_cast<std::uint32_t>(-4 * sum_of_32(to)) & 0xFFFFU;
+    return static_cast<std::int32_t>(half << 16U | half);
   }
 };
 
-// Weights of 8 bits fill 16, and so may x: two inputs are a word, and 32 of them add up to less
-// than 2^27.
+// Weights of 8 bits fill 16, and so may x: two inputs are a word, and 128 of them add up to less
+// than 2^30.
 struct EightBits {
   using Weights = Sixteen;
   struct Sums : Sixteen {};
-  static constexpr int kSteps = 16;
-  static constexpr std::int32_t kAdded = 0;
+  static constexpr int kInputs = 128;
+  static constexpr int kSteps = 64;
   static constexpr float kMost = 32767.0f;
   static constexpr bool kScaled = false;
-  static constexpr std::int64_t kBytesOfPanelBlock = kInputsOfScale * kLanes;
+  static constexpr std::int64_t kBytesOfPanelBlock = kInputs * kLanes;
 
-  INSTRUCTBLIP_KERNEL static Sums sums_of(std::int32_t x) {
-    const __m256i all = _mm256_set1_epi32(x);
-    return {{all, all}};
+  INSTRUCTBLIP_KERNEL static Sums sums_from(const std::byte*) {
+    return {{_mm256_setzero_si256(), _mm256_setzero_si256()}};
   }
   INSTRUCTBLIP_KERNEL static Lanes to_lanes(const Sums& x) { return to_lanes_32(x); }
   INSTRUCTBLIP_KERNEL static Weights load(const std::byte* from) { return load_sixteen(from); }
@@ -93,8 +99,8 @@ struct EightBits {
   INSTRUCTBLIP_KERNEL static Sums add_products(const Sums& sums, const Weights& weights,
                                                const std::byte* x) {
     const __m256i two = four_bytes(x);
-    return {{_mm256_add_epi32(sums.low, _mm256_madd_epi16(weights.low, two)),
-             _mm256_add_epi32(sums.high, _mm256_madd_epi16(weights.high, two))}};
+    return {in_registers({_mm256_add_epi32(sums.low, _mm256_madd_epi16(weights.low, two)),
+                          _mm256_add_epi32(sums.high, _mm256_madd_epi16(weights.high, two))})};
   }
   INSTRUCTBLIP_KERNEL static Weights of_panel(const std::byte* columns, int two, int step) {
     const auto* at = reinterpret_cast<const __m128i*>(columns + (two + step) * 32);

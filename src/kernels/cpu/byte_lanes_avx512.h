@@ -13,10 +13,16 @@ struct Fours {
   struct Weights {
     __m512i all;
   };
+  static constexpr int kInputs = 32;
   static constexpr int kSteps = 8;
   static constexpr float kMost = 127.0f;
 
-  INSTRUCTBLIP_KERNEL static Sums sums_of(std::int32_t x) { return {_mm512_set1_epi32(x)}; }
+  INSTRUCTBLIP_KERNEL static __m512i four_bytes(const std::byte* x) {
+    std::int32_t four;
+    std::memcpy(&four, x, sizeof(four));
+    return _mm512_set1_epi32(four);
+  }
+  INSTRUCTBLIP_KERNEL static Sums sums_from(const std::byte* start) { return {four_bytes(start)}; }
   INSTRUCTBLIP_KERNEL static Lanes to_lanes(const Sums& x) { return {_mm512_cvtepi32_ps(x.all)}; }
   INSTRUCTBLIP_KERNEL static Weights load(const std::byte* from) {
     return {_mm512_load_si512(from)};
@@ -26,14 +32,11 @@ struct Fours {
   }
   INSTRUCTBLIP_KERNEL static Sums add_products(const Sums& sums, const Weights& weights,
                                                const std::byte* x) {
-    std::int32_t four;
-    std::memcpy(&four, x, sizeof(four));
-    return {_mm512_dpbusd_epi32(sums.all, weights.all, _mm512_set1_epi32(four))};
+    return {_mm512_dpbusd_epi32(sums.all, weights.all, four_bytes(x))};
   }
 };
 
 struct FourBits : Fours {
-  static constexpr std::int32_t kAdded = 8;
   static constexpr bool kScaled = true;
   static constexpr std::int64_t kBytesOfPanelBlock = kBytesOf4Bits;
 
@@ -46,14 +49,13 @@ struct FourBits : Fours {
                                                 std::byte* to) {
     store_rounded_in_halves(low, to);
     store_rounded_in_halves(high, to + kLanes);
-    return sum_of_32(to);
+    return -8 * sum_of_32(to);
   }
 };
 
 struct EightBits : Fours {
-  static constexpr std::int32_t kAdded = 128;
   static constexpr bool kScaled = false;
-  static constexpr std::int64_t kBytesOfPanelBlock = kInputsOfScale * kLanes;
+  static constexpr std::int64_t kBytesOfPanelBlock = kInputs * kLanes;
 
   INSTRUCTBLIP_KERNEL static Weights of_panel(const std::byte* columns, int two, int step) {
     const __m512i fours = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
@@ -67,7 +69,7 @@ struct EightBits : Fours {
                                                 std::byte* to) {
     store_rounded(low, to);
     store_rounded(high, to + kLanes);
-    return sum_of_32(to);
+    return -128 * sum_of_32(to);
   }
 };
 

@@ -11,15 +11,11 @@ struct Fours {
   struct Weights {
     std::int8_t all[kLanes][4];
   };
+  static constexpr int kInputs = 32;
   static constexpr int kSteps = 8;
-  static constexpr std::int32_t kAdded = 0;
   static constexpr float kMost = 127.0f;
 
-  INSTRUCTBLIP_KERNEL static Sums sums_of(std::int32_t x) {
-    Sums sums;
-    for (std::int32_t& sum : sums.all) sum = x;
-    return sums;
-  }
+  INSTRUCTBLIP_KERNEL static Sums sums_from(const std::byte*) { return {}; }
   INSTRUCTBLIP_KERNEL static Lanes to_lanes(const Sums& x) {
     return each([&](std::int64_t i) { return static_cast<float>(x.all[i]); });
   }
@@ -66,7 +62,7 @@ struct FourBits : Fours {
 
 struct EightBits : Fours {
   static constexpr bool kScaled = false;
-  static constexpr std::int64_t kBytesOfPanelBlock = kInputsOfScale * kLanes;
+  static constexpr std::int64_t kBytesOfPanelBlock = kInputs * kLanes;
 
   INSTRUCTBLIP_KERNEL static Weights of_panel(const std::byte* columns, int two, int step) {
     Weights weights;

@@ -9,16 +9,18 @@
 
 namespace instructblip::kernels::cpu {
 
+// Inputs whose weights are taken apart at once for many rows: a whole number of blocks.
+inline constexpr std::int64_t kInputsOfByteBlock = 512;
+
 // Inputs of a row that are rounded together: the largest of them becomes 127 or 32767 times their
-// scale. As many as have one scale in w4.
-inline constexpr std::int64_t kInputsOfScale = 32;
-
-// A product with 32 inputs is so many steps, each of one word of a row and of kBytesOfWeights of
-// sixteen rows of the matrix: 8 steps of four bytes, or 16 of two numbers of 16 bits.
+// scale. A product with them is so many steps, each of one word of a row, four bytes or two numbers
+// of 16 bits, and of 64 bytes of sixteen rows of the matrix.
 struct StepsOfBlock {
-  std::int64_t steps;
+  std::int64_t inputs, steps;
 
-  // A row's words, their scale, and their sum.
+  constexpr std::int64_t blocks_in(std::int64_t all) const { return (all + inputs - 1) / inputs; }
+
+  // A row's words, their scale, and what sums begin with.
   constexpr std::int64_t bytes_of_row() const { return steps * 4 + 4 + 4; }
   // Those of a panel, and its [16] float32 scales, which w8 leaves alone.
   constexpr std::int64_t bytes_of_weights() const { return steps * 64 + 64; }
@@ -30,7 +32,8 @@ struct RowsToRound {
   std::int64_t stride;  // all inputs of a row
   std::int64_t rows, inputs;
   Held held;  // what they are multiplied with: w8 or w4
-  // For each block: [steps][rows] words, [rows] float32 scales, [rows] int32 sums.
+  // For each block: [steps][rows] words, [rows] float32 scales, [rows] words that sums begin
+  // with.
   std::byte* out;
 };
 
@@ -53,13 +56,13 @@ struct ByteProduct {
   const std::byte* x;  // tiles, as RowsToRound has them, of all inputs
   RowTiles tiles;
   std::int64_t inputs;
-  std::int64_t first, count;  // inputs; the first is a multiple of kInputsOfBlock
+  std::int64_t first, count;  // inputs; the first is a multiple of kInputsOfByteBlock
   const std::byte* panels;
   const std::byte* times;  // as many, whose results multiply those of the others; or null
   std::size_t bytes_of_panel;
   std::size_t next;  // from these weights to those that are multiplied after them
   Held held;
-  std::byte* prepared;  // room for [panels][kInputsOfBlock / 32] StepsOfBlock::bytes_of_weights()
+  std::byte* prepared;  // room for [panels][blocks of kInputsOfByteBlock] bytes_of_weights()
   float* totals;        // [rows, panels * 16]
   bool last;            // sums become results
   Results results;

@@ -35,11 +35,11 @@ struct AsPacked {
     if constexpr (!Bits::kScaled) return broadcast(1.0f);
     return load(reinterpret_cast<const Half*>(block));
   }
-  // Memory is asked for what is read some time later.
-  INSTRUCTBLIP_KERNEL static void prefetch(const std::byte* block) {
-    constexpr std::int64_t kAhead = 2048;
-    for (std::int64_t at = 0; at < kBytesOfBlock; at += 64) {
-      __builtin_prefetch(block + kAhead + at);
+  // Memory is asked for what is read some time after the weights of two steps.
+  INSTRUCTBLIP_KERNEL static void prefetch(const std::byte* block, int two) {
+    constexpr std::int64_t kAhead = 2048, kBytesOfTwo = kBytesOfBlock / Bits::kSteps * 2;
+    for (std::int64_t at = 0; at < kBytesOfTwo; at += 64) {
+      __builtin_prefetch(block + kAhead + two / 2 * kBytesOfTwo + at);
     }
   }
 };
@@ -55,7 +55,7 @@ struct Prepared {
   INSTRUCTBLIP_KERNEL static Lanes scales(const std::byte* block) {
     return load(reinterpret_cast<const float*>(block + Bits::kSteps * 64));
   }
-  INSTRUCTBLIP_KERNEL static void prefetch(const std::byte*) {}
+  INSTRUCTBLIP_KERNEL static void prefetch(const std::byte*, int) {}
 };
 
 template <class Bits>
@@ -79,22 +79,20 @@ struct BytePiece {
   std::int64_t stride;
 };
 
-// Its steps are not unrolled: GCC would compute all products before it adds one, and there are too
-// few registers for that.
 template <int M, int N, class Bits, class Weights>
 INSTRUCTBLIP_KERNEL void multiply_block(const BytePiece& p, std::int64_t block,
                                         Lanes (&totals)[M][N]) {
   const std::byte* x = p.x + block * M * kSteps<Bits>.bytes_of_row();
   const auto* scales = reinterpret_cast<const float*>(x + M * Bits::kSteps * 4);
-  const auto* whole = reinterpret_cast<const std::int32_t*>(scales + M);
+  const std::byte* starts = x + M * Bits::kSteps * 4 + M * 4;
   const std::byte* weights = p.weights + block * Weights::kBytesOfBlock;
   typename Bits::Sums sums[M][N];
   for (int m = 0; m < M; ++m) {
-    for (int n = 0; n < N; ++n) sums[m][n] = Bits::sums_of(-Bits::kAdded * whole[m]);
+    for (int n = 0; n < N; ++n) sums[m][n] = Bits::sums_from(starts + m * 4);
   }
-  for (int n = 0; n < N; ++n) Weights::prefetch(weights + n * p.apart);
-#pragma GCC unroll 1
+#pragma GCC unroll 1  // or sums would go to memory from one round to the next
   for (int two = 0; two < Bits::kSteps; two += 2) {
+    for (int n = 0; n < N; ++n) Weights::prefetch(weights + n * p.apart, two);
     for (int step = 0; step < 2; ++step) {
       typename Bits::Weights w[N];
       for (int n = 0; n < N; ++n) w[n] = Weights::weights(weights + n * p.apart, two, step);

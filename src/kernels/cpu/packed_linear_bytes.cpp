@@ -21,8 +21,9 @@ StepsOfBlock steps_of(const PackedLinearProblem& p, const ByteKernel& kernel) {
   return p.weights == Format::w4 ? kernel.of_4_bits : kernel.of_8_bits;
 }
 
-std::int64_t scales_of(const PackedLinearProblem& p) {
-  return (p.inputs + kInputsOfScale - 1) / kInputsOfScale;
+std::int64_t bytes_of_row(const PackedLinearProblem& p, const ByteKernel& kernel) {
+  const StepsOfBlock steps = steps_of(p, kernel);
+  return steps.blocks_in(p.inputs) * steps.bytes_of_row();
 }
 
 // The first whole cache line in `room`, which has one more than is needed.
@@ -44,7 +45,7 @@ class ByteProducts {
         bytes_(bytes_of_panel(problem.weights, problem.inputs)),
         row_blocks_{problem.rows, kRowsOfBlock},
         groups_((panels_of(problem.results()) + panels_of_group_ - 1) / panels_of_group_),
-        bytes_of_row_(scales_of(problem) * steps_of(problem, kernel).bytes_of_row()),
+        bytes_of_row_(bytes_of_row(problem, kernel)),
         x_(Room::rows, problem.rows * bytes_of_row_ / 4 + kFloatsOfLine) {}
 
   void run(Queue& queue) {
@@ -63,7 +64,7 @@ class ByteProducts {
 
  private:
   std::int64_t input_blocks() const {
-    return std::max<std::int64_t>(1, (p_.inputs + kInputsOfBlock - 1) / kInputsOfBlock);
+    return std::max<std::int64_t>(1, (p_.inputs + kInputsOfByteBlock - 1) / kInputsOfByteBlock);
   }
   RowTiles tiles_of(std::int64_t row_block) const {
     return {begin_of(row_blocks_, row_block + 1) - begin_of(row_blocks_, row_block),
@@ -96,9 +97,9 @@ class ByteProducts {
   void multiply(std::int64_t row_block, std::int64_t first, std::int64_t last) const {
     const std::int64_t size = tiles_of(row_block).rows * at_once_ * kRowsOfPanel;
     const Room totals(Room::sums, size * (last - first));
-    const std::int64_t bytes = steps_of(p_, kernel_).bytes_of_weights();
-    const Room prepared(Room::weights,
-                        at_once_ * (kInputsOfBlock / kInputsOfScale) * bytes / 4 + kFloatsOfLine);
+    const StepsOfBlock steps = steps_of(p_, kernel_);
+    const std::int64_t bytes = steps.blocks_in(kInputsOfByteBlock) * steps.bytes_of_weights();
+    const Room prepared(Room::weights, at_once_ * bytes / 4 + kFloatsOfLine);
     const Place place{row_block, first, aligned(prepared), totals.get()};
     const std::int64_t blocks = input_blocks();
     for (std::int64_t block = 0; block < blocks; ++block) {
@@ -116,8 +117,8 @@ class ByteProducts {
     kernel_.run({.x = rounded(row),
                  .tiles = tiles,
                  .inputs = p_.inputs,
-                 .first = block * kInputsOfBlock,
-                 .count = std::min(kInputsOfBlock, p_.inputs - block * kInputsOfBlock),
+                 .first = block * kInputsOfByteBlock,
+                 .count = std::min(kInputsOfByteBlock, p_.inputs - block * kInputsOfByteBlock),
                  .panels = weights,
                  .times = times_of(p_, weights),
                  .bytes_of_panel = bytes_,
@@ -143,8 +144,8 @@ class ByteProducts {
 void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const ByteKernel& kernel,
              Queue& queue) {
   const RowTiles tiles{p.rows, kernel.most_rows_of_few};
-  const std::int64_t bytes_of_row = scales_of(p) * steps_of(p, kernel).bytes_of_row();
-  const Room x(Room::rows, p.rows * bytes_of_row / 4 + kFloatsOfLine);
+  const std::int64_t row_bytes = bytes_of_row(p, kernel);
+  const Room x(Room::rows, p.rows * row_bytes / 4 + kFloatsOfLine);
   std::byte* const rounded = aligned(x);
   for (std::int64_t tile = 0; tile < count_of(tiles); ++tile) {
     const std::int64_t begin = begin_of(tiles, tile);
@@ -153,7 +154,7 @@ void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const B
                   .rows = begin_of(tiles, tile + 1) - begin,
                   .inputs = p.inputs,
                   .held = held_of(p.weights),
-                  .out = rounded + begin * bytes_of_row});
+                  .out = rounded + begin * row_bytes});
   }
   const std::int64_t panels = panels_of(p.results());
   const std::int64_t at_once = p.gated ? kMostPanels / 2 : kMostPanels;

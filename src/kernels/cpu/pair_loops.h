@@ -34,7 +34,8 @@ void run_pair_block(const PanelBlock& b) {
   multiply_tiles<Pair>(b,
                        {.panels = reinterpret_cast<const std::byte*>(b.wide),
                         .bytes_of_panel = static_cast<std::size_t>(words * kLanes) * sizeof(float),
-                        .words = words});
+                        .words = words,
+                        .next = {}});
 }
 
 }  // namespace

@@ -69,15 +69,19 @@ void run_panel_block(const PanelBlock& b) {
   if (b.held == Held::f32) {  // those of the second half are as far away as they are
     const std::size_t apart =
         b.times == nullptr ? b.bytes_of_panel : static_cast<std::size_t>(b.times - b.panels);
-    return multiply_tiles<float>(b, {b.panels + offset, apart, b.count});
+    return multiply_tiles<float>(
+        b, {.panels = b.panels + offset, .bytes_of_panel = apart, .words = b.count, .next = {}});
   }
-  const std::size_t next = static_cast<std::size_t>(panels.count) * b.bytes_of_panel;
   for (std::int64_t n = 0; n < all_of(panels); ++n) {
-    widen_panel(b.held, panel_of(panels, n) + offset, b.count, next,
+    widen_panel(b.held, panel_of(panels, n) + offset, b.count,
                 b.wide + n * kInputsOfBlock * kLanes);
   }
-  multiply_tiles<float>(b, {reinterpret_cast<const std::byte*>(b.wide),
-                            kInputsOfBlock * kLanes * sizeof(float), b.count});
+  const std::size_t behind = static_cast<std::size_t>(panels.count) * b.bytes_of_panel;
+  multiply_tiles<float>(b, {.panels = reinterpret_cast<const std::byte*>(b.wide),
+                            .bytes_of_panel = kInputsOfBlock * kLanes * sizeof(float),
+                            .words = b.count,
+                            .next = {.offset = behind + static_cast<std::size_t>(offset),
+                                     .bytes = offset_of(b.held, b.first + b.count) - offset}});
 }
 
 void regroup(const RowsToRegroup& r) {

@@ -69,12 +69,13 @@ INSTRUCTBLIP_KERNEL void multiply_input(const float* x, const Lanes (&weights)[N
 
 template <int M, int N, class Weight>
 INSTRUCTBLIP_KERNEL void multiply_piece(const Piece& piece) {
-  constexpr std::int64_t kAhead = 2048;  // bytes that memory is asked for in advance
+  constexpr std::int64_t kAhead = 8192;  // bytes that memory is asked for in advance
   constexpr auto kStep = static_cast<std::int64_t>(kLanes * sizeof(Weight));
   Lanes sums[M][N];
   clear(sums);
   const float* x = piece.x;
   const std::byte* at = piece.panels;
+#pragma GCC unroll 8
   for (std::int64_t k = 0; k < piece.count; ++k) {
     Lanes weights[N];
     for (int n = 0; n < N; ++n) {

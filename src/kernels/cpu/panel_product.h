@@ -11,12 +11,15 @@ namespace instructblip::kernels::cpu {
 
 enum class Held { f32, f16, bf16, w8, w4 };  // Format, see panels.h
 
-// Inputs that are added up in registers before their sum joins those before them. A whole number of
+// Inputs that are added up in registers before their sum joins those before them: a panel of them
+// as float32, 16 KiB, stays in the first level cache beside a tile of rows. A whole number of
 // blocks of w4.
-inline constexpr std::int64_t kInputsOfBlock = 512;
+inline constexpr std::int64_t kInputsOfBlock = 256;
 
-// Rows that are multiplied with a block of weights that was widened once.
-inline constexpr std::int64_t kRowsOfBlock = 144;
+// Rows that are multiplied with a block of weights that was widened once. Their inputs of the block
+// fill half of a second level cache of 512 KiB, and those of a picture of 257 positions are one
+// block.
+inline constexpr std::int64_t kRowsOfBlock = 288;
 
 // The same where two inputs are a word, and no order of the sums is promised. Processors that
 // multiply bfloat16 have second level caches of 1 MiB and more.
@@ -39,7 +42,8 @@ inline std::int64_t count_of(const RowTiles& tiles) {
 }
 // The first row of a tile. Even ones: 13 rows make 7 and 6, not 12 and 1.
 inline std::int64_t begin_of(const RowTiles& tiles, std::int64_t tile) {
-  return tile * tiles.rows / count_of(tiles);
+  const std::int64_t count = count_of(tiles), longer = tiles.rows % count;
+  return tile * (tiles.rows / count) + (tile < longer ? tile : longer);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // for.
 #pragma once
 
+#include "kernels/cpu/panel_ahead.h"
 #include "kernels/cpu/panel_finish.h"
 #include "kernels/cpu/panel_piece.h"
 
@@ -49,17 +50,21 @@ struct BlockWeights {
   const std::byte* panels;
   std::size_t bytes_of_panel;
   std::int64_t words;
+  NextWeights next;
 };
 
 template <class Weight>
 void multiply_tiles(const PanelBlock& b, const BlockWeights& weights) {
   const Panels of = panels_in(b);
   const std::int64_t panels = all_of(of), stride = panels * kLanes;
-  const std::int64_t tiles = count_of(b.tiles);
-  for (std::int64_t tile = 0; tile < tiles; ++tile) {
-    const std::int64_t begin = begin_of(b.tiles, tile), end = begin_of(b.tiles, tile + 1);
+  const RowTiles tiles = b.tiles;  // a copy, which no store of a sum can change
+  const std::int64_t count = count_of(tiles), share = weights.next.share_of(count);
+  for (std::int64_t tile = 0; tile < count; ++tile) {
+    const std::int64_t begin = begin_of(tiles, tile), end = begin_of(tiles, tile + 1);
     float* const totals = b.totals + begin * stride;
     if (b.first == 0) clear_totals(totals, end - begin, stride, panels);
+    weights.next.prefetch(of, tile * share, share);
+    if (b.last) prefetch_results(b.results, begin, end);
     const Piece piece{.x = b.x + begin * weights.words,
                       .panels = weights.panels,
                       .bytes_of_panel = weights.bytes_of_panel,

@@ -23,20 +23,17 @@ INSTRUCTBLIP_KERNEL std::int64_t offset_of(Held held, std::int64_t input) {
 }
 
 template <class Weight>
-INSTRUCTBLIP_KERNEL void widen_panel(const std::byte* from, std::int64_t count, std::size_t next,
-                                     float* to) {
+INSTRUCTBLIP_KERNEL void widen_panel(const std::byte* from, std::int64_t count, float* to) {
   const auto* weights = reinterpret_cast<const Weight*>(from);
   for (std::int64_t k = 0; k < count; ++k) {
-    __builtin_prefetch(reinterpret_cast<const std::byte*>(weights + k * kLanes) + next, 0, 2);
     store(load(weights + k * kLanes), to + k * kLanes);
   }
 }
 
 INSTRUCTBLIP_KERNEL void widen_panel_of_4_bits(const std::byte* block, std::int64_t count,
-                                               std::size_t next, float* to) {
+                                               float* to) {
   for (; count > 0; count -= kColumnsOfBlockOf4Bits, block += kBytesOfBlockOf4Bits) {
     const Lanes scale = load(reinterpret_cast<const Half*>(block));
-    for (int line = 0; line < 5; ++line) __builtin_prefetch(block + next + 64 * line, 0, 2);
     for (std::int64_t k = 0; k < kColumnsOfBlockOf4Bits && k < count; k += 8) {
       Words words = load_words(block + 2 * kLanes + k * 2 * 4);
       for (std::int64_t i = k; i < k + 8 && i < count; ++i, to += kLanes) {
@@ -46,21 +43,18 @@ INSTRUCTBLIP_KERNEL void widen_panel_of_4_bits(const std::byte* block, std::int6
   }
 }
 
-// `next` bytes behind them lie the weights that are widened after these: memory delivers them while
-// these are multiplied.
-void widen_panel(Held held, const std::byte* from, std::int64_t count, std::size_t next,
-                 float* to) {
+void widen_panel(Held held, const std::byte* from, std::int64_t count, float* to) {
   switch (held) {
     case Held::f32:
-      return widen_panel<float>(from, count, next, to);
+      return widen_panel<float>(from, count, to);
     case Held::f16:
-      return widen_panel<Half>(from, count, next, to);
+      return widen_panel<Half>(from, count, to);
     case Held::bf16:
-      return widen_panel<BFloat16>(from, count, next, to);
+      return widen_panel<BFloat16>(from, count, to);
     case Held::w8:
-      return widen_panel<Int8>(from, count, next, to);
+      return widen_panel<Int8>(from, count, to);
     case Held::w4:
-      return widen_panel_of_4_bits(from, count, next, to);
+      return widen_panel_of_4_bits(from, count, to);
   }
 }
 

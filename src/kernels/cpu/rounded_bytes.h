@@ -38,9 +38,9 @@ INSTRUCTBLIP_KERNEL std::int32_t sum_of_32(const std::byte* bytes) {
 }
 
 // The largest of numbers that are not below 0.
-INSTRUCTBLIP_KERNEL float largest_of_32(const Lanes& a, const Lanes& b) {
+INSTRUCTBLIP_KERNEL float largest_of(const Lanes& x) {
   float sixteen[kLanes];
-  store(larger(a, b), sixteen);
+  store(x, sixteen);
   const __m256 eight = _mm256_max_ps(_mm256_loadu_ps(sixteen), _mm256_loadu_ps(sixteen + 8));
   const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
   const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));

@@ -23,9 +23,7 @@ INSTRUCTBLIP_KERNEL void store_rounded_in_halves(const Lanes& x, std::byte* to) 
 }
 
 // The largest of numbers that are not below 0.
-INSTRUCTBLIP_KERNEL float largest_of_32(const Lanes& a, const Lanes& b) {
-  return largest(larger(a, b));
-}
+INSTRUCTBLIP_KERNEL float largest_of(const Lanes& x) { return largest(x); }
 
 }  // namespace
 }  // namespace instructblip::kernels::cpu
