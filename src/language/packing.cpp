@@ -87,10 +87,13 @@ void PackedPrompts::keep() {
   kept_ = true;
 }
 
+nn::Needed PackedPrompts::needed() const {
+  const bool all = caches_.front()->pool().runtime().numerics() == nn::Numerics::reference;
+  return all ? nn::Needed::all : nn::Needed::last;
+}
+
 at::Tensor PackedPrompts::last_rows(const at::Tensor& x) const {
-  return nn::by_part(parts(), 0, [&](const nn::Part& part, std::size_t) {
-    return x.narrow(0, part.first + part.count - 1, 1);
-  });
+  return needed() == nn::Needed::all ? nn::last_rows(parts(), x) : x;
 }
 
 PackedStep::PackedStep(std::span<const LanguageStep> steps, const nn::Embedding& embedding)

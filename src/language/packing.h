@@ -68,7 +68,10 @@ class PackedPrompts : public PackedRows {
   // What `compute` makes of these rows, [S, N]: called, or launched again as a device recorded it.
   // `same`: as in PackedStep::run().
   at::Tensor run(const std::function<at::Tensor()>& compute, bool same = true) const;
-  // The last row of each prompt: x [all P, D] -> [S, D].
+  // Which rows the last layer goes on with: the last one of each prompt, from which the first new
+  // token comes. `reference` numerics take all of them through it, as the reference does.
+  nn::Needed needed() const;
+  // The last row of each prompt of what the layers made of `needed()` ones: [S, D].
   at::Tensor last_rows(const at::Tensor& x) const;
   // All have been read: their rows are not needed any more.
   void keep();

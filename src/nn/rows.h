@@ -11,6 +11,8 @@
 #include <span>
 #include <vector>
 
+#include "nn/sum.h"
+
 namespace instructblip::nn {
 
 class KvCache;
@@ -52,6 +54,9 @@ struct Rows {
   const SequenceTables* sequences = nullptr;
 };
 
+// Which rows of each sequence a layer goes on with when they have attended.
+enum class Needed { all, last };
+
 // f(part, its index) of every part, one at least, put together along `dim`.
 template <typename Function>
 at::Tensor by_part(std::span<const Part> parts, std::int64_t dim, Function&& f) {
@@ -60,6 +65,21 @@ at::Tensor by_part(std::span<const Part> parts, std::int64_t dim, Function&& f) 
   results.reserve(parts.size());
   for (std::size_t i = 0; i < parts.size(); ++i) results.push_back(f(parts[i], i));
   return at::cat(results, dim);
+}
+
+// The last row of each part: x [N, D] -> [parts, D].
+inline at::Tensor last_rows(std::span<const Part> parts, const at::Tensor& x) {
+  return by_part(parts, 0, [&](const Part& part, std::size_t) {
+    return x.narrow(0, part.first + part.count - 1, 1);
+  });
+}
+
+// Those of x that are needed.
+inline at::Tensor needed_of(const Rows& rows, Needed needed, const at::Tensor& x) {
+  return needed == Needed::all ? x : last_rows(rows.parts, x);
+}
+inline Sum needed_of(const Rows& rows, Needed needed, const Sum& x) {
+  return needed == Needed::all ? x : Sum(last_rows(rows.parts, x));
 }
 
 }  // namespace instructblip::nn

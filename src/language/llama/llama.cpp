@@ -62,16 +62,19 @@ void Llama::check_window(std::span<const std::int64_t> positions) const {
               "shorten the instruction or lower max_new_tokens");
 }
 
-nn::Sum Llama::forward(nn::Sum x, const PackedRows& packed) const {
+nn::Sum Llama::forward(nn::Sum x, const PackedRows& packed, nn::Needed needed) const {
   const nn::Rotation rotation = rotary_.of(packed.places());
-  for (const LlamaLayer& layer : layers_) x = layer.forward(x, rotation, packed.rows());
+  for (const LlamaLayer& layer : layers_) {
+    const bool last = &layer == &layers_.back();
+    x = layer.forward(x, rotation, packed.rows(), last ? needed : nn::Needed::all);
+  }
   return x;
 }
 
 at::Tensor Llama::prefill(std::span<LanguageState* const> states) const {
   PackedPrompts packed(states, PackedPrompts::Into::cache);
   const auto read = [&] {
-    const nn::Sum x = forward(packed.embedded(), packed);
+    const nn::Sum x = forward(packed.embedded(), packed, packed.needed());
     return head_.wide(final_norm_.of(packed.last_rows(x)));
   };
   const bool same = !rotary_.looks_at(packed.places().lengths);
@@ -84,9 +87,10 @@ at::Tensor Llama::step(std::span<const LanguageStep> steps) const {
   PackedStep packed(steps, embedding_);
   check_window(packed.places().positions);
   const bool same = !rotary_.looks_at(packed.places().lengths);
-  const at::Tensor logits =
-      packed.run([&] { return head_.wide(final_norm_.of(forward(packed.embedded(), packed))); },
-                 same);  // [R, N]
+  const auto read = [&] {
+    return head_.wide(final_norm_.of(forward(packed.embedded(), packed, nn::Needed::all)));
+  };
+  const at::Tensor logits = packed.run(read, same);  // [R, N]
   packed.keep();
   return logits;
 }

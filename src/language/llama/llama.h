@@ -34,8 +34,8 @@ class Llama final : public LanguageModel {
   // A token behind the window would no longer see all that stand before it.
   void check_window(std::span<const std::int64_t> positions) const;
 
-  // Rows [N, L] through all layers -> [N, L], before the last norm.
-  nn::Sum forward(nn::Sum x, const PackedRows& packed) const;
+  // Rows [N, L] through all layers -> those of them that are needed, before the last norm.
+  nn::Sum forward(nn::Sum x, const PackedRows& packed, nn::Needed needed) const;
 
   nn::KvPool pool_;
   nn::Embedding embedding_;

@@ -38,10 +38,12 @@ LlamaLayer::LlamaLayer(const nn::Weights& weights, const LlamaConfig& config, st
                                       .activation = config.activation,
                                       .bias = nn::bias_if(config.mlp_bias)}) {}
 
-nn::Sum LlamaLayer::forward(const nn::Sum& x, const nn::Rotation& rotation,
-                            const nn::Rows& rows) const {
+nn::Sum LlamaLayer::forward(const nn::Sum& x, const nn::Rotation& rotation, const nn::Rows& rows,
+                            nn::Needed needed) const {
   const nn::Heads heads = heads_(before_attention_.of(x), {&rows, index_, &rotation});
-  const nn::Sum h = output_(nn::attend(heads, rows, index_, attention_), /*plus=*/x);
+  const at::Tensor attended = nn::attend(heads, rows, index_, attention_);
+  const nn::Sum h = output_(nn::needed_of(rows, needed, attended),
+                            /*plus=*/nn::needed_of(rows, needed, x));
   return feed_forward_(before_feed_forward_.of(h), /*plus=*/h);
 }
 

@@ -23,8 +23,10 @@ class LlamaLayer {
  public:
   LlamaLayer(const nn::Weights& weights, const LlamaConfig& config, std::int64_t index);
 
-  // x [N, L] -> [N, L]; keys and values go to the caches of `rows`.
-  nn::Sum forward(const nn::Sum& x, const nn::Rotation& rotation, const nn::Rows& rows) const;
+  // x [N, L] -> [N, L], or the last row of each sequence alone; keys and values of all go to the
+  // caches of `rows`.
+  nn::Sum forward(const nn::Sum& x, const nn::Rotation& rotation, const nn::Rows& rows,
+                  nn::Needed needed) const;
 
  private:
   std::int64_t index_;

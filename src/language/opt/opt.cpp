@@ -78,10 +78,13 @@ at::Tensor Opt::positions_at(const nn::RowPlaces& places) const {
   return positions_(std::vector<std::int32_t>(places.positions.begin(), places.positions.end()));
 }
 
-nn::Sum Opt::forward(const at::Tensor& x, const PackedRows& packed) const {
+nn::Sum Opt::forward(const at::Tensor& x, const PackedRows& packed, nn::Needed needed) const {
   const at::Tensor positions = positions_at(packed.places());
   nn::Sum h = nn::sum(project_in_ ? (*project_in_)(x) : x, positions);  // [N, D]
-  for (const OptLayer& layer : layers_) h = layer.forward(h, packed.rows());
+  for (const OptLayer& layer : layers_) {
+    const bool last = &layer == &layers_.back();
+    h = layer.forward(h, packed.rows(), last ? needed : nn::Needed::all);
+  }
   return h;
 }
 
@@ -93,8 +96,10 @@ at::Tensor Opt::logits_of(const nn::Sum& x) const {
 at::Tensor Opt::prefill(std::span<LanguageState* const> states) const {
   PackedPrompts packed(states, PackedPrompts::Into::cache);
   check_positions(packed.places().positions);
-  const at::Tensor logits = packed.run(
-      [&] { return logits_of(packed.last_rows(forward(packed.embedded(), packed))); });  // [S, N]
+  const auto read = [&] {
+    return logits_of(packed.last_rows(forward(packed.embedded(), packed, packed.needed())));
+  };
+  const at::Tensor logits = packed.run(read);  // [S, N]
   packed.keep();
   return logits;
 }
@@ -103,7 +108,7 @@ at::Tensor Opt::step(std::span<const LanguageStep> steps) const {
   PackedStep packed(steps, embedding_);
   check_positions(packed.places().positions);
   const at::Tensor logits =
-      packed.run([&] { return logits_of(forward(packed.embedded(), packed)); });  // [R, N]
+      packed.run([&] { return logits_of(forward(packed.embedded(), packed, nn::Needed::all)); });
   packed.keep();
   return logits;
 }

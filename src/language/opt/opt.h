@@ -37,7 +37,7 @@ class Opt final : public LanguageModel {
 
  private:
   // Rows [N, E] through all layers -> [N, D], before the last norm.
-  nn::Sum forward(const at::Tensor& x, const PackedRows& packed) const;
+  nn::Sum forward(const at::Tensor& x, const PackedRows& packed, nn::Needed needed) const;
   void check_positions(std::span<const std::int64_t> positions) const;
   // What is added to rows at these n places, [n, D].
   at::Tensor positions_at(const nn::RowPlaces& places) const;

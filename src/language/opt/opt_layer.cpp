@@ -48,10 +48,11 @@ OptLayer::OptLayer(const nn::Weights& weights, const OptConfig& config, std::int
   (config.norm_before ? before_feed_forward_ : after_feed_forward_) = of_feed_forward;
 }
 
-nn::Sum OptLayer::forward(const nn::Sum& x, const nn::Rows& rows) const {
+nn::Sum OptLayer::forward(const nn::Sum& x, const nn::Rows& rows, nn::Needed needed) const {
   const nn::Heads heads = heads_(before_attention_.of(x), {&rows, index_});
   const at::Tensor attended = nn::attend(heads, rows, index_, attention_);
-  const nn::Sum h = after_attention_(output_(attended, /*plus=*/x));
+  const nn::Sum h = after_attention_(output_(nn::needed_of(rows, needed, attended),
+                                             /*plus=*/nn::needed_of(rows, needed, x)));
   return after_feed_forward_(feed_forward_(before_feed_forward_.of(h), /*plus=*/h));
 }
 

@@ -23,8 +23,9 @@ class OptLayer {
  public:
   OptLayer(const nn::Weights& weights, const OptConfig& config, std::int64_t index);
 
-  // x [N, D] -> [N, D]; keys and values go to the caches of `rows`.
-  nn::Sum forward(const nn::Sum& x, const nn::Rows& rows) const;
+  // x [N, D] -> [N, D], or the last row of each sequence alone; keys and values of all go to the
+  // caches of `rows`.
+  nn::Sum forward(const nn::Sum& x, const nn::Rows& rows, nn::Needed needed) const;
 
  private:
   std::int64_t index_;

@@ -151,7 +151,8 @@ TEST_P(Layer, OfLlama) {
   cache.begin_sequence(kRows);
   const std::vector<nn::KvCache*> caches = {&cache};
   const at::Tensor x = wave({kRows, kHidden}, 0.4);
-  const at::Tensor got = layer.forward(x, rotation, {parts_, nn::Rows::Kind::sequence, caches});
+  const nn::Rows rows{parts_, nn::Rows::Kind::sequence, caches};
+  const at::Tensor got = layer.forward(x, rotation, rows, nn::Needed::all);
 
   const at::Tensor given = x.to(at::kDouble);
   const at::Tensor n = rms_norm(given, weights["input_layernorm.weight"], config.rms_norm_eps);
@@ -165,7 +166,13 @@ TEST_P(Layer, OfLlama) {
   const at::Tensor m = rms_norm(h, weights["post_attention_layernorm.weight"], config.rms_norm_eps);
   const at::Tensor gate = weights.linear("mlp.gate_proj", m);
   const at::Tensor inner = gate * at::sigmoid(gate) * weights.linear("mlp.up_proj", m);
-  EXPECT_LT(largest_difference(got, h + weights.linear("mlp.down_proj", inner)), kTolerance);
+  const at::Tensor want = h + weights.linear("mlp.down_proj", inner);
+  EXPECT_LT(largest_difference(got, want), kTolerance);
+
+  cache.clear();
+  cache.begin_sequence(kRows);
+  const at::Tensor last = layer.forward(x, rotation, rows, nn::Needed::last);
+  EXPECT_LT(largest_difference(last, want.narrow(0, kRows - 1, 1)), kTolerance);
 }
 
 // Norms in front of sub-layers or behind their sums.
@@ -197,7 +204,10 @@ TEST_P(Layer, OfOpt) {
     one_.clear();
     one_.begin_sequence(kRows);
     const at::Tensor x = wave({kRows, kHidden}, 0.4);
-    const at::Tensor got = layer.forward(x, rows());
+    const at::Tensor got = layer.forward(x, rows(), nn::Needed::all);
+    one_.clear();
+    one_.begin_sequence(kRows);
+    const at::Tensor last = layer.forward(x, rows(), nn::Needed::last);
 
     const at::Tensor given = x.to(at::kDouble);
     const at::Tensor n = before ? norm("self_attn_layer_norm", given) : given;
@@ -210,6 +220,7 @@ TEST_P(Layer, OfOpt) {
     at::Tensor want = h + weights.linear("fc2", at::relu(weights.linear("fc1", m)));
     if (!before) want = norm("final_layer_norm", want);
     EXPECT_LT(largest_difference(got, want), kTolerance) << before;
+    EXPECT_LT(largest_difference(last, want.narrow(0, kRows - 1, 1)), kTolerance) << before;
   }
 }
 
