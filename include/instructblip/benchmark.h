@@ -56,8 +56,8 @@ struct BenchmarkOptions {
   /// Memory that is read to find the machine's limit, or copied on a device; far more than caches
   /// hold.
   std::int64_t read_bytes = 512 << 20;
-  /// Device, numerics, policy (of those precisions that have one) and kernels of the models; the
-  /// rest is not looked at.
+  /// Device, numerics, policy (of those precisions that have one), kernels and pinned threads of
+  /// the models; the rest is not looked at.
   LoadOptions load = {};
   /// Called with what is done next; on the thread that calls.
   std::function<void(const std::string& what)> progress = {};

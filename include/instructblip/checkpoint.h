@@ -39,6 +39,10 @@ struct LoadOptions {
   /// Number of compute threads, shared by all calls. 0 = the physical cores allowed to the process,
   /// or one for a checkpoint of less than 64 MiB, which more threads would only slow down.
   int threads = 0;
+  /// Keep each compute thread on a physical core of its own, for an engine that has the machine to
+  /// itself: with another busy process on one of those cores all of them wait for that one. More
+  /// threads than cores are an error.
+  bool pin = false;
   /// lavis: its rounding of weights, its norm, pixels, cutting of long texts, defaults of decoding
   /// and beam search.
   Compat compat = Compat::hf;

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "core/errors.h"
+#include "core/processors.h"
 
 namespace instructblip {
 namespace {
@@ -57,6 +58,9 @@ void* open_module(const ModuleName& name) {
                 printable(file.string()) + ": no such file, expected a part of this library",
                 "install the library whole: the folder `instructblip` belongs beside it");
   }
+  // With OMP_PROC_BIND the OpenMP library of LibTorch puts the thread that loads it on one core,
+  // and all that it starts later would run there, and count one core.
+  const KeepCpus keep;
   void* const handle = ::dlopen(file.c_str(), flags_for(name.rival));
   void* const symbol = handle == nullptr ? nullptr : ::dlsym(handle, name.symbol);
   if (symbol != nullptr) return symbol;

@@ -8,31 +8,32 @@
 #include <cmath>
 #include <fstream>
 #include <set>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace instructblip {
 namespace {
 
-// The hardware threads of the affinity mask, counted by the core that they belong to.
-int cores_of_affinity() {
+// The hardware threads that the calling thread may run on; none where the system does not say.
+std::vector<int> allowed_cpus() {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
-  if (::sched_getaffinity(0, sizeof(allowed), &allowed) != 0) {
-    return static_cast<int>(std::thread::hardware_concurrency());
-  }
-  std::set<std::pair<int, int>> cores;
+  std::vector<int> cpus;
+  if (::sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return cpus;
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &allowed)) continue;
-    const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
-    int package = 0;
-    int core = cpu;  // where the topology is hidden, each hardware thread counts as a core
-    std::ifstream(folder + "physical_package_id") >> package;
-    std::ifstream(folder + "core_id") >> core;
-    cores.emplace(package, core);
+    if (CPU_ISSET(cpu, &allowed)) cpus.push_back(cpu);
   }
-  return static_cast<int>(cores.size());
+  return cpus;
+}
+
+void allow_cpus(std::span<const int> cpus) noexcept {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  for (const int cpu : cpus) CPU_SET(cpu, &allowed);
+  if (!cpus.empty()) ::sched_setaffinity(0, sizeof(allowed), &allowed);
 }
 
 // CPUs' worth of time that the cgroup allows; a large number where there is no quota.
@@ -51,11 +52,33 @@ double cgroup_quota() {
 
 }  // namespace
 
+std::vector<int> cpus_of_cores() {
+  std::set<std::pair<int, int>> cores;
+  std::vector<int> first;
+  for (const int cpu : allowed_cpus()) {
+    const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
+    int package = 0;
+    int core = cpu;  // where the topology is hidden, each hardware thread counts as a core
+    std::ifstream(folder + "physical_package_id") >> package;
+    std::ifstream(folder + "core_id") >> core;
+    if (cores.emplace(package, core).second) first.push_back(cpu);
+  }
+  return first;
+}
+
 int usable_cores() {
   const double quota = std::ceil(cgroup_quota());
-  const int cores = cores_of_affinity();
+  const std::vector<int> cpus = cpus_of_cores();
+  const int cores = cpus.empty() ? static_cast<int>(std::thread::hardware_concurrency())
+                                 : static_cast<int>(cpus.size());
   return std::max(1, quota < cores ? static_cast<int>(quota) : cores);
 }
+
+void stay_on(int cpu) noexcept { allow_cpus({&cpu, 1}); }
+
+KeepCpus::KeepCpus() : allowed_(allowed_cpus()) {}
+
+KeepCpus::~KeepCpus() { allow_cpus(allowed_); }
 
 bool ask_for_tiles() {
 #if defined(__x86_64__) && defined(SYS_arch_prctl)

@@ -1,7 +1,10 @@
 #include "loading/loading.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "adapters/blank_weights.h"
 #include "adapters/own_quantisation.h"
@@ -13,6 +16,7 @@
 #include "kernels/cpu/supports.h"
 #include "loading/devices.h"
 #include "loading/weight_policy.h"
+#include "nn/torch_threads.h"
 
 namespace instructblip {
 
@@ -127,6 +131,15 @@ std::shared_ptr<const TensorStore> checked(TensorStore store) {
   return std::make_shared<const TensorStore>(std::move(store));
 }
 
+void check_pinned(int threads) {
+  const std::size_t cores = cpus_of_cores().size();
+  if (cores == 0 || static_cast<std::size_t>(threads) <= cores) return;
+  throw Error(ErrorCode::invalid_argument,
+              "pin: expected at most as many threads as cores that this process may use, " +
+                  std::to_string(cores) + ", got " + std::to_string(threads),
+              "ask for fewer threads, or do not pin them");
+}
+
 }  // namespace
 
 std::string name_of(nn::Format format) {
@@ -140,6 +153,7 @@ void check_options(const LoadOptions& options) {
                                                  std::to_string(kMostThreads) + "], got " +
                                                  std::to_string(options.threads));
   }
+  if (options.pin) check_pinned(options.threads);
   if (options.deterministic && options.numerics == Numerics::fast) {
     throw Error(ErrorCode::invalid_argument,
                 "numerics: expected reference or deterministic with deterministic set, got fast",
@@ -235,13 +249,27 @@ nn::Format rows_on_device(const LoadOptions& options, const ModelInfo& info) {
   return 2 * in_f16 > all ? nn::Format::f16 : nn::Format::bf16;
 }
 
-std::unique_ptr<nn::Runtime> make_runtime(const LoadOptions& options, const ModelInfo& info) {
+namespace {
+
+std::unique_ptr<nn::Runtime> unpinned_runtime(const LoadOptions& options, const ModelInfo& info) {
   if (const DeviceChoice choice = choose_device(options); choice.cuda) {
     return make_cuda_runtime(*choice.cuda, info.threads, rows_on_device(options, info),
                              options.kernels);
   }
   return std::make_unique<nn::Runtime>(info.threads, numerics_of(options),
                                        kernels::Choice::parse(options.kernels, "kernels"));
+}
+
+}  // namespace
+
+std::unique_ptr<nn::Runtime> make_runtime(const LoadOptions& options, const ModelInfo& info) {
+  std::unique_ptr<nn::Runtime> runtime = unpinned_runtime(options, info);
+  if (options.pin) {
+    std::vector<int> cpus = cpus_of_cores();
+    cpus.resize(std::min(cpus.size(), static_cast<std::size_t>(info.threads)));
+    runtime->run([&] { nn::TorchThreads::stay_on(cpus); });
+  }
+  return runtime;
 }
 
 void describe_weights(const LoadOptions& options, const TensorStore& store, ModelInfo& info) {

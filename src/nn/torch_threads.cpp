@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <exception>
 #include <thread>
 #include <utility>
 
+#include "core/processors.h"
 #include "nn/runtime.h"
 #include "nn/team.h"
 
@@ -52,6 +54,12 @@ void TorchThreads::run(std::int64_t count, std::int64_t grain, kernels::Tasks ta
       tasks(first, std::min(count, first + length));
     }
   });
+}
+
+void TorchThreads::stay_on(std::span<const int> cpus) {
+  std::atomic<std::size_t> next = 0;
+  on_threads(std::min<std::int64_t>(at::get_num_threads(), std::ssize(cpus)),
+             [&] { instructblip::stay_on(cpus[next++]); });
 }
 
 void TorchThreads::stand_by(const std::function<void()>& work) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 
 #include "kernels/queue.h"
 
@@ -17,6 +18,9 @@ class TorchThreads final : public kernels::Queue {
   // run(): they wait for each other in a parallel region once, and not in each operation.
   // LibTorch's own operations are computed by the calling thread alone meanwhile.
   static void stand_by(const std::function<void()>& work);
+
+  // Each of them stays on one of these hardware threads. From outside of any region.
+  static void stay_on(std::span<const int> cpus);
 };
 
 }  // namespace instructblip::nn

@@ -29,7 +29,7 @@ ExitCode bench(Session& session) {
   return report.complete ? ExitCode::success : ExitCode::interrupted;
 }
 
-constexpr Takes kTakes[] = {"device", "policy", "deterministic", "kernels", "json", "quiet"};
+constexpr Takes kTakes[] = {"device", "policy", "pin", "deterministic", "kernels", "json", "quiet"};
 
 }  // namespace
 

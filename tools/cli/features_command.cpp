@@ -51,9 +51,9 @@ ExitCode features(Session& session) {
   return ExitCode::success;
 }
 
-constexpr Takes kTakes[] = {Group::model,    "image",   "images-from", Group::video, "instruction",
-                            Group::pictures, "dtype",   "policy",      "device",     "threads",
-                            "numerics",      "kernels", "output",      "quiet"};
+constexpr Takes kTakes[] = {Group::model,    "image",    "images-from", Group::video, "instruction",
+                            Group::pictures, "dtype",    "policy",      "device",     "threads",
+                            "pin",           "numerics", "kernels",     "output",     "quiet"};
 constexpr Takes kNeeds[] = {"model", "image", "output"};
 
 }  // namespace

@@ -70,11 +70,11 @@ ExitCode match(Session& session) {
   return code;
 }
 
-constexpr Takes kTakes[] = {"model",    "overlay",       "lora",    "ignore-unexpected",
-                            "image",    "images-from",   "text",    Group::pictures,
-                            "dtype",    "policy",        "device",  "threads",
-                            "numerics", "deterministic", "kernels", "keep-going",
-                            "json",     "quiet"};
+constexpr Takes kTakes[] = {"model",      "overlay",     "lora",          "ignore-unexpected",
+                            "image",      "images-from", "text",          Group::pictures,
+                            "dtype",      "policy",      "device",        "threads",
+                            "pin",        "numerics",    "deterministic", "kernels",
+                            "keep-going", "json",        "quiet"};
 constexpr Takes kNeeds[] = {"model", "image", "text"};
 
 }  // namespace

@@ -132,11 +132,12 @@ ExitCode rank(Session& session) {
   });
 }
 
-constexpr Takes kTakes[] = {
-    Group::model,    "image",    "images-from",     "features",     Group::video, "instruction",
-    "candidate",     "spelling", "without-picture", "qformer-text", "by",         "end-token",
-    Group::pictures, "dtype",    "policy",          "device",       "threads",    "numerics",
-    "deterministic", "kernels",  "keep-going",      "json",         "quiet"};
+constexpr Takes kTakes[] = {Group::model,      "image",        "images-from", "features",
+                            Group::video,      "instruction",  "candidate",   "spelling",
+                            "without-picture", "qformer-text", "by",          "end-token",
+                            Group::pictures,   "dtype",        "policy",      "device",
+                            "threads",         "pin",          "numerics",    "deterministic",
+                            "kernels",         "keep-going",   "json",        "quiet"};
 constexpr Takes kNeeds[] = {"model", "candidate"};
 
 }  // namespace

@@ -129,9 +129,10 @@ ExitCode score(Session& session) {
 }
 
 constexpr Takes kTakes[] = {
-    Group::model, "image",        "images-from",   Group::video, "instruction", "answer", "text",
-    "end-token",  "qformer-text", Group::pictures, "dtype",      "policy",      "device", "threads",
-    "cache",      "numerics",     "deterministic", "kernels",    "keep-going",  "json",   "quiet"};
+    Group::model, "image",      "images-from",  Group::video,    "instruction", "answer",
+    "text",       "end-token",  "qformer-text", Group::pictures, "dtype",       "policy",
+    "device",     "threads",    "pin",          "cache",         "numerics",    "deterministic",
+    "kernels",    "keep-going", "json",         "quiet"};
 constexpr Takes kNeeds[] = {"model", "image"};
 
 }  // namespace

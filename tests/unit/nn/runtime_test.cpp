@@ -4,16 +4,20 @@
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <new>
 #include <thread>
 #include <vector>
 
+#include "core/processors.h"
 #include "instructblip/error.h"
 #include "kernels/paged_attention.h"
 #include "nn/product.h"
+#include "nn/torch_threads.h"
 #include "unit/nn/tensors.h"
 
 namespace instructblip {
@@ -101,6 +105,28 @@ TEST(Runtime, SharesTheTasksOfAStepOut) {
     });
   });
   EXPECT_EQ(result.sum().item<float>(), 24.0f);
+}
+
+// Tasks that wait for one another run on as many threads, each on the core that it was given.
+TEST(Runtime, KeepsItsThreadsOnCoresOfTheirOwn) {
+  const std::vector<int> cpus = cpus_of_cores();
+  nn::Runtime runtime(static_cast<int>(cpus.size()));
+  std::vector<int> seen(cpus.size());
+  runtime.run([&] {
+    nn::TorchThreads::stay_on(cpus);
+    std::atomic<std::size_t> begun = 0;
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    runtime.queue().run(std::ssize(cpus), 1, [&](std::int64_t first, std::int64_t last) {
+      seen[static_cast<std::size_t>(first)] = ::sched_getcpu();
+      begun += static_cast<std::size_t>(last - first);
+      while (begun < cpus.size() && std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::yield();
+      }
+    });
+  });
+  std::ranges::sort(seen);
+  EXPECT_EQ(seen, cpus);
+  EXPECT_EQ(cpus_of_cores(), cpus);  // of the thread that asked
 }
 
 TEST(Runtime, GoesOnBehindAStepThatFails) {

@@ -305,6 +305,22 @@ INSTANTIATE_TEST_SUITE_P(Families, PipelineTest,
                          testing::Values("t5_2024", "vicuna_2024", "blip2_opt"),
                          [](const auto& test) { return test.param; });
 
+// With as many cores as there are, and refused with more threads than any machine has cores.
+TEST(PipelinePin, KeepsTheAnswerAndRefusesMoreThreadsThanCores) {
+  const auto tokens = [](bool pin) {
+    const Pipeline pipeline = Pipeline::load(checkpoint("vicuna_2024"), {.pin = pin});
+    return pipeline.generate(picture(), kInstruction).tokens();
+  };
+  EXPECT_EQ(tokens(true), tokens(false));
+  try {
+    Pipeline::load(checkpoint("vicuna_2024"), {.threads = 1024, .pin = true});
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+    EXPECT_NE(std::string(error.what()).find("got 1024"), std::string::npos) << error.what();
+  }
+}
+
 // The position table gets its new size without its values.
 TEST(PipelineInfo, WithoutWeightsCountsInterpolatedPositions) {
   const auto load = [](bool weights) {
