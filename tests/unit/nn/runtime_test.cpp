@@ -126,7 +126,7 @@ TEST(Runtime, KeepsItsThreadsOnCoresOfTheirOwn) {
   });
   std::ranges::sort(seen);
   EXPECT_EQ(seen, cpus);
-  EXPECT_EQ(cpus_of_cores(), cpus);  // of the thread that asked
+  EXPECT_EQ(cpus_of_cores(), cpus);  // the asking thread goes where it likes
 }
 
 TEST(Runtime, GoesOnBehindAStepThatFails) {
