@@ -113,6 +113,11 @@ INSTRUCTIONS = ["What is in the picture?", "Describe the picture in detail.", "a
                 "Is the picture sharp?", "What would you hear there?", "Describe the mood in one word.",
                 "What is the main subject doing?", "Is anything broken?", "Which season is it?",
                 "Write a poem about it.", "What could this be used for?"]  # fmt: skip
+INSTRUCTIONS += [form.format(thing) for thing in ("sky", "table", "animal", "person", "building", "light", "car", "food")
+                 for form in ("What color is the {}?", "How many {}s are there?", "Is there a {} in the picture?",
+                              "Describe the {} in detail.", "Question: where is the {}? Answer:",
+                              "What is next to the {}?")]  # fmt: skip
+REFERENCE = ["--numerics", "reference"]
 
 
 def made_up(options, work):
@@ -121,7 +126,7 @@ def made_up(options, work):
     prompts = [Prompt([image], instruction, length=options.length) for image, instruction in some_of(pairs, options.prompts)]
     directory = pathlib.Path(options.what)
     for prompt, answer in zip(prompts, of_reference(options, "answers", prompts, lambda: answers(
-            options, directory, [], prompts, work))):  # fmt: skip
+            options, directory, REFERENCE, prompts, work))):  # fmt: skip
         prompt.tokens, prompt.text = answer["tokens"], answer["text"]
     yield Set(directory.name, directory, prompts)
 
@@ -240,7 +245,7 @@ def main():
     parser.add_argument("binary")
     parser.add_argument("what", help="embedded, golden or the directory of a checkpoint")
     parser.add_argument("--world", default=str(ROOT / "build/bin/instructblip_world"))
-    parser.add_argument("--prompts", type=int, default=64, help="of a directory, 182 at most")
+    parser.add_argument("--prompts", type=int, default=64, help=f"of a directory, {7 * len(INSTRUCTIONS)} at most")
     parser.add_argument("--length", type=int, default=8, help="new tokens of an answer about a directory")
     parser.add_argument("--reference", type=pathlib.Path, help="of a directory: keeps what the reference numerics say")
     parser.add_argument("--speed", action="store_true", help="a column more: ms of a decoding step")
@@ -258,7 +263,7 @@ def main():
         for one in sets:
             chosen = some_of(one.prompts, options.divergences)
             exact = of_reference(options, "logits", chosen, lambda: [
-                logits(options, one.model, [], p, work, i) for i, p in enumerate(chosen)]) or None  # fmt: skip
+                logits(options, one.model, REFERENCE, p, work, i) for i, p in enumerate(chosen)]) or None  # fmt: skip
             for name, way in ways.items():
                 examine(options, way, one, rows.setdefault((one.name, name), Row()), work, exact)
                 print(f"{one.model.name}: {name}", file=sys.stderr, flush=True)

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <string>
 
@@ -52,6 +53,10 @@ std::shared_ptr<Data> data_of(const PackedLinearProblem& problem) {
   const void* from = has_16_bits(problem.weights) ? static_cast<const void*>(halves.data())
                                                   : static_cast<const void*>(rows.data());
   for (std::size_t at = 0; at < data->panels.size(); at += bytes) {
+    if (problem.in_rows) {
+      std::memcpy(data->panels.data() + at, rows.data(), bytes);
+      continue;
+    }
     pack_panel(problem.weights, {from, kRowsOfPanel, problem.inputs}, data->panels.data() + at);
   }
   return data;
@@ -81,15 +86,23 @@ Case<PackedLinearKernel> make(const PackedLinearProblem& problem) {
 }
 
 void add(const char* use, const Shape& shape, std::int64_t rows) {
-  constexpr const char* kNames[] = {"f32", "f16", "bf16", "w8", "w4"};
-  for (const Format weights : {Format::f32, Format::f16, Format::bf16, Format::w8, Format::w4}) {
-    const PackedLinearProblem problem{
-        .rows = rows, .inputs = shape.inputs, .outputs = shape.outputs, .weights = weights};
+  struct Held {
+    const char* name;
+    Format weights;
+    bool in_rows = false;
+  };
+  for (const Held& held :
+       {Held{"f32", Format::f32}, Held{"f32_in_rows", Format::f32, true}, Held{"f16", Format::f16},
+        Held{"bf16", Format::bf16}, Held{"w8", Format::w8}, Held{"w4", Format::w4}}) {
+    const PackedLinearProblem problem{.rows = rows,
+                                      .inputs = shape.inputs,
+                                      .outputs = shape.outputs,
+                                      .weights = held.weights,
+                                      .in_rows = held.in_rows};
     const auto kernels = packed_linear_kernels();
-    register_each(rows > 8 ? kernels.first(kernels.size() - 1) : kernels, problem,
-                  std::string(use) + "/" + shape.name + "/" + std::to_string(rows) + "/" +
-                      kNames[static_cast<int>(weights)],
-                  make);
+    register_each(
+        rows > 8 ? kernels.first(kernels.size() - 1) : kernels, problem,
+        std::string(use) + "/" + shape.name + "/" + std::to_string(rows) + "/" + held.name, make);
   }
 }
 

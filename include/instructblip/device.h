@@ -30,9 +30,8 @@ enum class Precision {
 /// `reference` and `fast` wherever they were compared (docs/exactness.md).
 enum class Numerics {
   /// `fast` on a processor with AVX2, FMA and F16C, but for float32 weights, which stay where they
-  /// lie in the file's map, so that loading takes no time: products of few rows are by own kernels
-  /// then, those of more by the reference's operations. `reference` on other processors and on a
-  /// device.
+  /// lie in the file's map, so that loading takes no time and they are in memory once: own kernels
+  /// read them there. `reference` on other processors and on a device.
   automatic,
   /// The reference's operations in its order: its results, but for the differences that a library's
   /// product has when a matrix has other rows, lies elsewhere or is shared out among more threads.

@@ -20,6 +20,8 @@ struct PackedLinearProblem {
   std::int64_t inputs = 0;
   std::int64_t outputs = 0;  // rows of the matrix
   Format weights = Format::f32;
+  // Whether a panel's elements go row by row, as files have them: float32, never written anew.
+  bool in_rows = false;
   Activation activation = Activation::none;  // f
   // The matrix is two halves of a whole number of panels each: y = f(x first^T) * x second^T, each
   // with its bias.
@@ -32,7 +34,7 @@ struct PackedLinearProblem {
 // All of them contiguous. Products are added up in float32, whatever the weights are held as.
 struct PackedLinearBuffers {
   const float* x;            // [rows, inputs]
-  const std::byte* weights;  // panels of [outputs, inputs], see panels.h
+  const std::byte* weights;  // panels of [outputs, inputs], see panels.h; in rows the matrix itself
   const float* bias;         // [outputs], added to the rounded product; or null
   const float* plus;         // [rows, results()], added last; or null. May be y.
   float* y;                  // [rows, results()]

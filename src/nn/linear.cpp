@@ -3,14 +3,12 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/linear.h>
-#include <c10/util/Exception.h>
-#include <c10/util/accumulate.h>
 
 #include <algorithm>
 #include <utility>
 
-#include "kernels/packed_linear.h"
 #include "nn/device_product.h"
+#include "nn/panel_product.h"
 #include "nn/product.h"
 
 namespace instructblip::nn {
@@ -54,6 +52,9 @@ at::Tensor Linear::times(const at::Tensor& x, const at::Tensor& weight,
   if (const at::Tensor y = product_of_few_rows(*runtime_, x, weight); y.defined()) {
     return bias.defined() ? y + bias : y;
   }
+  if (const auto rows = panels_in_rows(*runtime_, x, weight)) {
+    return product_with_panels(*runtime_, x, *rows, {.bias = bias});
+  }
   // With a bias of float32 ATen's linear() adds in the product, as the reference does.
   if (weight.scalar_type() == x.scalar_type() && !uses_linear_kernel(*runtime_)) {
     return at::linear(x, weight, bias);
@@ -62,48 +63,47 @@ at::Tensor Linear::times(const at::Tensor& x, const at::Tensor& weight,
   return bias.defined() ? y + bias : y;
 }
 
-at::Tensor Linear::times_packed(const at::Tensor& x, const Behind& behind) const {
+at::Tensor Linear::times_packed(const at::Tensor& x, BehindProduct behind) const {
   const PackedMatrix& packed = *weight_.packed();
   // Products begin with a panel; the rows before the first one wanted are cut off.
   const std::int64_t skipped = weight_.first_packed_row() % kernels::kRowsOfPanel;
-  const bool whole = skipped == 0;
-  const at::Tensor input = x.contiguous();
-  std::vector<std::int64_t> shape = x.sizes().vec();
-  const kernels::PackedLinearProblem problem{.rows = c10::multiply_integers(shape) / shape.back(),
-                                             .inputs = shape.back(),
-                                             .outputs = skipped + weight_.rows(),
-                                             .weights = packed.format(),
-                                             .activation = behind.activation,
-                                             .gated = behind.gated};
-  TORCH_CHECK(problem.inputs == packed.columns(), "product of ", x.sizes(), " and [", packed.rows(),
-              ", ", packed.columns(), "]");
-  shape.back() = problem.results();
-  const at::Tensor y = runtime_->empty(shape, at::kFloat);
-  const at::Tensor& plus = behind.plus;
-  const bool added = whole && plus.defined() && plus.sizes() == y.sizes();
-  const at::Tensor residual = added ? plus.contiguous() : at::Tensor();
-  const auto data = [](const at::Tensor& t) {
-    return t.defined() ? t.const_data_ptr<float>() : nullptr;
-  };
-  const kernels::PackedLinearBuffers buffers{.x = data(input),
-                                             .weights = packed.panel_of(weight_.first_packed_row()),
-                                             .bias = whole ? data(bias_) : nullptr,
-                                             .plus = data(residual),
-                                             .y = y.mutable_data_ptr<float>()};
-  runtime_->kernel(runtime_->tables().packed_linear, problem)
-      .run(problem, buffers, runtime_->queue());
-  at::Tensor result = whole ? y : y.narrow(-1, skipped, weight_.rows());
-  if (!whole && bias_.defined()) result = result + bias_;
-  return plus.defined() && !added ? plus + result : result;
+  const MatrixPanels matrix{.format = packed.format(),
+                            .rows = skipped + weight_.rows(),
+                            .columns = packed.columns(),
+                            .at = packed.panel_of(weight_.first_packed_row())};
+  if (skipped == 0) {
+    behind.bias = bias_;
+    return product_with_panels(*runtime_, x, matrix, behind);
+  }
+  const at::Tensor plus = std::exchange(behind.plus, at::Tensor());
+  at::Tensor y =
+      product_with_panels(*runtime_, x, matrix, behind).narrow(-1, skipped, weight_.rows());
+  if (bias_.defined()) y = y + bias_;
+  return plus.defined() ? plus + y : y;
 }
 
-at::Tensor Linear::activated(const Normed& x, Activation activation, bool gated) const {
-  if (weight_.packed() == nullptr) return {};
-  // Halves are whole panels, the first of which is the matrix's first row.
-  const std::int64_t half = gated ? weight_.rows() / 2 : 0;
-  if (weight_.first_packed_row() % kernels::kRowsOfPanel != 0) return {};
-  if (half % kernels::kRowsOfPanel != 0) return {};
-  return times_packed(x.value(), {.activation = activation_of_kernels(activation), .gated = gated});
+at::Tensor Linear::activated(const Normed& normed, Activation activation, bool gated) const {
+  const kernels::Activation f = activation_of_kernels(activation);
+  if (weight_.packed() != nullptr) {
+    // Halves are whole panels, the first of which is the matrix's first row.
+    const std::int64_t half = gated ? weight_.rows() / 2 : 0;
+    if (weight_.first_packed_row() % kernels::kRowsOfPanel != 0) return {};
+    if (half % kernels::kRowsOfPanel != 0) return {};
+    return times_packed(normed.value(), {.activation = f, .gated = gated});
+  }
+  const std::span<const at::Tensor> blocks = weight_.blocks();
+  if (runtime_->row_type() != at::kFloat || blocks.size() != (gated ? 2U : 1U)) return {};
+  const at::Tensor x = normed.value();
+  const auto gate = panels_in_rows(*runtime_, x, blocks.front());
+  if (!gate) return {};
+  if (!gated) return product_with_panels(*runtime_, x, *gate, {.bias = bias_, .activation = f});
+  const auto times = panels_in_rows(*runtime_, x, blocks.back());
+  if (!times || times->rows != gate->rows) return {};
+  const auto bias_of = [&](std::int64_t half) {
+    return bias_.defined() ? bias_.narrow(0, half * gate->rows, gate->rows) : bias_;
+  };
+  return product_with_panels(*runtime_, x, *gate, {.bias = bias_of(0), .activation = f})
+      .mul_(product_with_panels(*runtime_, x, *times, {.bias = bias_of(1)}));
 }
 
 std::optional<ProductWith> Linear::on_device() const {
@@ -128,7 +128,7 @@ at::Tensor Linear::by_kernel(const Normed& x, const Sum& plus, bool wide) const 
 std::vector<at::Tensor> Linear::by_block(const Normed& normed) const {
   if (const at::Tensor y = by_kernel(normed, at::Tensor(), false); y.defined()) return {y};
   const at::Tensor x = normed.value();
-  if (weight_.packed() != nullptr) return {times_packed(x, Behind())};
+  if (weight_.packed() != nullptr) return {times_packed(x, {})};
   if (weight_.tiled() != nullptr) {
     return {times(x, weight_.tiled_values(x.scalar_type()), bias_)};
   }
@@ -163,7 +163,13 @@ std::vector<at::Tensor> Linear::split(const Normed& x, std::span<const std::int6
 
 Sum Linear::operator()(const Normed& x, const Sum& plus) const {
   if (weight_.packed() != nullptr) return times_packed(x.value(), {.plus = plus});
-  if (runtime_->row_type() == at::kFloat) return plus.value() + (*this)(x);
+  if (runtime_->row_type() == at::kFloat) {
+    if (weight_.blocks().size() != 1) return plus.value() + (*this)(x);
+    const at::Tensor rows = x.value();
+    const auto matrix = panels_in_rows(*runtime_, rows, weight_.blocks().front());
+    if (!matrix) return plus.value() + (*this)(rows);
+    return product_with_panels(*runtime_, rows, *matrix, {.bias = bias_, .plus = plus.value()});
+  }
   const at::Tensor y = by_kernel(x, plus, false);
   if (y.defined()) return y;
   const at::Tensor rows = (*this)(x);  // whose norm may have made the residual

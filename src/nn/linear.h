@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "config/language_config.h"
-#include "kernels/activation.h"
 #include "nn/matrix.h"
 #include "nn/normalization.h"
+#include "nn/panel_product.h"
 #include "nn/weights.h"
 
 namespace instructblip::nn {
@@ -50,13 +50,7 @@ class Linear {
   std::optional<ProductWith> on_device() const;
 
  private:
-  // What becomes of a product: f, with a gate or not, then a residual where it is defined.
-  struct Behind {
-    kernels::Activation activation = kernels::Activation::none;
-    bool gated = false;
-    at::Tensor plus = {};
-  };
-  at::Tensor times_packed(const at::Tensor& x, const Behind& behind) const;
+  at::Tensor times_packed(const at::Tensor& x, BehindProduct behind) const;
   // The result of each block of the weight.
   std::vector<at::Tensor> by_block(const Normed& x) const;
   at::Tensor times(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const;

@@ -78,12 +78,13 @@ at::Tensor widened_product(const at::Tensor& x, const at::Tensor& weight) {
   return y.view(shape);
 }
 
-// Rows of a product up to which it is a kernel's: those of a step, by which an answer's time goes,
-// where ATen's product takes two to three times as long. A prompt of more rows gains less, and
-// keeps the reference's own sums.
+// Rows of a product up to which float32 weights are multiplied where they are read. For more it
+// pays to bring them into another order first.
 constexpr std::int64_t kFewRows = 16;
 
 }  // namespace
+
+bool is_of_few_rows(const at::Tensor& x) { return x.numel() / x.size(-1) <= kFewRows; }
 
 bool uses_linear_kernel(const Runtime& runtime) {
   if (runtime.tables().linear.empty()) return false;
@@ -93,7 +94,7 @@ bool uses_linear_kernel(const Runtime& runtime) {
 at::Tensor product_of_few_rows(const Runtime& runtime, const at::Tensor& a, const at::Tensor& b) {
   if (runtime.numerics() != Numerics::fast || runtime.tables().linear.empty()) return {};
   if (a.scalar_type() != at::kFloat || b.scalar_type() != at::kFloat || is_watched()) return {};
-  if (a.numel() / a.size(-1) > kFewRows) return {};
+  if (!is_of_few_rows(a)) return {};
   return product_by_kernel(runtime, a, b);
 }
 

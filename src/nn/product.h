@@ -20,6 +20,9 @@ at::Tensor product(const Runtime& runtime, const at::Tensor& a, const at::Tensor
 // must be deterministic, or one is forced by name.
 bool uses_linear_kernel(const Runtime& runtime);
 
+// Whether x [..., n] has so few rows, those of a step, that products of them wait for the weights.
+bool is_of_few_rows(const at::Tensor& x);
+
 // a b^T as product() has it, of so few rows that kernels are faster than ATen: undefined where they
 // are more, or numerics are not fast. b [N, K] float32.
 at::Tensor product_of_few_rows(const Runtime& runtime, const at::Tensor& a, const at::Tensor& b);

@@ -87,22 +87,23 @@ class Runtime {
   // the numerics. Throws Error(invalid_argument) where the forced one does not fit.
   template <typename Kernel, typename Problem>
   const Kernel& kernel(std::span<const Kernel> kernels, const Problem& problem) const {
-    const Kernel* const kernel = kernels::choose(
-        kernels, problem,
-        {.choice = &kernels_, .machine = &machine(), .row_invariant = deterministic()});
+    const Kernel* const kernel = kernels::choose(kernels, problem, wanted(false));
     if (kernel == nullptr) kernels::throw_none(Kernel::kOperation);
     return *kernel;
   }
-  // The kernel of a device that takes a problem; null where none does, or this is no device: the
-  // operation is an ATen composition, as it is where the forced one does not take such sizes.
-  // Throws Error(invalid_argument) where the device lacks what the forced one needs.
+  // Whether there is one: the one that is forced may not take such sizes.
+  template <typename Kernel, typename Problem>
+  bool has_kernel(std::span<const Kernel> kernels, const Problem& problem) const {
+    return kernels::choose(kernels, problem, wanted(true)) != nullptr;
+  }
+  // The kernel of a device that takes a problem; null where none does, or this is no device. Throws
+  // Error(invalid_argument) where the device lacks what the forced one needs.
   template <typename Contract>
   const kernels::cuda::Kernel<Contract>* device_kernel(
       std::span<const kernels::cuda::Kernel<Contract>> kernels,
       const typename Contract::Problem& problem) const {
     if (kernels.empty()) return nullptr;
-    return kernels::choose(kernels, problem,
-                           {.choice = &kernels_, .machine = &machine(), .may_compose = true});
+    return kernels::choose(kernels, problem, wanted(true));
   }
   // Where a device's kernels go. Not on the processor.
   virtual kernels::cuda::Stream& stream() const;
@@ -172,6 +173,10 @@ class Runtime {
   void spin_before_sleep() { spins_ = true; }
 
  private:
+  kernels::Wanted wanted(bool may_compose) const {
+    return {&kernels_, &machine(), deterministic(), may_compose};
+  }
+
   struct Task {
     std::function<void()> work;
     std::exception_ptr error;

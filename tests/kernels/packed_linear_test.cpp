@@ -87,12 +87,15 @@ struct Data {
         weights(p.weights, p.outputs, p.inputs, 4) {}
 
   std::vector<float> run(const PackedLinearKernel& kernel, Queue& queue, bool more = false) const {
+    const std::byte* const matrix = problem.in_rows
+                                        ? reinterpret_cast<const std::byte*>(weights.stored.data())
+                                        : weights.panels.data();
     std::vector<float> y(static_cast<std::size_t>(problem.rows * problem.outputs),
                          std::numeric_limits<float>::quiet_NaN());
-    kernel.run(problem,
-               {x.data(), weights.panels.data(), more ? bias.data() : nullptr,
-                more ? plus.data() : nullptr, y.data()},
-               queue);
+    kernel.run(
+        problem,
+        {x.data(), matrix, more ? bias.data() : nullptr, more ? plus.data() : nullptr, y.data()},
+        queue);
     return y;
   }
 };
@@ -347,6 +350,35 @@ TEST_P(PackedLinear, ARowHasItsBitsInAnyBatch) {
           << name_of(format) << ", rows " << first << " and " << rows - 1 << " behind it";
     }
   }
+}
+
+// What lies row by row is the same matrix: no shape of it gives another bit than its panels do.
+TEST_P(PackedLinear, TakesAMatrixAsAFileHasIt) {
+  if (!GetParam().supports({.weights = Format::f32, .in_rows = true}, this_machine())) {
+    GTEST_SKIP() << "takes other weights";
+  }
+  SerialQueue queue;
+  const auto expect_the_same = [&](const PackedLinearProblem& problem) {
+    Data data(problem);
+    const std::vector<float> want = data.run(GetParam(), queue, true);
+    data.problem.in_rows = true;
+    ASSERT_TRUE(same_bits(data.run(GetParam(), queue, true), want))
+        << problem.rows << " x " << problem.inputs << " x " << problem.outputs
+        << (problem.gated ? ", gated" : "");
+  };
+  for (const std::int64_t rows : {0, 1, 5, 9, 30}) {
+    for (const std::int64_t inputs : {0, 1, 7, 16, 33, 255, 256, 259, 530}) {
+      for (const std::int64_t outputs : {0, 1, 15, 16, 17, 33, 300}) {
+        expect_the_same({.rows = rows, .inputs = inputs, .outputs = outputs});
+      }
+      expect_the_same({.rows = rows,
+                       .inputs = inputs,
+                       .outputs = 96,
+                       .activation = Activation::silu,
+                       .gated = true});
+    }
+  }
+  expect_the_same({.rows = 301, .inputs = 530, .outputs = 70, .activation = Activation::gelu});
 }
 
 TEST_P(PackedLinear, WidensEveryNumberOf16Bits) {

@@ -90,8 +90,10 @@ void run_many_byte_rows(const ByteProduct& p) {
   }
   const RowTiles tiles = p.tiles;  // a copy, which no store of a sum can change
   const std::int64_t count = count_of(tiles);
-  const NextWeights next{.offset = p.next + static_cast<std::size_t>(offset),
-                         .bytes = blocks * Bits::kBytesOfPanelBlock};
+  const NextWeights next{.offset = static_cast<std::ptrdiff_t>(p.next) + offset,
+                         .runs = 1,
+                         .bytes = blocks * Bits::kBytesOfPanelBlock,
+                         .apart = 0};
   const std::int64_t share = next.share_of(count);
   for (std::int64_t tile = 0; tile < count; ++tile) {
     const std::int64_t begin = begin_of(tiles, tile), end = begin_of(tiles, tile + 1);

@@ -41,7 +41,7 @@ void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const P
                   .panels = weights,
                   .times = times_of(p, weights),
                   .bytes_of_panel = bytes,
-                  .held = held_of(p.weights),
+                  .held = held_of(p),
                   .totals = totals,
                   .results = results_of(p, b, 0, panel, std::min(end, panel + at_once))});
     }
@@ -71,7 +71,7 @@ class TallProduct {
       for (std::int64_t i = first; i < last; ++i) pack(i / input_blocks(), i % input_blocks());
     });
     const std::int64_t work = p_.rows / blocks * p_.inputs * kRowsOfPanel * at_once_;
-    share_out_groups(queue, {blocks, groups_, tasks_worth_a_thread(work)},
+    share_out_groups(queue, {blocks, groups_, tasks_worth_a_thread(work), groups_at_once(p_)},
                      [&](std::int64_t block, std::int64_t first, std::int64_t last) {
                        multiply(block, first, last);
                      });
@@ -130,7 +130,8 @@ class TallProduct {
                            .panels = weights,
                            .times = times_of(p_, weights),
                            .bytes_of_panel = bytes_,
-                           .held = held_of(p_.weights),
+                           .next = next_of({first, last}, group, block),
+                           .held = held_of(p_),
                            .wide = wide.get(),
                            .totals = totals.get() + (group - first) * size,
                            .last = block + 1 == input_blocks(),
@@ -138,6 +139,20 @@ class TallProduct {
                                                  std::min(panels, panel + panels_of_group_))});
       }
     }
+  }
+
+  struct Groups {
+    std::int64_t first, last;
+  };
+
+  // Behind the last group comes the first one again, with the next inputs.
+  NextInputs next_of(const Groups& groups, std::int64_t group, std::int64_t block) const {
+    const bool behind = group + 1 < groups.last;
+    const std::int64_t next = behind ? group + 1 : groups.first;
+    if (!behind && ++block == input_blocks()) return {};
+    return {.panels = (next - group) * panels_of_group_ * static_cast<std::ptrdiff_t>(bytes_),
+            .first = block * most_inputs(),
+            .count = inputs_in(block)};
   }
 
   const PackedLinearProblem& p_;
@@ -153,7 +168,8 @@ class TallProduct {
 void run(const PackedLinearProblem& p, const PackedLinearBuffers& b, const PanelKernel& kernel,
          Queue& queue) {
   if (p.rows == 0 || p.outputs == 0) return;
-  if (p.rows <= kFewRows) return run_few(p, b, kernel, queue);
+  // What is in rows is brought into the order of panels first, for however few rows.
+  if (p.rows <= kFewRows && !p.in_rows) return run_few(p, b, kernel, queue);
   TallProduct(p, b, kernel).run(queue);
 }
 

@@ -56,7 +56,7 @@ class ByteProducts {
                 for (std::int64_t i = first; i < last; ++i) round(i / tiles, i % tiles);
               });
     const std::int64_t work = p_.rows / blocks * p_.inputs * kRowsOfPanel * at_once_;
-    share_out_groups(queue, {blocks, groups_, tasks_worth_a_thread(work)},
+    share_out_groups(queue, {blocks, groups_, tasks_worth_a_thread(work), groups_at_once(p_)},
                      [&](std::int64_t block, std::int64_t first, std::int64_t last) {
                        multiply(block, first, last);
                      });
@@ -82,7 +82,7 @@ class ByteProducts {
                      .stride = p_.inputs,
                      .rows = begin_of(tiles, tile + 1) - begin_of(tiles, tile),
                      .inputs = p_.inputs,
-                     .held = held_of(p_.weights),
+                     .held = held_of(p_),
                      .out = rounded(begin)});
     }
   }
@@ -123,7 +123,7 @@ class ByteProducts {
                  .times = times_of(p_, weights),
                  .bytes_of_panel = bytes_,
                  .next = static_cast<std::size_t>(panels_of_group_) * bytes_,
-                 .held = held_of(p_.weights),
+                 .held = held_of(p_),
                  .prepared = place.prepared,
                  .totals = place.totals + (group - place.first_group) * size,
                  .last = block + 1 == input_blocks(),
@@ -153,7 +153,7 @@ void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const B
                   .stride = p.inputs,
                   .rows = begin_of(tiles, tile + 1) - begin,
                   .inputs = p.inputs,
-                  .held = held_of(p.weights),
+                  .held = held_of(p),
                   .out = rounded + begin * row_bytes});
   }
   const std::int64_t panels = panels_of(p.results());
@@ -170,7 +170,7 @@ void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const B
                       .panels = weights,
                       .times = times_of(p, weights),
                       .bytes_of_panel = bytes,
-                      .held = held_of(p.weights),
+                      .held = held_of(p),
                       .totals = totals,
                       .results = results_of(p, b, 0, panel, std::min(last, panel + at_once))});
     }

@@ -19,8 +19,9 @@ inline constexpr std::int64_t kWorthAThread = 1 << 16;
 // several tiles of rows.
 inline constexpr std::int64_t kFewRows = 8;
 
-inline Held held_of(Format format) {
-  switch (format) {
+inline Held held_of(const PackedLinearProblem& p) {
+  if (p.in_rows) return Held::rows;
+  switch (p.weights) {
     case Format::f16:
       return Held::f16;
     case Format::bf16:
@@ -69,22 +70,24 @@ inline std::int64_t tasks_worth_a_thread(std::int64_t work_of_task) {
   return std::max<std::int64_t>(1, kWorthAThread / std::max<std::int64_t>(1, work_of_task));
 }
 
-// Groups of panels whose sums a thread keeps.
-inline constexpr std::int64_t kGroupsAtOnce = 128;
+// Groups of panels whose sums a thread keeps. Few where weights are in rows, so that the next
+// inputs of these rows are read while the processor still knows where their pages lie.
+inline std::int64_t groups_at_once(const PackedLinearProblem& p) { return p.in_rows ? 16 : 128; }
 
 struct GroupsOfBlocks {
   std::int64_t blocks, groups;  // blocks of rows, and groups of panels that each is multiplied by
   std::int64_t grain;           // groups that are worth a thread
+  std::int64_t at_once;         // groups that a thread takes together
 };
 
 // Calls `multiply(block, first, last)` for all groups [first, last) of every block, on the threads
-// of the queue: up to kGroupsAtOnce, and of one block, at a time.
+// of the queue: up to `at_once`, and of one block, at a time.
 template <class Multiply>
 void share_out_groups(Queue& queue, const GroupsOfBlocks& all, const Multiply& multiply) {
   queue.run(all.blocks * all.groups, all.grain, [&](std::int64_t first, std::int64_t last) {
     while (first < last) {
       const std::int64_t block = first / all.groups, start = block * all.groups;
-      const std::int64_t end = std::min({last, start + all.groups, first + kGroupsAtOnce});
+      const std::int64_t end = std::min({last, start + all.groups, first + all.at_once});
       multiply(block, first - start, end - start);
       first = end;
     }

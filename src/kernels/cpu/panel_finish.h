@@ -36,6 +36,12 @@ INSTRUCTBLIP_KERNEL Panels panels_in(const Product& p) {
           .held = p.held};
 }
 
+// Rows of the matrix in panel n.
+INSTRUCTBLIP_KERNEL std::int64_t rows_of(const Panels& p, const Results& results, std::int64_t n) {
+  const std::int64_t left = results.outputs - (n < p.count ? n : n - p.count) * kLanes;
+  return left < kLanes ? left : kLanes;
+}
+
 // The rows [first, last), whose totals lie `stride` apart: those of a panel side by side.
 struct Totals {
   const float* at;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/cpu/panel_tiles.h"
+#include "kernels/cpu/panel_turn.h"
 #include "kernels/cpu/panel_widen.h"
 
 namespace instructblip::kernels::cpu {
@@ -11,6 +12,7 @@ namespace {
 void multiply_tile(Held held, const Piece& piece, std::int64_t rows, std::int64_t panels) {
   switch (held) {
     case Held::f32:
+    case Held::rows:
       return multiply_tile<float>(piece, rows, panels);
     case Held::f16:
       return multiply_tile<Half>(piece, rows, panels);
@@ -72,16 +74,25 @@ void run_panel_block(const PanelBlock& b) {
     return multiply_tiles<float>(
         b, {.panels = b.panels + offset, .bytes_of_panel = apart, .words = b.count, .next = {}});
   }
+  const std::size_t apart = b.bytes_of_panel / kLanes;  // rows of a panel
   for (std::int64_t n = 0; n < all_of(panels); ++n) {
-    widen_panel(b.held, panel_of(panels, n) + offset, b.count,
-                b.wide + n * kInputsOfBlock * kLanes);
+    const std::byte* const from = panel_of(panels, n) + offset;
+    float* const to = b.wide + n * kInputsOfBlock * kLanes;
+    if (b.held == Held::rows) {
+      turn_panel({from, apart, rows_of(panels, b.results, n)}, b.count, to);
+    } else {
+      widen_panel(b.held, from, b.count, to);
+    }
   }
-  const std::size_t behind = static_cast<std::size_t>(panels.count) * b.bytes_of_panel;
+  const std::int64_t next = offset_of(b.held, b.next.first);
+  const std::int64_t bytes = offset_of(b.held, b.next.first + b.next.count) - next;
   multiply_tiles<float>(b, {.panels = reinterpret_cast<const std::byte*>(b.wide),
                             .bytes_of_panel = kInputsOfBlock * kLanes * sizeof(float),
                             .words = b.count,
-                            .next = {.offset = behind + static_cast<std::size_t>(offset),
-                                     .bytes = offset_of(b.held, b.first + b.count) - offset}});
+                            .next = {.offset = b.next.panels + next,
+                                     .runs = b.held == Held::rows ? kLanes : 1,
+                                     .bytes = bytes,
+                                     .apart = apart}});
 }
 
 void regroup(const RowsToRegroup& r) {

@@ -9,7 +9,8 @@
 
 namespace instructblip::kernels::cpu {
 
-enum class Held { f32, f16, bf16, w8, w4 };  // Format, see panels.h
+// Format, see panels.h; rows: float32 row by row, as PackedLinearProblem::in_rows has it.
+enum class Held { f32, f16, bf16, w8, w4, rows };
 
 // Inputs that are added up in registers before their sum joins those before them: a panel of them
 // as float32, 16 KiB, stays in the first level cache beside a tile of rows. A whole number of
@@ -80,6 +81,12 @@ struct RowsToRegroup {
   float* tile;  // [words][rows], as PanelKernel::run_block reads them
 };
 
+// Inputs that are multiplied after a block's.
+struct NextInputs {
+  std::ptrdiff_t panels;  // bytes from the block's panels to theirs
+  std::int64_t first, count;
+};
+
 // A block of inputs of a few panels times many rows: weights are widened once for all of them.
 struct PanelBlock {
   const float* x;  // tiles of the block's inputs
@@ -88,6 +95,7 @@ struct PanelBlock {
   const std::byte* panels;
   const std::byte* times;  // one panel, whose results multiply those of the only other; or null
   std::size_t bytes_of_panel;
+  NextInputs next;
   Held held;
   float* wide;    // room for [panels][words of a whole block][16]
   float* totals;  // [rows, panels * 16], the sums of the blocks before

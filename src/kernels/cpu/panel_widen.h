@@ -18,6 +18,8 @@ INSTRUCTBLIP_KERNEL std::int64_t offset_of(Held held, std::int64_t input) {
       return kLanes * 4 + input * kLanes;
     case Held::w4:
       return input / kColumnsOfBlockOf4Bits * kBytesOfBlockOf4Bits;
+    case Held::rows:
+      return input * 4;  // in the first row
   }
   return 0;
 }
@@ -55,6 +57,8 @@ void widen_panel(Held held, const std::byte* from, std::int64_t count, float* to
       return widen_panel<Int8>(from, count, to);
     case Held::w4:
       return widen_panel_of_4_bits(from, count, to);
+    case Held::rows:
+      break;  // see panel_turn.h
   }
 }
 

@@ -1,6 +1,7 @@
 #include "kernels/reference/packed_linear.h"
 
 #include <cmath>
+#include <cstring>
 #include <numbers>
 #include <vector>
 
@@ -32,9 +33,16 @@ double activated(Activation activation, double x) {
 std::vector<float> times_row(const PackedLinearProblem& p, const PackedLinearBuffers& b,
                              std::int64_t output) {
   std::vector<float> weights(static_cast<std::size_t>(p.inputs));
-  const std::size_t panel = bytes_of_panel(p.weights, p.inputs);
-  unpack_row(p.weights, b.weights + static_cast<std::size_t>(output / kRowsOfPanel) * panel,
-             output % kRowsOfPanel, p.inputs, weights.data());
+  if (p.in_rows) {
+    const std::size_t bytes = weights.size() * sizeof(float);
+    if (bytes > 0) {
+      std::memcpy(weights.data(), b.weights + static_cast<std::size_t>(output) * bytes, bytes);
+    }
+  } else {
+    const std::size_t panel = bytes_of_panel(p.weights, p.inputs);
+    unpack_row(p.weights, b.weights + static_cast<std::size_t>(output / kRowsOfPanel) * panel,
+               output % kRowsOfPanel, p.inputs, weights.data());
+  }
   std::vector<float> products;
   for (std::int64_t row = 0; row < p.rows; ++row) {
     double sum = 0.0;

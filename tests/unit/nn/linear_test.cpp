@@ -105,19 +105,53 @@ INSTANTIATE_TEST_SUITE_P(Formats, PackedLinearLayer,
                                                           nn::Format::w4),
                                           testing::Values(16, 19), testing::Values(1, 4, 15)));
 
-// Up to sixteen rows by a kernel, more by ATen.
+// Up to sixteen rows by one kernel, more by another, which gives the bits of packed weights.
 TEST(Linear, FastNumericsMultiplyFloat32ThatIsNotPacked) {
   const nn::Runtime runtime(2, nn::Numerics::fast);
   const at::Tensor weight = wave({37, 75}, 0.3), bias = wave({37}, 0.6);
   const nn::Linear linear(runtime, nn::Matrix({weight}), bias);
+  const nn::Linear of_panels(runtime, packed(runtime, nn::Format::f32, {weight}), bias);
   for (const std::int64_t rows : {0, 1, 5, 16, 17, 40}) {
-    const at::Tensor x = wave({1, rows, 75}, 0.5);
+    const at::Tensor x = wave({1, rows, 75}, 0.5), plus = wave({1, rows, 37}, 0.7);
     const at::Tensor y = linear(x), want = at::linear(x, weight, bias);
     ASSERT_EQ(y.sizes(), want.sizes());
     if (rows == 0) continue;
     EXPECT_LT(largest_difference(y, want), 2e-5) << rows;
-    EXPECT_EQ(y.equal(want), rows > 16) << rows;
+    EXPECT_LT(largest_difference(linear(x, plus), want + plus), 2e-5) << rows;
+    EXPECT_EQ(y.equal(of_panels(x)), rows > 16) << rows;
+    const at::Tensor added = linear(x, plus), of_panels_added = of_panels(x, plus);
+    EXPECT_EQ(added.equal(of_panels_added), rows > 16) << rows;
+    const at::Tensor more = linear(x, plus.narrow(1, 0, 1));  // one row for all
+    EXPECT_LT(largest_difference(more, want + plus.narrow(1, 0, 1)), 2e-5) << rows;
   }
+}
+
+// An activation and a gate behind weights that lie in two blocks, as a file has them.
+TEST(Linear, FastNumericsActivateFloat32ThatIsNotPacked) {
+  const nn::Runtime runtime(2, nn::Numerics::fast);
+  const at::Tensor gate = wave({32, 75}, 0.3), times = wave({32, 75}, 0.4), bias = wave({64}, 0.6);
+  const nn::Linear two(runtime, nn::Matrix(std::vector<at::Tensor>{gate, times}), bias);
+  const nn::Linear one(runtime, nn::Matrix(gate), bias.narrow(0, 0, 32));
+  const nn::Linear panels(runtime, packed(runtime, nn::Format::f32, {gate, times}), bias);
+  const at::Tensor x = wave({1, 40, 75}, 0.5);
+  const at::Tensor gated = two.activated(x, Activation::gelu, true);
+  ASSERT_TRUE(gated.defined());
+  EXPECT_TRUE(gated.equal(panels.activated(x, Activation::gelu, true)));
+  const at::Tensor alone = one.activated(x, Activation::gelu, false);
+  ASSERT_TRUE(alone.defined());
+  EXPECT_TRUE(alone.equal(panels.activated(x, Activation::gelu, false).narrow(-1, 0, 32)));
+  // Blocks that are no halves, and few rows, are left to others.
+  EXPECT_FALSE(two.activated(x, Activation::gelu, false).defined());
+  EXPECT_FALSE(one.activated(x, Activation::gelu, true).defined());
+  EXPECT_FALSE(one.activated(x.narrow(1, 0, 4), Activation::gelu, false).defined());
+}
+
+// A kernel that is forced and takes other weights leaves these to LibTorch.
+TEST(Linear, FastNumericsLeaveFloat32ToLibTorchWhereTheForcedKernelDoesNotTakeIt) {
+  const nn::Runtime runtime(2, nn::Numerics::fast,
+                            kernels::Choice::parse("packed_linear=bf16_portable", "kernels"));
+  const at::Tensor weight = wave({37, 75}, 0.3), x = wave({1, 40, 75}, 0.5);
+  EXPECT_TRUE(nn::Linear(runtime, nn::Matrix(weight))(x).equal(at::linear(x, weight)));
 }
 
 TEST(Matrix, PackedGivesItsRows) {
