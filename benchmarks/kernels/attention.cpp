@@ -1,90 +1,100 @@
-// Attention over pages: a step of decode with one and with five hypotheses, and a prompt.
+// Attention of whole sequences: a picture, queries over it, prompts.
+#include "kernels/attention.h"
+
 #include <memory>
-#include <numeric>
 
 #include "benchmarks/kernels/each_kernel.h"
-#include "kernels/paged_attention.h"
 
 namespace instructblip::kernels::benchmarks {
 namespace {
 
 struct Data {
-  PagedAttentionProblem problem;
-  bool causal;
-  std::vector<float> queries, pages, out;
-  std::vector<const float*> keys, values;
-  std::vector<std::int32_t> shared, lengths, tail;
+  AttentionProblem problem;
+  std::vector<float> queries, keys, values, bias, out;
 
-  void run(const PagedAttentionKernel& kernel, float* to) const {
+  HeadRows rows_of(const std::vector<float>& numbers, std::int64_t heads, std::int64_t rows) const {
+    const std::int64_t row = heads * problem.width;
+    return {numbers.data(), row, rows * row};
+  }
+  void run(const AttentionKernel& kernel, float* to) const {
     SerialQueue queue;
     kernel.run(problem,
-               {queries.data(), keys.data(), values.data(), shared.data(),
-                causal ? lengths.data() : nullptr, tail.data(), nullptr, to},
+               {rows_of(queries, problem.query_heads, problem.queries),
+                rows_of(keys, problem.key_heads, problem.keys),
+                rows_of(values, problem.key_heads, problem.keys),
+                bias.empty() ? nullptr : bias.data(), to},
                queue);
   }
 };
 
-Case<PagedAttentionKernel> make(const PagedAttentionProblem& p, bool causal) {
+struct Shape {
+  const char* name;
+  AttentionProblem problem;
+  bool biased = false;
+};
+
+Case<AttentionKernel> make(const AttentionProblem& p, bool biased) {
   const auto data = std::make_shared<Data>();
   data->problem = p;
-  data->causal = causal;
-  data->queries = random_numbers(p.rows * p.query_heads * p.width);
+  data->queries = random_numbers(p.batch * p.queries * p.query_heads * p.width);
+  data->keys = random_numbers(p.batch * p.keys * p.key_heads * p.width);
+  data->values = data->keys;
+  if (biased) data->bias = random_numbers(p.query_heads * (p.queries + p.keys - 1));
   data->out.resize(data->queries.size());
-  const std::int64_t slots = p.shared + p.rows * p.tail;
-  const std::int64_t pages = (slots + p.page_positions - 1) / p.page_positions;
-  const std::int64_t size = p.key_heads * p.page_positions * p.width;
-  data->pages = random_numbers(2 * pages * size);
-  for (std::int64_t i = 0; i < pages; ++i) {
-    data->keys.push_back(data->pages.data() + 2 * i * size);
-    data->values.push_back(data->pages.data() + (2 * i + 1) * size);
-  }
-  data->shared.resize(static_cast<std::size_t>(p.shared));
-  std::iota(data->shared.begin(), data->shared.end(), 0);
-  data->tail.resize(static_cast<std::size_t>(p.rows * p.tail));
-  std::iota(data->tail.begin(), data->tail.end(), static_cast<std::int32_t>(p.shared));
-  data->lengths.resize(static_cast<std::size_t>(p.rows));
-  std::iota(data->lengths.begin(), data->lengths.end(), 1);  // a prompt: each sees one more
-  const double pairs = causal ? static_cast<double>(p.rows * (p.rows + 1)) / 2
-                              : static_cast<double>(p.rows * (p.shared + p.tail));
-  return {
-      .name = {},
-      .work = {static_cast<double>(2 * slots * p.key_heads * p.width) * sizeof(float),
-               4 * pairs * static_cast<double>(p.query_heads * p.width)},
-      .run = [data](const PagedAttentionKernel& kernel) { data->run(kernel, data->out.data()); },
-      .is_right =
-          [data] {
-            std::vector<float> want(data->out.size());
-            data->run(paged_attention_kernels().back(), want.data());
-            return is_close(data->out, want);
-          }};
-}
-
-void add(const std::string& name, const PagedAttentionProblem& problem, bool causal = false) {
-  register_each(paged_attention_kernels(), problem, name,
-                [causal](const PagedAttentionProblem& p) { return make(p, causal); });
+  const auto pairs = static_cast<double>(
+      p.batch * (p.causal ? p.queries * (p.queries + 1) / 2 : p.queries * p.keys));
+  return {.name = {},
+          .work = {static_cast<double>(2 * data->queries.size() + 2 * data->keys.size()) *
+                       sizeof(float),
+                   4 * pairs * static_cast<double>(p.query_heads * p.width)},
+          .run = [data](const AttentionKernel& kernel) { data->run(kernel, data->out.data()); },
+          .is_right =
+              [data] {
+                std::vector<float> want(data->out.size());
+                data->run(attention_kernels().back(), want.data());
+                return is_close(data->out, want);
+              }};
 }
 
 }  // namespace
 
 void register_attention() {
-  const PagedAttentionProblem llama{.query_heads = 32,
-                                    .key_heads = 32,
-                                    .width = 128,
-                                    .page_positions = 16,
-                                    .divisor = 11.3137085f};
-  for (const std::int64_t rows : {1, 5}) {
-    PagedAttentionProblem step = llama;
-    step.rows = rows;
-    step.shared = 150;
-    step.tail = 50;
-    add("decode/llama_7b/150+50/" + std::to_string(rows), step);
-    step.width = 64;
-    step.divisor = 1.0f;
-    add("decode/t5_xl/150+50/" + std::to_string(rows), step);
+  const Shape shapes[] = {
+      {"vit_g/257",
+       {.queries = 257,
+        .keys = 257,
+        .query_heads = 16,
+        .key_heads = 16,
+        .width = 88,
+        .divisor = 9.4f}},
+      {"qformer/48", {.queries = 48, .keys = 48, .query_heads = 12, .key_heads = 12, .width = 64}},
+      {"qformer/32_over_257",
+       {.queries = 32, .keys = 257, .query_heads = 12, .key_heads = 12, .width = 64}},
+      {"t5_xl/64",
+       {.queries = 64, .keys = 64, .query_heads = 32, .key_heads = 32, .width = 64},
+       /*biased=*/true},
+      {"llama_7b/72",
+       {.queries = 72,
+        .keys = 72,
+        .query_heads = 32,
+        .key_heads = 32,
+        .width = 128,
+        .divisor = 11.3f,
+        .causal = true}},
+      {"llama_7b/600",
+       {.queries = 600,
+        .keys = 600,
+        .query_heads = 32,
+        .key_heads = 32,
+        .width = 128,
+        .divisor = 11.3f,
+        .causal = true}},
+  };
+  const auto kernels = attention_kernels();
+  for (const Shape& shape : shapes) {
+    register_each(kernels.first(kernels.size() - 1), shape.problem, shape.name,
+                  [biased = shape.biased](const AttentionProblem& p) { return make(p, biased); });
   }
-  PagedAttentionProblem prompt = llama;
-  prompt.rows = prompt.shared = 256;
-  add("prompt/llama_7b/256", prompt, /*causal=*/true);
 }
 
 }  // namespace instructblip::kernels::benchmarks

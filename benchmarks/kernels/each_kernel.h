@@ -79,6 +79,7 @@ void register_each(std::span<const Kernel> kernels, const Problem& problem, cons
 }
 
 void register_attention();
+void register_paged_attention();
 void register_kv_append();
 void register_linear();
 void register_log_sum_exp();

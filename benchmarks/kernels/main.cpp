@@ -6,8 +6,9 @@ int main(int argc, char** argv) {
   namespace of = instructblip::kernels::benchmarks;
   ::benchmark::Initialize(&argc, argv);
   if (::benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  of::register_linear();
   of::register_attention();
+  of::register_linear();
+  of::register_paged_attention();
   of::register_kv_append();
   of::register_log_sum_exp();
   of::register_packed_linear();

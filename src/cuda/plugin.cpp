@@ -94,7 +94,8 @@ class CudaDevice final : public nn::Device {
     return {c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(index_)};
   }
   const kernels::Tables& tables() const override {
-    static const kernels::Tables kTables = {.kv_append = {},
+    static const kernels::Tables kTables = {.attention = {},
+                                            .kv_append = {},
                                             .linear = {},
                                             .packed_linear = {},
                                             .paged_attention = {},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "kernels/attention.h"
 #include "kernels/cuda/kernels.h"
 #include "kernels/kv_append.h"
 #include "kernels/linear.h"
@@ -31,6 +32,8 @@ Operation operation(Scope scope, std::string_view purpose, std::span<const Kerne
   return result;
 }
 
+constexpr AttentionProblem kAttention = {
+    .queries = 257, .keys = 257, .query_heads = 16, .key_heads = 16, .width = 88};
 constexpr KvAppendProblem kKvAppend = {
     .positions = 5, .key_heads = 32, .width = 128, .page_positions = 16};
 constexpr LinearProblem kLinear = {.rows = 1, .inputs = 4096, .outputs = 4096};
@@ -79,6 +82,8 @@ std::vector<Operation> catalogue(const Choice& choice, const Machine& machine) {
   // A forced one may take other problems than the everyday one, which then none is given to.
   const Wanted wanted{.choice = &choice, .machine = &machine, .may_compose = true};
   return {
+      operation(Scope::model, "attention of pictures and prompts", attention_kernels(), kAttention,
+                wanted),
       operation(Scope::model, "copies new keys and values into their slots", kv_append_kernels(),
                 kKvAppend, wanted),
       operation(Scope::model,

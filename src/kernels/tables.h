@@ -3,6 +3,7 @@
 
 #include <span>
 
+#include "kernels/attention.h"
 #include "kernels/cuda/kernels.h"
 #include "kernels/kv_append.h"
 #include "kernels/linear.h"
@@ -13,6 +14,7 @@ namespace instructblip::kernels {
 
 // Those of the processor, unless another device fills in its own.
 struct Tables {
+  std::span<const AttentionKernel> attention = attention_kernels();
   std::span<const KvAppendKernel> kv_append = kv_append_kernels();
   std::span<const LinearKernel> linear = linear_kernels();
   std::span<const PackedLinearKernel> packed_linear = packed_linear_kernels();

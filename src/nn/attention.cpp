@@ -9,6 +9,7 @@
 #include <ATen/ops/triu.h>
 
 #include <cstddef>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <vector>
@@ -22,6 +23,7 @@
 #include "nn/product.h"
 #include "nn/relative_bias.h"
 #include "nn/rotary.h"
+#include "nn/sequence_attention.h"
 #include "nn/step_attention.h"
 
 namespace instructblip::nn {
@@ -74,35 +76,60 @@ at::Tensor attention(const at::Tensor& queries, const at::Tensor& keys, const at
 // A sequence's rows, [n, H, d], as a batch of one for matrix products, [1, H, n, d].
 at::Tensor in_front(const at::Tensor& x) { return x.transpose(0, 1).unsqueeze(0); }
 
-// Rows that follow one another. Where nothing came before them, matrix products are best.
+// The biases of one part.
+struct PartBias {
+  const RowBiases* all;  // or null
+  std::size_t part;
+
+  at::Tensor whole() const { return all == nullptr ? at::Tensor() : all->of(part); }
+  std::function<at::Tensor()> by_distance() const {
+    if (all == nullptr) return {};
+    return [this] { return all->by_distance_of(part); };
+  }
+  bool has_distances() const { return all == nullptr || all->has_distances(); }
+};
+
+// Rows that follow one another, to which nothing came before.
+at::Tensor attend_to_themselves(const Heads& heads, const PartBias& bias,
+                                const AttentionOptions& options) {
+  if (bias.has_distances()) {
+    const Heads batch = {heads.queries.unsqueeze(0), heads.keys.unsqueeze(0),
+                         heads.values.unsqueeze(0)};
+    const at::Tensor out = attend_by_kernel(batch, options, bias.by_distance());
+    if (out.defined()) return out.squeeze(0);
+  }
+  return attention(in_front(scaled(heads.queries, options.query_scale)), in_front(heads.keys),
+                   in_front(heads.values), bias.whole(), options)
+      .squeeze(0);
+}
+
+// Rows that follow one another.
 at::Tensor attend_in_sequence(const Heads& heads, KvCache* cache, std::int64_t layer,
-                              const at::Tensor& bias, const AttentionOptions& options) {
+                              const PartBias& bias, const AttentionOptions& options) {
   if (cache != nullptr) cache->append(layer, heads.keys, heads.values);
   const std::int64_t rows = heads.queries.size(0);
   if (cache == nullptr || cache->length() == rows) {
-    return attention(in_front(heads.queries), in_front(heads.keys), in_front(heads.values), bias,
-                     options)
-        .squeeze(0);
+    return attend_to_themselves(heads, bias, options);
   }
   std::vector<std::int32_t> lengths(static_cast<std::size_t>(rows));
   std::iota(lengths.begin(), lengths.end(), static_cast<std::int32_t>(cache->length() - rows + 1));
-  return attend_to_pages(heads.queries, cache->view(layer),
-                         {options.divisor, options.runtime->ids(lengths), bias});
+  return attend_to_pages(scaled(heads.queries, options.query_scale), cache->view(layer),
+                         {options.divisor, options.runtime->ids(lengths), bias.whole()});
 }
 
 // The newest position of several hypotheses, which sees all that its cache holds.
 at::Tensor attend_as_hypotheses(const Heads& heads, KvCache& cache, std::int64_t layer,
                                 const at::Tensor& bias, const AttentionOptions& options) {
   if (heads.keys.defined()) cache.append(layer, heads.keys, heads.values);
+  const at::Tensor queries = scaled(heads.queries, options.query_scale);
   if (is_watched()) {
     const WatchedKeys all = watched(cache, layer);
     AttentionOptions all_seen = options;
     all_seen.causal = false;
-    return attention(in_front(heads.queries), in_front(all.keys), in_front(all.values), bias,
-                     all_seen)
+    return attention(in_front(queries), in_front(all.keys), in_front(all.values), bias, all_seen)
         .squeeze(0);
   }
-  return attend_to_pages(heads.queries, cache.view(layer), {options.divisor, {}, bias});
+  return attend_to_pages(queries, cache.view(layer), {options.divisor, {}, bias});
 }
 
 Heads of(const Part& part, const Heads& heads) {
@@ -124,6 +151,7 @@ AttendedBy attend_showing_weights(const Heads& heads, const AttentionOptions& op
 
 at::Tensor attend(const Heads& heads, const AttentionOptions& options) {
   if (const at::Tensor out = attend_on_device(heads, options); out.defined()) return out;
+  if (const at::Tensor out = attend_by_kernel(heads, options); out.defined()) return out;
   const at::Tensor queries = scaled(heads.queries, options.query_scale);
   return attention(queries.transpose(1, 2), heads.keys.transpose(1, 2),
                    heads.values.transpose(1, 2), {}, options);
@@ -135,15 +163,14 @@ at::Tensor attend(const Heads& heads, const Rows& rows, std::int64_t layer,
   if (const at::Tensor out = attend_on_device(heads, rows, layer, options); out.defined()) {
     return out;
   }
-  Heads settled = Rotation::settled(heads);
-  settled.queries = scaled(settled.queries, options.query_scale);
+  const Heads settled = Rotation::settled(heads);
   return by_part(rows.parts, 0, [&](const Part& part, std::size_t i) {
     KvCache* const cache = rows.caches.empty() ? nullptr : rows.caches[i];
-    const at::Tensor bias = rows.biases == nullptr ? at::Tensor() : rows.biases->of(i);
+    const PartBias bias{rows.biases, i};
     const Heads own = of(part, settled);
     return rows.kind == Rows::Kind::sequence
                ? attend_in_sequence(own, cache, layer, bias, options)
-               : attend_as_hypotheses(own, *cache, layer, bias, options);
+               : attend_as_hypotheses(own, *cache, layer, bias.whole(), options);
   });
 }
 

@@ -71,4 +71,16 @@ const at::Tensor& RowBiases::of(std::size_t part) const {
   return made;
 }
 
+const at::Tensor& RowBiases::by_distance_of(std::size_t part) const {
+  at::Tensor& made = made_by_distance_[part];
+  if (!made.defined()) {
+    const Span& span = spans_[part];
+    // The last query of as many more keys is at every distance that there is.
+    made = bias_->between(span.first + span.queries - 1, 1, span.queries + span.keys - 1)
+               .squeeze(1)
+               .contiguous();
+  }
+  return made;
+}
+
 }  // namespace instructblip::nn

@@ -58,18 +58,25 @@ class RowBiases {
     std::int64_t first, queries, keys;  // as RelativeBias::between() takes them
   };
   RowBiases(const RelativeBias& bias, std::vector<Span> spans)
-      : bias_(&bias), spans_(std::move(spans)), made_(spans_.size()) {}
+      : bias_(&bias),
+        spans_(std::move(spans)),
+        made_(spans_.size()),
+        made_by_distance_(spans_.size()) {}
   // Those of each part. Not on a device.
   explicit RowBiases(std::vector<at::Tensor> parts) : made_(std::move(parts)) {}
 
   // The bias of a part, [H, queries, keys]; made when it is first asked for.
   const at::Tensor& of(std::size_t part) const;
+  // The same by the distance between query and key: [H, queries + keys - 1], that of query i and
+  // key j at j - i + queries - 1. Not of biases that were given as parts.
+  const at::Tensor& by_distance_of(std::size_t part) const;
+  bool has_distances() const { return bias_ != nullptr; }
   const DistanceBias& by_distance() const { return bias_->by_distance(); }
 
  private:
   const RelativeBias* bias_ = nullptr;
   std::vector<Span> spans_;
-  mutable std::vector<at::Tensor> made_;
+  mutable std::vector<at::Tensor> made_, made_by_distance_;
 };
 
 }  // namespace instructblip::nn

@@ -191,6 +191,13 @@ TEST_P(Composition, RelativeBias) {
           }
         }
       }
+      const nn::RowBiases rows(bias, {{first, 7, 300}});
+      const at::Tensor& by_distance = rows.by_distance_of(0);  // [H, 306]
+      ASSERT_EQ(by_distance.sizes(), at::IntArrayRef({kHeads, 306}));
+      for (std::int64_t query = 0; query < 7; ++query) {
+        const at::Tensor own = by_distance.narrow(1, 6 - query, 300);
+        EXPECT_TRUE(own.equal(rows.of(0).select(1, query))) << query;
+      }
     }
   }
 }

@@ -6,17 +6,18 @@
 namespace instructblip::kernels::cpu {
 namespace {
 
-constexpr float kUnderflow = -104.0f;  // exp() is 0 in float from here on
+constexpr float kLowest = -86.6f;  // exp(kLowest) is 2^-125
 
 // exp(x) for x <= 0, at most 1.0 units in the last place off: x = q ln 2 + s, then a polynomial in
-// s (coefficients of SLEEF's expf_u10, which torch's softmax uses). NaN for NaN.
+// s (coefficients of SLEEF's expf_u10, which torch's softmax uses). NaN for NaN. What is below
+// kLowest counts as that: nothing is lost beside a sum of one and more, and every power is normal.
 INSTRUCTBLIP_KERNEL Lanes exp_non_positive(const Lanes& given) {
   constexpr float kLogHigh = 0.693145751953125f;          // ln 2 in two parts,
   constexpr float kLogLow = 1.428606765330187045e-06f;    // the first one short enough to be exact
   constexpr float kInverseLog = 1.44269504088896340736f;  // 1 / ln 2
   // To the nearest integer: adding 1.5 * 2^23 leaves no fraction bits.
   const Lanes shift = broadcast(12582912.0f);
-  const Lanes x = larger(broadcast(kUnderflow), given);
+  const Lanes x = larger(broadcast(kLowest), given);
   const Lanes q = subtract(add(multiply(x, broadcast(kInverseLog)), shift), shift);
   Lanes s = multiply_add_once_rounded(q, broadcast(-kLogHigh), x);
   s = multiply_add_once_rounded(q, broadcast(-kLogLow), s);

@@ -64,15 +64,10 @@ INSTRUCTBLIP_KERNEL Lanes multiply_add_once_rounded(const Lanes& a, const Lanes&
 }
 
 INSTRUCTBLIP_KERNEL __m256 scale_8(__m256 x, __m256 e) {
-  const __m256i exponent = _mm256_cvtps_epi32(e);
-  const __m256i half = _mm256_srai_epi32(exponent, 1);
-  const __m256i bias = _mm256_set1_epi32(127);
-  const __m256i first = _mm256_slli_epi32(_mm256_add_epi32(half, bias), 23);
-  const __m256i second =
-      _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(exponent, half), bias), 23);
-  return _mm256_mul_ps(_mm256_mul_ps(x, _mm256_castsi256_ps(first)), _mm256_castsi256_ps(second));
+  const __m256i exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(e), 23);
+  return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), exponent));
 }
-// x * 2^e for whole e, whose power of two may be out of a float's range: in two halves.
+// x * 2^e for whole e, where neither is beyond the normal numbers; NaN where both are.
 INSTRUCTBLIP_KERNEL Lanes scale(const Lanes& x, const Lanes& e) {
   return {scale_8(x.low, e.low), scale_8(x.high, e.high)};
 }

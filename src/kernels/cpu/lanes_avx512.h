@@ -53,16 +53,10 @@ INSTRUCTBLIP_KERNEL Lanes multiply_add_once_rounded(const Lanes& a, const Lanes&
   return multiply_add(a, b, c);
 }
 
-// x * 2^e for whole e, whose power of two may be out of a float's range: in two halves.
+// x * 2^e for whole e, where neither is beyond the normal numbers; NaN where both are.
 INSTRUCTBLIP_KERNEL Lanes scale(const Lanes& x, const Lanes& e) {
-  const __m512i exponent = _mm512_cvtps_epi32(e.all);
-  const __m512i half = _mm512_srai_epi32(exponent, 1);
-  const __m512i bias = _mm512_set1_epi32(127);
-  const __m512i first = _mm512_slli_epi32(_mm512_add_epi32(half, bias), 23);
-  const __m512i second =
-      _mm512_slli_epi32(_mm512_add_epi32(_mm512_sub_epi32(exponent, half), bias), 23);
-  return {
-      _mm512_mul_ps(_mm512_mul_ps(x.all, _mm512_castsi512_ps(first)), _mm512_castsi512_ps(second))};
+  const __m512i exponent = _mm512_slli_epi32(_mm512_cvtps_epi32(e.all), 23);
+  return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x.all), exponent))};
 }
 
 // Sixteen words of 32 bits.

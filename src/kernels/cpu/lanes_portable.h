@@ -20,6 +20,11 @@ INSTRUCTBLIP_KERNEL float float_of(std::uint32_t bits) {
   std::memcpy(&x, &bits, sizeof(x));
   return x;
 }
+INSTRUCTBLIP_KERNEL std::uint32_t bits_of(float x) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &x, sizeof(bits));
+  return bits;
+}
 
 INSTRUCTBLIP_KERNEL float widened(BFloat16 x) {
   return float_of(static_cast<std::uint32_t>(x.bits) << 16);
@@ -91,16 +96,12 @@ INSTRUCTBLIP_KERNEL Lanes multiply_add_once_rounded(const Lanes& a, const Lanes&
   });
 }
 
-// x * 2^e for whole e, whose power of two may be out of a float's range: in two halves.
+// x * 2^e for whole e, where neither is beyond the normal numbers; NaN where both are.
 INSTRUCTBLIP_KERNEL Lanes scale(const Lanes& x, const Lanes& e) {
-  const auto power = [](std::int32_t exponent) {
-    return float_of(static_cast<std::uint32_t>(exponent + 127) << 23);
-  };
   return each([&](std::int64_t i) {
-    const bool whole = e.all[i] >= -300.0f && e.all[i] <= 300.0f;  // else NaN
+    const bool whole = e.all[i] >= -126.0f && e.all[i] <= 127.0f;  // else NaN
     const auto exponent = whole ? static_cast<std::int32_t>(e.all[i]) : 0;
-    const std::int32_t half = exponent >> 1;
-    return x.all[i] * power(half) * power(exponent - half);
+    return float_of(bits_of(x.all[i]) + (static_cast<std::uint32_t>(exponent) << 23));
   });
 }
 

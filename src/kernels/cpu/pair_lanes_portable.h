@@ -4,12 +4,6 @@
 namespace instructblip::kernels::cpu {
 namespace {
 
-INSTRUCTBLIP_KERNEL std::uint32_t bits_of(float x) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &x, sizeof(bits));
-  return bits;
-}
-
 INSTRUCTBLIP_KERNEL float first_of(float pair) { return float_of(bits_of(pair) << 16); }
 INSTRUCTBLIP_KERNEL float second_of(float pair) { return float_of(bits_of(pair) & 0xFFFF0000U); }
 

@@ -2,6 +2,8 @@
 // that the including file is compiled for.
 #pragma once
 
+#include <cstddef>
+
 #include "kernels/cpu/lanes.h"
 
 namespace instructblip::kernels::cpu {

@@ -58,12 +58,14 @@ nn::Heads waves(std::int64_t rows, std::int64_t heads, std::int64_t keys, std::i
           wave({keys, key_heads, width}, seed + 0.3)};
 }
 
-enum class By { kernels, deterministic_kernels, compositions };
+enum class By { kernels, fast_kernels, deterministic_kernels, compositions };
 
 std::unique_ptr<const nn::Runtime> runtime_of(By by) {
   if (by == By::compositions) return std::make_unique<ComposingRuntime>();
-  return std::make_unique<nn::Runtime>(
-      1, by == By::kernels ? nn::Numerics::reference : nn::Numerics::deterministic);
+  const nn::Numerics numerics = by == By::kernels        ? nn::Numerics::reference
+                                : by == By::fast_kernels ? nn::Numerics::fast
+                                                         : nn::Numerics::deterministic;
+  return std::make_unique<nn::Runtime>(1, numerics);
 }
 
 class Attention : public testing::TestWithParam<By> {
@@ -80,6 +82,19 @@ TEST_P(Attention, BothOrdersEqualTheFormula) {
                              heads.values.unsqueeze(0)};
     EXPECT_LT(largest_difference(nn::attend(batch, options)[0], plain_attention(heads, options)),
               2e-6);
+  }
+}
+
+// Heads that lie in rows with others, as a product of all three gives them, and as OPT has them.
+TEST_P(Attention, TakesHeadsWhereAProductLeftThem) {
+  const at::Tensor all = wave({2, 9, 3, 4, 6}, 0.3);  // [B, n, of three, H, d]
+  const nn::Heads heads = {all.select(2, 0), all.select(2, 1), all.select(2, 2)};
+  const nn::AttentionOptions options{.runtime = &runtime_, .divisor = 3.0, .query_scale = 0.5};
+  const at::Tensor got = nn::attend(heads, options);
+  for (std::int64_t i = 0; i < 2; ++i) {
+    const nn::Heads one = {heads.queries[i], heads.keys[i], heads.values[i]};
+    const at::Tensor want = plain_attention(one, {.runtime = &runtime_, .divisor = 6.0});
+    EXPECT_LT(largest_difference(got[i], want), 2e-6);
   }
 }
 
@@ -215,7 +230,8 @@ TEST_P(Attention, HypothesesLookAtAMemory) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Numerics, Attention,
-                         testing::Values(By::kernels, By::deterministic_kernels, By::compositions));
+                         testing::Values(By::kernels, By::fast_kernels, By::deterministic_kernels,
+                                         By::compositions));
 
 }  // namespace
 }  // namespace instructblip

@@ -6,7 +6,7 @@
 namespace instructblip {
 
 inline constexpr kernels::Tables kNoTables = {
-    .kv_append = {}, .linear = {}, .packed_linear = {}, .paged_attention = {}};
+    .attention = {}, .kv_append = {}, .linear = {}, .packed_linear = {}, .paged_attention = {}};
 
 // The processor as if it had no kernels: every operation is an ATen composition, as on a device
 // without tables.

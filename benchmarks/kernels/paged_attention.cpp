@@ -1,0 +1,90 @@
+// Attention over pages: a step of decode with one and with five hypotheses, and a prompt.
+#include <memory>
+#include <numeric>
+
+#include "benchmarks/kernels/each_kernel.h"
+#include "kernels/paged_attention.h"
+
+namespace instructblip::kernels::benchmarks {
+namespace {
+
+struct Data {
+  PagedAttentionProblem problem;
+  bool causal;
+  std::vector<float> queries, pages, out;
+  std::vector<const float*> keys, values;
+  std::vector<std::int32_t> shared, lengths, tail;
+
+  void run(const PagedAttentionKernel& kernel, float* to) const {
+    SerialQueue queue;
+    kernel.run(problem,
+               {queries.data(), keys.data(), values.data(), shared.data(),
+                causal ? lengths.data() : nullptr, tail.data(), nullptr, to},
+               queue);
+  }
+};
+
+Case<PagedAttentionKernel> make(const PagedAttentionProblem& p, bool causal) {
+  const auto data = std::make_shared<Data>();
+  data->problem = p;
+  data->causal = causal;
+  data->queries = random_numbers(p.rows * p.query_heads * p.width);
+  data->out.resize(data->queries.size());
+  const std::int64_t slots = p.shared + p.rows * p.tail;
+  const std::int64_t pages = (slots + p.page_positions - 1) / p.page_positions;
+  const std::int64_t size = p.key_heads * p.page_positions * p.width;
+  data->pages = random_numbers(2 * pages * size);
+  for (std::int64_t i = 0; i < pages; ++i) {
+    data->keys.push_back(data->pages.data() + 2 * i * size);
+    data->values.push_back(data->pages.data() + (2 * i + 1) * size);
+  }
+  data->shared.resize(static_cast<std::size_t>(p.shared));
+  std::iota(data->shared.begin(), data->shared.end(), 0);
+  data->tail.resize(static_cast<std::size_t>(p.rows * p.tail));
+  std::iota(data->tail.begin(), data->tail.end(), static_cast<std::int32_t>(p.shared));
+  data->lengths.resize(static_cast<std::size_t>(p.rows));
+  std::iota(data->lengths.begin(), data->lengths.end(), 1);  // a prompt: each sees one more
+  const double pairs = causal ? static_cast<double>(p.rows * (p.rows + 1)) / 2
+                              : static_cast<double>(p.rows * (p.shared + p.tail));
+  return {
+      .name = {},
+      .work = {static_cast<double>(2 * slots * p.key_heads * p.width) * sizeof(float),
+               4 * pairs * static_cast<double>(p.query_heads * p.width)},
+      .run = [data](const PagedAttentionKernel& kernel) { data->run(kernel, data->out.data()); },
+      .is_right =
+          [data] {
+            std::vector<float> want(data->out.size());
+            data->run(paged_attention_kernels().back(), want.data());
+            return is_close(data->out, want);
+          }};
+}
+
+void add(const std::string& name, const PagedAttentionProblem& problem, bool causal = false) {
+  register_each(paged_attention_kernels(), problem, name,
+                [causal](const PagedAttentionProblem& p) { return make(p, causal); });
+}
+
+}  // namespace
+
+void register_paged_attention() {
+  const PagedAttentionProblem llama{.query_heads = 32,
+                                    .key_heads = 32,
+                                    .width = 128,
+                                    .page_positions = 16,
+                                    .divisor = 11.3137085f};
+  for (const std::int64_t rows : {1, 5}) {
+    PagedAttentionProblem step = llama;
+    step.rows = rows;
+    step.shared = 150;
+    step.tail = 50;
+    add("decode/llama_7b/150+50/" + std::to_string(rows), step);
+    step.width = 64;
+    step.divisor = 1.0f;
+    add("decode/t5_xl/150+50/" + std::to_string(rows), step);
+  }
+  PagedAttentionProblem prompt = llama;
+  prompt.rows = prompt.shared = 256;
+  add("prompt/llama_7b/256", prompt, /*causal=*/true);
+}
+
+}  // namespace instructblip::kernels::benchmarks

@@ -1,0 +1,7 @@
+#include "kernels/cpu/attention_loops.h"
+
+namespace instructblip::kernels::cpu {
+
+void attention_rows_avx2(const AttentionRows& rows) { attention_rows(rows); }
+
+}  // namespace instructblip::kernels::cpu

@@ -1,0 +1,58 @@
+#include "nn/sequence_attention.h"
+
+#include <c10/util/Exception.h>
+
+#include "kernels/attention.h"
+#include "nn/gradients.h"
+
+namespace instructblip::nn {
+namespace {
+
+// The heads of a row side by side, rows in whatever stride.
+at::Tensor in_rows(const at::Tensor& x) {
+  return x.stride(3) == 1 && x.stride(2) == x.size(3) ? x : x.contiguous();
+}
+
+kernels::HeadRows rows_of(const at::Tensor& x) {
+  return {x.const_data_ptr<float>(), x.stride(1), x.stride(0)};
+}
+
+}  // namespace
+
+at::Tensor attend_by_kernel(const Heads& heads, const AttentionOptions& options,
+                            const std::function<at::Tensor()>& bias) {
+  const Runtime& runtime = *options.runtime;
+  if (runtime.numerics() != Numerics::fast || runtime.tables().attention.empty()) return {};
+  if (is_watched() || heads.queries.scalar_type() != at::kFloat) return {};
+  const kernels::AttentionProblem problem{
+      .batch = heads.queries.size(0),
+      .queries = heads.queries.size(1),
+      .keys = heads.keys.size(1),
+      .query_heads = heads.queries.size(2),
+      .key_heads = heads.keys.size(2),
+      .width = heads.queries.size(3),
+      .divisor = static_cast<float>(options.whole_divisor()),
+      .causal = options.causal,
+  };
+  if (!runtime.has_kernel(runtime.tables().attention, problem)) return {};
+  const at::Tensor queries = in_rows(heads.queries), keys = in_rows(heads.keys),
+                   values = in_rows(heads.values);
+  const at::Tensor by_distance = bias ? bias().contiguous() : at::Tensor();
+  TORCH_CHECK(
+      !bias || by_distance.numel() == problem.query_heads * (problem.queries + problem.keys - 1),
+      "a bias of ", by_distance.sizes(), " for ", problem.queries, " queries and ", problem.keys,
+      " keys");
+  const at::Tensor out = runtime.empty(
+      {problem.batch, problem.queries, problem.query_heads * problem.width}, at::kFloat);
+  runtime.kernel(runtime.tables().attention, problem)
+      .run(problem,
+           {.queries = rows_of(queries),
+            .keys = rows_of(keys),
+            .values = rows_of(values),
+            .bias = bias ? by_distance.const_data_ptr<float>() : nullptr,
+            .out = out.mutable_data_ptr<float>()},
+           runtime.queue());
+  return out;
+}
+
+}  // namespace instructblip::nn
