@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdint>
 
 #include "kernels/cpu/byte_product.h"
 #include "kernels/cpu/packed_linear.h"
@@ -15,8 +16,6 @@ namespace {
 // Rows of a block at most.
 constexpr std::int64_t kRowsOfBlock = 256;
 
-constexpr std::int64_t kFloatsOfLine = 16;
-
 StepsOfBlock steps_of(const PackedLinearProblem& p, const ByteKernel& kernel) {
   return p.weights == Format::w4 ? kernel.of_4_bits : kernel.of_8_bits;
 }
@@ -26,11 +25,7 @@ std::int64_t bytes_of_row(const PackedLinearProblem& p, const ByteKernel& kernel
   return steps.blocks_in(p.inputs) * steps.bytes_of_row();
 }
 
-// The first whole cache line in `room`, which has one more than is needed.
-std::byte* aligned(const Room& room) {
-  const auto at = reinterpret_cast<std::uintptr_t>(room.get());
-  return reinterpret_cast<std::byte*>((at + 63) / 64 * 64);
-}
+std::byte* bytes_of(const Room& room) { return reinterpret_cast<std::byte*>(room.get()); }
 
 class ByteProducts {
  public:
@@ -46,7 +41,7 @@ class ByteProducts {
         row_blocks_{problem.rows, kRowsOfBlock},
         groups_((panels_of(problem.results()) + panels_of_group_ - 1) / panels_of_group_),
         bytes_of_row_(bytes_of_row(problem, kernel)),
-        x_(Room::rows, problem.rows * bytes_of_row_ / 4 + kFloatsOfLine) {}
+        x_(Room::rows, problem.rows * bytes_of_row_ / 4) {}
 
   void run(Queue& queue) {
     const std::int64_t blocks = count_of(row_blocks_);
@@ -70,7 +65,7 @@ class ByteProducts {
     return {begin_of(row_blocks_, row_block + 1) - begin_of(row_blocks_, row_block),
             kernel_.most_rows};
   }
-  std::byte* rounded(std::int64_t row) const { return aligned(x_) + row * bytes_of_row_; }
+  std::byte* rounded(std::int64_t row) const { return bytes_of(x_) + row * bytes_of_row_; }
 
   // Blocks of rows may differ by a row, and so in their tiles by one.
   void round(std::int64_t row_block, std::int64_t tile) const {
@@ -99,8 +94,8 @@ class ByteProducts {
     const Room totals(Room::sums, size * (last - first));
     const StepsOfBlock steps = steps_of(p_, kernel_);
     const std::int64_t bytes = steps.blocks_in(kInputsOfByteBlock) * steps.bytes_of_weights();
-    const Room prepared(Room::weights, at_once_ * bytes / 4 + kFloatsOfLine);
-    const Place place{row_block, first, aligned(prepared), totals.get()};
+    const Room prepared(Room::weights, at_once_ * bytes / 4);
+    const Place place{row_block, first, bytes_of(prepared), totals.get()};
     const std::int64_t blocks = input_blocks();
     for (std::int64_t block = 0; block < blocks; ++block) {
       for (std::int64_t group = first; group < last; ++group) multiply(place, group, block);
@@ -145,8 +140,8 @@ void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const B
              Queue& queue) {
   const RowTiles tiles{p.rows, kernel.most_rows_of_few};
   const std::int64_t row_bytes = bytes_of_row(p, kernel);
-  const Room x(Room::rows, p.rows * row_bytes / 4 + kFloatsOfLine);
-  std::byte* const rounded = aligned(x);
+  const Room x(Room::rows, p.rows * row_bytes / 4);
+  std::byte* const rounded = bytes_of(x);
   for (std::int64_t tile = 0; tile < count_of(tiles); ++tile) {
     const std::int64_t begin = begin_of(tiles, tile);
     kernel.round({.x = b.x + begin * p.inputs,
