@@ -12,10 +12,12 @@ namespace {
 constexpr int kTileRows = 4;
 constexpr int kTileOutputs = 4;
 constexpr int kTileOutputsOfFewRows = 8;  // for one or two
+constexpr int kTileOutputsOfABeam = 4;    // for five, or four
 #else
 constexpr int kTileRows = 3;
 constexpr int kTileOutputs = 2;
 constexpr int kTileOutputsOfFewRows = 2;
+constexpr int kTileOutputsOfABeam = 1;
 #endif
 
 // y[m, n] = x[m] . weights[n] for M x N of them: each is the same sum, whatever M and N are.
@@ -64,6 +66,9 @@ INSTRUCTBLIP_KERNEL void row_of_tiles(const LinearBlock& block, std::int64_t row
 
 template <class Weight>
 INSTRUCTBLIP_KERNEL void linear_block(const LinearBlock& block) {
+  // Rows of a step that wait for weights: none is read twice.
+  if (block.rows == 5) return row_of_tiles<5, kTileOutputsOfABeam, Weight>(block, 0);
+  if (block.rows == 4) return row_of_tiles<4, kTileOutputsOfABeam, Weight>(block, 0);
   std::int64_t row = 0;
   for (; row + kTileRows <= block.rows; row += kTileRows) {
     row_of_tiles<kTileRows, kTileOutputs, Weight>(block, row);
