@@ -39,8 +39,9 @@ enum class Numerics {
   /// Every element is computed by one rule from its own row and column: the same bits in any batch,
   /// at any number of threads, on processors with the same vector instructions. Slower.
   deterministic,
-  /// Products with weights by own kernels, which read the weights as they are stored, packed when
-  /// they are loaded, and add up in float32 in another order than the reference. With them
+  /// Products with weights, and attention, by own kernels, which read the weights as they are
+  /// stored, packed when they are loaded, and add up in float32 in another order than the
+  /// reference. With them
   /// Precision::automatic widens nothing: weights that are stored in 16 bits take half the memory
   /// of float32.
   fast,

@@ -9,14 +9,15 @@ namespace {
 
 template <Support (*has)(const Machine&)>
 Support supports(const AttentionProblem& problem, const Machine& machine) {
-  if (problem.keys < 1) return Support::no("there is no key to attend to");
+  if (const Support support = has(machine); !support) return support;
+  if (problem.keys < 1) return Support::not_such_sizes("there is no key to attend to");
   if (problem.causal && problem.keys < problem.queries) {
-    return Support::no("its first row would see no key");
+    return Support::not_such_sizes("its first row would see no key");
   }
   if (problem.key_heads < 1 || problem.query_heads % problem.key_heads != 0) {
-    return Support::no("the query heads are no multiple of the key heads");
+    return Support::not_such_sizes("the query heads are no multiple of the key heads");
   }
-  return has(machine);
+  return Support::yes();
 }
 
 constexpr Traits kRowInvariant = {.row_invariant = true};

@@ -17,7 +17,8 @@ namespace instructblip::kernels {
 //            with the rounded 1 / divisor
 //   out = softmax(scores) v
 //
-// for each row and query head. Query head h uses the key head h / (query_heads / key_heads).
+// for each row and query head; values are finite. Query head h uses the key head h / (query_heads /
+// key_heads).
 struct AttentionProblem {
   std::int64_t batch = 1;
   std::int64_t queries = 0;      // n

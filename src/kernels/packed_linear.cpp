@@ -8,8 +8,10 @@ namespace instructblip::kernels {
 namespace {
 
 template <Support (*has)(const Machine&)>
-Support supports(const PackedLinearProblem&, const Machine& machine) {
-  return has(machine);
+Support supports(const PackedLinearProblem& problem, const Machine& machine) {
+  const Support support = has(machine);
+  if (!support || !problem.in_rows || problem.weights == Format::f32) return support;
+  return Support::not_such_sizes("weights in rows are F32");
 }
 
 // Those that multiply bfloat16: other weights are the next ones'.

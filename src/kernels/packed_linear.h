@@ -20,7 +20,7 @@ struct PackedLinearProblem {
   std::int64_t inputs = 0;
   std::int64_t outputs = 0;  // rows of the matrix
   Format weights = Format::f32;
-  // Whether a panel's elements go row by row, as files have them: float32, never written anew.
+  // Whether the matrix lies row by row, as a file has it, not in panels; float32 alone.
   bool in_rows = false;
   Activation activation = Activation::none;  // f
   // The matrix is two halves of a whole number of panels each: y = f(x first^T) * x second^T, each

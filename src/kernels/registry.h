@@ -56,7 +56,7 @@ struct Wanted {
 };
 
 // The entry that `wanted.choice` forces, else the first that fits `problem`; null where none does:
-// a problem that not even "reference" takes, or, on a device, one for compositions. Throws
+// a problem that not even "reference" takes, or one for compositions. Throws
 // Error(invalid_argument) where the forced one does not fit, but for what may be composed. An entry
 // that is forced in the table of another machine forces nothing in this one. Kernel has kOperation,
 // name, traits and supports().

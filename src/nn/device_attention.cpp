@@ -19,12 +19,6 @@ namespace cuda = kernels::cuda;
 
 // N rows of all sequences | H query heads | G key heads | d width of a head
 
-// Heads side by side, rows any distance apart: what is not so is copied.
-at::Tensor in_rows(const at::Tensor& x) {
-  const bool fits = x.stride(2) == 1 && x.stride(1) == x.size(2);
-  return fits ? x : x.contiguous();
-}
-
 // Where each of the sequences begins, and the last one ends.
 struct Offsets {
   std::vector<std::int32_t> values = {0};
@@ -68,8 +62,8 @@ at::Tensor attend_sequences(const Sequences& all, const AttentionOptions& option
   if (kernel == nullptr) return {};
   const Runtime& runtime = *options.runtime;
   const cuda::AttentionProblem problem = problem_of(all, options);
-  const at::Tensor queries = in_rows(all.queries), keys = in_rows(all.keys),
-                   values = in_rows(all.values);
+  const at::Tensor queries = heads_side_by_side(all.queries), keys = heads_side_by_side(all.keys),
+                   values = heads_side_by_side(all.values);
   const auto there = [&](const Offsets& offsets) {
     return all.offsets.defined() ? all.offsets : runtime.known_ids(offsets.values);
   };

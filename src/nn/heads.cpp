@@ -29,6 +29,11 @@ std::optional<Linear> read_all(const Weights& weights, const HeadsConfig& config
 
 }  // namespace
 
+at::Tensor heads_side_by_side(const at::Tensor& x) {
+  const bool fits = x.stride(-1) == 1 && x.stride(-2) == x.size(-1);
+  return fits ? x : x.contiguous();
+}
+
 HeadsProjection::HeadsProjection(const Weights& weights, const HeadsConfig& config)
     : head_width_(config.head_width),
       rows_(rows_of(config)),

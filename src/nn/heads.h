@@ -25,6 +25,9 @@ struct Heads {
   const Rotation* turn = nullptr;
 };
 
+// Heads [..., H, d] side by side, rows any distance apart: what is not so is copied.
+at::Tensor heads_side_by_side(const at::Tensor& x);
+
 // The attention that heads are made for: a layer, over the caches of rows.
 struct AttentionPlace {
   const Rows* rows;

@@ -93,12 +93,12 @@ at::Tensor Linear::activated(const Normed& normed, Activation activation, bool g
   }
   const std::span<const at::Tensor> blocks = weight_.blocks();
   if (runtime_->row_type() != at::kFloat || blocks.size() != (gated ? 2U : 1U)) return {};
+  const at::Tensor like = normed.like();  // the norm itself is for whoever multiplies
+  const auto gate = panels_in_rows(*runtime_, like, blocks.front());
+  const auto times = panels_in_rows(*runtime_, like, blocks.back());
+  if (!gate || !times || times->rows != gate->rows) return {};
   const at::Tensor x = normed.value();
-  const auto gate = panels_in_rows(*runtime_, x, blocks.front());
-  if (!gate) return {};
   if (!gated) return product_with_panels(*runtime_, x, *gate, {.bias = bias_, .activation = f});
-  const auto times = panels_in_rows(*runtime_, x, blocks.back());
-  if (!times || times->rows != gate->rows) return {};
   const auto bias_of = [&](std::int64_t half) {
     return bias_.defined() ? bias_.narrow(0, half * gate->rows, gate->rows) : bias_;
   };

@@ -80,11 +80,11 @@ at::Tensor widened_product(const at::Tensor& x, const at::Tensor& weight) {
 
 // Rows of a product up to which float32 weights are multiplied where they are read. For more it
 // pays to bring them into another order first.
-constexpr std::int64_t kFewRows = 16;
+constexpr std::int64_t kMostRowsOfStep = 16;
 
 }  // namespace
 
-bool is_of_few_rows(const at::Tensor& x) { return x.numel() / x.size(-1) <= kFewRows; }
+bool is_of_few_rows(const at::Tensor& x) { return x.numel() / x.size(-1) <= kMostRowsOfStep; }
 
 bool uses_linear_kernel(const Runtime& runtime) {
   if (runtime.tables().linear.empty()) return false;

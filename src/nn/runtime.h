@@ -91,7 +91,7 @@ class Runtime {
     if (kernel == nullptr) kernels::throw_none(Kernel::kOperation);
     return *kernel;
   }
-  // Whether there is one: the one that is forced may not take such sizes.
+  // Whether a kernel takes the problem; one that is forced may not take such sizes.
   template <typename Kernel, typename Problem>
   bool has_kernel(std::span<const Kernel> kernels, const Problem& problem) const {
     return kernels::choose(kernels, problem, wanted(true)) != nullptr;

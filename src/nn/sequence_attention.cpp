@@ -8,11 +8,6 @@
 namespace instructblip::nn {
 namespace {
 
-// The heads of a row side by side, rows in whatever stride.
-at::Tensor in_rows(const at::Tensor& x) {
-  return x.stride(3) == 1 && x.stride(2) == x.size(3) ? x : x.contiguous();
-}
-
 kernels::HeadRows rows_of(const at::Tensor& x) {
   return {x.const_data_ptr<float>(), x.stride(1), x.stride(0)};
 }
@@ -35,8 +30,12 @@ at::Tensor attend_by_kernel(const Heads& heads, const AttentionOptions& options,
       .causal = options.causal,
   };
   if (!runtime.has_kernel(runtime.tables().attention, problem)) return {};
-  const at::Tensor queries = in_rows(heads.queries), keys = in_rows(heads.keys),
-                   values = in_rows(heads.values);
+  TORCH_CHECK(heads.keys.sizes() == heads.values.sizes() && heads.keys.size(0) == problem.batch &&
+                  heads.keys.size(3) == problem.width,
+              "attention of ", heads.queries.sizes(), " to keys ", heads.keys.sizes(),
+              " and values ", heads.values.sizes());
+  const at::Tensor queries = heads_side_by_side(heads.queries),
+                   keys = heads_side_by_side(heads.keys), values = heads_side_by_side(heads.values);
   const at::Tensor by_distance = bias ? bias().contiguous() : at::Tensor();
   TORCH_CHECK(
       !bias || by_distance.numel() == problem.query_heads * (problem.queries + problem.keys - 1),

@@ -173,6 +173,20 @@ TEST_P(WholeAttention, TakesTheShapesOfModels) {
        .causal = true},
       {.queries = 30, .keys = 530, .query_heads = 1, .key_heads = 1, .width = 80, .divisor = 9.0f},
   };
+  // Blocks of positions that a row sees in part, or not at all.
+  for (const std::int64_t queries : {40, 300}) {
+    for (const bool biased : {false, true}) {
+      const Data data({.queries = queries,
+                       .keys = 300,
+                       .query_heads = 2,
+                       .key_heads = 1,
+                       .width = 20,
+                       .divisor = 4.5f,
+                       .causal = true},
+                      biased);
+      expect_close(data, data.run(GetParam(), queue));
+    }
+  }
   for (const AttentionProblem& shape : shapes) {
     const Data data(shape, /*with_bias=*/shape.divisor == 1.0f);
     expect_close(data, data.run(GetParam(), queue));

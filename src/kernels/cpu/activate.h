@@ -10,7 +10,7 @@ namespace {
 // x sigmoid(z): exp() of what is not positive cannot overflow.
 INSTRUCTBLIP_KERNEL Lanes times_sigmoid(const Lanes& x, const Lanes& z) {
   const Lanes one = broadcast(1.0f);
-  const Lanes e = exp_non_positive(subtract(broadcast(0.0f), magnitude(z)));
+  const Lanes e = exp_down_to_zero(subtract(broadcast(0.0f), magnitude(z)));
   return multiply(x, divide(where_negative(z, e, one), add(one, e)));
 }
 
@@ -27,7 +27,7 @@ INSTRUCTBLIP_KERNEL Lanes gelu(const Lanes& x) {
   Lanes p = broadcast(kPolynomial[0]);
   for (int i = 1; i < 10; ++i) p = multiply_add_once_rounded(p, t, broadcast(kPolynomial[i]));
   const Lanes exponent = subtract(broadcast(0.0f), multiply(t, p));
-  const Lanes tail = multiply(broadcast(0.5f), exp_non_positive(exponent));
+  const Lanes tail = multiply(broadcast(0.5f), exp_down_to_zero(exponent));
   return multiply(x, where_negative(x, tail, subtract(broadcast(1.0f), tail)));
 }
 

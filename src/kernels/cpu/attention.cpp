@@ -25,7 +25,7 @@ std::int64_t rows_of_block(std::int64_t keys) {
 }
 
 // The first number of a head of a sequence.
-const float* rows_of(const HeadRows& rows, std::int64_t sequence, std::int64_t offset) {
+const float* first_of_head(const HeadRows& rows, std::int64_t sequence, std::int64_t offset) {
   return rows.at + sequence * rows.batch_stride + offset;
 }
 
@@ -48,9 +48,9 @@ void run(const AttentionProblem& p, const AttentionBuffers& b, Queue& queue) {
                 .width = p.width,
                 .group = group,
                 .divisor = p.divisor,
-                .query_rows = rows_of(b.queries, sequence, query_head * p.width),
-                .key_rows = rows_of(b.keys, sequence, head * p.width),
-                .value_rows = rows_of(b.values, sequence, head * p.width),
+                .query_rows = first_of_head(b.queries, sequence, query_head * p.width),
+                .key_rows = first_of_head(b.keys, sequence, head * p.width),
+                .value_rows = first_of_head(b.values, sequence, head * p.width),
                 .query_stride = b.queries.row_stride,
                 .key_stride = b.keys.row_stride,
                 .value_stride = b.values.row_stride,

@@ -17,7 +17,8 @@ struct AttentionRows {
   std::int64_t group;  // query heads
   float divisor;
 
-  // Row i of the sequence, each from the first of these heads on; `stride` numbers apart.
+  // Row 0 of the sequence, from the first of these heads on; each row `stride` numbers behind the
+  // one before.
   const float* query_rows;
   const float* key_rows;
   const float* value_rows;

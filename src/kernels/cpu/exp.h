@@ -6,7 +6,7 @@
 namespace instructblip::kernels::cpu {
 namespace {
 
-constexpr float kLowest = -86.6f;  // exp(kLowest) is 2^-125
+constexpr float kLowest = -86.6f;  // the last that is nearest to 2^-125 among whole powers
 
 // exp(x) for x <= 0, at most 1.0 units in the last place off: x = q ln 2 + s, then a polynomial in
 // s (coefficients of SLEEF's expf_u10, which torch's softmax uses). NaN for NaN. What is below
@@ -29,6 +29,11 @@ INSTRUCTBLIP_KERNEL Lanes exp_non_positive(const Lanes& given) {
   u = multiply_add_once_rounded(u, s, broadcast(0.5f));
   u = add(broadcast(1.0f), multiply_add_once_rounded(multiply(s, s), u, s));
   return scale(u, q);
+}
+
+// The same, but 0 for what is below kLowest, where nothing stands beside the result.
+INSTRUCTBLIP_KERNEL Lanes exp_down_to_zero(const Lanes& x) {
+  return where_negative(subtract(x, broadcast(kLowest)), broadcast(0.0f), exp_non_positive(x));
 }
 
 }  // namespace

@@ -67,7 +67,7 @@ INSTRUCTBLIP_KERNEL __m256 scale_8(__m256 x, __m256 e) {
   const __m256i exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(e), 23);
   return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), exponent));
 }
-// x * 2^e for whole e, where neither is beyond the normal numbers; NaN where both are.
+// x * 2^e for whole e, where x, 2^e and the result are normal numbers; NaN where x and e are.
 INSTRUCTBLIP_KERNEL Lanes scale(const Lanes& x, const Lanes& e) {
   return {scale_8(x.low, e.low), scale_8(x.high, e.high)};
 }

@@ -53,7 +53,7 @@ INSTRUCTBLIP_KERNEL Lanes multiply_add_once_rounded(const Lanes& a, const Lanes&
   return multiply_add(a, b, c);
 }
 
-// x * 2^e for whole e, where neither is beyond the normal numbers; NaN where both are.
+// x * 2^e for whole e, where x, 2^e and the result are normal numbers; NaN where x and e are.
 INSTRUCTBLIP_KERNEL Lanes scale(const Lanes& x, const Lanes& e) {
   const __m512i exponent = _mm512_slli_epi32(_mm512_cvtps_epi32(e.all), 23);
   return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x.all), exponent))};

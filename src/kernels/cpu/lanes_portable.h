@@ -96,7 +96,7 @@ INSTRUCTBLIP_KERNEL Lanes multiply_add_once_rounded(const Lanes& a, const Lanes&
   });
 }
 
-// x * 2^e for whole e, where neither is beyond the normal numbers; NaN where both are.
+// x * 2^e for whole e, where x, 2^e and the result are normal numbers; NaN where x and e are.
 INSTRUCTBLIP_KERNEL Lanes scale(const Lanes& x, const Lanes& e) {
   return each([&](std::int64_t i) {
     const bool whole = e.all[i] >= -126.0f && e.all[i] <= 127.0f;  // else NaN

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdint>
 
 #include "kernels/cpu/byte_product.h"
 #include "kernels/cpu/packed_linear.h"

@@ -37,7 +37,8 @@ INSTRUCTBLIP_KERNEL Panels panels_in(const Product& p) {
 }
 
 // Rows of the matrix in panel n.
-INSTRUCTBLIP_KERNEL std::int64_t rows_of(const Panels& p, const Results& results, std::int64_t n) {
+INSTRUCTBLIP_KERNEL std::int64_t rows_in_panel(const Panels& p, const Results& results,
+                                               std::int64_t n) {
   const std::int64_t left = results.outputs - (n < p.count ? n : n - p.count) * kLanes;
   return left < kLanes ? left : kLanes;
 }

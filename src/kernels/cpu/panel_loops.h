@@ -79,7 +79,7 @@ void run_panel_block(const PanelBlock& b) {
     const std::byte* const from = panel_of(panels, n) + offset;
     float* const to = b.wide + n * kInputsOfBlock * kLanes;
     if (b.held == Held::rows) {
-      turn_panel({from, apart, rows_of(panels, b.results, n)}, b.count, to);
+      turn_panel({from, apart, rows_in_panel(panels, b.results, n)}, b.count, to);
     } else {
       widen_panel(b.held, from, b.count, to);
     }
