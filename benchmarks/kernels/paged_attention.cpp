@@ -1,9 +1,10 @@
 // Attention over pages: a step of decode with one and with five hypotheses, and a prompt.
+#include "kernels/paged_attention.h"
+
 #include <memory>
 #include <numeric>
 
 #include "benchmarks/kernels/each_kernel.h"
-#include "kernels/paged_attention.h"
 
 namespace instructblip::kernels::benchmarks {
 namespace {
