@@ -41,9 +41,8 @@ enum class Numerics {
   deterministic,
   /// Products with weights, and attention, by own kernels, which read the weights as they are
   /// stored, packed when they are loaded, and add up in float32 in another order than the
-  /// reference. With them
-  /// Precision::automatic widens nothing: weights that are stored in 16 bits take half the memory
-  /// of float32.
+  /// reference. With them Precision::automatic widens nothing: weights that are stored in 16 bits
+  /// take half the memory of float32.
   fast,
 };
 

@@ -38,12 +38,11 @@ struct HeadRows {
 };
 
 struct AttentionBuffers {
-  HeadRows queries;  // [batch, n, query_heads, width]
-  HeadRows keys;     // [batch, m, key_heads, width]
-  HeadRows values;   // the same
-  const float*
-      bias;    // [query_heads, n + m - 1], that of query i and key j at j - i + n - 1; or null
-  float* out;  // [batch, n, query_heads * width], contiguous
+  HeadRows queries;   // [batch, n, query_heads, width]
+  HeadRows keys;      // [batch, m, key_heads, width]
+  HeadRows values;    // the same
+  const float* bias;  // [query_heads, n + m - 1], of i and j at j - i + n - 1; or null
+  float* out;         // [batch, n, query_heads * width], contiguous
 };
 
 struct AttentionKernel {

@@ -9,7 +9,6 @@
 #include <ATen/ops/triu.h>
 
 #include <cstddef>
-#include <functional>
 #include <limits>
 #include <numeric>
 #include <vector>
@@ -82,9 +81,8 @@ struct PartBias {
   std::size_t part;
 
   at::Tensor whole() const { return all == nullptr ? at::Tensor() : all->of(part); }
-  std::function<at::Tensor()> by_distance() const {
-    if (all == nullptr) return {};
-    return [this] { return all->by_distance_of(part); };
+  at::Tensor by_distance() const {
+    return all == nullptr ? at::Tensor() : all->by_distance_of(part);
   }
   bool has_distances() const { return all == nullptr || all->has_distances(); }
 };

@@ -12,7 +12,7 @@
 namespace instructblip::nn {
 
 // softmax(q k^T / divisor + bias) v, in the order of operations that the reference uses in the
-// stage, so that float32 results agree to the last bits:
+// stage, so that float32 results agree to the last bits; fast numerics have a kernel's order:
 enum class AttentionOrder {
   fused,     // one pass over the keys, torch's scaled_dot_product_attention: ViT, LLaMA
   composed,  // product, division, bias, softmax, product, each rounded: Q-Former, T5

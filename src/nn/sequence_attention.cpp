@@ -15,7 +15,7 @@ kernels::HeadRows rows_of(const at::Tensor& x) {
 }  // namespace
 
 at::Tensor attend_by_kernel(const Heads& heads, const AttentionOptions& options,
-                            const std::function<at::Tensor()>& bias) {
+                            const at::Tensor& bias) {
   const Runtime& runtime = *options.runtime;
   if (runtime.numerics() != Numerics::fast || runtime.tables().attention.empty()) return {};
   if (is_watched() || heads.queries.scalar_type() != at::kFloat) return {};
@@ -36,11 +36,9 @@ at::Tensor attend_by_kernel(const Heads& heads, const AttentionOptions& options,
               " and values ", heads.values.sizes());
   const at::Tensor queries = heads_side_by_side(heads.queries),
                    keys = heads_side_by_side(heads.keys), values = heads_side_by_side(heads.values);
-  const at::Tensor by_distance = bias ? bias().contiguous() : at::Tensor();
   TORCH_CHECK(
-      !bias || by_distance.numel() == problem.query_heads * (problem.queries + problem.keys - 1),
-      "a bias of ", by_distance.sizes(), " for ", problem.queries, " queries and ", problem.keys,
-      " keys");
+      !bias.defined() || bias.numel() == problem.query_heads * (problem.queries + problem.keys - 1),
+      "a bias of ", bias.sizes(), " for ", problem.queries, " queries and ", problem.keys, " keys");
   const at::Tensor out = runtime.empty(
       {problem.batch, problem.queries, problem.query_heads * problem.width}, at::kFloat);
   runtime.kernel(runtime.tables().attention, problem)
@@ -48,7 +46,7 @@ at::Tensor attend_by_kernel(const Heads& heads, const AttentionOptions& options,
            {.queries = rows_of(queries),
             .keys = rows_of(keys),
             .values = rows_of(values),
-            .bias = bias ? by_distance.const_data_ptr<float>() : nullptr,
+            .bias = bias.defined() ? bias.const_data_ptr<float>() : nullptr,
             .out = out.mutable_data_ptr<float>()},
            runtime.queue());
   return out;

@@ -41,7 +41,7 @@ inline Held held_of(const PackedLinearProblem& p) {
 // tenth of the time of a product.
 class Room {
  public:
-  enum Use { rows, sums, weights };  // which of them are needed at once, by any names
+  enum Use { rows, sums, weights };  // those of a product that are needed at once
 
   Room(Use use, std::int64_t count) {
     constexpr std::size_t kMostKept = std::size_t{4} << 20;
