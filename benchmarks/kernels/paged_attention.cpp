@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <numeric>
+#include <set>
 
 #include "benchmarks/kernels/each_kernel.h"
 
@@ -25,6 +26,20 @@ struct Data {
   }
 };
 
+// The slots of the tails, which a search takes row after row at each position: all rows come from
+// the first, but for their last words.
+std::vector<std::int32_t> tails_of_one_text(const PagedAttentionProblem& p) {
+  constexpr std::int64_t kOwn = 8;
+  std::vector<std::int32_t> tails;
+  for (std::int64_t row = 0; row < p.rows; ++row) {
+    for (std::int64_t t = 0; t < p.tail; ++t) {
+      const std::int64_t from = t + kOwn < p.tail ? 0 : row;
+      tails.push_back(static_cast<std::int32_t>(p.shared + t * p.rows + from));
+    }
+  }
+  return tails;
+}
+
 Case<PagedAttentionKernel> make(const PagedAttentionProblem& p, bool causal) {
   const auto data = std::make_shared<Data>();
   data->problem = p;
@@ -41,15 +56,16 @@ Case<PagedAttentionKernel> make(const PagedAttentionProblem& p, bool causal) {
   }
   data->shared.resize(static_cast<std::size_t>(p.shared));
   std::iota(data->shared.begin(), data->shared.end(), 0);
-  data->tail.resize(static_cast<std::size_t>(p.rows * p.tail));
-  std::iota(data->tail.begin(), data->tail.end(), static_cast<std::int32_t>(p.shared));
+  data->tail = tails_of_one_text(p);
   data->lengths.resize(static_cast<std::size_t>(p.rows));
   std::iota(data->lengths.begin(), data->lengths.end(), 1);  // a prompt: each sees one more
   const double pairs = causal ? static_cast<double>(p.rows * (p.rows + 1)) / 2
                               : static_cast<double>(p.rows * (p.shared + p.tail));
+  const std::set<std::int32_t> own(data->tail.begin(), data->tail.end());
+  const std::int64_t read = 2 * (p.shared + std::ssize(own)) * p.key_heads * p.width;
   return {
       .name = {},
-      .work = {static_cast<double>(2 * slots * p.key_heads * p.width) * sizeof(float),
+      .work = {static_cast<double>(read) * sizeof(float),
                4 * pairs * static_cast<double>(p.query_heads * p.width)},
       .run = [data](const PagedAttentionKernel& kernel) { data->run(kernel, data->out.data()); },
       .is_right =
@@ -82,6 +98,14 @@ void register_paged_attention() {
     step.width = 64;
     step.divisor = 1.0f;
     add("decode/t5_xl/150+50/" + std::to_string(rows), step);
+    step.shared = 64;
+    step.tail = 450;
+    add("decode/t5_xl/64+450/" + std::to_string(rows), step);
+    step = llama;
+    step.rows = rows;
+    step.shared = 2900;
+    step.tail = 50;
+    add("decode/llama_7b/2900+50/" + std::to_string(rows), step);
   }
   PagedAttentionProblem prompt = llama;
   prompt.rows = prompt.shared = 256;

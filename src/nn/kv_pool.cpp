@@ -1,13 +1,16 @@
 #include "nn/kv_pool.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <mutex>
 #include <optional>
 #include <vector>
 
+#include "core/pages.h"
 #include "nn/device_rows.h"
 
 namespace instructblip::nn {
@@ -38,6 +41,15 @@ bool has_kernels_for(const Runtime& runtime, std::int64_t key_heads, std::int64_
          runtime.device_kernel(runtime.tables().cuda.kv_append, append) != nullptr;
 }
 
+// A page of its own. Attention goes from layer to layer through all pages, each time through little
+// of each, and with ordinary pages of the system it would wait for addresses as long as for keys.
+at::Tensor page_of(const std::vector<std::int64_t>& sizes) {
+  const auto floats = static_cast<std::size_t>(c10::multiply_integers(sizes));
+  const auto memory = std::make_shared<Pages>(floats * sizeof(float), PageSize::huge);
+  return at::from_blob(
+      memory->bytes().data(), sizes, [memory](void*) {}, host(at::kFloat));
+}
+
 }  // namespace
 
 struct KvPool::OnePiece {
@@ -61,7 +73,7 @@ KvPool::~KvPool() = default;
 KvPage KvPool::take(std::size_t index) const {
   if (!in_one_piece()) {
     return {static_cast<std::int32_t>(index),
-            runtime_->empty({layers_, 2, key_heads_, kPagePositions, head_width_}, at::kFloat)};
+            page_of({layers_, 2, key_heads_, kPagePositions, head_width_})};
   }
   OnePiece& all = *one_piece_;
   const std::lock_guard lock(all.mutex);

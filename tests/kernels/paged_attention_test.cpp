@@ -256,6 +256,34 @@ TEST_P(PagedAttention, ARowHasItsBitsWhateverIsBesideIt) {
   }
 }
 
+// Hypotheses that came from one another: their tails begin with the same slots.
+TEST_P(PagedAttention, TailsMayBeginWithTheSamePositions) {
+  for (const std::int64_t shared : {0, 3, 70}) {
+    for (const std::int64_t common : {0, 1, 16, 90, 97}) {
+      Data data({.rows = 6,
+                 .query_heads = 4,
+                 .key_heads = 2,
+                 .width = 24,
+                 .shared = shared,
+                 .tail = 97,
+                 .page_positions = 16});
+      data.has_bias = true;
+      for (std::int64_t row = 1; row < 6; ++row) {
+        std::copy_n(data.tail_slots.begin(), common, data.tail_slots.begin() + row * 97);
+      }
+      const std::vector<float> all = data.run(GetParam(), queue_);
+      expect_close(data, all);
+      if (!GetParam().traits.row_invariant) continue;
+      Data last = data;  // alone, it has no tail in common
+      last.problem.rows = 1;
+      last.queries.erase(last.queries.begin(), last.queries.end() - 96);
+      last.tail_slots.erase(last.tail_slots.begin(), last.tail_slots.end() - 97);
+      const std::vector<float> want(all.end() - 96, all.end());
+      EXPECT_TRUE(same_bits(last.run(GetParam(), queue_), want)) << shared << " + " << common;
+    }
+  }
+}
+
 TEST_P(PagedAttention, SaysWhatItDoesNotTake) {
   const PagedAttentionProblem nothing{.rows = 1, .query_heads = 1, .key_heads = 1, .width = 8};
   EXPECT_EQ(GetParam().supports(nothing, this_machine()).reason(), "there is no key to attend to");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include "kernels/cpu/paged_rows.h"
@@ -22,30 +23,85 @@ float* scratch(std::int64_t size) {
   return room.data();
 }
 
+// Where the keys, or values, of key head 0 begin, in order of `slots`.
+const float** locate(const PagedAttentionProblem& p, const float* const* pages,
+                     std::span<const std::int32_t> slots, const float** to) {
+  const auto page_positions = static_cast<std::int32_t>(p.page_positions);
+  std::int32_t place = 0;
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    if (i > 0 && slots[i] == slots[i - 1] + 1 && place + 1 < page_positions) {
+      to[i] = to[i - 1] + p.width;
+      ++place;
+      continue;
+    }
+    place = slots[i] % page_positions;
+    to[i] = pages[slots[i] / page_positions] + place * p.width;
+  }
+  return to + slots.size();
+}
+
+// How many positions all tails begin with: hypotheses come from one another, and differ in their
+// last words.
+std::int64_t common_length(const PagedAttentionProblem& p, const PagedAttentionBuffers& b) {
+  if (b.shared_lengths != nullptr) return 0;  // then not all of what is shared stands before a tail
+  std::int64_t common = p.tail;
+  for (std::int64_t row = 1; row < p.rows; ++row) {
+    const std::int32_t* const tail = b.tail_slots + row * p.tail;
+    common = std::mismatch(tail, tail + common, b.tail_slots).first - tail;
+  }
+  return common;
+}
+
+// All positions of a call, those that tails have in common among the shared ones.
+struct Places {
+  std::int64_t shared, tail;
+  PagedPlaces keys, values;
+};
+
+Places places_of(const PagedAttentionProblem& p, const PagedAttentionBuffers& b) {
+  thread_local std::vector<const float*> room;
+  const std::int64_t common = common_length(p, b);
+  Places places{.shared = p.shared + common, .tail = p.tail - common, .keys = {}, .values = {}};
+  room.resize(2 * static_cast<std::size_t>(places.shared + p.rows * places.tail));
+  const float** to = room.data();
+  const auto locate_all = [&](const float* const* pages) {
+    const PagedPlaces found{.shared = to, .tails = to + places.shared};
+    to = locate(p, pages, {b.shared_slots, static_cast<std::size_t>(p.shared)}, to);
+    to = locate(p, pages, {b.tail_slots, static_cast<std::size_t>(common)}, to);
+    for (std::int64_t row = 0; row < p.rows; ++row) {
+      const std::int32_t* const own = b.tail_slots + row * p.tail + common;
+      to = locate(p, pages, {own, static_cast<std::size_t>(places.tail)}, to);
+    }
+    return found;
+  };
+  places.keys = locate_all(b.pages_of_keys);
+  places.values = locate_all(b.pages_of_values);
+  return places;
+}
+
 // A task takes one key head and some rows. Tasks of one head follow each other, so that a thread
 // finds its keys and values in a cache when there are more rows than one task takes.
 template <RunPagedRows run_rows>
 void run(const PagedAttentionProblem& p, const PagedAttentionBuffers& b, Queue& queue) {
+  if (p.rows == 0) return;
   const std::int64_t group = p.query_heads / p.key_heads;
-  const std::int64_t task_rows =
-      std::clamp<std::int64_t>(kQueriesOfTask / group, 1, std::max<std::int64_t>(1, p.rows));
+  const std::int64_t task_rows = std::clamp<std::int64_t>(kQueriesOfTask / group, 1, p.rows);
   const std::int64_t blocks = (p.rows + task_rows - 1) / task_rows;
   const std::int64_t positions = p.shared + p.tail;
   const std::int64_t stride = (positions + kScoreStep - 1) / kScoreStep * kScoreStep + kScoreStep;
+  const Places places = places_of(p, b);
   const auto tasks = [&](std::int64_t first, std::int64_t last) {
     PagedRows rows{.query_heads = p.query_heads,
                    .key_heads = p.key_heads,
                    .width = p.width,
-                   .shared = p.shared,
-                   .tail = p.tail,
-                   .page_positions = p.page_positions,
+                   .shared = places.shared,
+                   .tail = places.tail,
+                   .apart = p.page_positions * p.width,
                    .divisor = p.divisor,
                    .queries = b.queries,
-                   .pages_of_keys = b.pages_of_keys,
-                   .pages_of_values = b.pages_of_values,
-                   .shared_slots = b.shared_slots,
+                   .keys = places.keys,
+                   .values = places.values,
                    .shared_lengths = b.shared_lengths,
-                   .tail_slots = b.tail_slots,
                    .bias = b.bias,
                    .out = b.out,
                    .key_head = 0,

@@ -20,20 +20,24 @@ INSTRUCTBLIP_KERNEL std::int64_t index_of(const PagedRows& r, std::int64_t q) {
   return (r.first_row + q / group) * r.query_heads + r.key_head * group + q % group;
 }
 
-// Products of the queries [first, first + M) with `count` <= kBlock keys. Up to three numbers
-// behind them are overwritten: places of later positions, or room at the end.
-template <int M>
-INSTRUCTBLIP_KERNEL void multiply_keys(const PagedRows& r, std::int64_t first,
-                                       const float* const* keys, std::int64_t count,
+// Products of the queries [query, query + M) with the keys of a block, which begins at position
+// `begin`. Up to three numbers behind them are overwritten: places of later positions, or room at
+// the end.
+template <int M, bool first>
+INSTRUCTBLIP_KERNEL void multiply_keys(const PagedRows& r, std::int64_t query, const Block& keys,
                                        std::int64_t begin) {
   const float* queries[M];
-  for (int m = 0; m < M; ++m) queries[m] = r.queries + index_of(r, first + m) * r.width;
-  for (std::int64_t j = 0; j < count; j += kKeys) {
-    const float* four[kKeys];
-    for (int k = 0; k < kKeys; ++k) four[k] = keys[j + k < count ? j + k : j];
+  for (int m = 0; m < M; ++m) queries[m] = r.queries + index_of(r, query + m) * r.width;
+  for (std::int64_t j = 0; j < keys.count; j += kKeys) {
+    const float *four[kKeys], *next[kKeys];
+    for (int k = 0; k < kKeys; ++k) {
+      const std::int64_t at = j + k < keys.count ? j + k : j;
+      four[k] = keys.found[at];
+      next[k] = keys.next[at];
+    }
     float* products[M];
-    for (int m = 0; m < M; ++m) products[m] = r.scores + (first + m) * r.stride + begin + j;
-    multiply_four<M>(queries, four, r.width, products);
+    for (int m = 0; m < M; ++m) products[m] = r.scores + (query + m) * r.stride + begin + j;
+    multiply_four<M, first>(queries, four, next, r.width, products);
   }
 }
 
@@ -66,85 +70,90 @@ INSTRUCTBLIP_KERNEL void softmax(const PagedRows& r, std::int64_t q) {
   scores[r.stride - 1] = sum(total);
 }
 
-template <int M>
-INSTRUCTBLIP_KERNEL void add_values(const PagedRows& r, std::int64_t first,
-                                    const float* const* values, std::int64_t count,
+template <int M, bool first>
+INSTRUCTBLIP_KERNEL void add_values(const PagedRows& r, std::int64_t query, const Block& values,
                                     std::int64_t begin) {
   const float* weights[M];
   float* out[M];
   for (int m = 0; m < M; ++m) {
-    weights[m] = r.scores + (first + m) * r.stride + begin;
-    out[m] = r.out + index_of(r, first + m) * r.width;
+    weights[m] = r.scores + (query + m) * r.stride + begin;
+    out[m] = r.out + index_of(r, query + m) * r.width;
   }
+  constexpr int V = kVectors<M>;
   std::int64_t at = 0;
-  for (; at + kVectors * kLanes <= r.width; at += kVectors * kLanes) {
-    accumulate<M, kVectors>(weights, values, count, out, {at, kLanes});
+  for (; at + V * kLanes <= r.width; at += V * kLanes) {
+    accumulate<M, V, first>(weights, values, out, {at, kLanes});
   }
   for (; at < r.width; at += kLanes) {
     const std::int64_t rest = r.width - at < kLanes ? r.width - at : kLanes;
-    accumulate<M, 1>(weights, values, count, out, {at, rest});
+    accumulate<M, 1, first>(weights, values, out, {at, rest});
   }
 }
 
 enum class Pass { keys, values };
 
-template <Pass pass, int M>
-INSTRUCTBLIP_KERNEL void visit(const PagedRows& r, std::int64_t first, const float* const* found,
-                               std::int64_t count, std::int64_t begin) {
+template <Pass pass, int M, bool first>
+void visit(const PagedRows& r, std::int64_t query, const Block& block, std::int64_t begin) {
   if constexpr (pass == Pass::keys) {
-    multiply_keys<M>(r, first, found, count, begin);
+    multiply_keys<M, first>(r, query, block, begin);
   } else {
-    add_values<M>(r, first, found, count, begin);
+    add_values<M, first>(r, query, block, begin);
   }
 }
 
-// The shared positions [begin, begin + count), for the queries that see them.
+// The next of `queries` > 0 queries, as many as a tile takes. Returns how many.
+template <Pass pass, int M = kQueries>
+std::int64_t visit_some(const PagedRows& r, std::int64_t query, std::int64_t queries, bool first,
+                        const Block& block, std::int64_t begin) {
+  if constexpr (M > 1) {
+    if (queries < M) return visit_some<pass, M - 1>(r, query, queries, first, block, begin);
+  }
+  first ? visit<pass, M, true>(r, query, block, begin)
+        : visit<pass, M, false>(r, query, block, begin);
+  return M;
+}
+
 template <Pass pass>
-INSTRUCTBLIP_KERNEL void visit_shared(const PagedRows& r, std::int64_t queries,
-                                      const float* const* found, std::int64_t count,
-                                      std::int64_t begin) {
-  std::int64_t q = 0;
-  while (q < queries) {
-    bool all_see = q + kQueries <= queries;
-    for (int m = 0; all_see && m < kQueries; ++m) {
-      all_see = shared_length(r, q + m) >= begin + count;
-    }
-    if (all_see) {
-      visit<pass, kQueries>(r, q, found, count, begin);
-      q += kQueries;
-    } else {
-      const std::int64_t seen = shared_length(r, q) - begin;
-      if (seen > 0) visit<pass, 1>(r, q, found, seen < count ? seen : count, begin);
-      ++q;
-    }
+void visit_all(const PagedRows& r, std::int64_t query, std::int64_t last, const Block& block,
+               std::int64_t begin) {
+  for (bool first = true; query < last; first = false) {
+    query += visit_some<pass>(r, query, last - query, first, block, begin);
+  }
+}
+
+// The shared positions from `begin`, for the queries that see them: the later ones see more.
+template <Pass pass>
+void visit_shared(const PagedRows& r, std::int64_t queries, Block& block, std::int64_t begin) {
+  std::int64_t all = queries;  // those from here on see the whole block
+  while (all > 0 && shared_length(r, all - 1) >= begin + block.count) --all;
+  visit_all<pass>(r, all, queries, block, begin);
+  const std::int64_t count = block.count;
+  for (std::int64_t q = 0; q < all; ++q) {
+    const std::int64_t seen = shared_length(r, q) - begin;
+    if (seen <= 0) continue;
+    block.count = seen < count ? seen : count;
+    visit<pass, 1, false>(r, q, block, begin);
   }
 }
 
 // Each shared key, or value, is fetched once for all queries.
 template <Pass pass>
-INSTRUCTBLIP_KERNEL void go_through(const PagedRows& r) {
-  const float* const* pages = pass == Pass::keys ? r.pages_of_keys : r.pages_of_values;
+void go_through(const PagedRows& r) {
   const std::int64_t group = r.query_heads / r.key_heads;
   const std::int64_t queries = (r.last_row - r.first_row) * group;
-  const float* found[kBlock];
+  const std::int64_t next_head = r.key_head + 1 < r.key_heads ? 1 : 0;
+  const Walk walk =
+      pass == Pass::keys ? Walk(r, r.keys, r.values, 0) : Walk(r, r.values, r.keys, next_head);
+  Block block;
   for (std::int64_t j = 0; j < r.shared; j += kBlock) {
-    const std::int64_t count = r.shared - j < kBlock ? r.shared - j : kBlock;
-    locate(r, pages, r.shared_slots + j, count, found);
-    const std::int64_t next = j + count, left = r.shared - next;
-    ask_for(r, pages, r.shared_slots + next, left < kBlock ? left : kBlock);
-    visit_shared<pass>(r, queries, found, count, j);
+    walk.shared_block(j, block);
+    visit_shared<pass>(r, queries, block, j);
   }
   for (std::int64_t row = r.first_row; row < r.last_row; ++row) {
+    const std::int64_t q = (row - r.first_row) * group;
     for (std::int64_t j = 0; j < r.tail; j += kBlock) {
-      const std::int64_t count = r.tail - j < kBlock ? r.tail - j : kBlock;
-      locate(r, pages, r.tail_slots + row * r.tail + j, count, found);
-      const std::int64_t first = (row - r.first_row) * group;
-      std::int64_t q = first;
-      const std::int64_t begin = shared_length(r, q) + j;
-      for (; q + kQueries <= first + group; q += kQueries) {
-        visit<pass, kQueries>(r, q, found, count, begin);
-      }
-      for (; q < first + group; ++q) visit<pass, 1>(r, q, found, count, begin);
+      walk.tail_block(row * r.tail + j, r.tail - j, block);
+      visit_all<pass>(r, q, q + group, block, shared_length(r, q) + j);
     }
   }
 }

@@ -6,17 +6,21 @@
 
 namespace instructblip::kernels::cpu {
 
+// Where the keys, or the values, of positions begin in the pages of key head 0.
+struct PagedPlaces {
+  const float* const* shared;  // [shared]
+  const float* const* tails;   // [rows, tail]
+};
+
 // The rows [first_row, last_row) of one key head, with all query heads that use it. Names as in
-// kernels/paged_attention.h.
+// kernels/paged_attention.h; positions that all tails begin with count as shared.
 struct PagedRows {
-  std::int64_t query_heads, key_heads, width, shared, tail, page_positions;
+  std::int64_t query_heads, key_heads, width, shared, tail;
+  std::int64_t apart;  // numbers from a key head to the next in a page
   float divisor;
   const float* queries;
-  const float* const* pages_of_keys;
-  const float* const* pages_of_values;
-  const std::int32_t* shared_slots;
+  PagedPlaces keys, values;
   const std::int32_t* shared_lengths;
-  const std::int32_t* tail_slots;
   const float* bias;
   float* out;
 
