@@ -118,6 +118,22 @@ TEST(ProjectTest, FilesStaySmall) {
   EXPECT_TRUE(findings.empty()) << list(findings);
 }
 
+TEST(ProjectTest, ScriptsMayBeCalled) {
+  int scripts = 0;
+  for (const char* folder : {"benchmarks", "models", "scripts", "src", "tests", "tools"}) {
+    for (const auto& entry : fs::recursive_directory_iterator(kRoot / folder)) {
+      if (!entry.is_regular_file()) continue;
+      std::string first(2, '\0');
+      std::ifstream(entry.path()).read(first.data(), 2);
+      if (first != "#!") continue;
+      ++scripts;
+      const bool may = (entry.status().permissions() & fs::perms::owner_exec) != fs::perms::none;
+      EXPECT_TRUE(may) << entry.path() << " begins with #! and may not be executed";
+    }
+  }
+  EXPECT_GT(scripts, 20);
+}
+
 std::string output_of(const std::string& command) {
   const auto close = [](FILE* pipe) { pclose(pipe); };
   std::unique_ptr<FILE, decltype(close)> pipe(popen(command.c_str(), "r"), close);
