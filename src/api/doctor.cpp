@@ -32,6 +32,7 @@ std::vector<std::string> instruction_sets(const kernels::Machine& machine) {
       {"F16C", machine.f16c},
       {"AVX-512", machine.avx512f},
       {"AVX-512 BW", machine.avx512bw},
+      {"AVX-512 VL", machine.avx512vl},
       {"AVX-512 VNNI", machine.avx512vnni},
       {"AVX-512 BF16", machine.avx512bf16},
       {"AMX", machine.amx_tile},

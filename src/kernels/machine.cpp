@@ -42,6 +42,7 @@ Machine detect() {
       .fma = __builtin_cpu_supports("fma") != 0,
       .avx512f = __builtin_cpu_supports("avx512f") != 0,
       .avx512bw = __builtin_cpu_supports("avx512bw") != 0,
+      .avx512vl = __builtin_cpu_supports("avx512vl") != 0,
       .avx512vnni = __builtin_cpu_supports("avx512vnni") != 0,
       .avx512bf16 = __builtin_cpu_supports("avx512bf16") != 0,
   };

@@ -437,7 +437,7 @@ TEST(PackedLinearTest, Avx512AndAvx2GiveTheSameBits) {
 TEST(PackedLinearTest, PairsOfBf16AreMultipliedWhereThatIsForced) {
   Machine machine{.avx2 = true, .fma = true, .f16c = true, .avx512f = true, .avx512bw = true};
   const Choice none, forced = Choice::parse("packed_linear=bf16_portable", "kernels");
-  machine.avx512bf16 = machine.amx_tile = machine.amx_bf16 = true;
+  machine.avx512vl = machine.avx512bf16 = machine.amx_tile = machine.amx_bf16 = true;
   const auto chosen = [&](Format format, const Choice& choice) {
     const PackedLinearProblem problem{.rows = 64, .inputs = 64, .outputs = 64, .weights = format};
     return choose(packed_linear_kernels(), problem, {.choice = &choice, .machine = &machine})->name;
@@ -466,6 +466,8 @@ TEST(PackedLinearTest, RowsAreRoundedWhereWeightsAreByThemselvesOrWhereThatIsFor
   EXPECT_EQ(chosen(Format::w4, machine, none), "bytes_avx2");
   EXPECT_EQ(chosen(Format::f16, machine, none), "avx512");
   machine.avx512bw = machine.avx512vnni = true;
+  EXPECT_EQ(chosen(Format::w4, machine, none), "bytes_avx2");  // something is hidden from it
+  machine.avx512vl = true;
   EXPECT_EQ(chosen(Format::w4, machine, none), "bytes_avx512_vnni");
   EXPECT_EQ(chosen(Format::bf16, machine, none), "avx512");
 #endif

@@ -19,18 +19,21 @@ inline Support has_avx512(const Machine& machine) {
   return machine.avx512f ? has_avx2(machine) : Support::no("this processor has no AVX-512");
 }
 
-inline Support has_avx512_vnni(const Machine& machine) {
-  if (!machine.avx512vnni || !machine.avx512bw) {
-    return Support::no("this processor has no AVX512-VNNI");
-  }
+// With what every processor has that multiplies narrower numbers; a hypervisor may hide some of it.
+inline Support has_avx512_bw_and_vl(const Machine& machine) {
+  if (!machine.avx512bw) return Support::no("this processor has no AVX-512 BW");
+  if (!machine.avx512vl) return Support::no("this processor has no AVX-512 VL");
   return has_avx512(machine);
 }
 
+inline Support has_avx512_vnni(const Machine& machine) {
+  return machine.avx512vnni ? has_avx512_bw_and_vl(machine)
+                            : Support::no("this processor has no AVX512-VNNI");
+}
+
 inline Support has_avx512_bf16(const Machine& machine) {
-  if (!machine.avx512bf16 || !machine.avx512bw) {
-    return Support::no("this processor has no AVX512-BF16");
-  }
-  return has_avx512(machine);
+  return machine.avx512bf16 ? has_avx512_bw_and_vl(machine)
+                            : Support::no("this processor has no AVX512-BF16");
 }
 
 inline Support has_amx_bf16(const Machine& machine) {
