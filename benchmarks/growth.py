@@ -125,7 +125,7 @@ def panel(left, title, curves):
 
 
 def steady(curve):
-    """What is drawn: points that vary by less than a fifth."""
+    """What is drawn: points that vary by less than a fifth, as far as that is known (0: measured once)."""
     return [point for point in curve if point[1] > 0 and point[2] < 0.2]
 
 

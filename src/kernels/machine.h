@@ -10,7 +10,7 @@ struct Machine {
   bool f16c = false;  // conversion of IEEE half precision
   bool avx512f = false;
   bool avx512bw = false;
-  bool avx512vl = false;  // AVX-512's instructions on shorter registers: compilers mix them in
+  bool avx512vl = false;  // AVX-512's instructions on shorter registers
   bool avx512vnni = false;
   bool avx512bf16 = false;
   bool amx_tile = false;

@@ -3,9 +3,11 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
+#include <c10/util/accumulate.h>
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -41,11 +43,15 @@ bool has_kernels_for(const Runtime& runtime, std::int64_t key_heads, std::int64_
          runtime.device_kernel(runtime.tables().cuda.kv_append, append) != nullptr;
 }
 
-// A page of its own. Attention goes from layer to layer through all pages, each time through little
-// of each, and with ordinary pages of the system it would wait for addresses as long as for keys.
-at::Tensor page_of(const std::vector<std::int64_t>& sizes) {
-  const auto floats = static_cast<std::size_t>(c10::multiply_integers(sizes));
-  const auto memory = std::make_shared<Pages>(floats * sizeof(float), PageSize::huge);
+// Bytes of a huge page of the system, of which a smaller page of a cache would fill none.
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+// A page's memory. Attention goes through a few KiB of each page in turn, layer by layer, and with
+// ordinary pages of the system each of those would be an address to be looked up.
+at::Tensor values_of_page(const Runtime& runtime, const std::vector<std::int64_t>& sizes) {
+  const std::size_t bytes = static_cast<std::size_t>(c10::multiply_integers(sizes)) * sizeof(float);
+  if (bytes < kHugePage) return runtime.empty(sizes, at::kFloat);
+  const auto memory = std::make_shared<Pages>(bytes, PageSize::huge);
   return at::from_blob(
       memory->bytes().data(), sizes, [memory](void*) {}, host(at::kFloat));
 }
@@ -73,7 +79,7 @@ KvPool::~KvPool() = default;
 KvPage KvPool::take(std::size_t index) const {
   if (!in_one_piece()) {
     return {static_cast<std::int32_t>(index),
-            page_of({layers_, 2, key_heads_, kPagePositions, head_width_})};
+            values_of_page(*runtime_, {layers_, 2, key_heads_, kPagePositions, head_width_})};
   }
   OnePiece& all = *one_piece_;
   const std::lock_guard lock(all.mutex);

@@ -199,6 +199,10 @@ TEST_P(PagedAttention, RowsMaySeeTheFirstOfTheSharedPositions) {
       expect_close(data, all);
       data.shared_lengths.back() = tail == 0 ? 1 : 0;
       expect_close(data, data.run(GetParam(), queue_));
+      for (std::int64_t row = 1; row < 9; ++row) {  // tails in common are still behind each length
+        std::copy_n(data.tail_slots.begin(), tail, data.tail_slots.begin() + row * tail);
+      }
+      expect_close(data, data.run(GetParam(), queue_));
     }
   }
 }
@@ -260,7 +264,7 @@ TEST_P(PagedAttention, ARowHasItsBitsWhateverIsBesideIt) {
 TEST_P(PagedAttention, TailsMayBeginWithTheSamePositions) {
   for (const std::int64_t shared : {0, 3, 70}) {
     for (const std::int64_t common : {0, 1, 16, 90, 97}) {
-      Data data({.rows = 6,
+      Data data({.rows = 19,
                  .query_heads = 4,
                  .key_heads = 2,
                  .width = 24,
@@ -268,13 +272,14 @@ TEST_P(PagedAttention, TailsMayBeginWithTheSamePositions) {
                  .tail = 97,
                  .page_positions = 16});
       data.has_bias = true;
-      for (std::int64_t row = 1; row < 6; ++row) {
+      for (std::int64_t row = 1; row < 19; ++row) {
         std::copy_n(data.tail_slots.begin(), common, data.tail_slots.begin() + row * 97);
       }
-      const std::vector<float> all = data.run(GetParam(), queue_);
+      ScatteringQueue scattering;
+      const std::vector<float> all = data.run(GetParam(), scattering);
       expect_close(data, all);
       if (!GetParam().traits.row_invariant) continue;
-      Data last = data;  // alone, it has no tail in common
+      Data last = data;  // alone, all of its tail is in common
       last.problem.rows = 1;
       last.queries.erase(last.queries.begin(), last.queries.end() - 96);
       last.tail_slots.erase(last.tail_slots.begin(), last.tail_slots.end() - 97);

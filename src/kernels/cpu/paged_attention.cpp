@@ -58,12 +58,14 @@ struct Places {
   PagedPlaces keys, values;
 };
 
+// Valid until this thread's next call: tasks on other threads read what it points to, and a queue
+// returns when all of them are done.
 Places places_of(const PagedAttentionProblem& p, const PagedAttentionBuffers& b) {
-  thread_local std::vector<const float*> room;
+  thread_local std::vector<const float*> found_places;
   const std::int64_t common = common_length(p, b);
   Places places{.shared = p.shared + common, .tail = p.tail - common, .keys = {}, .values = {}};
-  room.resize(2 * static_cast<std::size_t>(places.shared + p.rows * places.tail));
-  const float** to = room.data();
+  found_places.resize(2 * static_cast<std::size_t>(places.shared + p.rows * places.tail));
+  const float** to = found_places.data();
   const auto locate_all = [&](const float* const* pages) {
     const PagedPlaces found{.shared = to, .tails = to + places.shared};
     to = locate(p, pages, {b.shared_slots, static_cast<std::size_t>(p.shared)}, to);

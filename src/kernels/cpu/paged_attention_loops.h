@@ -136,14 +136,15 @@ void visit_shared(const PagedRows& r, std::int64_t queries, Block& block, std::i
   }
 }
 
-// Each shared key, or value, is fetched once for all queries.
+// Each shared key, or value, is fetched once for all queries of a task. The task behind it is that
+// of the next key head where all rows are one task, as those of a step are.
 template <Pass pass>
 void go_through(const PagedRows& r) {
   const std::int64_t group = r.query_heads / r.key_heads;
   const std::int64_t queries = (r.last_row - r.first_row) * group;
-  const std::int64_t next_head = r.key_head + 1 < r.key_heads ? 1 : 0;
-  const Walk walk =
-      pass == Pass::keys ? Walk(r, r.keys, r.values, 0) : Walk(r, r.values, r.keys, next_head);
+  const std::int64_t next_head = r.key_head + 1 < r.key_heads ? r.key_head + 1 : r.key_head;
+  const Walk walk = pass == Pass::keys ? Walk(r, r.keys, r.values, r.key_head)
+                                       : Walk(r, r.values, r.keys, next_head);
   Block block;
   for (std::int64_t j = 0; j < r.shared; j += kBlock) {
     walk.shared_block(j, block);

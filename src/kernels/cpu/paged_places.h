@@ -8,12 +8,13 @@
 namespace instructblip::kernels::cpu {
 namespace {
 
-// Positions whose keys, or values, stay in the nearest cache for all queries.
+// Positions whose keys, or values, stay in a near cache for all queries of a task; and as many as
+// memory is asked for before they are used: half as many came late.
 constexpr std::int64_t kBlock = 64;
 
-// Up to kBlock keys, or values, and what memory is asked for while they are used. Memory is waited
-// for otherwise: a page holds little of a head, and no processor reads ahead from one page to the
-// next.
+// Up to kBlock keys, or values, and as many of those behind them, which memory is asked for while
+// these are used. It is waited for otherwise: a page holds little of a head, and no processor reads
+// ahead from one page to the next.
 struct Block {
   const float* found[kBlock];
   const float* next[kBlock];  // somewhere near where there is no next one
@@ -28,16 +29,17 @@ INSTRUCTBLIP_KERNEL std::int64_t size_of_block(std::int64_t left) {
 // then those of the rows' tails.
 class Walk {
  public:
-  // What is asked for behind the last block is the first one of `after`, a head `heads` behind.
+  // What is asked for behind the last block is the first one of `after`, of the key head
+  // `head_after`.
   INSTRUCTBLIP_KERNEL Walk(const PagedRows& r, const PagedPlaces& places, const PagedPlaces& after,
-                           std::int64_t heads)
+                           std::int64_t head_after)
       : places_(places),
         after_(after),
         shared_(r.shared),
         first_tail_(r.first_row * r.tail),
         last_tail_(r.last_row * r.tail),
         offset_(r.key_head * r.apart),
-        offset_after_((r.key_head + heads) * r.apart) {}
+        offset_after_(head_after * r.apart) {}
 
   // A block of the shared positions from `begin`.
   INSTRUCTBLIP_KERNEL void shared_block(std::int64_t begin, Block& block) const {
