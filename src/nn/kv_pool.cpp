@@ -1,18 +1,13 @@
 #include "nn/kv_pool.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
-#include <c10/util/accumulate.h>
 
 #include <algorithm>
-#include <cstddef>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <vector>
 
-#include "core/pages.h"
 #include "nn/device_rows.h"
 
 namespace instructblip::nn {
@@ -43,19 +38,6 @@ bool has_kernels_for(const Runtime& runtime, std::int64_t key_heads, std::int64_
          runtime.device_kernel(runtime.tables().cuda.kv_append, append) != nullptr;
 }
 
-// Bytes of a huge page of the system, of which a smaller page of a cache would fill none.
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
-
-// A page's memory. Attention goes through a few KiB of each page in turn, layer by layer, and with
-// ordinary pages of the system each of those would be an address to be looked up.
-at::Tensor values_of_page(const Runtime& runtime, const std::vector<std::int64_t>& sizes) {
-  const std::size_t bytes = static_cast<std::size_t>(c10::multiply_integers(sizes)) * sizeof(float);
-  if (bytes < kHugePage) return runtime.empty(sizes, at::kFloat);
-  const auto memory = std::make_shared<Pages>(bytes, PageSize::huge);
-  return at::from_blob(
-      memory->bytes().data(), sizes, [memory](void*) {}, host(at::kFloat));
-}
-
 }  // namespace
 
 struct KvPool::OnePiece {
@@ -79,7 +61,7 @@ KvPool::~KvPool() = default;
 KvPage KvPool::take(std::size_t index) const {
   if (!in_one_piece()) {
     return {static_cast<std::int32_t>(index),
-            values_of_page(*runtime_, {layers_, 2, key_heads_, kPagePositions, head_width_})};
+            runtime_->empty({layers_, 2, key_heads_, kPagePositions, head_width_}, at::kFloat)};
   }
   OnePiece& all = *one_piece_;
   const std::lock_guard lock(all.mutex);
