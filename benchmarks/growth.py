@@ -166,7 +166,8 @@ def main():
     if options.json:
         options.json.write_text(json.dumps(found) + "\n")
     if options.svg:
-        draw(options.svg, [(title, {k: steady(curve) for k, curve in curves.items()}) for title, curves in found.items()])
+        panels = [(title, {k: steady(curve) for k, curve in curves.items()}) for title, curves in found.items()]
+        draw(options.svg, [(title, curves) for title, curves in panels if any(curves.values())])
 
 
 main()

@@ -1,4 +1,4 @@
-// Products of bytes by AVX512-VNNI, whose first factor has no sign; see byte_lanes.h.
+// Products of bytes by AVX-512 VNNI, whose first factor has no sign; see byte_lanes.h.
 #pragma once
 
 namespace instructblip::kernels::cpu {

@@ -43,7 +43,7 @@ INSTRUCTBLIP_KERNEL void multiply_lanes(const float* const* queries, const float
     Lanes query[M];
     for (int m = 0; m < M; ++m) query[m] = load(queries[m] + i);
     for (int k = 0; k < K; ++k) {
-      if (first) prefetch(next[from + k] + i);
+      if constexpr (first) prefetch(next[from + k] + i);
       const Lanes key = load(keys[from + k] + i);
       for (int m = 0; m < M; ++m) added[m][k] = multiply_add(query[m], key, added[m][k]);
     }
@@ -102,7 +102,7 @@ INSTRUCTBLIP_KERNEL void accumulate(const float* const* weights, const Block& va
     Lanes weight[M];
     for (int m = 0; m < M; ++m) weight[m] = broadcast(weights[m][j]);
     for (int v = 0; v < V; ++v) {
-      if (first) prefetch(values.next[j] + columns.at + v * kLanes);
+      if constexpr (first) prefetch(values.next[j] + columns.at + v * kLanes);
       const Lanes value = load_vector<V>(values.found[j], v, columns);
       for (int m = 0; m < M; ++m) sums[m][v] = multiply_add(weight[m], value, sums[m][v]);
     }

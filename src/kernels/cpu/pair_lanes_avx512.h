@@ -1,4 +1,4 @@
-// Pairs of bfloat16 by AVX512-BF16; see pair_lanes.h.
+// Pairs of bfloat16 by AVX-512 BF16; see pair_lanes.h.
 #pragma once
 
 namespace instructblip::kernels::cpu {
