@@ -5,7 +5,8 @@ for one of them.
   tests/cuda/unverified.py            the list, and the check
   tests/cuda/unverified.py --record   after the tests have passed on a device: writes down what has run
 
-A kernel is its .cu file; headers that all of them share are part of each.
+A kernel is its .cu file with the headers of src/kernels/cuda that it includes, and what those include; the emulator's
+are not among them.
 """
 
 import argparse
@@ -16,19 +17,36 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CUDA = ROOT / "src/kernels/cuda"
+SOURCES = ROOT / "src"
+CUDA = SOURCES / "kernels/cuda"
 RECORD = pathlib.Path(__file__).with_name("verified.json")  # source to hash
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 SPEED = re.compile(r"\d\s*(µs|us|ms|ns|[GT]B/s|[TG]FLOP|tokens?/s|images?/s|%|x)(?![\w-])")
 
 
+def included(text):
+    """Headers beside the kernels that it names."""
+    return [name for name in INCLUDE.findall(text) if name.startswith("kernels/cuda/") and "/emulator/" not in name]
+
+
+def sources_of(kernel):
+    """The file and all that it includes, by whatever way."""
+    found, waiting = {kernel}, [kernel]
+    while waiting:
+        for name in included(waiting.pop().read_text()):
+            if (path := SOURCES / name) not in found:
+                found.add(path)
+                waiting.append(path)
+    return sorted(found)
+
+
 def hashes():
-    shared = sorted(CUDA.glob("*.h")) + sorted((CUDA / "device").glob("*.h"))
     found = {}
-    for source in sorted(CUDA.glob("*.cu")):
+    for kernel in sorted(CUDA.glob("*.cu")):
         digest = hashlib.sha256()
-        for path in [source, *shared]:
+        for path in sources_of(kernel):
             digest.update(path.read_bytes())
-        found[source.name] = digest.hexdigest()
+        found[kernel.name] = digest.hexdigest()
     return found
 
 
@@ -42,6 +60,10 @@ def quoted(kernels, text):
 
 
 def check_itself():
+    text = '#  include "kernels/cuda/a.h"\n#include "kernels/cuda/emulator/b.h"\n#include <c.h>\n#include "d.h"\n'
+    assert included(text) == ["kernels/cuda/a.h"]
+    names = {path.name for path in sources_of(CUDA / "pixels.cu")}
+    assert {"pixels.cu", "pixels.h", "dev.h", "copies.h"} <= names and "kernels.h" not in names, names
     assert unverified({"a.cu": "1", "b.cu": "2"}, {"a.cu": "1", "b.cu": "1"}) == ["b.cu"]
     assert quoted(["b.cu"], "`b.cu` takes 3.1 µs") and quoted(["b.cu"], "| b.cu | 85 % |")
     assert not quoted(["b.cu"], "`a.cu` takes 3.1 µs\n`b.cu` takes heads of 8 to 128")
