@@ -52,4 +52,14 @@ Sum FeedForward::operator()(const Normed& x, const Sum& plus) const {
   return contract_(inner(x), plus);
 }
 
+std::optional<ProductWith> FeedForward::expand_on_device() const {
+  auto product = gated_ ? std::nullopt : expand_.on_device();
+  if (product) product->activation = activation_;
+  return product;
+}
+
+std::optional<ProductWith> FeedForward::contract_on_device() const {
+  return gated_ ? std::nullopt : contract_.on_device();
+}
+
 }  // namespace instructblip::nn

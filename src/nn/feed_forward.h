@@ -31,6 +31,11 @@ class FeedForward {
   // The result with a residual [..., width] added.
   Sum operator()(const Normed& x, const Sum& plus) const;
 
+  // Its products as kernels of a device may take them, the first of them activated; none: they do
+  // not, or it is gated.
+  std::optional<ProductWith> expand_on_device() const;
+  std::optional<ProductWith> contract_on_device() const;
+
  private:
   at::Tensor inner(const Normed& x) const;  // [..., width] -> [..., inner]
 

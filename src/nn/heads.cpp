@@ -72,6 +72,11 @@ Heads HeadsProjection::operator()(const at::Tensor& x, const at::Tensor& memory)
 
 Heads HeadsProjection::queries_of(const Normed& x) const { return {in_heads(query_(x)), {}, {}}; }
 
+std::optional<ProductWith> HeadsProjection::all_on_device() const {
+  return all_ ? all_->on_device() : std::nullopt;
+}
+std::optional<ProductWith> HeadsProjection::queries_on_device() const { return query_.on_device(); }
+
 Heads HeadsProjection::memory_of(const at::Tensor& memory) const {
   const std::vector<at::Tensor> each = key_value_.split(memory, std::span(rows_).subspan(1));
   return {{}, in_heads(each[0]), in_heads(each[1])};

@@ -62,6 +62,11 @@ class HeadsProjection {
   Heads queries_of(const Normed& x) const;
   Heads memory_of(const at::Tensor& memory) const;
 
+  // The product of self-attention, and that of the queries alone, as kernels of a device may take
+  // them; none: they do not.
+  std::optional<ProductWith> all_on_device() const;
+  std::optional<ProductWith> queries_on_device() const;
+
  private:
   at::Tensor in_heads(const at::Tensor& x) const;  // [..., n * d] -> [..., n, d]
 

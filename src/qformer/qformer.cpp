@@ -22,6 +22,7 @@ std::string_view norm_path(const QFormerConfig& config) {
 
 QFormer::QFormer(const nn::Weights& weights, const QFormerConfig& config)
     : runtime_(&weights.runtime()),
+      heads_(config.heads),
       queries_(weights.vector("query_tokens", {1, config.queries, config.hidden})),
       embedding_norm_(weights / "qformer" / norm_path(config), config.hidden,
                       config.layer_norm_eps) {
@@ -72,6 +73,33 @@ at::Tensor QFormer::embed(std::span<const nn::Part> parts, const at::Tensor& wor
   return embedding_norm_(at::cat(rows));
 }
 
+at::Tensor QFormer::queries_on_device(std::span<const nn::Part> parts, const at::Tensor& words,
+                                      const at::Tensor& visual) const {
+  if (runtime_->tables().cuda.qformer_layer.empty()) return {};
+  std::vector<std::optional<nn::DeviceLayer>> all;
+  for (const QFormerLayer& layer : layers_) all.push_back(layer.on_device());
+  const std::int64_t queries = queries_.size(1), width = queries_.size(2);
+  const auto layers = nn::DeviceLayers::of(*runtime_, std::move(all),
+                                           {.parts = parts,
+                                            .queries = queries,
+                                            .heads = heads_,
+                                            .head_width = width / heads_,
+                                            .before = &embedding_norm_});
+  if (!layers) return {};
+  std::vector<at::Tensor> text;
+  std::int64_t read = 0;
+  for (const nn::Part& part : parts) {
+    const std::int64_t count = part.count - queries;
+    if (count > 0) text.push_back(embed_text(words.narrow(0, read, count)));
+    read += count;
+  }
+  const at::Tensor all_text = text.size() > 1 ? at::cat(text)
+                              : text.empty()  ? at::Tensor()
+                                              : text[0];
+  return layers->run(queries_.repeat({std::ssize(parts), 1, 1}).view({-1, width}), all_text,
+                     visual);
+}
+
 at::Tensor QFormer::queries_of(at::Tensor x, std::span<const nn::Part> parts,
                                const at::Tensor& visual) const {
   const nn::Rows rows{parts};
@@ -88,6 +116,8 @@ at::Tensor QFormer::forward_each(std::span<const Ids> instructions,
   for (const nn::Part& part : parts) key.push_back(part.count);
   return nn::replayed(*runtime_, std::move(key), {words_of(instructions), visual},
                       [&](const nn::Tensors& inputs) {
+                        const at::Tensor queries = queries_on_device(parts, inputs[0], inputs[1]);
+                        if (queries.defined()) return queries;
                         return queries_of(embed(parts, inputs[0]), parts, inputs[1]);
                       });
 }

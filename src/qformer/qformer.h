@@ -63,11 +63,16 @@ class QFormer {
   at::Tensor embed_text(const at::Tensor& words) const;  // [T] -> [T, D], not normed
   // Queries and words of all parts: [N, D].
   at::Tensor embed(std::span<const nn::Part> parts, const at::Tensor& words) const;
+  // The queries [B, Q, D], by a kernel that computes whole layers; undefined where the runtime's
+  // device has none that takes them.
+  at::Tensor queries_on_device(std::span<const nn::Part> parts, const at::Tensor& words,
+                               const at::Tensor& visual) const;
   // x [N, D] -> the queries [B, Q, D].
   at::Tensor queries_of(at::Tensor x, std::span<const nn::Part> parts,
                         const at::Tensor& visual) const;
 
   const nn::Runtime* runtime_;
+  std::int64_t heads_;
   at::Tensor queries_;        // [1, Q, D]
   std::optional<Text> text_;  // none where no instruction is read
   nn::LayerNorm embedding_norm_;

@@ -10,6 +10,7 @@
 
 #include "config/model_config.h"
 #include "nn/attention.h"
+#include "nn/device_qformer.h"
 #include "nn/feed_forward.h"
 #include "nn/heads.h"
 #include "nn/linear.h"
@@ -31,6 +32,8 @@ class QFormerSelfAttention {
   at::Tensor forward(const at::Tensor& x, const nn::Rows& rows) const;  // [N, D] -> [N, D]
   // What each row of one picture attends to: x [N, D] -> [H, N, N].
   at::Tensor weights(const at::Tensor& x) const;
+  // Whether a device's kernel can be given its weights, which are put down in `layer`.
+  bool describe(nn::DeviceLayer& layer) const;
 
  private:
   nn::AttentionOptions options_;
@@ -49,6 +52,7 @@ class QFormerCrossAttention {
                      at::Tensor* weights = nullptr) const;
   // What each query attends to: x [1, Q, D], memory [1, P, V] -> [H, Q, P].
   at::Tensor weights(const at::Tensor& x, const at::Tensor& memory) const;
+  bool describe(nn::DeviceLayer& layer) const;  // as that of self-attention
 
  private:
   nn::AttentionOptions options_;
@@ -63,7 +67,8 @@ class QFormerFeedForward {
   // `intermediate` and `output` name the two halves below the layer's weights.
   QFormerFeedForward(const nn::Weights& weights, const QFormerConfig& config,
                      std::string_view intermediate, std::string_view output);
-  at::Tensor forward(const at::Tensor& x) const;  // [..., D] -> [..., D]
+  at::Tensor forward(const at::Tensor& x) const;     // [..., D] -> [..., D]
+  bool describe(nn::DeviceFeedForward& half) const;  // as that of self-attention
 
  private:
   nn::FeedForward feed_forward_;
@@ -89,13 +94,16 @@ class QFormerLayer {
                              const at::Tensor& visual) const;
   // x [T, D], text without queries -> [T, D].
   at::Tensor forward_text(const at::Tensor& x, const nn::Rows& rows) const;
+  // Its weights as a device's kernel takes them; none: it cannot be given them.
+  std::optional<nn::DeviceLayer> on_device() const;
 
  private:
   // Packed again: queries [B, Q, D], text [N - B Q, D] -> [N, D].
   at::Tensor joined(const at::Tensor& queries, const at::Tensor& text,
                     std::span<const nn::Part> parts) const;
 
-  std::int64_t num_queries_;
+  std::int64_t num_queries_, inner_;
+  Activation activation_;
   QFormerSelfAttention self_attention_;
   std::optional<QFormerCrossAttention> cross_attention_;
   QFormerFeedForward query_feed_forward_;

@@ -38,6 +38,7 @@ TEST(CudaTables, AreWhatIsListed) {
   add(there, tables.norm);
   add(there, tables.paged_attention);
   add(there, tables.product);
+  add(there, tables.qformer_layer);
   add(there, tables.row_summary);
   for (const cuda::Listed& entry : cuda::listed()) {
     listed.emplace_back(entry.operation, entry.kernel, entry.traits.row_invariant);
@@ -114,7 +115,7 @@ TEST(CudaTables, AKernelThatIsForcedIsTheOnlyOne) {
 
 TEST(CudaTables, AreTheCatalogueOfADevice) {
   const std::vector<Operation> all = catalogue(Choice(), device(90));
-  ASSERT_EQ(all.size(), 7U);
+  ASSERT_EQ(all.size(), 8U);
   for (const Operation& operation : all) {
     EXPECT_TRUE(operation.entries.front().used) << operation.name;
     EXPECT_FALSE(operation.forced);

@@ -9,6 +9,7 @@
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/kv_append.h"
 #include "kernels/cuda/paged_attention.h"
+#include "kernels/cuda/qformer_layer.h"
 #include "kernels/cuda/row_summaries.h"
 #include "kernels/cuda/rows.h"
 #include "kernels/cuda/stream.h"
@@ -70,6 +71,13 @@ struct Product {
   using Problem = TiledProductProblem;
   using Buffers = TiledProductBuffers;
 };
+struct QFormerLayer {
+  static constexpr std::string_view kOperation = "qformer_layer";
+  using Problem = QFormerLayerProblem;
+  struct Buffers : QFormerLayerBuffers {
+    QFormerLayerWeights weights;
+  };
+};
 struct RowSummary {
   static constexpr std::string_view kOperation = "row_summary";
   using Problem = RowSummaryProblem;
@@ -85,9 +93,12 @@ struct Tables {
   std::span<const Kernel<Norm>> norm = {};
   std::span<const Kernel<Activate>> activation = {};
   std::span<const Kernel<Product>> product = {};
+  std::span<const Kernel<QFormerLayer>> qformer_layer = {};
   std::span<const Kernel<RowSummary>> row_summary = {};
   // Floats that paged attention works in.
   std::size_t (*paged_attention_workspace)(const PagedAttentionProblem&) = nullptr;
+  // Bytes that a layer of a Q-Former works in.
+  std::size_t (*qformer_layer_workspace)(const QFormerLayerProblem&) = nullptr;
   // Words that row summaries are made in.
   std::size_t (*row_summary_workspace)(const RowSummaryProblem&) = nullptr;
 };

@@ -22,6 +22,8 @@ constexpr Listed kListed[] = {
     {"product", kProduct, "bulk_sm_90", kRowInvariant, 90, /*this_one=*/true},
     {"product", kProduct, "ring_sm_80", kRowInvariant, 80},
     {"product", kProduct, "skinny_sm_80", kRowInvariant, 80},
+    {"qformer_layer", "a layer of a Q-Former over a few pictures, in eight launches or five",
+     "sm_80", kRowInvariant, 80},
     {"row_summary", "normaliser, best and named logits of each row", "sm_80", kRowInvariant, 80},
 };
 

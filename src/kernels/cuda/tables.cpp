@@ -74,6 +74,15 @@ Support takes_plain_rows(const TiledProductProblem& p, const Machine& machine) {
   const char* const refusal = skinny_refuses(skinny_problem(p));
   return answer(refusal != nullptr ? refusal : is_faster_by_a_library(p), machine);
 }
+// A library's products take over where rows are many: each block of ours reads its weights for 32
+// of them alone.
+Support takes_few_pictures(const QFormerLayerProblem& p, const Machine& machine) {
+  constexpr std::int64_t kFewRows = 128;
+  const char* refusal = qformer_layer_refuses(p);
+  const std::int64_t rows = std::int64_t{p.pictures} * p.queries + p.text;
+  if (refusal == nullptr && rows > kFewRows) refusal = "queries and text have at most 128 rows";
+  return answer(refusal, machine);
+}
 Support takes_logits(const RowSummaryProblem& problem, const Machine& machine) {
   return answer(row_summaries_refuse(problem), machine);
 }
@@ -101,6 +110,11 @@ int multiply_plainly(const TiledProductProblem& problem, const TiledProductBuffe
                          stream, overlaps_previous);
 }
 
+int run_layer(const QFormerLayerProblem& problem, const QFormerLayer::Buffers& buffers,
+              void* stream, bool overlaps_previous) {
+  return run_qformer_layer(problem, buffers.weights, buffers, stream, overlaps_previous);
+}
+
 constexpr Traits kRowInvariant = {.row_invariant = true};
 
 constexpr Kernel<Attention> kAttention[] = {{"sm_80", kRowInvariant, takes, attend}};
@@ -112,6 +126,8 @@ constexpr Kernel<Product> kProduct[] = {
     {"bulk_sm_90", kRowInvariant, takes_few_rows_in_bulk, multiply_in_bulk},
     {"ring_sm_80", kRowInvariant, takes_few_rows, multiply_tiles},
     {"skinny_sm_80", kRowInvariant, takes_plain_rows, multiply_plainly}};
+constexpr Kernel<QFormerLayer> kQFormerLayer[] = {
+    {"sm_80", kRowInvariant, takes_few_pictures, run_layer}};
 constexpr Kernel<RowSummary> kRowSummary[] = {
     {"sm_80", kRowInvariant, takes_logits, summarize_rows}};
 
@@ -121,8 +137,10 @@ constexpr Tables kTables = {.attention = kAttention,
                             .norm = kNorm,
                             .activation = kActivation,
                             .product = kProduct,
+                            .qformer_layer = kQFormerLayer,
                             .row_summary = kRowSummary,
                             .paged_attention_workspace = paged_attention_workspace,
+                            .qformer_layer_workspace = qformer_layer_workspace,
                             .row_summary_workspace = row_summary_workspace};
 
 }  // namespace
