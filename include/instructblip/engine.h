@@ -25,7 +25,7 @@ struct EngineOptions {
   /// Most requests in the queue, including those whose pictures are being resized; one more is
   /// refused.
   std::size_t max_waiting = 256;
-  /// Bytes of the pictures of waiting requests, resized, four bytes a value: 0.6 MB for one of
+  /// Bytes of the pictures of waiting requests, resized, a byte a value: 0.15 MB for one of
   /// 224 x 224 pixels, as much for each frame of a video and each tile. A request that would exceed
   /// this is refused, unless no other pictures wait. Features do not count: their number is the
   /// caller's choice.

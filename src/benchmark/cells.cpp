@@ -16,6 +16,7 @@
 #include "benchmark/word_numbers.h"
 #include "core/errors.h"
 #include "core/stopwatch.h"
+#include "nn/pixel_values.h"
 #include "nn/runtime.h"
 #include "pipeline/batch.h"
 #include "pipeline/prepare.h"
@@ -134,8 +135,9 @@ class CellMaker {
   Cell vision(int pictures) const {
     const std::vector<Image> images(static_cast<std::size_t>(pictures), picture_);
     std::vector<at::Tensor> each_one;
-    for (const Image& image : images) each_one.push_back(pixels_of(model_, {&image, 1}).front());
-    const at::Tensor pixels = uploaded(at::cat(each_one));
+    for (const Image& image : images) each_one.push_back(views_of(model_, {&image, 1}).front());
+    const nn::PixelValues values(*model_.runtime, model_.image_processor.values());
+    const at::Tensor pixels = model_.runtime->run([&] { return values(at::cat(each_one)); });
     Cell cell{.row = {.stage = BenchmarkStage::vision, .rows = pictures},
               .cost = costs::vision_cost(config_.vision, pixels.size(0))};
     cell.sample = [&model = model_, pixels] {

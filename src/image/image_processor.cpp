@@ -307,35 +307,40 @@ std::vector<Image> ImageProcessor::views_of(const Image& source, kernels::Queue&
 
 std::vector<float> ImageProcessor::run(const Image& image) const {
   kernels::SerialQueue serial;
-  return run(image, serial);
-}
-
-std::vector<float> ImageProcessor::run(const Image& image, kernels::Queue& queue) const {
-  const Image source = as_read(image);
-  std::vector<float> values;
-  if (config_.grid.empty()) {
-    if (config_.pad_to_square) {
-      append_padded(source, queue, values);
-    } else {
-      append(source, queue, values);
-    }
-    return values;
-  }
-  for (const Image& view : views_of(source, queue)) append(view, queue, values);
+  const std::vector<std::uint8_t> in = bytes(image, serial);
+  std::vector<float> values(in.size());
+  const std::int64_t pixels = height() * width();
+  kernels::look_up_pixels(values_, std::ssize(in) / 3 / pixels, pixels, {in.data(), values.data()},
+                          serial);
   return values;
 }
 
+std::vector<std::uint8_t> ImageProcessor::bytes(const Image& image, kernels::Queue& queue) const {
+  const Image source = as_read(image);
+  std::vector<std::uint8_t> bytes;
+  if (config_.grid.empty()) {
+    if (config_.pad_to_square) {
+      append_padded(source, queue, bytes);
+    } else {
+      append(source, queue, bytes);
+    }
+    return bytes;
+  }
+  for (const Image& view : views_of(source, queue)) append(view, queue, bytes);
+  return bytes;
+}
+
 void ImageProcessor::append(const Image& source, kernels::Queue& queue,
-                            std::vector<float>& values) const {
+                            std::vector<std::uint8_t>& out) const {
   const auto cut = [&](const Sides& size, const PixelWindow& window) {
     return config_.resize ? resize_bicubic(source, size.height, size.width, {mode_, &queue}, window)
                           : packed(source, window);
   };
-  append({source.height(), source.width()}, cut, queue, values);
+  append({source.height(), source.width()}, cut, out);
 }
 
 void ImageProcessor::append_padded(const Image& source, kernels::Queue& queue,
-                                   std::vector<float>& values) const {
+                                   std::vector<std::uint8_t>& out) const {
   std::array<std::uint8_t, 3> color{};
   for (std::size_t channel = 0; channel < color.size(); ++channel) {
     color[channel] = static_cast<std::uint8_t>(config_.mean[channel] * 255);
@@ -345,11 +350,11 @@ void ImageProcessor::append_padded(const Image& source, kernels::Queue& queue,
     return config_.resize ? square.resized(size.height, size.width, {mode_, &queue}, window)
                           : square.part(window);
   };
-  append({square.side(), square.side()}, cut, queue, values);
+  append({square.side(), square.side()}, cut, out);
 }
 
-void ImageProcessor::append(const Sides& from, const Cut& cut, kernels::Queue& queue,
-                            std::vector<float>& values) const {
+void ImageProcessor::append(const Sides& from, const Cut& cut,
+                            std::vector<std::uint8_t>& out) const {
   const auto height = static_cast<int>(config_.height);
   const auto width = static_cast<int>(config_.width);
   const Sides size = resized_size(from);
@@ -362,32 +367,28 @@ void ImageProcessor::append(const Sides& from, const Cut& cut, kernels::Queue& q
                 "give pictures of that size; the settings are those of preprocessor_config.json, "
                 "which has to be the one that this checkpoint was trained with");
   }
-  const auto place = [this](int in, int out) {
-    return config_.as_torchvision_transforms ? centered_as_torchvision(in, out)
-                                             : centered(in, out, mode_);
+  const auto place = [this](int in_side, int out_side) {
+    return config_.as_torchvision_transforms ? centered_as_torchvision(in_side, out_side)
+                                             : centered(in_side, out_side, mode_);
   };
   const Placement rows = place(size.height, height);
   const Placement columns = place(size.width, width);
   const PixelWindow window{rows.kept, columns.kept};
-  const std::vector<std::uint8_t> rgb = cut(size, window);
-
-  const std::size_t plane = static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
-  const std::size_t first = values.size();
-  values.resize(first + 3 * plane);
-  const bool has_margin = rgb.size() != 3 * plane;
-  queue.run(3, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (auto channel = static_cast<std::size_t>(begin); channel < static_cast<std::size_t>(end);
-         ++channel) {
-      float* const out = values.data() + first + channel * plane;
-      const std::array<float, 256>& value = values_[channel];
-      if (has_margin) std::fill_n(out, plane, value[0]);
-      const std::uint8_t* in = rgb.data() + channel;
-      for (int y = 0; y < rows.kept.size(); ++y) {
-        float* const row = out + std::ptrdiff_t{rows.at + y} * width + columns.at;
-        for (int x = 0; x < columns.kept.size(); ++x, in += 3) row[x] = value[*in];
-      }
-    }
-  });
+  std::vector<std::uint8_t> rgb = cut(size, window);
+  const std::size_t bytes =
+      std::size_t{3} * static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
+  if (rgb.size() == bytes && out.empty()) {  // one view without a margin
+    out = std::move(rgb);
+    return;
+  }
+  const std::size_t first = out.size();
+  out.resize(first + bytes);
+  const auto kept = static_cast<std::size_t>(3 * columns.kept.size());
+  for (int y = 0; y < rows.kept.size(); ++y) {
+    const std::ptrdiff_t at = std::ptrdiff_t{rows.at + y} * width + columns.at;
+    std::memcpy(out.data() + first + static_cast<std::size_t>(3 * at),
+                rgb.data() + static_cast<std::size_t>(y) * kept, kept);
+  }
 }
 
 }  // namespace instructblip

@@ -1,7 +1,7 @@
-// From a picture to pixel_values, equal to the bit with the reference's image processors.
+// From a picture to the bytes that the vision encoder is shown, and to pixel_values, equal to the
+// bit with the reference's image processors.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -10,6 +10,7 @@
 #include "config/image_config.h"
 #include "image/resize.h"
 #include "instructblip/image.h"
+#include "kernels/pixel_values.h"
 #include "kernels/queue.h"
 
 namespace instructblip {
@@ -22,14 +23,16 @@ class ImageProcessor {
   // have it.
   ImageProcessor(const ImageConfig& config, ResizeMode mode);
 
-  // Padded, resized, cropped, rescaled and normalised, as the settings say: planar
-  // [T, 3, height(), width()], row-major, finite. T is 1, or where there are tiles one more than
-  // there are of them: the whole picture, then its tiles row by row. Throws Error(invalid_argument)
-  // for an empty image, and Error(bad_image) for one that these steps do not bring to that size or
-  // whose sides differ too much.
+  // Padded, resized and cropped, as the settings say: [T, height(), width(), 3], row-major, with
+  // zeros where a picture that is smaller than that has a margin. T is 1, or where there are tiles
+  // one more than there are of them: the whole picture, then its tiles row by row. The work is
+  // shared out by `queue`. Throws Error(invalid_argument) for an empty image, and Error(bad_image)
+  // for one that these steps do not bring to that size or whose sides differ too much.
+  std::vector<std::uint8_t> bytes(const Image& image, kernels::Queue& queue) const;
+  // What a byte becomes: rescaled and normalised, finite.
+  const kernels::PixelTable& values() const { return values_; }
+  // The values of bytes(): planar [T, 3, height(), width()].
   std::vector<float> run(const Image& image) const;
-  // The same, with the work shared out by `queue`.
-  std::vector<float> run(const Image& image, kernels::Queue& queue) const;
 
   // As the reference takes it, which decides about the tiles. Throws Error(invalid_argument) for an
   // empty image.
@@ -58,17 +61,16 @@ class ImageProcessor {
   Image as_read(const Image& image) const;
   // The pictures that one becomes where there are tiles.
   std::vector<Image> views_of(const Image& source, kernels::Queue& queue) const;
-  // Appends [3, height(), width()] of a source, or of a view of it, to `out`.
-  void append(const Image& view, kernels::Queue& queue, std::vector<float>& out) const;
+  // Appends [height(), width(), 3] of a source, or of a view of it, to `out`.
+  void append(const Image& view, kernels::Queue& queue, std::vector<std::uint8_t>& out) const;
   // The same of a source in a square of the mean's colour.
-  void append_padded(const Image& source, kernels::Queue& queue, std::vector<float>& out) const;
-  void append(const Sides& from, const Cut& cut, kernels::Queue& queue,
-              std::vector<float>& out) const;
+  void append_padded(const Image& source, kernels::Queue& queue,
+                     std::vector<std::uint8_t>& out) const;
+  void append(const Sides& from, const Cut& cut, std::vector<std::uint8_t>& out) const;
 
   ImageConfig config_;
   ResizeMode mode_;
-  // What a byte becomes in each channel: rescaling and normalising, worked out once.
-  std::array<std::array<float, 256>, 3> values_;
+  kernels::PixelTable values_;  // worked out once
 };
 
 }  // namespace instructblip

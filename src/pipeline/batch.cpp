@@ -37,7 +37,7 @@ std::vector<std::shared_ptr<Job>> Batch::advance() {
       continue;
     }
     prompt_rows += job->prompt_rows();
-    pictures += job->pixels.size();
+    pictures += job->views.size();
     if (reading.empty() || (prompt_rows <= kPromptRowsOfAPass && pictures <= kPicturesOfAPass)) {
       reading.push_back(job.get());
     }

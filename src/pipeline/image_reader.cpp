@@ -52,18 +52,18 @@ std::uint64_t new_picture_id() {
   return next++;
 }
 
-ImageReader::PixelsKey::PixelsKey(at::Tensor contiguous)
-    : pixels(std::move(contiguous)), hash(std::hash<std::string_view>{}(bytes_of(pixels))) {}
+ImageReader::ViewsKey::ViewsKey(at::Tensor contiguous)
+    : views(std::move(contiguous)), hash(std::hash<std::string_view>{}(bytes_of(views))) {}
 
-ImageReader::PixelsKey ImageReader::PixelsKey::copy() const {
-  PixelsKey own = *this;
-  own.pixels = pixels.clone();
+ImageReader::ViewsKey ImageReader::ViewsKey::copy() const {
+  ViewsKey own = *this;
+  own.views = views.clone();
   return own;
 }
 
-bool ImageReader::PixelsKey::operator==(const PixelsKey& other) const {
-  return hash == other.hash && pixels.sizes() == other.pixels.sizes() &&
-         bytes_of(pixels) == bytes_of(other.pixels);
+bool ImageReader::ViewsKey::operator==(const ViewsKey& other) const {
+  return hash == other.hash && views.sizes() == other.views.sizes() &&
+         bytes_of(views) == bytes_of(other.views);
 }
 
 std::size_t ImageReader::QFormerHash::operator()(const QFormerKey& key) const {
@@ -73,21 +73,23 @@ std::size_t ImageReader::QFormerHash::operator()(const QFormerKey& key) const {
   return hash * 31 + key.picture;
 }
 
-ImageReader::ImageReader(const nn::Runtime& runtime, const Stages& stages, std::int64_t cache_bytes)
+ImageReader::ImageReader(const nn::Runtime& runtime, const Stages& stages,
+                         const kernels::PixelTable& values, std::int64_t cache_bytes)
     : runtime_(runtime),
       stages_(stages),
+      values_(runtime, values),
       encoded_(cache_bytes - cache_bytes / kQFormerShare),
       queries_(cache_bytes / kQFormerShare) {
   report_ = {encoded_.usage(), queries_.usage()};
 }
 
-std::vector<ImageReader::VisionOutput> ImageReader::encode(std::span<const at::Tensor> pixels) {
-  std::vector<VisionOutput> outputs(pixels.size());
-  std::vector<PixelsKey> missing;
-  std::unordered_map<PixelsKey, std::vector<std::size_t>, PixelsHash> places;  // in `outputs`
+std::vector<ImageReader::VisionOutput> ImageReader::encode(std::span<const at::Tensor> pictures) {
+  std::vector<VisionOutput> outputs(pictures.size());
+  std::vector<ViewsKey> missing;
+  std::unordered_map<ViewsKey, std::vector<std::size_t>, ViewsHash> places;  // in `outputs`
   std::int64_t encoded_views = 0;
-  for (std::size_t i = 0; i < pixels.size(); ++i) {
-    const PixelsKey key(pixels[i].contiguous());
+  for (std::size_t i = 0; i < pictures.size(); ++i) {
+    const ViewsKey key(pictures[i].contiguous());
     if (const auto known = places.find(key); known != places.end()) {
       known->second.push_back(i);
     } else if (const auto found = encoded_.find(key)) {
@@ -101,21 +103,21 @@ std::vector<ImageReader::VisionOutput> ImageReader::encode(std::span<const at::T
     std::vector<at::Tensor> pass;
     std::int64_t views = 0;
     for (count = 0; first + count < missing.size(); ++count) {
-      const at::Tensor& next = missing[first + count].pixels;
+      const at::Tensor& next = missing[first + count].views;
       if (count > 0 && views + next.size(0) > kViewsOfAPass) break;
       views += next.size(0);
       pass.push_back(next);
     }
     const at::Tensor rows =
-        finite(stages_.vision->forward(runtime_.upload(stacked(pass))), "vision encoder");
+        finite(stages_.vision->forward(values_(stacked(pass))), "vision encoder");
     encoded_views += views;
     std::int64_t row = 0;
     for (std::size_t i = 0; i < count; ++i) {
-      const PixelsKey& key = missing[first + i];
-      const EncodedPicture picture{own_rows(rows, row, key.pixels.size(0)), new_picture_id()};
-      row += key.pixels.size(0);
+      const ViewsKey& key = missing[first + i];
+      const EncodedPicture picture{own_rows(rows, row, key.views.size(0)), new_picture_id()};
+      row += key.views.size(0);
       for (const std::size_t place : places[key]) outputs[place] = {picture, false};
-      const auto bytes = static_cast<std::int64_t>(key.pixels.nbytes() + picture.rows.nbytes());
+      const auto bytes = static_cast<std::int64_t>(key.views.nbytes() + picture.rows.nbytes());
       if (encoded_.takes(bytes)) encoded_.insert(key.copy(), picture, bytes);
     }
   }

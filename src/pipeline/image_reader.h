@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "config/tiling.h"
+#include "nn/pixel_values.h"
 #include "pipeline/lru_cache.h"
 #include "pipeline/stages.h"
 
@@ -33,24 +34,26 @@ struct QFormerInput {
   std::span<const std::int32_t> instruction;  // the Q-Former's ids; borrowed
 };
 
-// Two caches, because the stages read different things: the vision encoder the pixels alone, the
-// Q-Former the picture and the instruction. The first is looked up by the pixels that the encoder
-// would get, compared to the last bit, so that no two pictures are ever taken for each other. Where
-// several callers bring the same new picture, the first encodes it and the others, whose turn comes
-// later, get a cache hit; a pass that throws leaves nothing behind.
-// Threads: called on the runtime's thread only, but for usage().
+// Two caches, because the stages read different things: the vision encoder the picture alone, the
+// Q-Former the picture and the instruction. The first is looked up by the bytes that the encoder
+// would be shown, all of them compared, so that no two pictures are ever taken for each other.
+// Where several callers bring the same new picture, the first encodes it and the others, whose turn
+// comes later, get a cache hit; a pass that throws leaves nothing behind. Threads: called on the
+// runtime's thread only, but for usage().
 class ImageReader {
  public:
-  // For stages that run on `runtime`. Both caches together hold at most `cache_bytes`.
-  ImageReader(const nn::Runtime& runtime, const Stages& stages, std::int64_t cache_bytes);
+  // For stages that run on `runtime`, and pictures whose bytes have these values. Both caches
+  // together hold at most `cache_bytes`.
+  ImageReader(const nn::Runtime& runtime, const Stages& stages, const kernels::PixelTable& values,
+              std::int64_t cache_bytes);
 
   struct VisionOutput {
     EncodedPicture picture;
     bool cache_hit;
   };
-  // Each [T, 3, H, W]. Equal ones, and those that are in the cache, are encoded once.
-  // Errors: bad_model (the output is not finite).
-  std::vector<VisionOutput> encode(std::span<const at::Tensor> pixels);
+  // Pictures, each [T, H, W, 3] uint8 in the host's memory. Equal ones, and those that are in the
+  // cache, are encoded once. Errors: bad_model (the output is not finite).
+  std::vector<VisionOutput> encode(std::span<const at::Tensor> pictures);
 
   struct QFormerOutput {
     at::Tensor queries;  // [1, Q, D]; the visual rows without a Q-Former
@@ -69,16 +72,16 @@ class ImageReader {
   Work work() const;
 
  private:
-  // The bytes of a tensor as a key, which are hashed once.
-  struct PixelsKey {
-    at::Tensor pixels;  // contiguous
+  // The bytes of a picture as a key, which are hashed once.
+  struct ViewsKey {
+    at::Tensor views;  // contiguous
     std::size_t hash;
-    explicit PixelsKey(at::Tensor contiguous);
-    PixelsKey copy() const;  // with bytes of its own
-    bool operator==(const PixelsKey& other) const;
+    explicit ViewsKey(at::Tensor contiguous);
+    ViewsKey copy() const;  // with bytes of its own
+    bool operator==(const ViewsKey& other) const;
   };
-  struct PixelsHash {
-    std::size_t operator()(const PixelsKey& key) const { return key.hash; }
+  struct ViewsHash {
+    std::size_t operator()(const ViewsKey& key) const { return key.hash; }
   };
   struct QFormerKey {
     std::uint64_t picture;
@@ -91,7 +94,8 @@ class ImageReader {
 
   const nn::Runtime& runtime_;
   const Stages& stages_;
-  LruCache<PixelsKey, EncodedPicture, PixelsHash> encoded_;
+  nn::PixelValues values_;
+  LruCache<ViewsKey, EncodedPicture, ViewsHash> encoded_;
   LruCache<QFormerKey, at::Tensor, QFormerHash> queries_;
   mutable std::mutex report_mutex_;
   CacheReport report_;  // the caches after the last call

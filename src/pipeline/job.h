@@ -41,7 +41,7 @@ class Job {
   Job& operator=(const Job&) = delete;
 
   // What the stages make of it, in their order; dropped as soon as nobody needs it any more.
-  std::vector<at::Tensor> pixels;        // one per picture, [T, 3, H, W]; none: features were given
+  std::vector<at::Tensor> views;         // one per picture, [T, H, W, 3]; none: features were given
   std::vector<EncodedPicture> pictures;  // behind the vision encoder
   at::Tensor queries;                    // [B, Q, D]
   at::Tensor prefix;                     // [1, R, L], rows of the prompt

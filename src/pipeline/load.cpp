@@ -99,8 +99,9 @@ ModelParts assemble(ModelSources sources, const LoadOptions& options) {
   const PictureGeometry geometry(config, pixels);
   info.image_positions = static_cast<int>(geometry.positions());
   if (!options.weights) stages.reset();
-  auto reader =
-      stages ? std::make_unique<ImageReader>(*runtime, *stages, options.cache_bytes) : nullptr;
+  auto reader = stages ? std::make_unique<ImageReader>(*runtime, *stages, image_processor.values(),
+                                                       options.cache_bytes)
+                       : nullptr;
   auto workers = std::make_unique<kernels::Workers>(info.threads);
   return {.info = std::move(info),
           .generation_defaults = config.generation,

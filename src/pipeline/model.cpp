@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/boundary.h"
+#include "nn/pixel_values.h"
 #include "pipeline/batch.h"
 #include "pipeline/encoded_pictures.h"
 #include "pipeline/explanation.h"
@@ -19,12 +20,13 @@ namespace instructblip {
 namespace {
 
 // On the runtime's thread: the pixels of a request and what else its features' file says.
-void add_pictures(const ModelParts& model, std::span<const at::Tensor> pixels,
+void add_pictures(const ModelParts& model, std::span<const at::Tensor> views,
                   std::span<const PictureSize> sizes, std::vector<NamedTensor>& tensors) {
-  std::vector<std::int64_t> views;
-  for (const at::Tensor& picture : pixels) views.push_back(picture.size(0));
-  tensors.push_back(to_named("pixel_values", at::cat(pixels)));
-  if (auto places = to_named(sizes, views)) tensors.push_back(std::move(*places));
+  std::vector<std::int64_t> counts;
+  for (const at::Tensor& picture : views) counts.push_back(picture.size(0));
+  const nn::PixelValues values(*model.runtime, model.image_processor.values());
+  tensors.push_back(to_named("pixel_values", values.here(at::cat(views))));
+  if (auto places = to_named(sizes, counts)) tensors.push_back(std::move(*places));
   if (auto mode = to_named(model.info.compat)) tensors.push_back(std::move(*mode));
 }
 
@@ -82,10 +84,10 @@ std::vector<NamedTensor> Model::features(const Pictures& pictures,
     if (instruction) job = prepare(parts_, {pictures, std::string(*instruction)}, {});
     std::vector<NamedTensor> tensors;
     if (!pictures.features()) {
-      const auto pixels = job ? job->pixels : pixels_of(parts_, pictures.images());
+      const auto views = job ? job->views : views_of(parts_, pictures.images());
       parts_.loaded();  // refuses a model without weights
       parts_.runtime->run(
-          [&] { add_pictures(parts_, pixels, sizes_of(parts_, pictures), tensors); });
+          [&] { add_pictures(parts_, views, sizes_of(parts_, pictures), tensors); });
       if (auto mark = video_mark(pictures.are_frames())) tensors.push_back(std::move(*mark));
     }
     if (!job) {

@@ -90,15 +90,15 @@ Prompt prompt_of(const ModelParts& model, const Request& request,
   return prompt;
 }
 
-std::vector<at::Tensor> pixels_of(const ModelParts& model, std::span<const Image> images) {
+std::vector<at::Tensor> views_of(const ModelParts& model, std::span<const Image> images) {
   if (images.empty()) {
     throw Error(ErrorCode::invalid_argument, "no picture was given, expected one at least");
   }
-  std::vector<at::Tensor> pixels;
+  std::vector<at::Tensor> views;
   for (const std::size_t i : model.image_processor.picked(images.size())) {
-    pixels.push_back(to_pixels(model.image_processor, images[i], *model.workers));
+    views.push_back(to_views(model.image_processor, images[i], *model.workers));
   }
-  return pixels;
+  return views;
 }
 
 std::vector<PictureSize> sizes_of(const ModelParts& model, const Pictures& pictures) {
@@ -111,12 +111,11 @@ std::vector<PictureSize> sizes_of(const ModelParts& model, const Pictures& pictu
   return sizes;
 }
 
-std::int64_t pixel_bytes(const ModelParts& model, const Pictures& pictures) {
+std::int64_t view_bytes(const ModelParts& model, const Pictures& pictures) {
   if (pictures.features()) return 0;
   std::int64_t views = 0;
   for (const PictureSize& size : sizes_of(model, pictures)) views += model.geometry.views_of(size);
-  const std::int64_t values = 3 * model.image_processor.height() * model.image_processor.width();
-  return views * values * static_cast<std::int64_t>(sizeof(float));
+  return views * 3 * model.image_processor.height() * model.image_processor.width();
 }
 
 void check_made_for(const ModelParts& model, const EncodedPictures& features) {
@@ -155,13 +154,13 @@ std::function<ImageFeatures()> encoding_of(const ModelParts& model, const Pictur
     return [given = *features] { return given; };
   }
   model.loaded();
-  return [&model, sizes = sizes_of(model, pictures), pixels = pixels_of(model, pictures.images()),
+  return [&model, sizes = sizes_of(model, pictures), views = views_of(model, pictures.images()),
           frames = pictures.are_frames()] {
     auto encoded = std::make_shared<EncodedPictures>();
     encoded->compat = model.info.compat;
     encoded->is_video = frames;
     model.runtime->run([&] {
-      for (const ImageReader::VisionOutput& output : model.reader->encode(pixels)) {
+      for (const ImageReader::VisionOutput& output : model.reader->encode(views)) {
         encoded->pictures.push_back(output.picture);
       }
     });
@@ -208,7 +207,7 @@ void add_pictures(const ModelParts& model, const Request& request, Job& job) {
   if (job.prompt().places.empty() || request.pictures.features()) return;
   if (!job.goes_on()) return;  // stopped, or late, while the requests before it were served
   Stopwatch watch;
-  job.pixels = pixels_of(model, request.pictures.images());
+  job.views = views_of(model, request.pictures.images());
   job.timings.image = watch.lap_ms();
 }
 

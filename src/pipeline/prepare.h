@@ -44,14 +44,14 @@ void add_pictures(const ModelParts& model, const Request& request, Job& job);
 void check(const ModelParts& model, const Request& request,
            const std::vector<CandidateTokens>& candidates);
 
-// Pictures as the vision encoder reads them, each [T, 3, H, W], T views of it.
-std::vector<at::Tensor> pixels_of(const ModelParts& model, std::span<const Image> images);
+// The bytes of pictures that the vision encoder is shown, each [T, H, W, 3], T views of it.
+std::vector<at::Tensor> views_of(const ModelParts& model, std::span<const Image> images);
 
 // Sizes of the pictures of a request, resized or encoded.
 std::vector<PictureSize> sizes_of(const ModelParts& model, const Pictures& pictures);
 
-// Bytes of the pixels that a job of this request holds.
-std::int64_t pixel_bytes(const ModelParts& model, const Pictures& pictures);
+// Bytes of the views that a job of this request holds.
+std::int64_t view_bytes(const ModelParts& model, const Pictures& pictures);
 
 // What encodes the pictures, which are checked and resized here already. `model` must outlive it.
 // Errors: as Pipeline::encode(), here and in the call.

@@ -224,7 +224,7 @@ void RunningEngine::enqueue(Entry entry) {
 void RunningEngine::submit(const Request& request, const Control& control, Done<Generation> done) {
   at_boundary([&] {
     // Before the work of resizing pictures, and before their memory.
-    WaitingRoom::Place place = room_.take(pixel_bytes(*model_, request.pictures));
+    WaitingRoom::Place place = room_.take(view_bytes(*model_, request.pictures));
     const auto end = [this, done = std::move(done)](Job& job) {
       auto [outcome, thrown] = outcome_of<Generation>([&] { return answer_of(job); });
       count(!outcome.value);
@@ -237,7 +237,7 @@ void RunningEngine::submit(const Request& request, const Control& control, Done<
 void RunningEngine::rank(const Request& request, std::span<const std::string> candidates,
                          const RankOptions& options, const Control& control, Done<Ranked> done) {
   at_boundary([&] {
-    WaitingRoom::Place place = room_.take(pixel_bytes(*model_, request.pictures));
+    WaitingRoom::Place place = room_.take(view_bytes(*model_, request.pictures));
     const auto ranking = std::make_shared<Ranking>(*model_, request, candidates, options);
     const auto end = [this, ranking, control, done = std::move(done)](Job& job) {
       end_group(ranking, control, done, job);
@@ -268,7 +268,7 @@ void RunningEngine::end_group(const std::shared_ptr<Ranking>& ranking, const Con
 
 void RunningEngine::encode(const Pictures& pictures, Done<ImageFeatures> done) {
   at_boundary([&] {
-    WaitingRoom::Place place = room_.take(pixel_bytes(*model_, pictures));
+    WaitingRoom::Place place = room_.take(view_bytes(*model_, pictures));
     Encoding encoding{encoding_of(*model_, pictures), std::move(done), std::move(place)};
     {
       const std::lock_guard lock(mutex_);

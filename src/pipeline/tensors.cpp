@@ -12,18 +12,13 @@
 
 namespace instructblip {
 
-at::Tensor to_pixels(const ImageProcessor& processor, const Image& image) {
-  kernels::SerialQueue serial;
-  return to_pixels(processor, image, serial);
-}
-
-at::Tensor to_pixels(const ImageProcessor& processor, const Image& image, kernels::Queue& queue) {
-  auto values = std::make_shared<std::vector<float>>(processor.run(image, queue));
+at::Tensor to_views(const ImageProcessor& processor, const Image& image, kernels::Queue& queue) {
+  auto bytes = std::make_shared<std::vector<std::uint8_t>>(processor.bytes(image, queue));
   const std::int64_t size = 3 * processor.height() * processor.width();
   return at::from_blob(
-      values->data(),
-      {static_cast<std::int64_t>(values->size()) / size, 3, processor.height(), processor.width()},
-      [values](void*) {}, nn::host(at::kFloat));
+      bytes->data(),
+      {static_cast<std::int64_t>(bytes->size()) / size, processor.height(), processor.width(), 3},
+      [bytes](void*) {}, nn::host(at::kByte));
 }
 
 at::Tensor finite(at::Tensor x, const std::string& stage) {

@@ -11,10 +11,10 @@
 
 namespace instructblip {
 
-// In the host's memory: [T, 3, H, W], T views of the picture: itself, and its tiles. `queue`
-// shares out the work. Throws Error as ImageProcessor::run().
-at::Tensor to_pixels(const ImageProcessor& processor, const Image& image, kernels::Queue& queue);
-at::Tensor to_pixels(const ImageProcessor& processor, const Image& image);
+// The bytes of a picture that the vision encoder is shown, in the host's memory: [T, H, W, 3]
+// uint8, T views of it, itself and its tiles. `queue` shares out the work. Throws Error as
+// ImageProcessor::bytes().
+at::Tensor to_views(const ImageProcessor& processor, const Image& image, kernels::Queue& queue);
 
 // Numbers that are not finite would become words further on: throws Error(bad_model).
 at::Tensor finite(at::Tensor x, const std::string& stage);

@@ -73,7 +73,7 @@ at::Tensor embedded(const LanguageModel& language, const Prompt& prompt, const a
 }
 
 void Walk::read_prompts(const Jobs& jobs) const {
-  run(&Walk::encode, jobs);   // pixels [T, 3, H, W]          -> visual rows [T, P, V]
+  run(&Walk::encode, jobs);   // views [T, H, W, 3]           -> visual rows [T, P, V]
   run(&Walk::query, jobs);    // visual rows and instruction  -> queries [B, Q, D]
   run(&Walk::project, jobs);  // queries                      -> rows of the prompt [1, R, L]
   run(&Walk::embed, jobs);    // those rows and the words     -> prompt [1, P, L]
@@ -103,22 +103,20 @@ void Walk::run(Stage stage, const Jobs& jobs) const {
 
 void Walk::encode(const Jobs& live) const {
   Stopwatch watch;
-  std::vector<at::Tensor> pixels;
-  for (const Job* job : live) {
-    pixels.insert(pixels.end(), job->pixels.begin(), job->pixels.end());
-  }
-  const std::vector<ImageReader::VisionOutput> outputs = model_.reader->encode(pixels);
+  std::vector<at::Tensor> views;
+  for (const Job* job : live) views.insert(views.end(), job->views.begin(), job->views.end());
+  const std::vector<ImageReader::VisionOutput> outputs = model_.reader->encode(views);
   const double ms = watch.lap_ms();
   auto output = outputs.begin();
   for (Job* job : live) {
-    if (job->pixels.empty()) continue;  // features were given, or done in a pass that failed
+    if (job->views.empty()) continue;  // features were given, or done in a pass that failed
     std::vector<EncodedPicture> pictures;
-    for (std::size_t i = 0; i < job->pixels.size(); ++i, ++output) {
+    for (std::size_t i = 0; i < job->views.size(); ++i, ++output) {
       pictures.push_back(output->picture);
       if (!output->cache_hit) job->timings.vision = ms;
     }
     job->pictures = std::move(pictures);
-    job->pixels.clear();
+    job->views.clear();
   }
 }
 

@@ -1,4 +1,4 @@
-// The way of requests through the stages, from pixels to logits.
+// The way of requests through the stages, from pictures to logits.
 #pragma once
 
 #include <vector>
@@ -22,7 +22,7 @@ class Walk {
   // `model` must have weights, and outlive the walk.
   explicit Walk(const ModelParts& model) : model_(model) {}
 
-  // From pixels to the logits of the first new token: all stages, one under the other.
+  // From pictures to the logits of the first new token: all stages, one under the other.
   void read_prompts(const Jobs& jobs) const;
   // One more token for jobs whose prompts have been read.
   void step(const Jobs& jobs) const;

@@ -8,6 +8,7 @@
 
 #include "core/boundary.h"
 #include "core/errors.h"
+#include "nn/pixel_values.h"
 #include "nn/similarity.h"
 #include "pipeline/tensors.h"
 #include "text/text_checks.h"
@@ -76,6 +77,8 @@ class LoadedMatcher final : public ImageTextMatcher::Impl {
   const RetrievalStages& model() const;
 
   std::vector<std::int32_t> read(std::string_view text) const;
+  at::Tensor views_of(const Image& image) const;     // [1, H, W, 3] uint8
+  nn::PixelValues values() const;                    // what makes pixels of them
   at::Tensor vision_rows(const Image& image) const;  // [1, P, V]
   Match match(const at::Tensor& visual, std::span<const std::int32_t> text) const;
   // Throws Error(invalid_argument) for encodings of another model, where their sizes tell.
@@ -112,11 +115,19 @@ std::vector<std::int32_t> LoadedMatcher::read(std::string_view text) const {
   return tokens;
 }
 
+at::Tensor LoadedMatcher::views_of(const Image& image) const {
+  kernels::SerialQueue serial;
+  return to_views(parts_.image_processor, image, serial);
+}
+
+nn::PixelValues LoadedMatcher::values() const {
+  return {*parts_.runtime, parts_.image_processor.values()};
+}
+
 at::Tensor LoadedMatcher::vision_rows(const Image& image) const {
-  const at::Tensor pixels = to_pixels(parts_.image_processor, image);
-  return parts_.runtime->run([&] {
-    return finite(model().vision().forward(parts_.runtime->upload(pixels)), "vision encoder");
-  });
+  const at::Tensor views = views_of(image);
+  return parts_.runtime->run(
+      [&] { return finite(model().vision().forward(values()(views)), "vision encoder"); });
 }
 
 Match LoadedMatcher::match(const at::Tensor& visual, std::span<const std::int32_t> text) const {
@@ -215,14 +226,14 @@ std::vector<NamedTensor> LoadedMatcher::features(const Image& image, std::string
   return at_boundary([&] {
     const RetrievalStages& stages = model();
     const std::vector<std::int32_t> tokens = read(text);
-    const at::Tensor pixels = to_pixels(parts_.image_processor, image);
+    const at::Tensor views = views_of(image);
     return parts_.runtime->run([&] {
-      const at::Tensor visual = stages.vision().forward(parts_.runtime->upload(pixels));
+      const at::Tensor visual = stages.vision().forward(values()(views));
       const at::Tensor picture = stages.embed_image(visual);
       const at::Tensor words = stages.embed_text(tokens);
       const at::Tensor queries = stages.fuse(tokens, visual);
       return std::vector<NamedTensor>{
-          to_named("pixel_values", pixels),
+          to_named("pixel_values", values().here(views)),
           to_named("vision", visual),
           to_named("image_embeds", picture),
           to_named("text_embeds", words),

@@ -37,6 +37,7 @@ TEST(CudaTables, AreWhatIsListed) {
   add(there, tables.kv_append);
   add(there, tables.norm);
   add(there, tables.paged_attention);
+  add(there, tables.pixel_values);
   add(there, tables.product);
   add(there, tables.qformer_layer);
   add(there, tables.row_summary);
@@ -115,7 +116,7 @@ TEST(CudaTables, AKernelThatIsForcedIsTheOnlyOne) {
 
 TEST(CudaTables, AreTheCatalogueOfADevice) {
   const std::vector<Operation> all = catalogue(Choice(), device(90));
-  ASSERT_EQ(all.size(), 8U);
+  ASSERT_EQ(all.size(), 9U);
   for (const Operation& operation : all) {
     EXPECT_TRUE(operation.entries.front().used) << operation.name;
     EXPECT_FALSE(operation.forced);

@@ -9,6 +9,7 @@
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/kv_append.h"
 #include "kernels/cuda/paged_attention.h"
+#include "kernels/cuda/pixels.h"
 #include "kernels/cuda/qformer_layer.h"
 #include "kernels/cuda/row_summaries.h"
 #include "kernels/cuda/rows.h"
@@ -66,6 +67,11 @@ struct Activate {
   using Problem = ActivationProblem;
   using Buffers = ActivationBuffers;
 };
+struct PixelValues {
+  static constexpr std::string_view kOperation = "pixel_values";
+  using Problem = PixelValuesProblem;
+  using Buffers = PixelValuesBuffers;
+};
 struct Product {
   static constexpr std::string_view kOperation = "product";
   using Problem = TiledProductProblem;
@@ -92,6 +98,7 @@ struct Tables {
   std::span<const Kernel<KvAppend>> kv_append = {};
   std::span<const Kernel<Norm>> norm = {};
   std::span<const Kernel<Activate>> activation = {};
+  std::span<const Kernel<PixelValues>> pixel_values = {};
   std::span<const Kernel<Product>> product = {};
   std::span<const Kernel<QFormerLayer>> qformer_layer = {};
   std::span<const Kernel<RowSummary>> row_summary = {};

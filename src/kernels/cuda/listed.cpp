@@ -19,6 +19,7 @@ constexpr Listed kListed[] = {
      "sm_80",
      {},
      80},
+    {"pixel_values", "bytes of pictures, looked up", "sm_80", kRowInvariant, 80},
     {"product", kProduct, "bulk_sm_90", kRowInvariant, 90, /*this_one=*/true},
     {"product", kProduct, "ring_sm_80", kRowInvariant, 80},
     {"product", kProduct, "skinny_sm_80", kRowInvariant, 80},

@@ -36,6 +36,9 @@ Support takes_norm(const NormProblem& problem, const Machine& machine) {
 Support takes_activation(const ActivationProblem& problem, const Machine& machine) {
   return answer(activation_refuses(problem), machine);
 }
+Support takes_pixels(const PixelValuesProblem& problem, const Machine& machine) {
+  return answer(pixel_values_refuse(problem), machine);
+}
 // A library's product of more than eight rows is the faster one, on an H100 by 1.2 to 1.6. It has
 // none of weights of 8 and of 4 bits, and rounds logits to the element.
 const char* is_faster_by_a_library(const TiledProductProblem& p) {
@@ -122,6 +125,8 @@ constexpr Kernel<PagedAttention> kPagedAttention[] = {{"sm_80", {}, takes_pages,
 constexpr Kernel<KvAppend> kKvAppend[] = {{"sm_80", kRowInvariant, takes_new_keys, append}};
 constexpr Kernel<Norm> kNorm[] = {{"sm_80", kRowInvariant, takes_norm, normalize}};
 constexpr Kernel<Activate> kActivation[] = {{"sm_80", kRowInvariant, takes_activation, activate}};
+constexpr Kernel<PixelValues> kPixelValues[] = {
+    {"sm_80", kRowInvariant, takes_pixels, look_up_pixel_values}};
 constexpr Kernel<Product> kProduct[] = {
     {"bulk_sm_90", kRowInvariant, takes_few_rows_in_bulk, multiply_in_bulk},
     {"ring_sm_80", kRowInvariant, takes_few_rows, multiply_tiles},
@@ -136,6 +141,7 @@ constexpr Tables kTables = {.attention = kAttention,
                             .kv_append = kKvAppend,
                             .norm = kNorm,
                             .activation = kActivation,
+                            .pixel_values = kPixelValues,
                             .product = kProduct,
                             .qformer_layer = kQFormerLayer,
                             .row_summary = kRowSummary,

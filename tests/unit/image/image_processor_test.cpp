@@ -310,6 +310,7 @@ TEST(ImageProcessor, WithoutResizingTheSizeMustFit) {
 
 TEST(ImageProcessor, SeveralThreadsGiveTheBytesOfOne) {
   kernels::Workers workers(3);
+  kernels::SerialQueue serial;
   ImageConfig padded = config_of(70, 70);
   padded.pad_to_square = true;
   for (const ImageConfig& config : {config_of(61, 93), padded}) {
@@ -317,7 +318,8 @@ TEST(ImageProcessor, SeveralThreadsGiveTheBytesOfOne) {
       const ImageProcessor processor(config, mode);
       for (const auto& [width, height] : {std::pair(640, 480), std::pair(33, 900)}) {
         const Image image = golden::noise(width, height, 7);
-        EXPECT_EQ(processor.run(image, workers), processor.run(image)) << width << " " << height;
+        EXPECT_EQ(processor.bytes(image, workers), processor.bytes(image, serial))
+            << width << " " << height;
       }
     }
   }

@@ -144,7 +144,7 @@ TEST_P(EngineTest, AFullQueueRefuses) {
 
 TEST_P(EngineTest, AQueueFullOfPicturesRefuses) {
   const ModelInfo& info = pipeline().info();
-  const std::int64_t one = 4LL * 3 * info.image_height * info.image_width;
+  const std::int64_t one = 3LL * info.image_height * info.image_width;
   Endless endless;
   Engine engine(pipeline(), {.max_rows = 1, .max_waiting_bytes = 2 * one});
   auto running = engine.submit(ask("What is this?", 4000), endless.control());
@@ -306,7 +306,7 @@ INSTANTIATE_TEST_SUITE_P(Families, EngineTest, testing::Values("t5_2024", "vicun
 TEST(Engine, AVideoLargerThanTheQueueWaitsWhereNothingElseDoes) {
   const Pipeline& pipeline = test::without_cache("video_t5");
   const Request video = {std::vector<Image>(4, picture()), "What happens?", tokens(2)};
-  const std::int64_t frame = 4LL * 3 * pipeline.info().image_height * pipeline.info().image_width;
+  const std::int64_t frame = 3LL * pipeline.info().image_height * pipeline.info().image_width;
   Endless endless;
   Engine engine(pipeline, {.max_rows = 1, .max_waiting_bytes = 3 * frame});
   Request first = video;
@@ -332,7 +332,7 @@ TEST(Engine, TilesCountInTheQueue) {
   endless.begun.get_future().wait();
   auto second = engine.submit({picture(), "What?", tokens(2)});
   EXPECT_EQ(engine.stats().waiting_bytes,
-            static_cast<std::int64_t>(pixels.values.size() * sizeof(float)));
+            std::ssize(pixels.values));  // a byte each
   endless.enough = true;
   EXPECT_TRUE(second.get().generation);
 }

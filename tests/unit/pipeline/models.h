@@ -35,11 +35,12 @@ inline std::unique_ptr<const ModelParts> load(
       store, read_as(options, nullptr), *runtime, info,
       [&](const nn::Weights& root) { return std::make_unique<Stages>(root, config, size); });
   change(*stages);
-  auto reader = std::make_unique<ImageReader>(*runtime, *stages, options.cache_bytes);
-  return std::make_unique<const ModelParts>(
-      ModelParts{std::move(info), config.generation, ImageProcessor(image, options.resize),
-                 PictureGeometry(config, size), std::move(prompts), std::move(runtime),
-                 std::move(stages), std::move(reader)});
+  ImageProcessor image_processor(image, options.resize);
+  auto reader = std::make_unique<ImageReader>(*runtime, *stages, image_processor.values(),
+                                              options.cache_bytes);
+  return std::make_unique<const ModelParts>(ModelParts{
+      std::move(info), config.generation, std::move(image_processor), PictureGeometry(config, size),
+      std::move(prompts), std::move(runtime), std::move(stages), std::move(reader)});
 }
 
 // The golden checkpoint of this name.

@@ -79,10 +79,10 @@ class ImageReaderTest : public testing::TestWithParam<std::string> {};
 TEST_P(ImageReaderTest, WhatIsKeptTakesTheBytesThatAreCounted) {
   const auto model = test::load(GetParam());
   const Image image = picture();
-  const std::vector<at::Tensor> pixels = pixels_of(*model, std::span(&image, 1));
+  const std::vector<at::Tensor> views = views_of(*model, std::span(&image, 1));
   const std::vector<std::int32_t> words = {3, 4, 5, 6, 7};
   model->runtime->run([&] {
-    const EncodedPicture seen = model->reader->encode(pixels).front().picture;
+    const EncodedPicture seen = model->reader->encode(views).front().picture;
     EXPECT_EQ(seen.rows.storage().nbytes(), seen.rows.nbytes());
     const at::Tensor queries =
         model->reader->run_qformer(std::vector<QFormerInput>{{seen, words}}).front().queries;
@@ -96,9 +96,9 @@ TEST_P(ImageReaderTest, GeometryIsWhatTheVisionEncoderMakes) {
   const Image image = picture();
   EXPECT_EQ(model->geometry.positions(), model->stages->vision->positions());
   EXPECT_EQ(model->geometry.width(), model->stages->vision->width());
-  const std::vector<at::Tensor> pixels = pixels_of(*model, std::span(&image, 1));
-  EXPECT_EQ(model->geometry.views_of(model->image_processor.size_of(image)), pixels[0].size(0));
-  EXPECT_EQ(pixel_bytes(*model, image), static_cast<std::int64_t>(pixels[0].nbytes()));
+  const std::vector<at::Tensor> views = views_of(*model, std::span(&image, 1));
+  EXPECT_EQ(model->geometry.views_of(model->image_processor.size_of(image)), views[0].size(0));
+  EXPECT_EQ(view_bytes(*model, image), static_cast<std::int64_t>(views[0].nbytes()));
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, ImageReaderTest,
