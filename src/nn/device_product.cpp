@@ -21,9 +21,9 @@ namespace cuda = kernels::cuda;
 using Problem = cuda::TiledProductProblem;
 using Buffers = cuda::TiledProductBuffers;
 
-// Rows that one launch multiplies with tiles, and the most that several launches do: each reads all
-// weights again. Of more rows the weights are widened for a library's product. By arithmetic, not
-// measured: widening takes about as long as four launches.
+// Rows that one launch multiplies, and the most that several launches do with tiles: each reads all
+// weights again. Of more rows the weights are widened for a library's product, but for logits,
+// which it would round. By arithmetic, not measured: widening takes about as long as four launches.
 constexpr std::int32_t kRowsOfLaunch = 32, kMostRowsOfTiles = 4 * kRowsOfLaunch;
 
 // What a product is without what stands before and behind it; none: no kernel has such rows.
@@ -36,7 +36,7 @@ std::optional<Problem> problem_of(const Runtime& runtime, const at::Tensor& x,
   problem.rows = row_count(x);
   problem.processors = runtime.machine().cuda_processors;
   if (const TiledMatrix* const tiles = with.tiles.matrix) {
-    if (problem.rows > kMostRowsOfTiles) return {};
+    if (!with.wide && problem.rows > kMostRowsOfTiles) return {};
     problem.rows = std::min(problem.rows, kRowsOfLaunch);
     problem.weights = tiles->format();
     problem.layout = Problem::Layout::tiles;
@@ -48,6 +48,7 @@ std::optional<Problem> problem_of(const Runtime& runtime, const at::Tensor& x,
   if (weight.scalar_type() != x.scalar_type() || !weight.is_contiguous()) return {};
   problem.weights = *element == cuda::Element::f16 ? kernels::Format::f16 : kernels::Format::bf16;
   problem.layout = Problem::Layout::rows;
+  if (with.wide) problem.rows = std::min(problem.rows, kRowsOfLaunch);
   problem.inputs = static_cast<std::int32_t>(weight.size(1));
   problem.outputs = static_cast<std::int32_t>(weight.size(0));
   return problem;

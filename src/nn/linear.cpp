@@ -148,8 +148,12 @@ at::Tensor Linear::operator()(const Normed& x) const {
 }
 
 at::Tensor Linear::wide(const Normed& x) const {
+  if (runtime_->row_type() == at::kFloat) return (*this)(x);
   const at::Tensor y = by_kernel(x, at::Tensor(), true);
-  return y.defined() ? y : (*this)(x).to(at::kFloat);
+  if (y.defined()) return y;
+  // A library's product of half precision would round what it returns.
+  return at::linear(x.value().to(at::kFloat), weight_.values(),
+                    bias_.defined() ? bias_.to(at::kFloat) : bias_);
 }
 
 std::vector<at::Tensor> Linear::split(const Normed& x, std::span<const std::int64_t> rows) const {
