@@ -88,7 +88,10 @@ void PackedPrompts::keep() {
 }
 
 nn::Needed PackedPrompts::needed() const {
-  const bool all = caches_.front()->pool().runtime().numerics() == nn::Numerics::reference;
+  const nn::Runtime& runtime = caches_.front()->pool().runtime();
+  // Rows of half precision are not the reference's to the bit.
+  const bool all =
+      runtime.numerics() == nn::Numerics::reference && runtime.row_type() == at::kFloat;
   return all ? nn::Needed::all : nn::Needed::last;
 }
 

@@ -69,7 +69,8 @@ class PackedPrompts : public PackedRows {
   // `same`: as in PackedStep::run().
   at::Tensor run(const std::function<at::Tensor()>& compute, bool same = true) const;
   // Which rows the last layer goes on with: the last one of each prompt, from which the first new
-  // token comes. `reference` numerics take all of them through it, as the reference does.
+  // token comes. `reference` numerics in float32 take all of them through it, as the reference
+  // does.
   nn::Needed needed() const;
   // The last row of each prompt of what the layers made of `needed()` ones: [S, D].
   at::Tensor last_rows(const at::Tensor& x) const;
