@@ -12,6 +12,7 @@
 
 #include "instructblip/checkpoint.h"
 #include "instructblip/export.h"
+#include "instructblip/generation.h"
 
 namespace instructblip {
 
@@ -101,11 +102,14 @@ struct BenchmarkRow {
   double read_gbps = 0, peak_gflops = 0;  ///< the limits of that device and number of threads
   double limit_ms = 0;                    ///< the longer of reading and computing at those
   bool limited_by_reading = false;
-  double fraction_of_limit = 0;           ///< limit_ms / median_ms
-  std::int64_t peak_rss_bytes = 0;        ///< most memory since this model was begun; 0: not known
-  std::int64_t peak_device_bytes = 0;     ///< the same of its device's, of all tensors
-  std::int64_t weight_bytes = 0;          ///< the whole model in memory
-  std::vector<std::int32_t> answer = {};  ///< end_to_end: its tokens, always the same; else empty
+  double fraction_of_limit = 0;        ///< limit_ms / median_ms
+  std::int64_t peak_rss_bytes = 0;     ///< most memory since this model was begun; 0: not known
+  std::int64_t peak_device_bytes = 0;  ///< the same of its device's, of all tensors
+  std::int64_t weight_bytes = 0;       ///< the whole model in memory
+  /// first_token and end_to_end: the tokens of the first request, always the same; else empty.
+  std::vector<std::int32_t> answer = {};
+  /// The same: medians of what that request's Generation::timings say, each by itself; `load` is 0.
+  Timings parts = {};
 };
 
 struct BenchmarkReport {

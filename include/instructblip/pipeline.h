@@ -65,8 +65,8 @@ struct CacheUsage {
   std::int64_t bytes = 0, capacity = 0;  ///< bytes held, and the most that are kept
 };
 
-/// Two caches, each of which evicts the least recently used entry: visual features by pixels, and
-/// the Q-Former's output by pixels and instruction, since it reads both.
+/// Two caches, each of which evicts the least recently used entry: visual features by the resized
+/// picture, and the Q-Former's output by picture and instruction, since it reads both.
 struct CacheReport {
   CacheUsage vision, qformer;
 };

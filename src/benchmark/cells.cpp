@@ -9,6 +9,7 @@
 #include <memory>
 #include <numeric>
 #include <random>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -295,15 +296,16 @@ class CellMaker {
                       .new_tokens = of.new_tokens,
                       .requests = of.requests},
               .cost = answers_cost(of, prompt, text)};
-    cell.answer = std::make_shared<Ids>();
-    cell.sample = [&model = model_, requests = requests_of(of, text), tokens = cell.answer] {
+    cell.answer = std::make_shared<Cell::Answer>();
+    cell.sample = [&model = model_, requests = requests_of(of, text), answer = cell.answer] {
       Stopwatch watch;
       const std::vector<Response> responses = answer_all(model, requests, {});
       const double ms = watch.lap_ms();
       for (const Response& response : responses) {
         if (response.error) throw *response.error;
       }
-      *tokens = responses.front().generation->tokens();
+      answer->tokens = responses.front().generation->tokens();
+      answer->timings.push_back(responses.front().generation->timings);
       return ms;
     };
     return cell;
@@ -326,6 +328,24 @@ double quantile(const std::vector<double>& sorted, double share) {
   return std::lerp(sorted[below], sorted[above], at - static_cast<double>(below));
 }
 
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return quantile(values, 0.5);
+}
+
+// Those of the last `samples`: the others warmed up.
+Timings medians(std::span<const Timings> all, std::size_t samples) {
+  const auto counted = all.last(samples);
+  Timings medians;
+  for (double Timings::*const part : {&Timings::image, &Timings::vision, &Timings::qformer,
+                                      &Timings::prefill, &Timings::decode, &Timings::total}) {
+    std::vector<double> each;
+    for (const Timings& timings : counted) each.push_back(timings.*part);
+    medians.*part = median(std::move(each));
+  }
+  return medians;
+}
+
 }  // namespace
 
 std::vector<Cell> cells_of(const ModelParts& model, const ModelConfig& config,
@@ -342,7 +362,10 @@ void summarise(Cell& cell) {
   std::vector<double> sorted = cell.ms;
   std::ranges::sort(sorted);
   BenchmarkRow& row = cell.row;
-  if (cell.answer) row.answer = *cell.answer;
+  if (cell.answer) {
+    row.answer = cell.answer->tokens;
+    row.parts = medians(cell.answer->timings, cell.ms.size());
+  }
   row.samples = static_cast<int>(sorted.size());
   row.median_ms = quantile(sorted, 0.5);
   row.least_ms = sorted.front();

@@ -14,9 +14,14 @@
 namespace instructblip {
 
 struct Cell {
-  BenchmarkRow row;                                        // sizes; no times yet
-  costs::Cost cost = {};                                   // a sample, or a step of decode
-  std::shared_ptr<std::vector<std::int32_t>> answer = {};  // end_to_end: the last one
+  BenchmarkRow row;       // sizes; no times yet
+  costs::Cost cost = {};  // a sample, or a step of decode
+  // What the first request was answered: the tokens, and the times of each sample.
+  struct Answer {
+    std::vector<std::int32_t> tokens;
+    std::vector<Timings> timings;
+  };
+  std::shared_ptr<Answer> answer = {};  // null: nothing is answered
   std::function<double()> sample = {};  // milliseconds, of a step where there are several
   std::vector<double> ms = {};
 };

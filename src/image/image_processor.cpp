@@ -375,14 +375,14 @@ void ImageProcessor::append(const Sides& from, const Cut& cut,
   const Placement columns = place(size.width, width);
   const PixelWindow window{rows.kept, columns.kept};
   std::vector<std::uint8_t> rgb = cut(size, window);
-  const std::size_t bytes =
+  const std::size_t all =
       std::size_t{3} * static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
-  if (rgb.size() == bytes && out.empty()) {  // one view without a margin
+  if (rgb.size() == all && out.empty()) {  // one view without a margin
     out = std::move(rgb);
     return;
   }
   const std::size_t first = out.size();
-  out.resize(first + bytes);
+  out.resize(first + all);
   const auto kept = static_cast<std::size_t>(3 * columns.kept.size());
   for (int y = 0; y < rows.kept.size(); ++y) {
     const std::ptrdiff_t at = std::ptrdiff_t{rows.at + y} * width + columns.at;

@@ -31,7 +31,7 @@ class ImageProcessor {
   std::vector<std::uint8_t> bytes(const Image& image, kernels::Queue& queue) const;
   // What a byte becomes: rescaled and normalised, finite.
   const kernels::PixelTable& values() const { return values_; }
-  // The values of bytes(): planar [T, 3, height(), width()].
+  // The values of bytes() at once, by this thread: planar [T, 3, height(), width()].
   std::vector<float> run(const Image& image) const;
 
   // As the reference takes it, which decides about the tiles. Throws Error(invalid_argument) for an

@@ -58,7 +58,7 @@ struct DevicePlugin {
 };
 // Returns null for another version than its own.
 using DevicePluginEntry = const DevicePlugin*(int version);
-inline constexpr int kDevicePluginVersion = 4;
+inline constexpr int kDevicePluginVersion = 5;
 
 // A runtime on a device.
 class DeviceRuntime : public Runtime {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <utility>
 
 #include "nn/device_rows.h"
 
@@ -12,9 +11,9 @@ namespace {
 namespace cuda = kernels::cuda;
 
 // As the kernel reads what has as many elements as a row: in pieces of 16 bytes.
-const void* aligned(const at::Tensor& x) {
+const void* aligned(const at::Tensor& x, at::ScalarType rows) {
   constexpr std::uintptr_t kPiece = 16;
-  const bool fits = x.defined() && x.is_contiguous() && element_of(x.scalar_type()) &&
+  const bool fits = x.defined() && x.is_contiguous() && x.scalar_type() == rows &&
                     reinterpret_cast<std::uintptr_t>(x.const_data_ptr()) % kPiece == 0;
   return fits ? x.const_data_ptr() : nullptr;
 }
@@ -32,32 +31,44 @@ std::vector<std::int32_t> offsets_of(std::int64_t count, std::int64_t length) {
 
 }  // namespace
 
-bool put_down(const std::optional<ProductWith>& product, DeviceLinear& to) {
+bool put_down(const std::optional<ProductWith>& product, at::ScalarType rows,
+              cuda::LinearWeights& to) {
   if (!product) return false;
-  to = {aligned(product->weight), aligned(product->bias)};
+  to = {aligned(product->weight, rows), aligned(product->bias, rows)};
   return to.weight != nullptr && to.bias != nullptr;
 }
 
-bool put_down(const Norm& norm, DeviceNorm& to) {
-  to = {aligned(norm.weights().weight), aligned(norm.weights().bias)};
-  return to.weight != nullptr && to.bias != nullptr;
+bool put_down(const Norm& norm, at::ScalarType rows, cuda::NormWeights& to) {
+  to = {aligned(norm.weights().weight, rows), aligned(norm.weights().bias, rows)};
+  return norm.weights().centred && to.weight != nullptr && to.bias != nullptr;
 }
 
-std::optional<DeviceLayers> DeviceLayers::of(const Runtime& runtime,
-                                             std::vector<std::optional<DeviceLayer>> layers,
-                                             const Shape& shape) {
-  const auto element = element_of(runtime.row_type());
-  if (!element || !std::ranges::all_of(layers, [](const auto& layer) { return !!layer; })) {
-    return std::nullopt;
-  }
-  DeviceLayers made;
+bool DeviceQFormerHalf::describe(const std::optional<ProductWith>& expands,
+                                 const std::optional<ProductWith>& contracts, const Norm& behind,
+                                 at::ScalarType rows) {
+  norm = &behind;
+  if (!put_down(expands, rows, expand) || !put_down(contracts, rows, contract)) return false;
+  activation = *expands->activation;
+  inner = expands->weight.size(0);
+  return true;
+}
+
+std::optional<DeviceQFormer> DeviceQFormer::of(
+    const Runtime& runtime, std::span<const std::optional<DeviceQFormerLayer>> layers,
+    const Shape& shape) {
+  const at::ScalarType rows = runtime.row_type();
+  const auto element = element_of(rows);
+  if (!element) return std::nullopt;
+  DeviceQFormer made;
   made.runtime_ = &runtime;
+  const double eps = shape.before->weights().eps;
   cuda::QFormerLayerProblem problem{.element = *element,
                                     .pictures = narrow(std::ssize(shape.parts)),
                                     .queries = narrow(shape.queries),
                                     .heads = narrow(shape.heads),
                                     .width = narrow(shape.head_width),
-                                    .eps = static_cast<float>(shape.before->weights().eps)};
+                                    .eps = static_cast<float>(eps),
+                                    .processors = runtime.machine().cuda_processors};
   made.offsets_.push_back(0);
   for (const Part& part : shape.parts) {
     for (std::int64_t i = 0; i < part.count; ++i) {
@@ -69,43 +80,46 @@ std::optional<DeviceLayers> DeviceLayers::of(const Runtime& runtime,
   problem.text = narrow(std::ssize(made.text_rows_));
   const Norm *query_norm = shape.before, *text_norm = shape.before;
   for (const auto& layer : layers) {
-    made.layers_.push_back(*layer);
-    cuda::QFormerLayerWeights& weights = made.layers_.back().weights;
-    if (!put_down(*query_norm, weights.query_input)) return std::nullopt;
-    if (problem.text > 0 && !put_down(*text_norm, weights.text_input)) return std::nullopt;
-    query_norm = layer->query_norm;
-    text_norm = layer->text_norm;
-    const auto activation = kernel_name_of(layer->activation);
+    if (!layer || query_norm->weights().eps != eps) return std::nullopt;
+    cuda::QFormerLayerWeights weights = layer->weights;
+    if (!put_down(*query_norm, rows, weights.query_input)) return std::nullopt;
+    if (problem.text > 0 && !put_down(*text_norm, rows, weights.text_input)) return std::nullopt;
+    query_norm = layer->queries.norm;
+    text_norm = layer->text.norm;
+    weights.query_expand = layer->queries.expand;
+    weights.query_contract = layer->queries.contract;
+    weights.text_expand = layer->text.expand;
+    weights.text_contract = layer->text.contract;
+    const auto activation = kernel_name_of(layer->queries.activation);
     if (!activation) return std::nullopt;
     problem.activation = *activation;
-    problem.inner = narrow(layer->inner);
+    problem.inner = narrow(layer->queries.inner);
     problem.looks = layer->looks_by != nullptr;
-    made.problems_.push_back(problem);
-    made.kernel_ = runtime.device_kernel(runtime.tables().cuda.qformer_layer, problem);
-    if (made.kernel_ == nullptr) return std::nullopt;
+    const auto* const kernel = runtime.device_kernel(runtime.tables().cuda.qformer_layer, problem);
+    if (kernel == nullptr) return std::nullopt;
+    made.launches_.push_back({kernel, problem, weights, layer->looks_by});
   }
+  made.last_norm_ = query_norm;
   return made;
 }
 
-at::Tensor DeviceLayers::run(const at::Tensor& queries, const at::Tensor& text,
-                             const at::Tensor& visual) const {
+at::Tensor DeviceQFormer::run(const at::Tensor& queries, const at::Tensor& text,
+                              const at::Tensor& visual) const {
   const Runtime& runtime = *runtime_;
-  const std::int64_t pictures = visual.size(0);
+  const std::int64_t pictures = visual.size(0), each = queries.size(0) / pictures;
   const at::Tensor query_rows = runtime.known_ids(query_rows_),
                    text_rows = runtime.known_ids(text_rows_), offsets = runtime.known_ids(offsets_),
-                   query_offsets =
-                       runtime.known_ids(offsets_of(pictures, problems_.front().queries)),
+                   query_offsets = runtime.known_ids(offsets_of(pictures, each)),
                    image_offsets = runtime.known_ids(offsets_of(pictures, visual.size(1)));
   std::size_t bytes = 0;
-  for (const auto& problem : problems_) {
-    bytes = std::max(bytes, runtime.tables().cuda.qformer_layer_workspace(problem));
+  for (const Launch& launch : launches_) {
+    bytes = std::max(bytes, runtime.tables().cuda.qformer_layer_workspace(launch.problem));
   }
   const at::Tensor workspace = runtime.empty({static_cast<std::int64_t>(bytes)}, at::kByte);
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    const DeviceLayer& layer = layers_[i];
-    Heads pictures_seen;
-    cuda::QFormerLayer::Buffers buffers;
-    buffers.weights = layer.weights;
+  for (const Launch& launch : launches_) {
+    Heads seen;
+    cuda::QFormerLayer::Buffers buffers{};
+    buffers.weights = launch.weights;
     buffers.queries = queries.mutable_data_ptr();
     buffers.text = text.defined() ? text.mutable_data_ptr() : nullptr;
     buffers.query_rows = ids(query_rows);
@@ -114,15 +128,15 @@ at::Tensor DeviceLayers::run(const at::Tensor& queries, const at::Tensor& text,
     buffers.query_offsets = ids(query_offsets);
     buffers.image_offsets = ids(image_offsets);
     buffers.workspace = workspace.mutable_data_ptr();
-    if (layer.looks_by != nullptr) {
-      pictures_seen = layer.looks_by->memory_of(visual.flatten(0, 1));  // [B P, H, d]
-      buffers.image_keys = pictures_seen.keys.const_data_ptr();
-      buffers.image_values = pictures_seen.values.const_data_ptr();
-      buffers.image_pitch = pictures_seen.keys.stride(0);
+    if (launch.looks_by != nullptr) {
+      seen = launch.looks_by->memory_of(visual.flatten(0, 1));  // [B P, H, d]
+      buffers.image_keys = seen.keys.const_data_ptr();
+      buffers.image_values = seen.values.const_data_ptr();
+      buffers.image_pitch = seen.keys.stride(0);
     }
-    kernel_->run(problems_[i], buffers, runtime.stream());
+    launch.kernel->run(launch.problem, buffers, runtime.stream());
   }
-  return (*layers_.back().query_norm)(queries).view({pictures, -1, queries.size(1)});
+  return (*last_norm_)(queries).view({pictures, each, queries.size(1)});
 }
 
 }  // namespace instructblip::nn

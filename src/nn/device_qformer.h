@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "config/language_config.h"
-#include "kernels/cuda/qformer_layer.h"
+#include "kernels/cuda/kernels.h"
 #include "nn/device_product.h"
 #include "nn/heads.h"
 #include "nn/normalization.h"
@@ -19,33 +19,37 @@
 
 namespace instructblip::nn {
 
-using DeviceLinear = kernels::cuda::LinearWeights;
-using DeviceNorm = kernels::cuda::NormWeights;
+// A linear layer, or a norm, whose weights are put down where a kernel is to be given them. False:
+// they do not lie as it reads them.
+bool put_down(const std::optional<ProductWith>& product, at::ScalarType rows,
+              kernels::cuda::LinearWeights& to);
+bool put_down(const Norm& norm, at::ScalarType rows, kernels::cuda::NormWeights& to);
 
-// One half of a layer's feed-forwards, that of the queries or that of the text, and the norm behind
-// it, which the kernel leaves to the layer after.
-struct DeviceFeedForward {
-  DeviceLinear expand = {}, contract = {};
+// The feed-forward of the queries of a layer, or that of its text, and the norm behind it, which
+// the kernel leaves to the layer after.
+struct DeviceQFormerHalf {
+  kernels::cuda::LinearWeights expand = {}, contract = {};
   const Norm* norm = nullptr;
+  Activation activation = Activation::linear;
+  std::int64_t inner = 0;  // its width
+
+  // False: as put_down().
+  bool describe(const std::optional<ProductWith>& expands,
+                const std::optional<ProductWith>& contracts, const Norm& behind,
+                at::ScalarType rows);
 };
 
 // A layer as the kernel takes it. Everything belongs to the model.
-struct DeviceLayer {
-  kernels::cuda::QFormerLayerWeights weights = {};  // but for the norms of what comes in
-  Activation activation;
-  std::int64_t inner;                                      // width of a feed-forward
-  const HeadsProjection* looks_by = nullptr;               // null: not at the pictures
-  const Norm *query_norm = nullptr, *text_norm = nullptr;  // null: no text is read
+struct DeviceQFormerLayer {
+  kernels::cuda::QFormerLayerWeights weights = {};  // but for feed-forwards, and for the norms of
+                                                    // what comes in
+  const HeadsProjection* looks_by = nullptr;        // null: not at the pictures
+  DeviceQFormerHalf queries = {}, text = {};        // the latter without a norm: no text is read
 };
-
-// Where a weight and its bias, or those of a norm, lie on the device. False: not as the kernel
-// reads them, or not at all.
-bool put_down(const std::optional<ProductWith>& product, DeviceLinear& to);
-bool put_down(const Norm& norm, DeviceNorm& to);
 
 // B pictures | Q queries | T rows of text of all pictures | D hidden | P image positions
 
-class DeviceLayers {
+class DeviceQFormer {
  public:
   // Rows of each picture, its queries before its text; `before`: the norm of what comes in.
   struct Shape {
@@ -54,22 +58,27 @@ class DeviceLayers {
     std::int64_t heads, head_width;
     const Norm* before;
   };
-  // None: the runtime's device has no kernel that takes them. Throws as Runtime::device_kernel().
-  static std::optional<DeviceLayers> of(const Runtime& runtime,
-                                        std::vector<std::optional<DeviceLayer>> layers,
-                                        const Shape& shape);
+  // None: a layer is none, or the runtime's device has no kernel that takes it. Throws as
+  // Runtime::device_kernel().
+  static std::optional<DeviceQFormer> of(const Runtime& runtime,
+                                         std::span<const std::optional<DeviceQFormerLayer>> layers,
+                                         const Shape& shape);
 
   // queries [B Q, D] and text [T, D] before their norm, memory of their own, overwritten; visual
   // [B, P, V] -> the queries [B, Q, D].
   at::Tensor run(const at::Tensor& queries, const at::Tensor& text, const at::Tensor& visual) const;
 
  private:
-  using Kernel = kernels::cuda::Kernel<kernels::cuda::QFormerLayer>;
+  struct Launch {
+    const kernels::cuda::Kernel<kernels::cuda::QFormerLayer>* kernel;
+    kernels::cuda::QFormerLayerProblem problem;
+    kernels::cuda::QFormerLayerWeights weights;
+    const HeadsProjection* looks_by;
+  };
 
   const Runtime* runtime_ = nullptr;
-  std::vector<DeviceLayer> layers_;
-  std::vector<kernels::cuda::QFormerLayerProblem> problems_;  // one for each layer
-  const Kernel* kernel_ = nullptr;
+  std::vector<Launch> launches_;                                // one for each layer
+  const Norm* last_norm_ = nullptr;                             // that ends the queries
   std::vector<std::int32_t> query_rows_, text_rows_, offsets_;  // among the rows of all
 };
 

@@ -13,6 +13,8 @@ class PixelValues {
  public:
   PixelValues(const Runtime& runtime, const kernels::PixelTable& table)
       : runtime_(&runtime), table_(table) {}
+  PixelValues(const PixelValues&) = delete;
+  PixelValues& operator=(const PixelValues&) = delete;
 
   // The bytes of pictures, [B, H, W, 3] uint8 in the host's memory, contiguous -> [B, 3, H, W]
   // where the runtime has its tensors, of the type that rows have. A device is given the bytes

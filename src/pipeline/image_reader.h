@@ -38,8 +38,8 @@ struct QFormerInput {
 // Q-Former the picture and the instruction. The first is looked up by the bytes that the encoder
 // would be shown, all of them compared, so that no two pictures are ever taken for each other.
 // Where several callers bring the same new picture, the first encodes it and the others, whose turn
-// comes later, get a cache hit; a pass that throws leaves nothing behind. Threads: called on the
-// runtime's thread only, but for usage().
+// comes later, get a cache hit; a pass that throws leaves nothing behind.
+// Threads: called on the runtime's thread only, but for usage().
 class ImageReader {
  public:
   // For stages that run on `runtime`, and pictures whose bytes have these values. Both caches

@@ -174,13 +174,13 @@ void Walk::prefill(const Jobs& live) const {
   std::vector<LanguageState*> states;
   for (Job* job : live) states.push_back(job->state.get());
   const at::Tensor logits = model_.stages->language->prefill(states);
-  const double ms = watch.lap_ms();
-  for (Job* job : live) job->timings.prefill = ms;
   for (const Job* job : live) {
     ++model_.counts->prompts;
     model_.counts->prompt_rows += static_cast<std::int64_t>(job->prompt_rows());
   }
-  hand_out(*model_.runtime, logits, live);
+  hand_out(*model_.runtime, logits, live);  // a device has done its work then
+  const double ms = watch.lap_ms();
+  for (Job* job : live) job->timings.prefill = ms;
 }
 
 void Walk::decode(const Jobs& live) const {

@@ -76,15 +76,15 @@ at::Tensor QFormer::embed(std::span<const nn::Part> parts, const at::Tensor& wor
 at::Tensor QFormer::queries_on_device(std::span<const nn::Part> parts, const at::Tensor& words,
                                       const at::Tensor& visual) const {
   if (runtime_->tables().cuda.qformer_layer.empty()) return {};
-  std::vector<std::optional<nn::DeviceLayer>> all;
+  std::vector<std::optional<nn::DeviceQFormerLayer>> all;
   for (const QFormerLayer& layer : layers_) all.push_back(layer.on_device());
   const std::int64_t queries = queries_.size(1), width = queries_.size(2);
-  const auto layers = nn::DeviceLayers::of(*runtime_, std::move(all),
-                                           {.parts = parts,
-                                            .queries = queries,
-                                            .heads = heads_,
-                                            .head_width = width / heads_,
-                                            .before = &embedding_norm_});
+  const auto layers = nn::DeviceQFormer::of(*runtime_, all,
+                                            {.parts = parts,
+                                             .queries = queries,
+                                             .heads = heads_,
+                                             .head_width = width / heads_,
+                                             .before = &embedding_norm_});
   if (!layers) return {};
   std::vector<at::Tensor> text;
   std::int64_t read = 0;

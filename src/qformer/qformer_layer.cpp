@@ -53,10 +53,11 @@ at::Tensor QFormerSelfAttention::weights(const at::Tensor& x) const {
   return nn::attention_weights(heads_(x.unsqueeze(0)), options_)[0];
 }
 
-bool QFormerSelfAttention::describe(nn::DeviceLayer& layer) const {
-  return nn::put_down(heads_.all_on_device(), layer.weights.heads) &&
-         nn::put_down(output_.on_device(), layer.weights.self_output) &&
-         nn::put_down(norm_, layer.weights.self_norm);
+bool QFormerSelfAttention::describe(nn::DeviceQFormerLayer& layer) const {
+  const at::ScalarType rows = options_.runtime->row_type();
+  return nn::put_down(heads_.all_on_device(), rows, layer.weights.heads) &&
+         nn::put_down(output_.on_device(), rows, layer.weights.self_output) &&
+         nn::put_down(norm_, rows, layer.weights.self_norm);
 }
 
 QFormerCrossAttention::QFormerCrossAttention(const nn::Weights& weights,
@@ -79,16 +80,18 @@ at::Tensor QFormerCrossAttention::weights(const at::Tensor& x, const at::Tensor&
   return nn::attention_weights(heads_(x, memory), options_)[0];
 }
 
-bool QFormerCrossAttention::describe(nn::DeviceLayer& layer) const {
+bool QFormerCrossAttention::describe(nn::DeviceQFormerLayer& layer) const {
+  const at::ScalarType rows = options_.runtime->row_type();
   layer.looks_by = &heads_;
-  return nn::put_down(heads_.queries_on_device(), layer.weights.cross_query) &&
-         nn::put_down(output_.on_device(), layer.weights.cross_output) &&
-         nn::put_down(norm_, layer.weights.cross_norm);
+  return nn::put_down(heads_.queries_on_device(), rows, layer.weights.cross_query) &&
+         nn::put_down(output_.on_device(), rows, layer.weights.cross_output) &&
+         nn::put_down(norm_, rows, layer.weights.cross_norm);
 }
 
 QFormerFeedForward::QFormerFeedForward(const nn::Weights& weights, const QFormerConfig& config,
                                        std::string_view intermediate, std::string_view output)
-    : feed_forward_(weights, {.expand = std::string(intermediate) + ".dense",
+    : rows_(weights.runtime().row_type()),
+      feed_forward_(weights, {.expand = std::string(intermediate) + ".dense",
                               .contract = std::string(output) + ".dense",
                               .width = config.hidden,
                               .inner = config.feed_forward,
@@ -99,18 +102,14 @@ at::Tensor QFormerFeedForward::forward(const at::Tensor& x) const {
   return norm_(feed_forward_(x, /*plus=*/x));
 }
 
-bool QFormerFeedForward::describe(nn::DeviceFeedForward& half) const {
-  const auto expand = feed_forward_.expand_on_device();
-  half.norm = &norm_;
-  return nn::put_down(expand, half.expand) &&
-         nn::put_down(feed_forward_.contract_on_device(), half.contract);
+bool QFormerFeedForward::describe(nn::DeviceQFormerHalf& half) const {
+  return half.describe(feed_forward_.expand_on_device(), feed_forward_.contract_on_device(), norm_,
+                       rows_);
 }
 
 QFormerLayer::QFormerLayer(const nn::Weights& weights, const QFormerConfig& config,
                            std::int64_t index)
     : num_queries_(config.queries),
-      inner_(config.feed_forward),
-      activation_(config.activation),
       self_attention_(weights / "attention", config),
       query_feed_forward_(weights, config, "intermediate_query", "output_query") {
   if (config.reads_instruction) {
@@ -166,19 +165,13 @@ at::Tensor QFormerLayer::forward_text(const at::Tensor& x, const nn::Rows& rows)
   return text_feed_forward_->forward(self_attention_.forward(x, rows));
 }
 
-std::optional<nn::DeviceLayer> QFormerLayer::on_device() const {
-  nn::DeviceLayer layer{.activation = activation_, .inner = inner_};
-  nn::DeviceFeedForward query, text;
-  if (!self_attention_.describe(layer) || !query_feed_forward_.describe(query)) return std::nullopt;
-  if (cross_attention_ && !cross_attention_->describe(layer)) return std::nullopt;
-  if (text_feed_forward_ && !text_feed_forward_->describe(text)) return std::nullopt;
-  layer.weights.query_expand = query.expand;
-  layer.weights.query_contract = query.contract;
-  layer.weights.text_expand = text.expand;
-  layer.weights.text_contract = text.contract;
-  layer.query_norm = query.norm;
-  layer.text_norm = text.norm;
-  return layer;
+std::optional<nn::DeviceQFormerLayer> QFormerLayer::on_device() const {
+  nn::DeviceQFormerLayer layer;
+  const bool fits = self_attention_.describe(layer) &&
+                    query_feed_forward_.describe(layer.queries) &&
+                    (!cross_attention_ || cross_attention_->describe(layer)) &&
+                    (!text_feed_forward_ || text_feed_forward_->describe(layer.text));
+  return fits ? std::optional(layer) : std::nullopt;
 }
 
 }  // namespace instructblip

@@ -33,7 +33,7 @@ class QFormerSelfAttention {
   // What each row of one picture attends to: x [N, D] -> [H, N, N].
   at::Tensor weights(const at::Tensor& x) const;
   // Whether a device's kernel can be given its weights, which are put down in `layer`.
-  bool describe(nn::DeviceLayer& layer) const;
+  bool describe(nn::DeviceQFormerLayer& layer) const;
 
  private:
   nn::AttentionOptions options_;
@@ -52,7 +52,7 @@ class QFormerCrossAttention {
                      at::Tensor* weights = nullptr) const;
   // What each query attends to: x [1, Q, D], memory [1, P, V] -> [H, Q, P].
   at::Tensor weights(const at::Tensor& x, const at::Tensor& memory) const;
-  bool describe(nn::DeviceLayer& layer) const;  // as that of self-attention
+  bool describe(nn::DeviceQFormerLayer& layer) const;  // as that of self-attention
 
  private:
   nn::AttentionOptions options_;
@@ -68,9 +68,10 @@ class QFormerFeedForward {
   QFormerFeedForward(const nn::Weights& weights, const QFormerConfig& config,
                      std::string_view intermediate, std::string_view output);
   at::Tensor forward(const at::Tensor& x) const;     // [..., D] -> [..., D]
-  bool describe(nn::DeviceFeedForward& half) const;  // as that of self-attention
+  bool describe(nn::DeviceQFormerHalf& half) const;  // as that of self-attention
 
  private:
+  at::ScalarType rows_;  // their type
   nn::FeedForward feed_forward_;
   nn::LayerNorm norm_;
 };
@@ -95,15 +96,14 @@ class QFormerLayer {
   // x [T, D], text without queries -> [T, D].
   at::Tensor forward_text(const at::Tensor& x, const nn::Rows& rows) const;
   // Its weights as a device's kernel takes them; none: it cannot be given them.
-  std::optional<nn::DeviceLayer> on_device() const;
+  std::optional<nn::DeviceQFormerLayer> on_device() const;
 
  private:
   // Packed again: queries [B, Q, D], text [N - B Q, D] -> [N, D].
   at::Tensor joined(const at::Tensor& queries, const at::Tensor& text,
                     std::span<const nn::Part> parts) const;
 
-  std::int64_t num_queries_, inner_;
-  Activation activation_;
+  std::int64_t num_queries_;
   QFormerSelfAttention self_attention_;
   std::optional<QFormerCrossAttention> cross_attention_;
   QFormerFeedForward query_feed_forward_;

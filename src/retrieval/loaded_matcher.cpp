@@ -61,7 +61,8 @@ const EncodedText& encoded(const TextEncoding& text) {
 // See ImageTextMatcher.
 class LoadedMatcher final : public ImageTextMatcher::Impl {
  public:
-  explicit LoadedMatcher(MatcherParts parts) : parts_(std::move(parts)) {}
+  explicit LoadedMatcher(MatcherParts parts)
+      : parts_(std::move(parts)), values_(*parts_.runtime, parts_.image_processor.values()) {}
 
   ImageEncoding encode(const Image& image) const override;
   TextEncoding encode(std::string_view text) const override;
@@ -78,7 +79,6 @@ class LoadedMatcher final : public ImageTextMatcher::Impl {
 
   std::vector<std::int32_t> read(std::string_view text) const;
   at::Tensor views_of(const Image& image) const;     // [1, H, W, 3] uint8
-  nn::PixelValues values() const;                    // what makes pixels of them
   at::Tensor vision_rows(const Image& image) const;  // [1, P, V]
   Match match(const at::Tensor& visual, std::span<const std::int32_t> text) const;
   // Throws Error(invalid_argument) for encodings of another model, where their sizes tell.
@@ -86,6 +86,7 @@ class LoadedMatcher final : public ImageTextMatcher::Impl {
   void check(const EncodedText& text) const;
 
   MatcherParts parts_;
+  nn::PixelValues values_;
 };
 
 const RetrievalStages& LoadedMatcher::model() const {
@@ -120,14 +121,10 @@ at::Tensor LoadedMatcher::views_of(const Image& image) const {
   return to_views(parts_.image_processor, image, serial);
 }
 
-nn::PixelValues LoadedMatcher::values() const {
-  return {*parts_.runtime, parts_.image_processor.values()};
-}
-
 at::Tensor LoadedMatcher::vision_rows(const Image& image) const {
   const at::Tensor views = views_of(image);
   return parts_.runtime->run(
-      [&] { return finite(model().vision().forward(values()(views)), "vision encoder"); });
+      [&] { return finite(model().vision().forward(values_(views)), "vision encoder"); });
 }
 
 Match LoadedMatcher::match(const at::Tensor& visual, std::span<const std::int32_t> text) const {
@@ -228,12 +225,12 @@ std::vector<NamedTensor> LoadedMatcher::features(const Image& image, std::string
     const std::vector<std::int32_t> tokens = read(text);
     const at::Tensor views = views_of(image);
     return parts_.runtime->run([&] {
-      const at::Tensor visual = stages.vision().forward(values()(views));
+      const at::Tensor visual = stages.vision().forward(values_(views));
       const at::Tensor picture = stages.embed_image(visual);
       const at::Tensor words = stages.embed_text(tokens);
       const at::Tensor queries = stages.fuse(tokens, visual);
       return std::vector<NamedTensor>{
-          to_named("pixel_values", values().here(views)),
+          to_named("pixel_values", values_.here(views)),
           to_named("vision", visual),
           to_named("image_embeds", picture),
           to_named("text_embeds", words),

@@ -5,8 +5,8 @@ for one of them.
   tests/cuda/unverified.py            the list, and the check
   tests/cuda/unverified.py --record   after the tests have passed on a device: writes down what has run
 
-A kernel is its .cu file with the headers of src/kernels/cuda that it includes, and what those include; the emulator's
-are not among them.
+A kernel is its .cu file, or the .cpp file that launches several of them in turn, with the headers of ours that it
+includes, and what those of src/kernels/cuda include; the emulator's are not among them.
 """
 
 import argparse
@@ -25,15 +25,16 @@ SPEED = re.compile(r"\d\s*(µs|us|ms|ns|[GT]B/s|[TG]FLOP|tokens?/s|images?/s|%|x
 
 
 def included(text):
-    """Headers beside the kernels that it names."""
-    return [name for name in INCLUDE.findall(text) if name.startswith("kernels/cuda/") and "/emulator/" not in name]
+    """Headers of ours that it names."""
+    return [name for name in INCLUDE.findall(text) if "/emulator/" not in name]
 
 
 def sources_of(kernel):
     """The file and all that it includes, by whatever way."""
     found, waiting = {kernel}, [kernel]
     while waiting:
-        for name in included(waiting.pop().read_text()):
+        path = waiting.pop()
+        for name in included(path.read_text()) if CUDA in path.parents else []:
             if (path := SOURCES / name) not in found:
                 found.add(path)
                 waiting.append(path)
@@ -42,7 +43,7 @@ def sources_of(kernel):
 
 def hashes():
     found = {}
-    for kernel in sorted(CUDA.glob("*.cu")):
+    for kernel in [*sorted(CUDA.glob("*.cu")), CUDA / "qformer_layer.cpp"]:
         digest = hashlib.sha256()
         for path in sources_of(kernel):
             digest.update(path.read_bytes())
@@ -60,10 +61,10 @@ def quoted(kernels, text):
 
 
 def check_itself():
-    text = '#  include "kernels/cuda/a.h"\n#include "kernels/cuda/emulator/b.h"\n#include <c.h>\n#include "d.h"\n'
-    assert included(text) == ["kernels/cuda/a.h"]
+    assert included('#  include "a/b.h"\n#include "c/emulator/d.h"\n#include <e.h>\n// "f.h"\n') == ["a/b.h"]
     names = {path.name for path in sources_of(CUDA / "pixels.cu")}
-    assert {"pixels.cu", "pixels.h", "dev.h", "copies.h"} <= names and "kernels.h" not in names, names
+    assert {"pixels.cu", "pixels.h", "dev.h", "copies.h", "resample.h"} <= names, names
+    assert not {"kernels.h", "registry.h"} & names, names
     assert unverified({"a.cu": "1", "b.cu": "2"}, {"a.cu": "1", "b.cu": "1"}) == ["b.cu"]
     assert quoted(["b.cu"], "`b.cu` takes 3.1 µs") and quoted(["b.cu"], "| b.cu | 85 % |")
     assert not quoted(["b.cu"], "`a.cu` takes 3.1 µs\n`b.cu` takes heads of 8 to 128")

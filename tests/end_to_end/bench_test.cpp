@@ -52,6 +52,9 @@ TEST(BenchCommand, PrintsOneObjectWithWhatIsDocumented) {
                                                          : of("first_token") ? 1u
                                                                              : 0u);
     EXPECT_EQ(row.contains("tokens_per_second"), of("end_to_end"));
+    EXPECT_EQ(row.contains("parts_ms"), of("end_to_end") || of("first_token"));
+    const Json parts = row.value("parts_ms", Json{{"vision", 1}});
+    EXPECT_GT(parts["vision"], 0);
   }
 }
 

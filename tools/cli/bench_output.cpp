@@ -40,7 +40,12 @@ Object object_of(const BenchmarkRow& row, const EarlierRun& earlier) {
                  {"peak_device_bytes", known(row.peak_device_bytes)}});
   const int tokens = row.stage == BenchmarkStage::end_to_end ? row.requests * row.new_tokens : 0;
   if (tokens > 0) object["tokens_per_second"] = tokens / (row.median_ms / 1000);
-  if (!row.answer.empty()) object["answer"] = row.answer;
+  if (!row.answer.empty()) {
+    object["answer"] = row.answer;
+    object["parts_ms"] = {{"image", row.parts.image},     {"vision", row.parts.vision},
+                          {"qformer", row.parts.qformer}, {"prefill", row.parts.prefill},
+                          {"decode", row.parts.decode},   {"total", row.parts.total}};
+  }
   if (earlier.empty()) return object;
   const double before = earlier.median_ms(row);
   object["earlier_median_ms"] = before > 0 ? Object(before) : Object(nullptr);

@@ -121,7 +121,8 @@ class Layer {
             .query_heads = p_.heads,
             .key_heads = p_.heads,
             .width = p_.width,
-            .divisor = std::sqrt(static_cast<float>(p_.width))};
+            .divisor = std::sqrt(static_cast<float>(p_.width)),
+            .processors = p_.processors};
   }
 
   // Queries and text attend to each other.

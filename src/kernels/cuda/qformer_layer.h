@@ -24,7 +24,8 @@ struct QFormerLayerProblem {
   std::int32_t inner = 0;  // feed-forward
   float eps = 0.0f;
   Activation activation = Activation::gelu;
-  bool looks = false;  // at the pictures
+  bool looks = false;             // at the pictures
+  std::int32_t processors = 132;  // multiprocessors of the device, as in AttentionProblem
 };
 
 struct NormWeights {

@@ -60,6 +60,17 @@ TEST(Benchmark, MeasuresEveryStageAndSaysHowFarFromTheLimitItIs) {
   EXPECT_EQ(report.limits[0].device, "cpu");
   EXPECT_EQ(report.rows[5].answer.size(), 3u);
   EXPECT_EQ(report.rows[5].answer, benchmark(quick("tiny-t5")).rows[5].answer);
+  for (const std::size_t answers : {4, 5}) {
+    const BenchmarkRow& row = report.rows[answers];
+    const Timings& parts = row.parts;
+    for (const double ms : {parts.image, parts.vision, parts.qformer, parts.prefill}) {
+      EXPECT_GT(ms, 0);
+      EXPECT_LT(ms, parts.total);
+    }
+    EXPECT_LE(parts.total, row.median_ms);
+    EXPECT_GT(parts.decode, 0);
+  }
+  EXPECT_EQ(report.rows[0].parts.total, 0) << "nothing is answered";
   EXPECT_EQ(report.rows[4].answer, std::vector(1, report.rows[5].answer[0]));
   EXPECT_EQ(report.rows[2].prompt, 4 + 32);  // four queries, and the text that is the default
 }
