@@ -14,11 +14,11 @@ RetrievalStages::RetrievalStages(const nn::Weights& root, const RetrievalConfig&
       matching_head_(root.of(nn::Module::head) / "itm_head", config.qformer.hidden, 2) {}
 
 at::Tensor RetrievalStages::embed_image(const at::Tensor& visual) const {
-  return nn::unit_rows(vision_projection_(qformer_.forward({}, visual)));
+  return nn::unit_rows(vision_projection_.wide(qformer_.forward({}, visual)));
 }
 
 at::Tensor RetrievalStages::embed_text(std::span<const std::int32_t> text) const {
-  return nn::unit_rows(text_projection_(qformer_.read(text).select(1, 0)));
+  return nn::unit_rows(text_projection_.wide(qformer_.read(text).select(1, 0)));
 }
 
 at::Tensor RetrievalStages::fuse(std::span<const std::int32_t> text,
@@ -27,7 +27,7 @@ at::Tensor RetrievalStages::fuse(std::span<const std::int32_t> text,
 }
 
 at::Tensor RetrievalStages::matching_logits(const at::Tensor& queries) const {
-  return nn::mean_of_rows(matching_head_(queries));
+  return nn::mean_of_rows(matching_head_.wide(queries));
 }
 
 }  // namespace instructblip

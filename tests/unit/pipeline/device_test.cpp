@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "config/retrieval_config.h"
 #include "loading/devices.h"
 #include "nn/similarity.h"
 #include "pipeline/batch.h"
@@ -17,11 +16,11 @@
 #include "pipeline/prepare.h"
 #include "pipeline/ranking.h"
 #include "pipeline/tensors.h"
-#include "retrieval/stages.h"
 #include "support/temp_directory.h"
 #include "unit/nn/stand_in_device.h"
 #include "unit/nn/tensors.h"
 #include "unit/pipeline/models.h"
+#include "unit/pipeline/retrieval_model.h"
 
 namespace instructblip {
 namespace {
@@ -206,18 +205,9 @@ TEST(OnADeviceOnce, PositionsAreStretched) {
 
 // [texts and pictures apart, the verdict about both].
 std::vector<at::Tensor> verdicts(const std::string& name, nn::Runtime& runtime) {
-  RetrievalConfig config = read_retrieval_config(test::checkpoint(name));
-  const ImageConfig image = read_image_config(test::checkpoint(name), config.image_processor);
-  ModelInfo info;
-  const LoadOptions options;
-  const auto store = open_weights(test::checkpoint(name), options, config);
-  const auto stages =
-      build_stages(store, read_as(options, nullptr), runtime, info, [&](const nn::Weights& root) {
-        return std::make_unique<RetrievalStages>(
-            root, config, VisionEncoder::PixelSize{image.height, image.width, true});
-      });
+  const auto [image, stages] = test::load_retrieval(name, runtime);
   const Ids text = {2, 7, 9, 4, 3};
-  return runtime.run([&] {
+  return runtime.run([&, &image = image, &stages = stages] {
     const at::Tensor pixels = runtime.upload(wave({1, 3, image.height, image.width}, 0.2));
     const at::Tensor visual = stages->vision().forward(pixels);
     const at::Tensor seen = stages->embed_image(visual), read = stages->embed_text(text);

@@ -11,6 +11,7 @@
 #include "nn/normalization.h"
 #include "unit/nn/emulated_device.h"
 #include "unit/nn/tensors.h"
+#include "unit/pipeline/retrieval_model.h"
 
 namespace instructblip {
 namespace {
@@ -61,6 +62,29 @@ TEST_P(WideProducts, AreFloat32WithoutKernelsToo) {
   EmulatedRuntime device(at::kHalf, [](kernels::cuda::Tables& tables) { tables.product = {}; });
   for (const std::int64_t rows : {1, 40}) {
     expect_float32(device, GetParam(), rows, /*in_any_batch=*/false);
+  }
+}
+
+// What is compared, and judged by, is float32.
+TEST(Retrieval, ComparesFloat32OnADeviceInHalf) {
+  for (const at::ScalarType rows : {at::kHalf, at::kBFloat16}) {
+    EmulatedRuntime device(rows);
+    const auto [image, stages] = test::load_retrieval(
+        "blip2_itm", device, {.precision = rows == at::kHalf ? Precision::f16 : Precision::bf16});
+    device.run([&, &image = image, &stages = stages] {
+      const std::vector<std::int32_t> text = {2, 7, 9, 4, 3};
+      const at::Tensor visual = stages->vision().forward(
+          device.upload_rows(wave({1, 3, image.height, image.width}, 0.2)));
+      for (const at::Tensor& unit : {stages->embed_image(visual), stages->embed_text(text)}) {
+        ASSERT_EQ(unit.scalar_type(), at::kFloat);
+        const at::Tensor lengths = nn::to_host(unit).norm(2, -1);
+        EXPECT_LT((lengths - 1).abs().max().item<double>(), 1e-6);
+      }
+      const at::Tensor logits = stages->matching_logits(stages->fuse(text, visual));
+      ASSERT_EQ(logits.scalar_type(), at::kFloat);
+      const at::Tensor here = nn::to_host(logits);
+      EXPECT_FALSE(here.equal(here.to(rows).to(at::kFloat)));
+    });
   }
 }
 
