@@ -80,6 +80,7 @@ class CellMaker {
   template <typename Make>
   static std::vector<Cell> each(const std::vector<int>& values, const Make& make) {
     std::vector<Cell> cells;
+    cells.reserve(values.size());
     for (const int value : values) cells.push_back(make(value));
     return cells;
   }
@@ -136,6 +137,7 @@ class CellMaker {
   Cell vision(int pictures) const {
     const std::vector<Image> images(static_cast<std::size_t>(pictures), picture_);
     std::vector<at::Tensor> each_one;
+    each_one.reserve(images.size());
     for (const Image& image : images) each_one.push_back(views_of(model_, {&image, 1}).front());
     const nn::PixelValues values(*model_.runtime, model_.image_processor.values());
     const at::Tensor pixels = model_.runtime->run([&] { return values(at::cat(each_one)); });

@@ -15,6 +15,7 @@ struct Elements {
   double vision = 0, qformer = 0, projection = 0, language = 0, head = 0;
 
   // All of them.
+  // NOLINTNEXTLINE(google-explicit-constructor): where a number is asked for
   operator double() const { return vision + qformer + projection + language + head; }
   Elements& operator+=(const Elements& other);
   Elements operator*(double factor) const;

@@ -142,7 +142,7 @@ at::Tensor product_on_device(const Runtime& runtime, const Normed& x, const Prod
   if (!chosen) return {};
   std::vector<std::int64_t> shape = x.like().sizes().vec();
   shape.back() = problem->outputs;
-  const at::Tensor y = runtime.empty(shape, with.wide ? at::kFloat : x.like().scalar_type());
+  at::Tensor y = runtime.empty(shape, with.wide ? at::kFloat : x.like().scalar_type());
   at::Tensor plus = with.plus.value();
   if (plus.defined()) plus = plus.contiguous();
   chosen->run(runtime, {.x = nullptr,

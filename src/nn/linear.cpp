@@ -149,7 +149,7 @@ at::Tensor Linear::operator()(const Normed& x) const {
 
 at::Tensor Linear::wide(const Normed& x) const {
   if (runtime_->row_type() == at::kFloat) return (*this)(x);
-  const at::Tensor y = by_kernel(x, at::Tensor(), true);
+  at::Tensor y = by_kernel(x, at::Tensor(), true);
   if (y.defined()) return y;
   // A library's product of half precision would round what it returns.
   return at::linear(x.value().to(at::kFloat), weight_.values(),

@@ -47,7 +47,7 @@ at::Tensor PixelValues::on_device(const at::Tensor& bytes) const {
     table_there_ = runtime_->upload(at::from_blob(values, {3, 256}, host(at::kFloat)));
   }
   const at::Tensor in = runtime_->upload(bytes);
-  const at::Tensor out = runtime_->empty(planar(bytes), runtime_->row_type());
+  at::Tensor out = runtime_->empty(planar(bytes), runtime_->row_type());
   for (std::int64_t i = 0; i < bytes.size(0); ++i) {
     kernel->run(problem,
                 {.in = in[i].const_data_ptr<std::uint8_t>(),

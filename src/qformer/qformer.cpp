@@ -116,7 +116,7 @@ at::Tensor QFormer::forward_each(std::span<const Ids> instructions,
   for (const nn::Part& part : parts) key.push_back(part.count);
   return nn::replayed(*runtime_, std::move(key), {words_of(instructions), visual},
                       [&](const nn::Tensors& inputs) {
-                        const at::Tensor queries = queries_on_device(parts, inputs[0], inputs[1]);
+                        at::Tensor queries = queries_on_device(parts, inputs[0], inputs[1]);
                         if (queries.defined()) return queries;
                         return queries_of(embed(parts, inputs[0]), parts, inputs[1]);
                       });
