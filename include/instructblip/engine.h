@@ -19,9 +19,10 @@ namespace instructblip {
 
 /// Limits of an engine.
 struct EngineOptions {
-  /// Most hypotheses (requests times their beams) in one batch. A request with more is decoded
-  /// alone.
-  std::size_t max_rows = 32;
+  /// Most hypotheses (requests times their beams) in one batch; nothing: 32 on the processor, 320
+  /// on a device, which computes far more in the time in which it reads a weight. A request with
+  /// more is decoded alone.
+  std::optional<std::size_t> max_rows = {};
   /// Most requests in the queue, including those whose pictures are being resized; one more is
   /// refused.
   std::size_t max_waiting = 256;

@@ -45,8 +45,8 @@ class RunningEngine final : public Engine::Impl {
 
   RunningEngine(std::shared_ptr<const ModelParts> model, const EngineOptions& asked)
       : model_(std::move(model)),
-        options_(asked),
-        room_(options_.max_waiting, options_.max_waiting_bytes),
+        max_rows_(asked.max_rows.value_or(rows_of_a_batch(*model_->runtime))),
+        room_(asked.max_waiting, asked.max_waiting_bytes),
         batch_(*model_),
         thread_([this] { loop(); }) {}
   ~RunningEngine() override;
@@ -88,7 +88,7 @@ class RunningEngine final : public Engine::Impl {
   void end_waiting(const std::exception_ptr& why);
 
   std::shared_ptr<const ModelParts> model_;
-  EngineOptions options_;
+  std::size_t max_rows_;
   WaitingRoom room_;
 
   mutable std::mutex mutex_;  // guards what follows, up to closing_
@@ -112,7 +112,7 @@ std::vector<RunningEngine::Entry> RunningEngine::admit() {
   std::vector<Entry> over(std::make_move_iterator(first_over),
                           std::make_move_iterator(waiting_.end()));
   waiting_.erase(first_over, waiting_.end());
-  while (!waiting_.empty() && batch_.has_room(*waiting_.front().job, options_.max_rows)) {
+  while (!waiting_.empty() && batch_.has_room(*waiting_.front().job, max_rows_)) {
     const std::shared_ptr<Job> job = waiting_.front().job;
     batch_.admit(job);
     waiting_.front().place.give_back();
@@ -299,12 +299,13 @@ EngineStats RunningEngine::stats() const {
 
 std::unique_ptr<Engine::Impl> run_engine(std::shared_ptr<const ModelParts> model,
                                          const EngineOptions& options) {
-  if (options.max_rows < 1 || options.max_waiting < 1 || options.max_waiting_bytes < 1) {
+  if (options.max_rows == 0 || options.max_waiting < 1 || options.max_waiting_bytes < 1) {
     throw Error(ErrorCode::invalid_argument,
                 "engine: expected max_rows, max_waiting and max_waiting_bytes of at least 1, "
                 "got " +
-                    std::to_string(options.max_rows) + ", " + std::to_string(options.max_waiting) +
-                    " and " + std::to_string(options.max_waiting_bytes));
+                    (options.max_rows ? std::to_string(*options.max_rows) : "nothing") + ", " +
+                    std::to_string(options.max_waiting) + " and " +
+                    std::to_string(options.max_waiting_bytes));
   }
   model->loaded();  // throws where there are no weights
   return std::make_unique<RunningEngine>(std::move(model), options);

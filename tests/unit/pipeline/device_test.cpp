@@ -2,10 +2,15 @@
 // and reads of its memory by the host.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "loading/devices.h"
@@ -15,6 +20,7 @@
 #include "pipeline/job.h"
 #include "pipeline/prepare.h"
 #include "pipeline/ranking.h"
+#include "pipeline/running_engine.h"
 #include "pipeline/tensors.h"
 #include "support/temp_directory.h"
 #include "unit/nn/stand_in_device.h"
@@ -224,6 +230,35 @@ TEST(OnADeviceOnce, RetrievalJudgesAsOnTheProcessor) {
   for (std::size_t i = 0; i < want.size(); ++i) {
     EXPECT_LT(largest_difference(got[i], want[i]), kRounding);
   }
+}
+
+// 40 requests, of which the first holds the others up until all are there.
+std::size_t most_running(std::shared_ptr<const ModelParts> model) {
+  constexpr int kRequests = 40;
+  std::promise<void> all_are_there;
+  std::atomic<std::size_t> most = 0, answered = 0;
+  std::shared_future<void> there = all_are_there.get_future().share();
+  const auto engine = run_engine(std::move(model), {});
+  const Control control{.on_token = [&](const TokenEvent&) {
+    there.wait();
+    most = std::max(most.load(), engine->stats().running);
+    return Flow::go;
+  }};
+  for (int i = 0; i < kRequests; ++i) {
+    engine->submit({picture(), "What is this?", greedy(12)}, control,
+                   [&](const Outcome<Generation>& outcome, const std::exception_ptr&) {
+                     EXPECT_TRUE(outcome.value);
+                     ++answered;
+                   });
+  }
+  all_are_there.set_value();
+  while (answered < kRequests) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  return most;
+}
+
+TEST(OnADeviceOnce, AnEngineMovesMoreRequestsAtOnce) {
+  EXPECT_EQ(most_running(test::load("t5_2024", std::make_unique<StandInRuntime>())), 40U);
+  EXPECT_EQ(most_running(test::load("t5_2024")), 32U);
 }
 
 TEST(StandInDevice, RefusesTensorsOfTheHost) {

@@ -341,7 +341,7 @@ TEST(Engine, RefusesOptionsAndPipelinesThatCannotAnswer) {
   const Pipeline pipeline = Pipeline::load(checkpoint("t5_2024"));
   test::expect_error(ErrorCode::invalid_argument, "of at least 1, got 0, 256 and 1073741824",
                      [&] { Engine(pipeline, {.max_rows = 0}); });
-  test::expect_error(ErrorCode::invalid_argument, "of at least 1, got 32, 256 and 0",
+  test::expect_error(ErrorCode::invalid_argument, "of at least 1, got nothing, 256 and 0",
                      [&] { Engine(pipeline, {.max_waiting_bytes = 0}); });
   const Pipeline light = Pipeline::load(checkpoint("t5_2024"), {.weights = false});
   test::expect_error(ErrorCode::invalid_argument, "without weights", [&] { Engine engine(light); });
