@@ -1,5 +1,5 @@
-// A Q-Former's layers by one kernel of a CUDA device each, held against the processor's float32 and
-// the several kernels that they are without it: the emulator runs them on the stand-in device.
+// A Q-Former's layers by one kernel of a CUDA device each, held against the several kernels that
+// they are without it: the emulator runs them on the stand-in device.
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ struct Case {
   at::ScalarType rows;
   std::int64_t layers;
   bool reads;        // an instruction
-  double tolerance;  // what half precision leaves, as a share
+  double tolerance;  // what rounding in another order leaves, as a share
 };
 
 std::int64_t layers_run() {
@@ -67,7 +67,7 @@ class QFormerOnDevice : public testing::TestWithParam<Case> {
   void expect_what_the_parts_give(std::vector<Ids> instructions) const {
     if (!GetParam().reads) std::ranges::fill(instructions, Ids());
     for (int i = 0; i < 3; ++i) {
-      const at::Tensor pictures = visual_for(*here_, std::ssize(instructions));
+      const at::Tensor pictures = visual_for(*whole_, std::ssize(instructions));
       const std::int64_t before = layers_run();
       const at::Tensor whole = queries_of(*whole_, instructions, pictures);
       // The stand-in runs what it records, too.
@@ -75,9 +75,7 @@ class QFormerOnDevice : public testing::TestWithParam<Case> {
       const std::int64_t after = layers_run();
       const at::Tensor in_parts = queries_of(*in_parts_, instructions, pictures);
       EXPECT_EQ(layers_run(), after);
-      const at::Tensor exact = queries_of(*here_, instructions, pictures);
-      EXPECT_LT(error(whole, exact), 1.5 * error(in_parts, exact) + 1e-3) << i;
-      EXPECT_LT(error(whole, exact), GetParam().tolerance) << i;
+      EXPECT_LT(error(whole, in_parts), GetParam().tolerance) << i;
     }
   }
 
@@ -85,8 +83,6 @@ class QFormerOnDevice : public testing::TestWithParam<Case> {
   const std::unique_ptr<const ModelParts> in_parts_ =
       load(GetParam(), in_half(GetParam()),
            [](kernels::cuda::Tables& tables) { tables.qformer_layer = {}; });
-  const std::unique_ptr<const ModelParts> here_ =
-      test::load(test::kSource / GetParam().directory, std::make_unique<nn::Runtime>(), {});
 };
 
 TEST_P(QFormerOnDevice, ReadsOnePictureWithAnInstruction) {
@@ -103,8 +99,8 @@ INSTANTIATE_TEST_SUITE_P(
     Models, QFormerOnDevice,
     testing::Values(Case{"models/tiny-t5", at::kHalf, 4, true, 2e-3},
                     Case{"models/tiny-t5", at::kBFloat16, 4, true, 1.6e-2},
-                    Case{"tests/golden/checkpoints/t5_2024", at::kHalf, 3, true, 1.0},
-                    Case{"tests/golden/checkpoints/blip2_opt", at::kHalf, 2, false, 1.0}),
+                    Case{"tests/golden/checkpoints/t5_2024", at::kHalf, 3, true, 3e-2},
+                    Case{"tests/golden/checkpoints/blip2_opt", at::kHalf, 2, false, 3e-2}),
     [](const auto& test) {
       std::string name = std::filesystem::path(test.param.directory).filename();
       std::ranges::replace(name, '-', '_');
