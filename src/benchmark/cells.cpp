@@ -237,7 +237,8 @@ class CellMaker {
         for (int i = 0; i < steps; ++i) {
           // As a search has it: the next token follows from the logits.
           wait_for(
-              language.step(std::vector<LanguageStep>{{prompt_read.state.get(), sources, next}}));
+              language.step(std::vector<LanguageStep>{{prompt_read.state.get(), sources, next}})
+                  .rows);
           std::iota(sources.begin(), sources.end(), 0);
         }
         return watch.lap_ms() / steps;

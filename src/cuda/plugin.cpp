@@ -1,5 +1,6 @@
 // CUDA for the stages: a library of its own, which alone needs LibTorch's part for CUDA.
 #include <ATen/Context.h>
+#include <ATen/cuda/CUDAEvent.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
@@ -81,6 +82,15 @@ class Graph final : public nn::RecordedStep {
   at::Tensor result_;
 };
 
+class Event final : public nn::DeviceMark {
+ public:
+  Event() { event_.record(); }
+  void wait() override { event_.synchronize(); }
+
+ private:
+  at::cuda::CUDAEvent event_;  // without timing
+};
+
 class CudaDevice final : public nn::Device {
  public:
   explicit CudaDevice(int index) : index_(index) {
@@ -129,6 +139,8 @@ class CudaDevice final : public nn::Device {
   void wait() override {
     check(cudaStreamSynchronize(c10::cuda::getCurrentCUDAStream().stream()), "the device fails");
   }
+
+  std::unique_ptr<nn::DeviceMark> mark() override { return std::make_unique<Event>(); }
 
   void enter() override {
     const auto index = static_cast<c10::DeviceIndex>(index_);

@@ -13,6 +13,18 @@
 
 namespace instructblip {
 
+// How the rows of a step follow from no more than the summaries of the step before: for who begins
+// it before the search has seen them, which may ask for another one all the same, or for none.
+struct NextRows {
+  // Number of continuations of all rows that are looked at, the best sums of log probabilities
+  // first; the first of them that do not end go on, as many as there are rows. Where sums among
+  // them, or the last of them and the next one, are equal, the search has to decide. 1: the row
+  // goes on with its best token.
+  std::size_t candidates = 1;
+  std::span<const float> scores = {};           // the sum so far of each row; empty where it is 1
+  std::span<const std::int32_t> stop_ids = {};  // tokens that end a continuation
+};
+
 // What the model is to run, and what of the logits will be read. Borrowed from the search, until it
 // has accepted the logits.
 struct Step {
@@ -42,6 +54,9 @@ struct Step {
   std::size_t top = 0;          // how many of the best among all other tokens are read
   bool whole_rows = false;      // row() will be asked for every row
   bool rows_of_equals = false;  // row() may be asked where scores that decide are equal
+
+  // Set where the named tokens are banned and this is not the last step, as far as is known before.
+  std::optional<NextRows> next = {};
 };
 
 // One row of logits in short. Raw logits everywhere: penalties and bans are the search's.

@@ -180,6 +180,10 @@ void LogitsProcessors::process(std::span<float> scores, std::span<const ScoreEdi
   if (renormalize_) renormalize(scores);
 }
 
+bool only_bans(std::span<const ScoreEdit> edits) {
+  return std::ranges::all_of(edits, &ScoreEdit::banned);
+}
+
 std::vector<std::int32_t> tokens_of(std::span<const ScoreEdit> edits) {
   std::vector<std::int32_t> tokens;
   tokens.reserve(edits.size());

@@ -115,6 +115,9 @@ class LogitsProcessors {
   ScoreEdits collected_;
 };
 
+// Whether all of them are bans.
+bool only_bans(std::span<const ScoreEdit> edits);
+
 // The tokens of edits, which a step names.
 std::vector<std::int32_t> tokens_of(std::span<const ScoreEdit> edits);
 

@@ -78,7 +78,17 @@ class RowSearch final : public Search {
     if (reads_whole_rows()) {
       return Step{.sources = sources_, .tokens = tokens_, .whole_rows = true};
     }
-    return Step{.sources = sources_, .tokens = tokens_, .named = named_, .top = 1};
+    Step step{.sources = sources_, .tokens = tokens_, .named = named_, .top = 1};
+    if (goes_on_with_its_best()) step.next = NextRows{.stop_ids = request_.stop_ids};
+    return step;
+  }
+
+  // The one row, as far as is known before its next token.
+  bool goes_on_with_its_best() const {
+    if (*request_.options.num_return_sequences != 1) return false;
+    const Row& row = running_.front();
+    return only_bans(row.edits) &&
+           std::ssize(new_tokens(row)) + 1 < *request_.options.max_new_tokens;
   }
 
   bool reads_whole_rows() const {

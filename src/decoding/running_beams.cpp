@@ -43,11 +43,19 @@ Step RunningBeams::step() const {
     return {.sources = sources_, .tokens = tokens_, .whole_rows = true};
   }
   // One more than are chosen, so that it shows where the last of them has an equal.
-  return {.sources = sources_,
-          .tokens = tokens_,
-          .named = named_,
-          .top = candidates_ + 1,
-          .rows_of_equals = true};
+  Step step{.sources = sources_,
+            .tokens = tokens_,
+            .named = named_,
+            .top = candidates_ + 1,
+            .rows_of_equals = true};
+  if (go_on_by_their_scores()) step.next = NextRows{candidates_, scores_, request_.stop_ids};
+  return step;
+}
+
+// As many rows as before, as far as is known before they are ranked.
+bool RunningBeams::go_on_by_their_scores() const {
+  return length_ > 0 && length_ + 1 < *request_.options.max_new_tokens && tokens_.size() == size_ &&
+         std::ranges::all_of(edits_, only_bans);
 }
 
 std::vector<Candidate> RunningBeams::continuations(std::span<const RowSummary> rows,
@@ -202,10 +210,12 @@ void RunningBeams::advance(std::span<const Candidate> chosen) {
   std::vector<Beam> next;
   sources_.clear();
   tokens_.clear();
+  scores_.clear();
   for (const Candidate& candidate : chosen) {
     next.push_back(extended(candidate));
     tokens_.push_back(candidate.token);
     sources_.push_back(static_cast<std::int32_t>(row_of(candidate.beam)));
+    scores_.push_back(candidate.score);
   }
   running_ = std::move(next);
   ++length_;

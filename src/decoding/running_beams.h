@@ -79,6 +79,7 @@ class RunningBeams {
   bool reads_whole_rows() const {
     return *request_.options.do_sample || processors_.need_whole_rows();
   }
+  bool go_on_by_their_scores() const;
   std::size_t row_of(std::size_t beam) const { return length_ == 0 ? 0 : beam; }
   std::vector<std::size_t> best_totals() const;
   std::vector<std::size_t> drawn_totals() const;
@@ -98,6 +99,7 @@ class RunningBeams {
   std::vector<std::vector<std::int32_t>> named_;  // tokens of those
   std::vector<std::int32_t> sources_;             // for running_: rows of the last logits
   std::vector<std::int32_t> tokens_;              // for running_: last tokens
+  std::vector<float> scores_;                     // for running_
   int length_ = 0;
 };
 

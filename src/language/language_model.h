@@ -11,12 +11,20 @@
 
 #include "config/model_config.h"
 #include "language/language_state.h"
+#include "nn/step_tables.h"
 #include "nn/weights.h"
 
 namespace instructblip {
 
 // S prompts | P positions of a prompt, image tokens included | R hypotheses of a prompt | L hidden
 // N rows of the head
+
+struct StepLogits {
+  at::Tensor rows;  // [R of all, N]
+  // What the step has read, where a device has recorded it; else null. The rows of each state are
+  // as many then, or padded to as many.
+  std::shared_ptr<const nn::RecordedTables> recorded = nullptr;
+};
 
 // Immutable; safe to use from several threads, each with states of its own.
 class LanguageModel {
@@ -30,8 +38,8 @@ class LanguageModel {
   // Reads prompts, packed: logits [S, N] of the first new token of each. What it throws leaves the
   // states as they were, here and in step().
   virtual at::Tensor prefill(std::span<LanguageState* const> states) const = 0;
-  // A token more for every hypothesis of every state, packed: logits [R of all, N].
-  virtual at::Tensor step(std::span<const LanguageStep> steps) const = 0;
+  // A token more for every hypothesis of every state, packed.
+  virtual StepLogits step(std::span<const LanguageStep> steps) const = 0;
   // The ids that stand before the first new one in the sequence that is being generated: the prompt
   // of a decoder, the start token of an encoder-decoder. Repetition penalties look at them.
   virtual std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const = 0;

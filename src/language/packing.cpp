@@ -169,15 +169,22 @@ at::Tensor PackedStep::run(const std::function<at::Tensor()>& compute, bool same
   return unpadded(same ? embedding_->runtime().replay(tables_->key(), compute) : compute());
 }
 
+std::shared_ptr<const nn::RecordedTables> PackedStep::recorded(std::int64_t max_length) const {
+  if (!tables_ || !embedding_->runtime().has_recorded(tables_->key())) return nullptr;
+  return std::make_shared<const nn::RecordedTables>(nn::RecordedTables{*tables_, max_length});
+}
+
 // The rows that are somebody's.
 at::Tensor PackedStep::unpadded(const at::Tensor& x) const {
+  const std::int64_t all = std::ssize(counts_) * rows_;
+  if (std::ranges::all_of(counts_, [&](std::int64_t count) { return count == rows_; })) {
+    return x.narrow(0, 0, all);
+  }
   std::vector<at::Tensor> rows;
-  bool padded = x.size(0) != std::ssize(counts_) * rows_;
   for (std::size_t i = 0; i < counts_.size(); ++i) {
-    padded = padded || counts_[i] != rows_;
     rows.push_back(x.narrow(0, static_cast<std::int64_t>(i) * rows_, counts_[i]));
   }
-  return padded ? at::cat(rows) : x;
+  return at::cat(rows);
 }
 
 }  // namespace instructblip

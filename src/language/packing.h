@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -102,6 +104,10 @@ class PackedStep : public PackedRows {
   // weights, and what is in tables or pages; else it is called each time.
   at::Tensor run(const std::function<at::Tensor()>& compute, bool same = true) const;
   void keep() { kept_ = true; }
+  // What a device can launch again, for texts of up to `max_length`; null where it has not recorded
+  // the step.
+  std::shared_ptr<const nn::RecordedTables> recorded(
+      std::int64_t max_length = std::numeric_limits<std::int64_t>::max()) const;
 
  private:
   void make_tables();

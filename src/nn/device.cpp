@@ -75,6 +75,11 @@ at::Tensor DeviceRuntime::step_memory(const StepKey& key, std::int64_t count) co
   return step.memory;
 }
 
+bool DeviceRuntime::has_recorded(const StepKey& key) const {
+  const auto found = steps_.find(key);
+  return found != steps_.end() && found->second.record != nullptr;
+}
+
 at::Tensor DeviceRuntime::replay(const StepKey& key,
                                  const std::function<at::Tensor()>& step) const {
   Step& known = step_of(key);

@@ -46,6 +46,8 @@ class Device {
   // for that and all else that was handed over.
   virtual at::Tensor host_memory(at::IntArrayRef shape, at::ScalarType type) = 0;
   virtual void wait() = 0;
+  // Behind all that has been handed over so far.
+  virtual std::unique_ptr<DeviceMark> mark() = 0;
   // Once, on the thread that all work of a runtime is done on: from now on what this thread hands
   // over runs on the device, float32 in full precision. Throws Error.
   virtual void enter() = 0;
@@ -58,9 +60,9 @@ struct DevicePlugin {
 };
 // Returns null for another version than its own.
 using DevicePluginEntry = const DevicePlugin*(int version);
-inline constexpr int kDevicePluginVersion = 5;
+inline constexpr int kDevicePluginVersion = 6;
 // Tables are part of what the two sides share: whoever adds one raises the version, too.
-static_assert(sizeof(void*) != 8 || sizeof(kernels::Tables) == 248,
+static_assert(sizeof(void*) != 8 || sizeof(kernels::Tables) == 264,
               "the tables have changed: raise kDevicePluginVersion, and this number");
 
 // A runtime on a device.
@@ -87,12 +89,14 @@ class DeviceRuntime : public Runtime {
   // Not for steps that are recorded: the record would copy from where others may be by then.
   at::Tensor host_memory(const Shape& shape, at::ScalarType type) const override;
   void wait() const override { device_->wait(); }
+  std::unique_ptr<DeviceMark> mark() const override { return device_->mark(); }
   at::Tensor counters(std::int64_t count) const override;
 
   // The first step of a key runs, which also warms up what it uses, the second one is recorded, and
   // those after it launch the record. Only on the runtime's thread, as all work.
   at::Tensor replay(const StepKey& key, const std::function<at::Tensor()>& step) const override;
   bool replays() const override { return true; }
+  bool has_recorded(const StepKey& key) const override;
   at::Tensor step_memory(const StepKey& key, std::int64_t count) const override;
 
  private:

@@ -74,6 +74,12 @@ void KvCache::begin_step(std::span<const std::int32_t> sources) {
   begin(std::move(next));
 }
 
+std::vector<std::int32_t> KvCache::coming_slots(std::int64_t rows) {
+  Table coming{.slots = table_.slots};
+  take_slots(coming, rows);
+  return std::move(coming.newest);
+}
+
 void KvCache::undo() noexcept {
   table_ = std::move(before_);
   before_ = {};

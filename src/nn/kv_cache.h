@@ -62,6 +62,8 @@ class KvCache {
   // Begins one position: row r continues the row sources[r] of the position before (0 after a
   // sequence).
   void begin_step(std::span<const std::int32_t> sources);
+  // The slots that the rows of coming steps will take, `rows` of them in all, in their order.
+  std::vector<std::int32_t> coming_slots(std::int64_t rows);
   // Takes back the last begin_sequence() or begin_step(), after which the computation has failed.
   // Once after each.
   void undo() noexcept;

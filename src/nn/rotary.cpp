@@ -20,6 +20,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "nn/product.h"
 
@@ -127,12 +128,16 @@ Rotation RotaryEmbedding::of(const RowPlaces& places) const {
   return Rotation(*runtime_, at_rows * frequencies_at(places.lengths));
 }
 
+std::int64_t RotaryEmbedding::reach() const {
+  std::int64_t most = planes_.defined() ? kKnown : std::numeric_limits<std::int64_t>::max();
+  if (scaling_.type == RopeScaling::Type::dynamic) {
+    most = std::min(most, scaling_.original_positions);
+  }
+  return most;
+}
+
 bool RotaryEmbedding::looks_at(std::span<const std::int64_t> lengths) const {
-  const bool dynamic = scaling_.type == RopeScaling::Type::dynamic;
-  if (!dynamic && !planes_.defined()) return false;
-  const std::int64_t known = planes_.defined() ? kKnown : scaling_.original_positions;
-  const std::int64_t most = dynamic ? std::min(known, scaling_.original_positions) : known;
-  return std::ranges::any_of(lengths, [&](std::int64_t length) { return length > most; });
+  return std::ranges::any_of(lengths, [most = reach()](std::int64_t l) { return l > most; });
 }
 
 at::Tensor RotaryEmbedding::frequencies_at(std::span<const std::int64_t> lengths) const {

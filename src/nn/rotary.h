@@ -55,6 +55,8 @@ class RotaryEmbedding {
                   const RopeScaling& scaling);
   // The rotation of N rows at these N places.
   Rotation of(const RowPlaces& places) const;
+  // The longest text whose rotations depend on nothing but positions.
+  std::int64_t reach() const;
   // Whether it depends on more than positions: on lengths beyond those of the training, or of what
   // a device has in memory.
   bool looks_at(std::span<const std::int64_t> lengths) const;

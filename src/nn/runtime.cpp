@@ -94,6 +94,10 @@ kernels::cuda::Stream& Runtime::stream() const {
   throw Error(ErrorCode::internal, "the processor has no stream");
 }
 
+std::unique_ptr<DeviceMark> Runtime::mark() const {
+  throw Error(ErrorCode::internal, "the processor is not waited for");
+}
+
 at::Tensor Runtime::replay(const StepKey&, const std::function<at::Tensor()>& step) const {
   return step();
 }

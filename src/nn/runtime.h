@@ -10,6 +10,7 @@
 #include <deque>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -26,6 +27,7 @@
 #include "kernels/queue.h"
 #include "kernels/registry.h"
 #include "kernels/tables.h"
+#include "nn/device_state.h"
 
 namespace instructblip::nn {
 
@@ -34,11 +36,6 @@ namespace instructblip::nn {
 // other rows, when it lies elsewhere in memory, or when more threads share the work; an elementwise
 // function may round its last elements otherwise than the ones before.
 using instructblip::Numerics;
-
-// Bytes of a device of its own memory.
-struct DeviceMemory {
-  std::int64_t free, total;
-};
 
 // How a tensor of this type is made in the host's memory, whatever the runtime.
 inline at::TensorOptions host(at::ScalarType type) { return at::dtype(type).device(at::kCPU); }
@@ -117,9 +114,8 @@ class Runtime {
   virtual at::Device device() const { return at::kCPU; }
   // The type of rows on their way through a model: float32, or, on a device, f16 or bf16.
   virtual at::ScalarType row_type() const { return at::kFloat; }
-  // How a tensor of this type is made there: whoever calls a factory of ATen's passes them.
+  // How a tensor of this type is made there, for factories of ATen's; and one without values.
   at::TensorOptions options(at::ScalarType type) const { return host(type).device(device()); }
-  // A tensor without values there.
   at::Tensor empty(const Shape& shape, at::ScalarType type) const;
   // Token ids, positions or slots there, [n] int32.
   at::Tensor ids(std::span<const std::int32_t> values) const;
@@ -135,6 +131,8 @@ class Runtime {
   virtual at::Tensor host_memory(const Shape& shape, at::ScalarType type) const;
   // Waits for all that was handed over to the device.
   virtual void wait() const {}
+  // A place behind that, to wait for it alone. Not on the processor.
+  virtual std::unique_ptr<DeviceMark> mark() const;
   // [count] int32 zeros there that kernels count with, which leave zeros: the same for all of them.
   virtual at::Tensor counters(std::int64_t count) const;
   // The same in the type that rows have.
@@ -150,6 +148,8 @@ class Runtime {
   at::Tensor step(const std::function<at::Tensor()>& step) const;
   // Whether replay() records, so that steps are to be padded and read their tables on the device.
   virtual bool replays() const { return false; }
+  // Whether the next replay() of the key will launch a record, without calling its step.
+  virtual bool has_recorded(const StepKey& /*key*/) const { return false; }
   // Memory for what the steps of a key read, [count] int32: the same whenever it is asked for.
   virtual at::Tensor step_memory(const StepKey& key, std::int64_t count) const;
 

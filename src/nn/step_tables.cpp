@@ -130,6 +130,13 @@ std::int64_t StepTables::padded_requests(std::int64_t requests) {
   return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(requests)));
 }
 
+bool StepTables::reads_pages_of_today() const {
+  const KvPool& pool = *cache_.pool;
+  const std::int64_t now[] = {address_of_storage(pool.storage()),
+                              address_of_storage(pool.addresses())};
+  return std::ranges::equal(std::span(key_).last(std::size(now)), now);
+}
+
 StepTables::StepTables(const Runtime& runtime, const StepContent& content) {
   const KvPool& pool = content.caches.front()->pool();
   const std::int64_t requests = padded_requests(std::ssize(content.caches));

@@ -44,6 +44,9 @@ class StepTables {
  public:
   StepTables(const Runtime& runtime, const StepContent& content);
 
+  // Whether what its key has recorded reads the pages where they are by now.
+  bool reads_pages_of_today() const;
+
   // Requests as they are padded to.
   static std::int64_t padded_requests(std::int64_t requests);
 
@@ -59,6 +62,13 @@ class StepTables {
   StepKey key_;
   at::Tensor tokens_, positions_;
   StepSlots cache_, memory_;
+};
+
+// A step that a device has recorded, and can launch again when its tables hold something else, as
+// long as no text becomes longer than `max_length`.
+struct RecordedTables {
+  StepTables tables;
+  std::int64_t max_length;
 };
 
 }  // namespace instructblip::nn

@@ -46,7 +46,7 @@ class WatchedPass {
   void step(std::int32_t token) {
     constexpr std::array<std::int32_t, 1> kFromTheOne = {0};
     const std::array<std::int32_t, 1> tokens = {token};
-    logits_ = language_.step(std::array{LanguageStep{state_.get(), kFromTheOne, tokens}});
+    logits_ = language_.step(std::array{LanguageStep{state_.get(), kFromTheOne, tokens}}).rows;
   }
 
   // Adds what the next token owes to attention: of each picture and cross layer [queries,

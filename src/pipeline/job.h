@@ -47,6 +47,11 @@ class Job {
   at::Tensor prefix;                     // [1, R, L], rows of the prompt
   std::unique_ptr<LanguageState> state;  // from the embedded prompt on
   std::unique_ptr<Logits> logits;        // logits of the last pass
+  // The pass that was last launched ahead for it, by its number, and its place there.
+  struct Ahead {
+    std::uint64_t pass = 0;
+    std::size_t place = 0;
+  } ahead;
   Timings timings;
   std::exception_ptr error;  // set: it has failed and is not to go on
   // Is shown what a stage makes, by its name in Pipeline::features(), where that is asked for.

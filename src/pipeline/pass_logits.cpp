@@ -31,17 +31,10 @@ class WholeRows final : public Logits {
   HostLogits logits_;
 };
 
-// What a step gets of the summaries of its pass.
-struct Share {
-  std::shared_ptr<const nn::RowSummaries> all;
-  std::size_t first_row, first_named, top;  // `top` of each row of all
-};
-
 // Rows that are summarised, and stay on the device.
 class Summaries final : public Logits {
  public:
-  // `rows` [R, N]: where they may be read, a copy that nobody overwrites.
-  Summaries(nn::Runtime& runtime, Share share, at::Tensor rows)
+  Summaries(nn::Runtime& runtime, SummarizedRows share, at::Tensor rows)
       : runtime_(runtime), share_(std::move(share)), rows_(std::move(rows)) {}
 
   std::span<const RowSummary> summarize(const Step& step) override {
@@ -75,7 +68,7 @@ class Summaries final : public Logits {
 
  private:
   nn::Runtime& runtime_;
-  Share share_;
+  SummarizedRows share_;
   at::Tensor rows_;
   std::vector<RowSummary> summaries_;
   std::vector<std::vector<Ranked>> best_;
@@ -105,9 +98,10 @@ std::shared_ptr<const nn::RowSummaries> summarized(const nn::Runtime& runtime,
                                                    const at::Tensor& logits,
                                                    const nn::AskedOfRows& asked) {
   if (runtime.row_type() == at::kFloat) return nullptr;
-  auto summaries = nn::summarized_on_device(runtime, logits, asked);
+  auto summaries = nn::SummariesUnderway::make(runtime, logits, asked);
   if (!summaries) return nullptr;
-  return std::make_shared<const nn::RowSummaries>(std::move(*summaries));
+  summaries->send();
+  return std::make_shared<const nn::RowSummaries>(summaries->read());
 }
 
 std::size_t named_by(const Step& step) {
@@ -118,6 +112,11 @@ std::size_t named_by(const Step& step) {
 
 }  // namespace
 
+std::unique_ptr<Logits> summarized_logits(nn::Runtime& runtime, SummarizedRows summarized,
+                                          at::Tensor rows) {
+  return std::make_unique<Summaries>(runtime, std::move(summarized), std::move(rows));
+}
+
 std::vector<LogitsOfStep> logits_of_steps(nn::Runtime& runtime, const at::Tensor& logits,
                                           std::span<const StepTaken> steps) {
   const bool all_come_down = std::ranges::all_of(steps, comes_down);
@@ -126,7 +125,7 @@ std::vector<LogitsOfStep> logits_of_steps(nn::Runtime& runtime, const at::Tensor
   const at::Tensor whole =
       summaries ? at::Tensor() : runtime.download(logits).contiguous();  // [R of all, N]
   std::vector<LogitsOfStep> result;
-  Share share{summaries, 0, 0, static_cast<std::size_t>(asked.top)};
+  SummarizedRows share{summaries, 0, 0, static_cast<std::size_t>(asked.top)};
   for (const StepTaken& taken : steps) {
     const Step& step = *taken.step;
     const auto first = static_cast<std::int64_t>(share.first_row);
@@ -139,7 +138,7 @@ std::vector<LogitsOfStep> logits_of_steps(nn::Runtime& runtime, const at::Tensor
       // A step that is launched again puts its logits where these are.
       const at::Tensor rows =
           step.rows_of_equals ? logits.narrow(0, first, count).clone() : at::Tensor();
-      result.push_back({std::make_unique<Summaries>(runtime, share, rows), {}});
+      result.push_back({summarized_logits(runtime, share, rows), {}});
     }
     share.first_row += step.rows();
     share.first_named += named_by(step);

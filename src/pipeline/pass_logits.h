@@ -3,11 +3,13 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "decoding/logits.h"
+#include "nn/row_summaries.h"
 #include "nn/runtime.h"
 
 namespace instructblip {
@@ -22,6 +24,15 @@ struct LogitsOfStep {
   std::unique_ptr<Logits> logits;
   at::Tensor rows;  // [R, N] float32 in the host's memory; undefined where they did not come down
 };
+
+// The rows of a step among those that a device has summarised.
+struct SummarizedRows {
+  std::shared_ptr<const nn::RowSummaries> all;
+  std::size_t first_row, first_named, top;  // `top` of each row of all
+};
+// `rows` [R, N]: where they may be read, a copy that nobody overwrites.
+std::unique_ptr<Logits> summarized_logits(nn::Runtime& runtime, SummarizedRows summarized,
+                                          at::Tensor rows);
 
 // The logits of each step, of `logits` [R of all, N], its rows one after the other. They stay valid
 // whatever the runtime does next.

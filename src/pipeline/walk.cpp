@@ -3,6 +3,7 @@
 #include <ATen/ops/cat.h>
 
 #include <algorithm>
+#include <exception>
 #include <iterator>
 #include <optional>
 #include <span>
@@ -29,24 +30,30 @@ at::Tensor fitted(const at::Tensor& rows, std::int64_t width) {
   return rows.reshape({-1}).narrow(0, 0, count * width).view({1, count, width});
 }
 
-// The rows of each job. The states have moved on: where this fails, the pass must not be repeated.
-void hand_out(nn::Runtime& runtime, const at::Tensor& logits, std::span<Job* const> jobs) {
+// Gives each job the logits of its step. The states have moved on: where this fails, the pass must
+// not be repeated.
+template <class Work>
+void hand_out_by(const Work& work, std::span<Job* const> jobs) {
   try {
-    std::vector<StepTaken> steps;
-    for (const Job* job : jobs) steps.push_back({&job->step(), job->on_stage != nullptr});
-    std::vector<LogitsOfStep> all = logits_of_steps(runtime, logits, steps);
-    for (std::size_t i = 0; i < jobs.size(); ++i) {
-      jobs[i]->logits = std::move(all[i].logits);
-      if (jobs[i]->on_stage) jobs[i]->show("logits", all[i].rows);
-    }
+    work();
   } catch (...) {
     for (Job* job : jobs) job->error = nn::translated(std::current_exception());
   }
 }
 
+void hand_out(nn::Runtime& runtime, const at::Tensor& logits, std::span<Job* const> jobs) {
+  std::vector<StepTaken> steps;
+  for (const Job* job : jobs) steps.push_back({&job->step(), job->on_stage != nullptr});
+  std::vector<LogitsOfStep> all = logits_of_steps(runtime, logits, steps);
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    jobs[i]->logits = std::move(all[i].logits);
+    if (jobs[i]->on_stage) jobs[i]->show("logits", all[i].rows);
+  }
+}
+
 void accept(const Walk::Jobs& jobs) {
   for (Job* job : jobs) {
-    if (!failed(job)) job->accept();
+    if (!failed(job) && job->logits) job->accept();
   }
 }
 
@@ -72,7 +79,7 @@ at::Tensor embedded(const LanguageModel& language, const Prompt& prompt, const a
   return at::cat(parts, 1);
 }
 
-void Walk::read_prompts(const Jobs& jobs) const {
+void Walk::read_prompts(const Jobs& jobs) {
   run(&Walk::encode, jobs);   // views [T, H, W, 3]           -> visual rows [T, P, V]
   run(&Walk::query, jobs);    // visual rows and instruction  -> queries [B, Q, D]
   run(&Walk::project, jobs);  // queries                      -> rows of the prompt [1, R, L]
@@ -81,12 +88,12 @@ void Walk::read_prompts(const Jobs& jobs) const {
   accept(jobs);               // logits                       -> token ids, by each job's search
 }
 
-void Walk::step(const Jobs& jobs) const {
+void Walk::step(const Jobs& jobs) {
   run(&Walk::decode, jobs);  // token ids -> logits [R of all, N]
   accept(jobs);
 }
 
-void Walk::run(Stage stage, const Jobs& jobs) const {
+void Walk::run(Stage stage, const Jobs& jobs) {
   Jobs live;
   std::ranges::remove_copy_if(jobs, std::back_inserter(live), failed);
   if (live.empty()) return;
@@ -101,7 +108,7 @@ void Walk::run(Stage stage, const Jobs& jobs) const {
   }
 }
 
-void Walk::encode(const Jobs& live) const {
+void Walk::encode(const Jobs& live) {
   Stopwatch watch;
   std::vector<at::Tensor> views;
   for (const Job* job : live) views.insert(views.end(), job->views.begin(), job->views.end());
@@ -120,7 +127,7 @@ void Walk::encode(const Jobs& live) const {
   }
 }
 
-void Walk::query(const Jobs& live) const {
+void Walk::query(const Jobs& live) {
   Stopwatch watch;
   std::vector<QFormerInput> inputs;
   for (const Job* job : live) {
@@ -146,7 +153,7 @@ void Walk::query(const Jobs& live) const {
   }
 }
 
-void Walk::project(const Jobs& live) const {
+void Walk::project(const Jobs& live) {
   const Projection& projection = *model_.stages->projection;
   for (Job* job : live) {
     if (!job->queries.defined()) continue;  // done in a pass that failed
@@ -158,7 +165,7 @@ void Walk::project(const Jobs& live) const {
   }
 }
 
-void Walk::embed(const Jobs& live) const {
+void Walk::embed(const Jobs& live) {
   const LanguageModel& language = *model_.stages->language;
   for (Job* job : live) {
     if (job->state) continue;  // done in a pass that failed
@@ -169,7 +176,7 @@ void Walk::embed(const Jobs& live) const {
   }
 }
 
-void Walk::prefill(const Jobs& live) const {
+void Walk::prefill(const Jobs& live) {
   Stopwatch watch;
   std::vector<LanguageState*> states;
   for (Job* job : live) states.push_back(job->state.get());
@@ -178,12 +185,17 @@ void Walk::prefill(const Jobs& live) const {
     ++model_.counts->prompts;
     model_.counts->prompt_rows += static_cast<std::int64_t>(job->prompt_rows());
   }
-  hand_out(*model_.runtime, logits, live);  // a device has done its work then
+  // A device has done its work then.
+  hand_out_by([&] { hand_out(*model_.runtime, logits, live); }, live);
   const double ms = watch.lap_ms();
   for (Job* job : live) job->timings.prefill = ms;
 }
 
-void Walk::decode(const Jobs& live) const {
+void Walk::decode(const Jobs& live) {
+  if (const auto pass = std::exchange(ahead_, nullptr)) {
+    const Jobs landed = pass->asked_for_by(live);
+    if (!landed.empty()) return land(*pass, landed, landed.size() == live.size());
+  }
   std::vector<LanguageStep> steps;
   for (Job* job : live) {
     const Step& step = job->step();
@@ -191,9 +203,35 @@ void Walk::decode(const Jobs& live) const {
     if (step.kept) job->state->cache.keep(step.length);
     steps.push_back({job->state.get(), step.sources, step.tokens});
   }
-  const at::Tensor logits = model_.stages->language->step(steps);
-  model_.counts->step_rows += logits.size(0);
-  hand_out(*model_.runtime, logits, live);
+  const StepLogits logits = model_.stages->language->step(steps);
+  model_.counts->step_rows += logits.rows.size(0);
+  const auto work = [&] {
+    const auto pass = PassAhead::of(*model_.runtime, logits, live);
+    if (!pass) return hand_out(*model_.runtime, logits.rows, live);
+    ahead_ = pass->launch_next(live);
+    pass->hand_out(live);
+  };
+  hand_out_by(work, live);
+}
+
+void Walk::land(PassAhead& pass, const Jobs& landed, bool all) {
+  std::size_t begun = 0;
+  try {
+    for (; begun < landed.size(); ++begun) {
+      landed[begun]->state->cache.begin_step(landed[begun]->step().sources);
+    }
+  } catch (...) {  // each is tried again, alone and from what its state was
+    while (begun > 0) landed[--begun]->state->cache.undo();
+    throw;
+  }
+  for (const Job* job : landed) {
+    model_.counts->step_rows += static_cast<std::int64_t>(job->step().rows());
+  }
+  const auto work = [&] {
+    if (all && pass.goes_on_for(landed)) ahead_ = pass.launch_next(landed);
+    pass.hand_out(landed);
+  };
+  hand_out_by(work, landed);
 }
 
 }  // namespace instructblip

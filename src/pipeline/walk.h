@@ -1,10 +1,12 @@
 // The way of requests through the stages, from pictures to logits.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "pipeline/job.h"
 #include "pipeline/model_parts.h"
+#include "pipeline/pass_ahead.h"
 
 namespace instructblip {
 
@@ -23,24 +25,28 @@ class Walk {
   explicit Walk(const ModelParts& model) : model_(model) {}
 
   // From pictures to the logits of the first new token: all stages, one under the other.
-  void read_prompts(const Jobs& jobs) const;
-  // One more token for jobs whose prompts have been read.
-  void step(const Jobs& jobs) const;
+  void read_prompts(const Jobs& jobs);
+  // One more token for jobs whose prompts have been read; not for all of them where a device has
+  // begun the pass ahead, for some.
+  void step(const Jobs& jobs);
 
  private:
   // Runs on the runtime's thread. Where it throws, every job is either as it was or finished with
   // this stage, and is then passed over by it.
-  using Stage = void (Walk::*)(const Jobs& live) const;
-  void run(Stage stage, const Jobs& jobs) const;
+  using Stage = void (Walk::*)(const Jobs& live);
+  void run(Stage stage, const Jobs& jobs);
 
-  void encode(const Jobs& live) const;
-  void query(const Jobs& live) const;
-  void project(const Jobs& live) const;
-  void embed(const Jobs& live) const;
-  void prefill(const Jobs& live) const;
-  void decode(const Jobs& live) const;
+  void encode(const Jobs& live);
+  void query(const Jobs& live);
+  void project(const Jobs& live);
+  void embed(const Jobs& live);
+  void prefill(const Jobs& live);
+  void decode(const Jobs& live);
+  // The pass that was launched ahead, for jobs whose steps it turned out to be.
+  void land(PassAhead& pass, const Jobs& landed, bool all);
 
   const ModelParts& model_;
+  std::unique_ptr<PassAhead> ahead_;
 };
 
 }  // namespace instructblip

@@ -35,6 +35,7 @@ TEST(CudaTables, AreWhatIsListed) {
   add(there, tables.activation);
   add(there, tables.attention);
   add(there, tables.kv_append);
+  add(there, tables.next_rows);
   add(there, tables.norm);
   add(there, tables.paged_attention);
   add(there, tables.pixel_values);
@@ -116,7 +117,7 @@ TEST(CudaTables, AKernelThatIsForcedIsTheOnlyOne) {
 
 TEST(CudaTables, AreTheCatalogueOfADevice) {
   const std::vector<Operation> all = catalogue(Choice(), device(90));
-  ASSERT_EQ(all.size(), 9U);
+  ASSERT_EQ(all.size(), 10U);
   for (const Operation& operation : all) {
     EXPECT_TRUE(operation.entries.front().used) << operation.name;
     EXPECT_FALSE(operation.forced);

@@ -164,7 +164,7 @@ TEST(Doctor, DescribesTheMachineAndItsKernels) {
 // A device's own, with the reason why they are not used where there is none.
 TEST(Doctor, ListsKernelsOfDevices) {
   const Json report = objects(call({"doctor", "--json"}).out).at(0);
-  EXPECT_EQ(report["cuda_operations"].size(), 9U);
+  EXPECT_EQ(report["cuda_operations"].size(), 10U);
   for (const Json& operation : report["cuda_operations"]) {
     for (const Json& kernel : operation["kernels"]) {
       EXPECT_EQ(kernel["reason"], report["no_cuda"]) << operation;

@@ -8,6 +8,7 @@
 
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/kv_append.h"
+#include "kernels/cuda/next_rows.h"
 #include "kernels/cuda/paged_attention.h"
 #include "kernels/cuda/pixels.h"
 #include "kernels/cuda/qformer_layer.h"
@@ -57,6 +58,11 @@ struct KvAppend {
   };
   using Buffers = KvAppendBuffers;
 };
+struct NextRows {
+  static constexpr std::string_view kOperation = "next_rows";
+  using Problem = NextRowsProblem;
+  using Buffers = NextRowsBuffers;
+};
 struct Norm {
   static constexpr std::string_view kOperation = "norm";
   using Problem = NormProblem;
@@ -96,6 +102,7 @@ struct Tables {
   std::span<const Kernel<Attention>> attention = {};
   std::span<const Kernel<PagedAttention>> paged_attention = {};
   std::span<const Kernel<KvAppend>> kv_append = {};
+  std::span<const Kernel<NextRows>> next_rows = {};
   std::span<const Kernel<Norm>> norm = {};
   std::span<const Kernel<Activate>> activation = {};
   std::span<const Kernel<PixelValues>> pixel_values = {};

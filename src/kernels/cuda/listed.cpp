@@ -13,6 +13,8 @@ constexpr Listed kListed[] = {
     {"attention", "attention of whole sequences, packed", "sm_80", kRowInvariant, 80},
     {"kv_append", "new keys and values into their pages, turned by their positions", "sm_80",
      kRowInvariant, 80},
+    {"next_rows", "the rows that a search goes on with, before the host knows", "sm_80",
+     kRowInvariant, 80},
     {"norm", "LayerNorm and RMSNorm", "sm_80", kRowInvariant, 80},
     {"paged_attention",
      "attention of a step over pages, several requests at once",

@@ -30,6 +30,9 @@ Support takes_pages(const PagedAttentionProblem& problem, const Machine& machine
 Support takes_new_keys(const KvAppend::Problem& problem, const Machine& machine) {
   return answer(kv_append_refuses(problem, problem.turned), machine);
 }
+Support takes_next_rows(const NextRowsProblem& problem, const Machine& machine) {
+  return answer(next_rows_refuse(problem), machine);
+}
 Support takes_norm(const NormProblem& problem, const Machine& machine) {
   return answer(norm_refuses(problem), machine);
 }
@@ -123,6 +126,8 @@ constexpr Traits kRowInvariant = {.row_invariant = true};
 constexpr Kernel<Attention> kAttention[] = {{"sm_80", kRowInvariant, takes, attend}};
 constexpr Kernel<PagedAttention> kPagedAttention[] = {{"sm_80", {}, takes_pages, attend_pages}};
 constexpr Kernel<KvAppend> kKvAppend[] = {{"sm_80", kRowInvariant, takes_new_keys, append}};
+constexpr Kernel<NextRows> kNextRows[] = {
+    {"sm_80", kRowInvariant, takes_next_rows, choose_next_rows}};
 constexpr Kernel<Norm> kNorm[] = {{"sm_80", kRowInvariant, takes_norm, normalize}};
 constexpr Kernel<Activate> kActivation[] = {{"sm_80", kRowInvariant, takes_activation, activate}};
 constexpr Kernel<PixelValues> kPixelValues[] = {
@@ -139,6 +144,7 @@ constexpr Kernel<RowSummary> kRowSummary[] = {
 constexpr Tables kTables = {.attention = kAttention,
                             .paged_attention = kPagedAttention,
                             .kv_append = kKvAppend,
+                            .next_rows = kNextRows,
                             .norm = kNorm,
                             .activation = kActivation,
                             .pixel_values = kPixelValues,

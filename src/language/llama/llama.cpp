@@ -83,7 +83,7 @@ at::Tensor Llama::prefill(std::span<LanguageState* const> states) const {
   return logits;
 }
 
-at::Tensor Llama::step(std::span<const LanguageStep> steps) const {
+StepLogits Llama::step(std::span<const LanguageStep> steps) const {
   PackedStep packed(steps, embedding_);
   check_window(packed.places().positions);
   const bool same = !rotary_.looks_at(packed.places().lengths);
@@ -92,7 +92,7 @@ at::Tensor Llama::step(std::span<const LanguageStep> steps) const {
   };
   const at::Tensor logits = packed.run(read, same);  // [R, N]
   packed.keep();
-  return logits;
+  return {logits, packed.recorded(std::min(rotary_.reach(), window_.value_or(rotary_.reach())))};
 }
 
 }  // namespace instructblip

@@ -104,13 +104,13 @@ at::Tensor Opt::prefill(std::span<LanguageState* const> states) const {
   return logits;
 }
 
-at::Tensor Opt::step(std::span<const LanguageStep> steps) const {
+StepLogits Opt::step(std::span<const LanguageStep> steps) const {
   PackedStep packed(steps, embedding_);
   check_positions(packed.places().positions);
   const at::Tensor logits =
       packed.run([&] { return logits_of(forward(packed.embedded(), packed, nn::Needed::all)); });
   packed.keep();
-  return logits;
+  return {logits, packed.recorded(*max_positions())};
 }
 
 }  // namespace instructblip

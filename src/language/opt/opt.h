@@ -29,7 +29,7 @@ class Opt final : public LanguageModel {
   // throws Error(invalid_argument).
   std::unique_ptr<LanguageState> start(at::Tensor prompt) const override;
   at::Tensor prefill(std::span<LanguageState* const> states) const override;
-  at::Tensor step(std::span<const LanguageStep> steps) const override;
+  StepLogits step(std::span<const LanguageStep> steps) const override;
   std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const override;
   std::int64_t vocabulary() const override { return embedding_.rows(); }
   std::int64_t width() const override { return embedding_.width(); }

@@ -109,16 +109,16 @@ at::Tensor T5::prefill(std::span<LanguageState* const> states) const {
   const std::array<std::int32_t, 1> start = {decoder_start_};
   std::vector<LanguageStep> steps;
   for (LanguageState* state : states) steps.push_back({state, kFromNothing, start});
-  const at::Tensor logits = step(steps);  // [S, N]
+  const at::Tensor logits = step(steps).rows;  // [S, N]
   packed.keep();
   return logits;
 }
 
-at::Tensor T5::step(std::span<const LanguageStep> steps) const {
+StepLogits T5::step(std::span<const LanguageStep> steps) const {
   PackedStep packed(steps, embedding_);
   const at::Tensor logits = packed.run([&] { return decode(packed); });  // [R, N]
   packed.keep();
-  return logits;
+  return {logits, packed.recorded()};
 }
 
 }  // namespace instructblip

@@ -25,7 +25,7 @@ class T5 final : public LanguageModel {
   at::Tensor embed(std::span<const std::int32_t> ids) const override;
   std::unique_ptr<LanguageState> start(at::Tensor prompt) const override;
   at::Tensor prefill(std::span<LanguageState* const> states) const override;
-  at::Tensor step(std::span<const LanguageStep> steps) const override;
+  StepLogits step(std::span<const LanguageStep> steps) const override;
   bool reads_forward() const override { return false; }
   std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const override;
   std::int64_t vocabulary() const override { return embedding_.rows(); }

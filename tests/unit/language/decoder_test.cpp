@@ -63,7 +63,7 @@ TEST_P(DecoderOnly, TokenByTokenIsAsInOnePass) {
     EXPECT_LT(largest_difference(logits, loaded_.read(prompt, whole)), kRounding) << read;
     if (read == kPrompt.size()) break;
     const Ids token = {kPrompt[read]};
-    logits = loaded_.model->step(std::array{LanguageStep{grown.get(), kFirst, token}});
+    logits = loaded_.model->step(std::array{LanguageStep{grown.get(), kFirst, token}}).rows;
   }
 }
 
@@ -88,7 +88,7 @@ TEST_P(Decoder, HypothesesOfSeveralRequestsAreAsEachAlone) {
     at::Tensor logits = loaded_.read(prompts[request], state);
     for (const std::int32_t token : text) {
       const Ids one = {token};
-      logits = loaded_.model->step(std::array{LanguageStep{state.get(), kFirst, one}});
+      logits = loaded_.model->step(std::array{LanguageStep{state.get(), kFirst, one}}).rows;
     }
     return logits[0];
   };
@@ -100,7 +100,7 @@ TEST_P(Decoder, HypothesesOfSeveralRequestsAreAsEachAlone) {
     for (std::size_t i = 0; i < 2; ++i) {
       packed.push_back({states[i].get(), steps[i][step].sources, steps[i][step].tokens});
     }
-    const at::Tensor logits = loaded_.model->step(packed);
+    const at::Tensor logits = loaded_.model->step(packed).rows;
     std::int64_t row = 0;
     for (std::size_t i = 0; i < 2; ++i) {
       std::vector<Ids> next;

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -228,6 +229,19 @@ TEST(KvPages, InOnePieceAreSharedAndUsedAgain) {
   three.check();
   two.check();
   EXPECT_EQ(pool.storage().data_ptr(), storage.data_ptr());
+}
+
+TEST_P(KvCache, ComingSlotsAreThoseThatStepsTake) {
+  Both both(GetParam());
+  both.sequence(14, 0.3);  // the page ends with the first step
+  const std::vector<std::int32_t> coming = both.cache.coming_slots(6);
+  EXPECT_EQ(both.cache.length(), 14);
+  for (std::size_t i = 0; i < 2; ++i) {
+    both.step({0, 0, 0}, 4.3);
+    const auto taken = both.cache.slots().newest;
+    EXPECT_TRUE(std::ranges::equal(taken, std::span(coming).subspan(3 * i, 3))) << i;
+  }
+  both.check();
 }
 
 TEST_P(KvCache, SeveralHypothesesAreNoOneText) {

@@ -215,8 +215,28 @@ void run_on_host(const c10::OperatorHandle& operation, torch::jit::Stack* stack)
   stack->insert(stack->end(), own.begin(), own.end());
 }
 
-// What is on its way to the host: the place, and the values.
-std::vector<std::pair<at::Tensor, at::Tensor>> on_their_way;
+// What is on its way to the host, in its order.
+struct OnItsWay {
+  at::Tensor place, values;
+  std::int64_t number;
+};
+std::vector<OnItsWay> on_their_way;
+std::int64_t sent = 0;
+
+void arrive_up_to(std::int64_t number) {
+  std::erase_if(on_their_way, [&](const OnItsWay& one) {
+    if (one.number <= number) one.place.copy_(one.values);
+    return one.number <= number;
+  });
+}
+
+class Mark final : public nn::DeviceMark {
+ public:
+  void wait() override { arrive_up_to(number_); }
+
+ private:
+  std::int64_t number_ = sent;
+};
 
 // The one operation that crosses over.
 at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_blocking) {
@@ -229,7 +249,7 @@ at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_bloc
           std::max<std::int64_t>(largest_to_host, static_cast<std::int64_t>(from.nbytes()));
     }
     if (non_blocking && !on_device(to)) {
-      on_their_way.emplace_back(to, seen_by_host(from).to(to.scalar_type(), false, true));
+      on_their_way.push_back({to, seen_by_host(from).to(to.scalar_type(), false, true), ++sent});
       std::memset(to.mutable_data_ptr(), 0xff, to.nbytes());
       return;
     }
@@ -301,10 +321,9 @@ void record_in_stand_in(std::string_view name, std::function<void()> launch) {
 
 const std::vector<std::string>& launches_of_last_record() { return last_record; }
 
-void StandInDevice::wait() {
-  for (auto& [there, values] : on_their_way) there.copy_(values);
-  on_their_way.clear();
-}
+void StandInDevice::wait() { arrive_up_to(sent); }
+
+std::unique_ptr<nn::DeviceMark> StandInDevice::mark() { return std::make_unique<Mark>(); }
 
 at::Tensor StandInDevice::host_memory(at::IntArrayRef shape, at::ScalarType type) {
   return at::empty(shape, nn::host(type));

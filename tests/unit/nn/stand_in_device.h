@@ -58,6 +58,7 @@ class StandInDevice : public nn::Device {
   std::unique_ptr<nn::RecordedStep> record(const std::function<at::Tensor()>& step) override;
   at::Tensor host_memory(at::IntArrayRef shape, at::ScalarType type) override;
   void wait() override;
+  std::unique_ptr<nn::DeviceMark> mark() override;
   void enter() override {}
 
  private:

@@ -76,6 +76,15 @@ TEST_F(StepTables, AnotherKeyWherePagesHaveMoved) {
   EXPECT_NE(key_of(5, 2), key);
 }
 
+TEST_F(StepTables, KnowWhetherTheirPagesHaveMoved) {
+  nn::KvCache& one = cache(5);
+  one.begin_step(Ids{0, 0});
+  const nn::StepTables before = tables({&one}, 2);
+  EXPECT_TRUE(before.reads_pages_of_today());
+  (void)key_of(900, 1);
+  EXPECT_FALSE(before.reads_pages_of_today());
+}
+
 TEST_F(StepTables, HoldWhatRowsSeeAndASparePageForTheRest) {
   nn::KvCache &one = cache(3), &two = cache(2), &three = cache(1);
   one.begin_step(Ids{0, 0});

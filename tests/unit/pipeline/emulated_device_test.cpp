@@ -185,7 +185,7 @@ void expect_kernels(const std::map<std::string, std::int64_t, std::less<>>& befo
     const auto found = before.find(operation);
     EXPECT_GT(count, found == before.end() ? 0 : found->second) << operation;
   }
-  EXPECT_EQ(launches_of_emulated_device().size(), 9U);
+  EXPECT_EQ(launches_of_emulated_device().size(), 10U);
 }
 
 TEST_P(EmbeddedModels, AnswerInHalfPrecisionAsInFull) {

@@ -34,7 +34,7 @@ class ShortOfMemory final : public LanguageModel {
   at::Tensor prefill(std::span<LanguageState* const> states) const override {
     return model_->prefill(states);
   }
-  at::Tensor step(std::span<const LanguageStep> steps) const override {
+  StepLogits step(std::span<const LanguageStep> steps) const override {
     return model_->step(steps);
   }
   std::vector<std::int32_t> history(std::span<const std::int32_t> prompt) const override {

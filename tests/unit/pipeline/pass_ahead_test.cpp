@@ -1,0 +1,198 @@
+// Passes that a device begins before the host has chosen their tokens: what is answered is what
+// would be answered without, and they are the passes that were wanted.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "pipeline/batch.h"
+#include "pipeline/job.h"
+#include "pipeline/prepare.h"
+#include "unit/nn/emulated_device.h"
+#include "unit/pipeline/models.h"
+
+namespace instructblip {
+namespace {
+
+using test::picture;
+using test::tokens;
+
+std::unique_ptr<const ModelParts> load(const std::string& name, const ChangeTables& change = {}) {
+  return test::load(test::checkpoint(name), std::make_unique<EmulatedRuntime>(at::kHalf, change),
+                    {.precision = Precision::f16});
+}
+
+// Where the host alone chooses.
+std::unique_ptr<const ModelParts> load_waiting(const std::string& name) {
+  return load(name, [](kernels::cuda::Tables& tables) { tables.next_rows = {}; });
+}
+
+std::int64_t rows_chosen() {
+  const auto& launches = launches_of_emulated_device();
+  const auto found = launches.find("next_rows");
+  return found == launches.end() ? 0 : found->second;
+}
+
+// Requests that are admitted after so many passes.
+struct Coming {
+  Request request;
+  int after = 0;
+};
+
+std::vector<Generation> answers(const ModelParts& model, const std::vector<Coming>& coming) {
+  Batch batch(model);
+  std::vector<std::shared_ptr<Job>> jobs;
+  int passes = 0;
+  const auto admit = [&] {
+    for (; jobs.size() < coming.size() && coming[jobs.size()].after <= passes;) {
+      jobs.push_back(prepare(model, coming[jobs.size()].request, {{}, jobs.size()}));
+      batch.admit(jobs.back());
+    }
+  };
+  for (admit(); !batch.empty() || jobs.size() < coming.size(); admit()) {
+    batch.advance();
+    ++passes;
+  }
+  std::vector<Generation> all;
+  for (const auto& job : jobs) all.push_back(answer_of(*job));
+  return all;
+}
+
+// Scores may differ where requests have met in other steps: how a device adds up attention depends
+// on who shares a launch.
+enum class Scores { equal, near };
+
+void expect_equal(const Generation& a, const Generation& b, Scores scores) {
+  ASSERT_EQ(a.sequences.size(), b.sequences.size());
+  for (std::size_t i = 0; i < a.sequences.size(); ++i) {
+    const Sequence &x = a.sequences[i], &y = b.sequences[i];
+    EXPECT_EQ(x.tokens, y.tokens) << i;
+    EXPECT_EQ(x.finish_reason, y.finish_reason) << i;
+    EXPECT_NEAR(x.score, y.score, scores == Scores::near ? 1e-2 : 0) << i;
+    if (scores == Scores::near) continue;
+    EXPECT_EQ(x.logprobs, y.logprobs) << i;
+  }
+}
+
+void expect_answers_of_the_host(const ModelParts& ahead, const ModelParts& waiting,
+                                const std::vector<Coming>& coming, Scores scores) {
+  const auto got = answers(ahead, coming), want = answers(waiting, coming);
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    SCOPED_TRACE(i);
+    expect_equal(got[i], want[i], scores);
+  }
+}
+
+GenerationConfig beams(int count, int new_tokens) {
+  GenerationConfig options = tokens(new_tokens);
+  options.num_beams = count;
+  options.num_return_sequences = count;
+  options.logprobs = true;
+  return options;
+}
+
+// So many tokens, whatever they are: end tokens are banned.
+GenerationConfig exactly(int new_tokens, GenerationConfig options) {
+  options.max_new_tokens = options.min_new_tokens = new_tokens;
+  return options;
+}
+
+class PassesAhead : public testing::TestWithParam<std::string> {
+ protected:
+  const std::unique_ptr<const ModelParts> ahead_ = load(GetParam()),
+                                          waiting_ = load_waiting(GetParam());
+};
+
+TEST_P(PassesAhead, AreThoseThatAreWantedAndGiveTheSame) {
+  constexpr int kTokens = 9;
+  for (const int rows : {1, 3}) {
+    SCOPED_TRACE(rows);
+    const std::vector<Coming> one = {
+        {{picture(), "What is this?", exactly(kTokens, beams(rows, kTokens))}}};
+    // The first time records are made; only then are passes launched ahead.
+    (void)answers(*ahead_, one);
+    (void)answers(*waiting_, one);
+    const std::int64_t first = records_launched_by_stand_in();
+    const auto want = answers(*waiting_, one);
+    const std::int64_t second = records_launched_by_stand_in(), chosen = rows_chosen();
+    const auto got = answers(*ahead_, one);
+    expect_equal(got.front(), want.front(), Scores::equal);
+    // Every step but the first of several rows is launched ahead, and none in vain.
+    EXPECT_GE(rows_chosen() - chosen, kTokens - 3);
+    EXPECT_EQ(records_launched_by_stand_in() - second, second - first);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, PassesAhead,
+                         testing::Values("vicuna_old_ids", "t5_2024", "blip2_opt"),
+                         [](const auto& test) { return test.param; });
+
+TEST(PassAhead, OfEverySearchGivesTheAnswerOfTheHost) {
+  const auto ahead = load("blip2_opt"), waiting = load_waiting("blip2_opt");
+  std::vector<GenerationConfig> all = {tokens(20), beams(5, 9), exactly(20, beams(2, 20))};
+  all.push_back(beams(2, 12));
+  all.back().no_repeat_ngram_size = 2;  // bans that depend on what was chosen
+  all.push_back(tokens(9));
+  all.back().repetition_penalty = 1.5;  // more than bans
+  all.push_back(tokens(6));
+  all.back().do_sample = true;
+  all.back().seed = 3;
+  all.push_back(beams(2, 9));
+  all.back().min_new_tokens = 6;  // bans that end
+  all.push_back(exactly(9, beams(2, 9)));
+  all.back().stop = {"e"};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    SCOPED_TRACE(i);
+    const Request request{picture(), "What is this?", all[i]};
+    expect_answers_of_the_host(*ahead, *waiting, {{request}}, Scores::equal);
+  }
+}
+
+TEST(PassAhead, IsForWhomeverIsThere) {
+  const auto ahead = load("t5_2024"), waiting = load_waiting("t5_2024");
+  // They come and go, and one has another number of rows.
+  expect_answers_of_the_host(*ahead, *waiting,
+                             {{{picture(), "What is this?", exactly(10, beams(3, 10))}},
+                              {{picture("coffee.jpg"), "Who?", exactly(7, beams(3, 7))}},
+                              {{picture("rocket.jpg"), "Where is it?", exactly(5, beams(3, 5))}, 4},
+                              {{picture(), "Who?", tokens(6)}, 9}},
+                             Scores::near);
+}
+
+// What the device chooses is a guess, whatever it is.
+TEST(PassAhead, ThatNobodyWantsIsForgotten) {
+  static int calls;
+  calls = 0;
+  static constexpr auto kWrong = [](const kernels::cuda::NextRowsProblem& problem,
+                                    const kernels::cuda::NextRowsBuffers& buffers, void* stream,
+                                    bool overlaps_previous) {
+    ++calls;
+    kernels::cuda::NextRowsBuffers other = buffers;
+    other.best_logits = buffers.max;  // its own order
+    kernels::cuda::NextRowsProblem some = problem;
+    some.stop_ids = 0;
+    return kernels::cuda::choose_next_rows(some, calls % 3 == 0 ? other : buffers, stream,
+                                           overlaps_previous);
+  };
+  static const kernels::cuda::Kernel<kernels::cuda::NextRows> kTable[] = {
+      {"wrong",
+       {},
+       [](const kernels::cuda::NextRowsProblem&, const kernels::Machine&) {
+         return kernels::Support::yes();
+       },
+       kWrong}};
+  const auto ahead = load("blip2_opt", [](auto& tables) { tables.next_rows = kTable; });
+  const auto waiting = load_waiting("blip2_opt");
+  expect_answers_of_the_host(
+      *ahead, *waiting,
+      {{{picture(), "What is this?", exactly(14, beams(3, 14))}},
+       {{picture("rocket.jpg"), "Where is it?", exactly(9, beams(3, 9))}, 3}},
+      Scores::near);
+  EXPECT_GT(calls, 6);
+}
+
+}  // namespace
+}  // namespace instructblip
