@@ -85,7 +85,7 @@ class Graph final : public nn::RecordedStep {
 class Event final : public nn::DeviceMark {
  public:
   Event() { event_.record(); }
-  void wait() override { event_.synchronize(); }
+  void wait() override { check(cudaEventSynchronize(event_.event()), "the device fails"); }
 
  private:
   at::cuda::CUDAEvent event_;  // without timing

@@ -170,8 +170,10 @@ at::Tensor PackedStep::run(const std::function<at::Tensor()>& compute, bool same
 }
 
 std::shared_ptr<const nn::RecordedTables> PackedStep::recorded(std::int64_t max_length) const {
-  if (!tables_ || !embedding_->runtime().has_recorded(tables_->key())) return nullptr;
-  return std::make_shared<const nn::RecordedTables>(nn::RecordedTables{*tables_, max_length});
+  if (!tables_) return nullptr;
+  const auto use = embedding_->runtime().recorded_use(tables_->key());
+  if (!use) return nullptr;
+  return std::make_shared<const nn::RecordedTables>(nn::RecordedTables{*tables_, *use, max_length});
 }
 
 // The rows that are somebody's.

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "instructblip/error.h"
+#include "nn/upload.h"
 
 namespace instructblip::nn {
 namespace {
@@ -45,6 +46,12 @@ at::Tensor DeviceRuntime::known_ids(const std::vector<std::int32_t>& values) con
   return ids;
 }
 
+at::Tensor DeviceRuntime::upload(const at::Tensor& tensor) const {
+  constexpr std::size_t kLarge = 1 << 20;
+  const bool in_pieces = tensor.device() == at::kCPU && tensor.nbytes() >= kLarge;
+  return in_pieces ? uploaded_in_pieces(*this, tensor) : Runtime::upload(tensor);
+}
+
 at::Tensor DeviceRuntime::host_memory(const Shape& shape, at::ScalarType type) const {
   if (current_ != nullptr && current_->ran) {
     throw Error(ErrorCode::internal, "a step that is recorded copies from or to the host");
@@ -75,9 +82,15 @@ at::Tensor DeviceRuntime::step_memory(const StepKey& key, std::int64_t count) co
   return step.memory;
 }
 
-bool DeviceRuntime::has_recorded(const StepKey& key) const {
+std::optional<std::uint64_t> DeviceRuntime::recorded_use(const StepKey& key) const {
   const auto found = steps_.find(key);
-  return found != steps_.end() && found->second.record != nullptr;
+  if (found == steps_.end() || !found->second.record) return std::nullopt;
+  return found->second.used;
+}
+
+at::Tensor DeviceRuntime::launch_again(const StepKey& key, std::uint64_t last_use) const {
+  if (recorded_use(key) != last_use) return {};
+  return step_of(key).record->launch();
 }
 
 at::Tensor DeviceRuntime::replay(const StepKey& key,

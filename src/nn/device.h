@@ -86,6 +86,7 @@ class DeviceRuntime : public Runtime {
   std::int64_t peak_memory() const { return device_->peak_memory(); }
 
   at::Tensor known_ids(const std::vector<std::int32_t>& values) const override;
+  at::Tensor upload(const at::Tensor& tensor) const override;
   // Not for steps that are recorded: the record would copy from where others may be by then.
   at::Tensor host_memory(const Shape& shape, at::ScalarType type) const override;
   void wait() const override { device_->wait(); }
@@ -96,7 +97,8 @@ class DeviceRuntime : public Runtime {
   // those after it launch the record. Only on the runtime's thread, as all work.
   at::Tensor replay(const StepKey& key, const std::function<at::Tensor()>& step) const override;
   bool replays() const override { return true; }
-  bool has_recorded(const StepKey& key) const override;
+  std::optional<std::uint64_t> recorded_use(const StepKey& key) const override;
+  at::Tensor launch_again(const StepKey& key, std::uint64_t last_use) const override;
   at::Tensor step_memory(const StepKey& key, std::int64_t count) const override;
 
  private:

@@ -1,7 +1,8 @@
-// What a device says while it works: how much memory it has, and how far it is.
+// What a device says while it works: how much memory it has, which step it knows, how far it is.
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace instructblip::nn {
 
@@ -9,6 +10,9 @@ namespace instructblip::nn {
 struct DeviceMemory {
   std::int64_t free, total;
 };
+
+// Whose step it is, and every size and address that its operations depend on.
+using StepKey = std::vector<std::int64_t>;
 
 // A place in the work that was handed over to a device.
 class DeviceMark {

@@ -31,38 +31,41 @@ bool can_choose_rows(const Runtime& runtime, const StepTables& tables, const Nex
   return kernel_of(runtime, problem_of(tables, rule)) != nullptr;
 }
 
+KnownOfRows::KnownOfRows(const Runtime& runtime, const NextRowsRule& rule,
+                         std::span<const std::int32_t> slots) {
+  std::vector<std::int32_t> all(slots.begin(), slots.end());
+  std::ranges::copy(rule.stop_ids, std::back_inserter(all));
+  words = runtime.ids(all);
+}
+
 void choose_rows(const Runtime& runtime, const StepTables& tables, const NextRowsRule& rule,
-                 const at::Tensor& sums, std::span<const std::int32_t> slots,
-                 const SummariesUnderway& summaries) {
+                 const KnownOfRows& known, const SummariesUnderway& summaries) {
   const cuda::NextRowsProblem problem = problem_of(tables, rule);
-  std::vector<std::int32_t> words(slots.begin(), slots.end());
-  std::ranges::copy(rule.stop_ids, std::back_inserter(words));
-  const at::Tensor known = runtime.ids(words);
   const SummariesUnderway::There there = summaries.there();
   const StepSlots& cache = tables.cache();
   const std::int64_t rows = rule.requests * rule.rows;
   std::int32_t* const chosen = words_of(there.more);
   kernel_of(runtime, problem)
-      ->run(
-          problem,
-          {.max = there.max,
-           .log_sum = there.log_sum,
-           .not_finite = there.not_finite,
-           .best_logits = there.best_logits,
-           .best_tokens = there.best_tokens,
-           .stop_ids = words_of(known) + rows,
-           .scores = sums.defined() ? sums.const_data_ptr<float>() : nullptr,
-           .new_slots = words_of(known),
-           .tokens = words_of(tables.tokens()),
-           .positions = words_of(tables.positions()),
-           .newest = words_of(cache.newest),
-           .lengths = words_of(cache.lengths),
-           .shared_slots = words_of(cache.shared),
-           .tail_slots = words_of(cache.tails),
-           .chosen_sources = chosen,
-           .chosen_tokens = chosen + rows,
-           .chosen_scores = sums.defined() ? reinterpret_cast<float*>(chosen + 2 * rows) : nullptr},
-          runtime.stream());
+      ->run(problem,
+            {.max = there.max,
+             .log_sum = there.log_sum,
+             .not_finite = there.not_finite,
+             .best_logits = there.best_logits,
+             .best_tokens = there.best_tokens,
+             .stop_ids = words_of(known.words) + rows,
+             .scores = known.sums.defined() ? known.sums.const_data_ptr<float>() : nullptr,
+             .new_slots = words_of(known.words),
+             .tokens = words_of(tables.tokens()),
+             .positions = words_of(tables.positions()),
+             .newest = words_of(cache.newest),
+             .lengths = words_of(cache.lengths),
+             .shared_slots = words_of(cache.shared),
+             .tail_slots = words_of(cache.tails),
+             .chosen_sources = chosen,
+             .chosen_tokens = chosen + rows,
+             .chosen_scores =
+                 known.sums.defined() ? reinterpret_cast<float*>(chosen + 2 * rows) : nullptr},
+            runtime.stream());
 }
 
 ChosenRows chosen_rows(const NextRowsRule& rule, const SummariesUnderway& summaries) {

@@ -29,12 +29,19 @@ struct NextRowsRule {
 // Whether the device has a kernel that chooses so, for these tables.
 bool can_choose_rows(const Runtime& runtime, const StepTables& tables, const NextRowsRule& rule);
 
-// Chooses, and writes tokens, positions and slots of the rows into the tables of a step. `sums` [R]
-// float32 on the device: the sums of log probabilities that the rows had; undefined where there is
-// one candidate. `slots` [R]: where their keys and values will go. Sends nothing.
+// What a choice needs that the summaries do not tell, on the device.
+struct KnownOfRows {
+  // `slots` [R]: where keys and values of the rows that are chosen will go.
+  KnownOfRows(const Runtime& runtime, const NextRowsRule& rule,
+              std::span<const std::int32_t> slots);
+  at::Tensor words;      // [R + stop_ids] int32
+  at::Tensor sums = {};  // [R] float32, what the rows had; undefined where there is one candidate
+};
+
+// Chooses, and writes tokens, positions and slots of the rows into the tables of a step. Sends
+// nothing.
 void choose_rows(const Runtime& runtime, const StepTables& tables, const NextRowsRule& rule,
-                 const at::Tensor& sums, std::span<const std::int32_t> slots,
-                 const SummariesUnderway& summaries);
+                 const KnownOfRows& known, const SummariesUnderway& summaries);
 
 // The row of its request that each row continues, and its token; -1 where the host has to choose.
 struct ChosenRows {

@@ -44,9 +44,6 @@ inline at::TensorOptions host(at::ScalarType type) { return at::dtype(type).devi
 // which waits for the device that computes them, or itself where it is that already.
 at::Tensor to_host(const at::Tensor& tensor);
 
-// Whose step it is, and every size and address that its operations depend on.
-using StepKey = std::vector<std::int64_t>;
-
 // `error` with what LibTorch throws, and std::bad_alloc, as instructblip::Error.
 std::exception_ptr translated(const std::exception_ptr& error);
 
@@ -122,7 +119,7 @@ class Runtime {
   // The same for numbers that are used again and again: up to some of them stay there.
   virtual at::Tensor known_ids(const std::vector<std::int32_t>& values) const;
   // The values of a tensor there: a copy, or itself where it lies there already.
-  at::Tensor upload(const at::Tensor& tensor) const;
+  virtual at::Tensor upload(const at::Tensor& tensor) const;
   // The values of a tensor in the host's memory, of the same type: a copy, which waits for the
   // device that computes them, or itself where it lies there already.
   at::Tensor download(const at::Tensor& tensor) const;
@@ -148,8 +145,10 @@ class Runtime {
   at::Tensor step(const std::function<at::Tensor()>& step) const;
   // Whether replay() records, so that steps are to be padded and read their tables on the device.
   virtual bool replays() const { return false; }
-  // Whether the next replay() of the key will launch a record, without calling its step.
-  virtual bool has_recorded(const StepKey& /*key*/) const { return false; }
+  // The last use of a key, by any of these, if its step is recorded. While that stays,
+  // launch_again() launches what it has recorded; else it gives nothing.
+  virtual std::optional<std::uint64_t> recorded_use(const StepKey&) const { return std::nullopt; }
+  virtual at::Tensor launch_again(const StepKey&, std::uint64_t /*last_use*/) const { return {}; }
   // Memory for what the steps of a key read, [count] int32: the same whenever it is asked for.
   virtual at::Tensor step_memory(const StepKey& key, std::int64_t count) const;
 

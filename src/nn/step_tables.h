@@ -68,6 +68,8 @@ class StepTables {
 // long as no text becomes longer than `max_length`.
 struct RecordedTables {
   StepTables tables;
+  std::uint64_t
+      last_use;  // the key was used by it; another use may have put other rows into the tables
   std::int64_t max_length;
 };
 

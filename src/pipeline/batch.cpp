@@ -23,6 +23,11 @@ std::size_t Batch::rows() const {
   return rows;
 }
 
+void Batch::clear() {
+  jobs_.clear();
+  walk_.forget();
+}
+
 bool Batch::has_room(const Job& job, std::size_t max_rows) const {
   return empty() || rows() + job.rows() <= max_rows;
 }
@@ -43,7 +48,7 @@ std::vector<std::shared_ptr<Job>> Batch::advance() {
     }
   }
   walk_.read_prompts(reading);
-  walk_.step(writing);
+  walk_.step(writing, !reading.empty());
 
   std::vector<std::shared_ptr<Job>> ended;
   std::erase_if(jobs_, [&](const std::shared_ptr<Job>& job) {
@@ -51,6 +56,7 @@ std::vector<std::shared_ptr<Job>> Batch::advance() {
     ended.push_back(job);
     return true;
   });
+  if (empty()) walk_.forget();
   return ended;
 }
 

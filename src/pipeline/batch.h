@@ -34,7 +34,7 @@ class Batch {
   explicit Batch(const ModelParts& model) : walk_(model) {}
 
   void admit(std::shared_ptr<Job> job);
-  void clear() { jobs_.clear(); }
+  void clear();
   bool empty() const { return jobs_.empty(); }
   std::size_t jobs() const { return jobs_.size(); }
   // Hypotheses that the next pass may move.
@@ -42,8 +42,9 @@ class Batch {
   // Whether the job fits beside the others; alone any job does.
   bool has_room(const Job& job, std::size_t max_rows) const;
 
-  // Reads the prompts of the jobs that came first, moves the others by a token and hands back what
-  // has ended: jobs whose next() gives none, or whose error is set.
+  // Reads the prompts of the jobs that came first, moves the others by a token, or those of them
+  // that a device has begun a step for, and hands back what has ended: jobs whose next() gives
+  // none, or whose error is set.
   std::vector<std::shared_ptr<Job>> advance();
 
  private:

@@ -3,7 +3,6 @@
 #include <ATen/ops/cat.h>
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <utility>
 
@@ -11,9 +10,6 @@
 
 namespace instructblip {
 namespace {
-
-// Passes that were launched ahead, each with a number of its own.
-std::atomic<std::uint64_t> passes{0};
 
 // The slots that the rows of all jobs take in the next step, or in the one behind it.
 std::vector<std::int32_t> coming_slots(const std::vector<Job*>& jobs, std::int64_t rows,
@@ -26,7 +22,7 @@ std::vector<std::int32_t> coming_slots(const std::vector<Job*>& jobs, std::int64
   return slots;
 }
 
-at::Tensor uploaded(const nn::Runtime& runtime, const std::vector<Job*>& jobs) {
+at::Tensor uploaded_sums(const nn::Runtime& runtime, const std::vector<Job*>& jobs) {
   std::vector<std::int32_t> words;
   for (const Job* job : jobs) {
     for (const float sum : job->step().next->scores) {
@@ -68,15 +64,15 @@ std::unique_ptr<PassAhead> PassAhead::of(nn::Runtime& runtime, const StepLogits&
   std::optional<Asked> asked = asked_by(jobs);
   if (!asked || !nn::can_choose_rows(runtime, logits.recorded->tables, asked->rule)) return nullptr;
   std::unique_ptr<PassAhead> pass(new PassAhead(runtime, logits.recorded, std::move(*asked)));
-  const auto slots = coming_slots(jobs, pass->asked_.rule.rows, 0);
-  return pass->summarize(logits.rows, uploaded(runtime, jobs), slots) ? std::move(pass) : nullptr;
+  const nn::NextRowsRule& rule = pass->asked_.rule;
+  nn::KnownOfRows known(runtime, rule, coming_slots(jobs, rule.rows, 0));
+  known.sums = uploaded_sums(runtime, jobs);
+  return pass->summarize(logits.rows, known) ? std::move(pass) : nullptr;
 }
 
-bool PassAhead::summarize(const at::Tensor& logits, const at::Tensor& sums,
-                          std::span<const std::int32_t> slots) {
+bool PassAhead::summarize(const at::Tensor& logits, const nn::KnownOfRows& known) {
   const nn::NextRowsRule& rule = asked_.rule;
-  // The next pass puts its logits where these are.
-  logits_ = asked_.rows_of_equals ? logits.clone() : logits;
+  logits_ = logits.clone();
   nn::AskedOfRows asked{rule.top, {}, {}};
   if (!asked_.named.empty()) {
     for (std::int64_t row = 0; row < logits.size(0); ++row) {
@@ -88,32 +84,38 @@ bool PassAhead::summarize(const at::Tensor& logits, const at::Tensor& sums,
   auto made = nn::SummariesUnderway::make(*runtime_, logits_, asked, rule.words());
   if (!made) return false;
   summaries_ = std::make_shared<nn::SummariesUnderway>(std::move(*made));
-  nn::choose_rows(*runtime_, recorded_->tables, rule, sums, slots, *summaries_);
+  nn::choose_rows(*runtime_, recorded_->tables, rule, known, *summaries_);
   summaries_->send();
   return true;
 }
 
-std::unique_ptr<PassAhead> PassAhead::launch_next(const Jobs& jobs) const {
-  const nn::StepTables& tables = recorded_->tables;
-  for (const Job* job : jobs) {
+// Whether all texts may be longer by a position.
+bool PassAhead::fits(const Jobs& jobs) const {
+  const nn::StepSlots& tables = recorded_->tables.cache();
+  return std::ranges::all_of(jobs, [&](const Job* job) {
     const nn::KvCache& cache = job->state->cache;
     const nn::KvCache::Slots slots = cache.slots();
-    const bool fits = slots.tail == 0 ? std::ssize(slots.shared) < tables.cache().max_shared()
-                                      : slots.tail < tables.cache().max_tail();
-    if (!fits || cache.length() >= recorded_->max_length) return nullptr;
-  }
-  const auto slots = coming_slots(jobs, asked_.rule.rows, 1);
+    const bool has_room = slots.tail == 0 ? std::ssize(slots.shared) < tables.max_shared()
+                                          : slots.tail < tables.max_tail();
+    return has_room && cache.length() < recorded_->max_length;
+  });
+}
+
+std::unique_ptr<PassAhead> PassAhead::launch_next(const Jobs& jobs, std::uint64_t number) const {
+  if (!fits(jobs)) return nullptr;
+  const nn::StepTables& tables = recorded_->tables;
+  const nn::NextRowsRule& rule = asked_.rule;
+  nn::KnownOfRows known(*runtime_, rule, coming_slots(jobs, rule.rows, 1));
+  known.sums = nn::chosen_sums(rule, *summaries_);
   if (!tables.reads_pages_of_today()) return nullptr;
+  const at::Tensor logits = runtime_->launch_again(tables.key(), use_);
+  if (!logits.defined()) return nullptr;
   std::unique_ptr<PassAhead> next(new PassAhead(*runtime_, recorded_, asked_));
-  const at::Tensor logits = runtime_->replay(tables.key(), [] { return at::Tensor(); });
-  const std::int64_t rows = asked_.rule.requests * asked_.rule.rows;
-  if (!next->summarize(logits.narrow(0, 0, rows), nn::chosen_sums(asked_.rule, *summaries_),
-                       slots)) {
-    return nullptr;
-  }
+  next->use_ = runtime_->recorded_use(tables.key()).value();
+  if (!next->summarize(logits.narrow(0, 0, rule.requests * rule.rows), known)) return nullptr;
   next->before_ = summaries_;
-  next->number_ = ++passes;
-  for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i]->ahead = {next->number_, i};
+  next->number_ = number;
+  for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i]->ahead = {number, i};
   return next;
 }
 

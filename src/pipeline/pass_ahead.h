@@ -32,12 +32,13 @@ class PassAhead {
   static std::unique_ptr<PassAhead> of(nn::Runtime& runtime, const StepLogits& logits,
                                        const Jobs& jobs);
 
-  // Launches the next pass for all jobs of this one, whose steps it is for; null where it would not
-  // fit into the tables or the model's longest text. It must not outlive this one's hand_out().
-  std::unique_ptr<PassAhead> launch_next(const Jobs& jobs) const;
+  // Launches the next pass for all jobs of this one, which know it by `number` then. Null where it
+  // would not fit into the tables or the model's longest text, or another step has been put into
+  // the tables since.
+  std::unique_ptr<PassAhead> launch_next(const Jobs& jobs, std::uint64_t number) const;
 
-  // The jobs whose steps are what this pass has been launched for. Behind hand_out() of the pass
-  // before.
+  // The jobs whose steps are what this pass has been launched for. The pass before must have been
+  // handed out.
   Jobs asked_for_by(const Jobs& jobs) const;
   // Whether they are all of its jobs, and ask for what a pass behind it can be launched with.
   bool goes_on_for(const Jobs& jobs) const;
@@ -57,18 +58,22 @@ class PassAhead {
   bool summarises(const Job& job) const;
 
   PassAhead(nn::Runtime& runtime, std::shared_ptr<const nn::RecordedTables> recorded, Asked asked)
-      : runtime_(&runtime), recorded_(std::move(recorded)), asked_(std::move(asked)) {}
-  // Hands the summaries over, and the choice of rows that had these sums and get these slots.
-  bool summarize(const at::Tensor& logits, const at::Tensor& sums,
-                 std::span<const std::int32_t> slots);
+      : runtime_(&runtime),
+        recorded_(std::move(recorded)),
+        asked_(std::move(asked)),
+        use_(recorded_->last_use) {}
+  // Hands the summaries over, and the choice of rows behind them.
+  bool summarize(const at::Tensor& logits, const nn::KnownOfRows& known);
+  bool fits(const Jobs& jobs) const;
   at::Tensor rows_of(const Jobs& jobs) const;
 
   nn::Runtime* runtime_;
   std::shared_ptr<const nn::RecordedTables> recorded_;
   Asked asked_;
+  std::uint64_t use_;                              // the use of the key that launched it
   std::uint64_t number_ = 0;                       // that its jobs know, if it was launched ahead
   std::shared_ptr<nn::SummariesUnderway> before_;  // with the rows that it was launched for
-  at::Tensor logits_;                              // [R, N]: a copy where rows may be asked for
+  at::Tensor logits_;  // [R, N], a copy: the key's next use puts others where they were
   std::shared_ptr<nn::SummariesUnderway> summaries_;
 };
 

@@ -41,6 +41,17 @@ void hand_out_by(const Work& work, std::span<Job* const> jobs) {
   }
 }
 
+// A pass ahead, which nobody needs: whatever hinders it, the answers go on without. What is wrong
+// with the device shows in them.
+template <class Work>
+std::unique_ptr<PassAhead> tried(const Work& work) {
+  try {
+    return work();
+  } catch (...) {
+    return nullptr;
+  }
+}
+
 void hand_out(nn::Runtime& runtime, const at::Tensor& logits, std::span<Job* const> jobs) {
   std::vector<StepTaken> steps;
   for (const Job* job : jobs) steps.push_back({&job->step(), job->on_stage != nullptr});
@@ -88,7 +99,8 @@ void Walk::read_prompts(const Jobs& jobs) {
   accept(jobs);               // logits                       -> token ids, by each job's search
 }
 
-void Walk::step(const Jobs& jobs) {
+void Walk::step(const Jobs& jobs, bool joined) {
+  joined_ = joined;
   run(&Walk::decode, jobs);  // token ids -> logits [R of all, N]
   accept(jobs);
 }
@@ -194,6 +206,7 @@ void Walk::prefill(const Jobs& live) {
 void Walk::decode(const Jobs& live) {
   if (const auto pass = std::exchange(ahead_, nullptr)) {
     const Jobs landed = pass->asked_for_by(live);
+    model_.counts->passes_in_vain += landed.empty() ? 1 : 0;
     if (!landed.empty()) return land(*pass, landed, landed.size() == live.size());
   }
   std::vector<LanguageStep> steps;
@@ -206,9 +219,10 @@ void Walk::decode(const Jobs& live) {
   const StepLogits logits = model_.stages->language->step(steps);
   model_.counts->step_rows += logits.rows.size(0);
   const auto work = [&] {
-    const auto pass = PassAhead::of(*model_.runtime, logits, live);
+    const auto pass =
+        joined_ ? nullptr : tried([&] { return PassAhead::of(*model_.runtime, logits, live); });
     if (!pass) return hand_out(*model_.runtime, logits.rows, live);
-    ahead_ = pass->launch_next(live);
+    launch_behind(*pass, live);
     pass->hand_out(live);
   };
   hand_out_by(work, live);
@@ -228,10 +242,25 @@ void Walk::land(PassAhead& pass, const Jobs& landed, bool all) {
     model_.counts->step_rows += static_cast<std::int64_t>(job->step().rows());
   }
   const auto work = [&] {
-    if (all && pass.goes_on_for(landed)) ahead_ = pass.launch_next(landed);
+    if (all && !joined_ && pass.goes_on_for(landed)) launch_behind(pass, landed);
     pass.hand_out(landed);
   };
   hand_out_by(work, landed);
+}
+
+void Walk::launch_behind(const PassAhead& pass, const Jobs& jobs) {
+  ahead_ = tried([&] { return pass.launch_next(jobs, ++launched_ahead_); });
+  model_.counts->passes_ahead += ahead_ ? 1 : 0;
+}
+
+void Walk::forget() noexcept {
+  if (!ahead_) return;
+  ++model_.counts->passes_in_vain;
+  try {
+    model_.runtime->run([&] { ahead_ = nullptr; });
+  } catch (...) {  // no memory to ask the thread
+    ahead_ = nullptr;
+  }
 }
 
 }  // namespace instructblip

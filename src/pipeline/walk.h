@@ -1,6 +1,7 @@
 // The way of requests through the stages, from pictures to logits.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -23,12 +24,18 @@ class Walk {
 
   // `model` must have weights, and outlive the walk.
   explicit Walk(const ModelParts& model) : model_(model) {}
+  ~Walk() { forget(); }
+  Walk(const Walk&) = delete;
+  Walk& operator=(const Walk&) = delete;
 
   // From pictures to the logits of the first new token: all stages, one under the other.
   void read_prompts(const Jobs& jobs);
-  // One more token for jobs whose prompts have been read; not for all of them where a device has
-  // begun the pass ahead, for some.
-  void step(const Jobs& jobs);
+  // One more token for jobs whose prompts have been read. Where a device has begun the pass for
+  // some of them already, the others wait for the next call. `joined`: others will be among the
+  // jobs of that one, so that nothing is to be begun for it.
+  void step(const Jobs& jobs, bool joined = false);
+  // Drops a pass that was begun, when there are no jobs left.
+  void forget() noexcept;
 
  private:
   // Runs on the runtime's thread. Where it throws, every job is either as it was or finished with
@@ -44,9 +51,13 @@ class Walk {
   void decode(const Jobs& live);
   // The pass that was launched ahead, for jobs whose steps it turned out to be.
   void land(PassAhead& pass, const Jobs& landed, bool all);
+  // The pass behind this one, if it can be launched.
+  void launch_behind(const PassAhead& pass, const Jobs& jobs);
 
   const ModelParts& model_;
-  std::unique_ptr<PassAhead> ahead_;
+  bool joined_ = false;               // as step() was told
+  std::unique_ptr<PassAhead> ahead_;  // touched by the runtime's thread, on which its memory ends
+  std::uint64_t launched_ahead_ = 0;
 };
 
 }  // namespace instructblip

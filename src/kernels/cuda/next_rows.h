@@ -16,8 +16,8 @@ struct NextRowsProblem {
   std::int32_t rows = 0;        // hypotheses of each request: 1 to 16
   std::int32_t candidates = 0;  // 1 of one row; of several, at least as many and at most 63
   std::int32_t stop_ids = 0;
-  std::int32_t top =
-      0;  // how many of the best the summaries have: more than candidates, if several
+  // How many of the best the summaries have: more than candidates, where these are several.
+  std::int32_t top = 0;
   std::int32_t max_shared = 0, max_tail = 0;  // columns of the tables of slots
 };
 

@@ -215,19 +215,28 @@ void run_on_host(const c10::OperatorHandle& operation, torch::jit::Stack* stack)
   stack->insert(stack->end(), own.begin(), own.end());
 }
 
-// What is on its way to the host, in its order.
+// What is on its way to or from the host's memory, in its order.
 struct OnItsWay {
   at::Tensor place, values;
   std::int64_t number;
+  bool to_device;
 };
 std::vector<OnItsWay> on_their_way;
 std::int64_t sent = 0;
 
 void arrive_up_to(std::int64_t number) {
+  bool changed = false;
   std::erase_if(on_their_way, [&](const OnItsWay& one) {
-    if (one.number <= number) one.place.copy_(one.values);
-    return one.number <= number;
+    if (one.number > number) return false;
+    if (one.to_device) {
+      changed = changed || std::memcmp(one.place.const_data_ptr(), one.values.const_data_ptr(),
+                                       one.place.nbytes()) != 0;
+    } else {
+      one.place.copy_(one.values);
+    }
+    return true;
   });
+  if (changed) throw std::logic_error("the host has written what the device was to copy");
 }
 
 class Mark final : public nn::DeviceMark {
@@ -249,11 +258,15 @@ at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_bloc
           std::max<std::int64_t>(largest_to_host, static_cast<std::int64_t>(from.nbytes()));
     }
     if (non_blocking && !on_device(to)) {
-      on_their_way.push_back({to, seen_by_host(from).to(to.scalar_type(), false, true), ++sent});
+      on_their_way.push_back(
+          {to, seen_by_host(from).to(to.scalar_type(), false, true), ++sent, false});
       std::memset(to.mutable_data_ptr(), 0xff, to.nbytes());
       return;
     }
     seen(to).copy_(seen(from));
+    if (non_blocking && !on_device(from) && from.is_contiguous()) {
+      on_their_way.push_back({from, from.clone(), ++sent, true});
+    }
   };
   if (recording != nullptr) {
     TORCH_CHECK(on_device(from) && on_device(to),

@@ -8,7 +8,8 @@
 // It records steps: the operations, with the tensors that they were given, and kernels. What was
 // computed meanwhile is overwritten, so that an answer is what the record makes of the same memory
 // when it is launched. A copy from or to the host cannot be recorded, and throws. What is copied to
-// the host without waiting is there when the device has been waited for, and not before.
+// the host without waiting is there when the device has been waited for, and not before; what is
+// copied from the host without waiting must be as it was until then, else waiting throws.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,0 +1,61 @@
+// Tensors that go to a device in pieces.
+#include "nn/upload.h"
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+#include "unit/nn/stand_in_device.h"
+
+namespace instructblip {
+namespace {
+
+at::Tensor numbers(std::int64_t count, at::ScalarType type) {
+  return at::arange(count, nn::host(at::kFloat)).remainder(251).to(type);
+}
+
+class Upload : public testing::Test {
+ protected:
+  StandInRuntime runtime_;
+};
+
+TEST_F(Upload, InPiecesIsTheSameTensor) {
+  for (const at::ScalarType type : {at::kFloat, at::kHalf, at::kBFloat16, at::kByte}) {
+    for (const std::int64_t count : {1, 12, 16, 64, 1000, 1024}) {
+      const at::Tensor here = numbers(4 * count, type).view({4, count});
+      const at::Tensor there = nn::uploaded_in_pieces(runtime_, here, 256);
+      EXPECT_EQ(there.device(), runtime_.device());
+      EXPECT_EQ(there.scalar_type(), type);
+      EXPECT_TRUE(at::equal(runtime_.download(there), here)) << type << " " << count;
+      const at::Tensor turned = here.transpose(0, 1);
+      EXPECT_TRUE(
+          at::equal(runtime_.download(nn::uploaded_in_pieces(runtime_, turned, 64)), turned));
+    }
+  }
+}
+
+TEST_F(Upload, IsInPiecesWhereTensorsAreLarge) {
+  const at::Tensor here = numbers((nn::kUploadPiece * 5 / 2 + 4) / 4, at::kFloat);
+  EXPECT_TRUE(at::equal(runtime_.download(runtime_.upload(here)), here));
+  EXPECT_EQ(runtime_.upload(at::empty({0, 3}, nn::host(at::kHalf))).sizes(),
+            (at::IntArrayRef{0, 3}));
+}
+
+// What the test above relies on.
+TEST_F(Upload, TheStandInSeesMemoryThatIsWrittenTooEarly) {
+  const at::Tensor memory = runtime_.host_memory({4}, at::kFloat).fill_(1);
+  const at::Tensor there = runtime_.empty({4}, at::kFloat);
+  there.copy_(memory, /*non_blocking=*/true);
+  memory.fill_(2);
+  EXPECT_THROW(runtime_.wait(), std::logic_error);
+  there.copy_(memory, /*non_blocking=*/true);
+  runtime_.wait();
+  memory.fill_(3);
+  EXPECT_NO_THROW(runtime_.wait());
+}
+
+}  // namespace
+}  // namespace instructblip
