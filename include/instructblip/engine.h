@@ -71,6 +71,12 @@ class INSTRUCTBLIP_API Engine {
   /// Errors: invalid_argument (options; a pipeline without weights).
   explicit Engine(const Pipeline& pipeline, const EngineOptions& options = {});
 
+  /// Several pipelines of one model answer as one: on a device each, or on processors of their own.
+  /// A request goes to the one with the fewest at hand. Each has a thread, so that callbacks of
+  /// different requests may be called at once; `options` are the limits of each.
+  /// Errors: as above, and invalid_argument (none, or pipelines of different models).
+  explicit Engine(std::span<const Pipeline* const> replicas, const EngineOptions& options = {});
+
   /// Ends what waits and what runs: their responses hold Error(cancelled).
   ~Engine();
 

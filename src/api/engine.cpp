@@ -1,8 +1,12 @@
 #include "instructblip/engine.h"
 
+#include <string>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "api/backend.h"
+#include "api/replicated_engine.h"
 
 namespace instructblip {
 namespace {
@@ -55,6 +59,43 @@ Response to_response(Outcome<Generation> outcome) {
 
 Engine::Engine(const Pipeline& pipeline, const EngineOptions& options)
     : impl_(pipeline.impl_->start_engine(options)) {}
+
+namespace {
+
+// Replicas are of one model: what answers are made of is equal. (Where they run is not.)
+void check_replica(const ModelInfo& first, const ModelInfo& other, std::size_t number) {
+  const auto facts = [](const ModelInfo& info) {
+    return std::tuple(info.family, info.language_model, info.parameters, info.vocabulary,
+                      info.precision, info.policy, info.numerics, info.compat, info.resize);
+  };
+  if (facts(first) == facts(other)) return;
+  const auto told = [](const ModelInfo& info) {
+    return info.family + " of " + std::to_string(info.parameters) + " parameters in " +
+           info.precision;
+  };
+  throw Error(ErrorCode::invalid_argument,
+              "engine: replica " + std::to_string(number) + " is " + told(other) +
+                  ", expected the model of the first, " + told(first),
+              "load all of them from the same files with the same options, but for the device");
+}
+
+std::unique_ptr<Engine::Impl> start_all(std::span<const Pipeline* const> replicas,
+                                        const EngineOptions& options) {
+  if (replicas.empty()) {
+    throw Error(ErrorCode::invalid_argument, "engine: expected a pipeline at least, got none");
+  }
+  std::vector<std::unique_ptr<Engine::Impl>> engines;
+  for (std::size_t i = 0; i < replicas.size(); ++i) {
+    check_replica(replicas.front()->info(), replicas[i]->info(), i + 1);
+  }
+  for (const Pipeline* replica : replicas) engines.push_back(replica->impl().start_engine(options));
+  return replicate(std::move(engines));
+}
+
+}  // namespace
+
+Engine::Engine(std::span<const Pipeline* const> replicas, const EngineOptions& options)
+    : impl_(start_all(replicas, options)) {}
 
 Engine::~Engine() = default;
 

@@ -61,6 +61,7 @@ std::vector<Operation> catalogue_of_device(const Choice& choice, const Machine& 
       all.push_back({entry.operation, Scope::model, entry.purpose, false, {}});
     }
     Operation& operation = all.back();
+    operation.forced = operation.forced || forced == kNoKernel;
     const Support support = supports(entry, machine);
     if (forced == entry.kernel) {
       if (!support) throw_unfit(entry.operation, entry.kernel, support.reason());

@@ -55,7 +55,7 @@ void check_kernel(const Operation& operation, std::string_view kernel, std::stri
 // Whether it is a kernel of CUDA devices: whether it fits is seen where one is used.
 bool is_of_devices(std::string_view operation, std::string_view kernel) {
   return std::ranges::any_of(cuda::listed(), [&](const cuda::Listed& entry) {
-    return entry.operation == operation && entry.kernel == kernel;
+    return entry.operation == operation && (entry.kernel == kernel || kernel == kNoKernel);
   });
 }
 
@@ -80,7 +80,9 @@ Choice Choice::parse(std::string_view text, std::string_view source, const Machi
       continue;
     }
     const Operation& operation = find_operation(all, name, source);
-    check_kernel(operation, kernel, source);
+    if (kernel != kNoKernel || machine.cuda_capability == 0) {
+      check_kernel(operation, kernel, source);
+    }
     if (source != kVariable && operation.scope == Scope::process) {
       refuse(source, std::string(operation.name) + " is not run by a model alone",
              "INSTRUCTBLIP_KERNELS=" + std::string(item) + " forces it for the whole process");

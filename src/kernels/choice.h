@@ -10,12 +10,16 @@
 
 namespace instructblip::kernels {
 
+// Stands for no kernel of a device at all: what it computes is a composition then, or the host's.
+inline constexpr std::string_view kNoKernel = "none";
+
 class Choice {
  public:
   // Forces nothing.
   Choice() = default;
 
-  // "linear=fixed_order_avx2,paged_attention=reference"; empty forces nothing. `source` names the
+  // "linear=fixed_order_avx2,paged_attention=reference", or "norm=none" of a device; empty forces
+  // nothing. `source` names the
   // option or variable in errors. Throws Error(invalid_argument) for an operation or a kernel that
   // `machine` does not have or lacks the means for, and for an operation named twice.
   static Choice parse(std::string_view text, std::string_view source,

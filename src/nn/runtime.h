@@ -96,7 +96,8 @@ class Runtime {
   const kernels::cuda::Kernel<Contract>* device_kernel(
       std::span<const kernels::cuda::Kernel<Contract>> kernels,
       const typename Contract::Problem& problem) const {
-    if (kernels.empty()) return nullptr;
+    const bool forbidden = kernels_.forced(Contract::kOperation) == kernels::kNoKernel;
+    if (kernels.empty() || forbidden) return nullptr;
     return kernels::choose(kernels, problem, wanted(true));
   }
   // Where a device's kernels go. Not on the processor.

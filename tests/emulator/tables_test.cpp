@@ -141,6 +141,16 @@ TEST(CudaTables, KernelsAreForcedByNameWhereTheyAre) {
                      [] { Choice::parse("paged_attention=sm_80", "kernels"); });
   test::expect_error(ErrorCode::invalid_argument, "does not fit",
                      [] { Choice::parse("norm=sm_80", "kernels", device(75)); });
+  // None of them.
+  const Choice none = Choice::parse("norm=none,product=none", "kernels", device(80));
+  for (const Operation& operation : catalogue(none, device(80))) {
+    const bool named = operation.name == "norm" || operation.name == "product";
+    EXPECT_EQ(operation.forced, named) << operation.name;
+    EXPECT_EQ(std::ranges::none_of(operation.entries, &Entry::used), named) << operation.name;
+  }
+  test::expect_error(ErrorCode::invalid_argument, "linear has no kernel",
+                     [] { Choice::parse("linear=none", "kernels"); });
+  EXPECT_EQ(Choice::parse("norm=none", "INSTRUCTBLIP_KERNELS").forced("norm"), "none");
   // The variable may name kernels of both; each forces its own.
   const Choice both = Choice::parse("norm=sm_80,linear=reference", "INSTRUCTBLIP_KERNELS");
   EXPECT_EQ(both.forced("norm"), "sm_80");

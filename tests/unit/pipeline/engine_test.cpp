@@ -337,6 +337,58 @@ TEST(Engine, TilesCountInTheQueue) {
   EXPECT_TRUE(second.get().generation);
 }
 
+// Replicas, each with a runtime of its own.
+class ReplicasTest : public testing::Test {
+ protected:
+  const Pipeline one_ = Pipeline::load(checkpoint("t5_2024")),
+                 two_ = Pipeline::load(checkpoint("t5_2024"));
+  const std::vector<const Pipeline*> both_ = {&one_, &two_};
+};
+
+TEST_F(ReplicasTest, AnswerAsOne) {
+  Engine engine(both_);
+  std::vector<std::future<Response>> responses;
+  for (int i = 0; i < 6; ++i) {
+    responses.push_back(engine.submit({picture(), "What is this?", tokens(4 + i)}));
+  }
+  for (int i = 0; i < 6; ++i) {
+    const Response response = responses[static_cast<std::size_t>(i)].get();
+    ASSERT_TRUE(response.generation) << response.error->what();
+    EXPECT_EQ(response.generation->tokens(),
+              one_.generate(picture(), "What is this?", tokens(4 + i)).tokens());
+  }
+  const std::vector<std::string> candidates = {"a cat", "the sea"};
+  const auto ranked = engine.rank({picture(), "What is this?"}, candidates).get();
+  EXPECT_EQ(ranked.front().index, one_.rank(picture(), "What is this?", candidates).front().index);
+  EXPECT_GT(engine.encode(picture()).get().positions(), 0);
+  EXPECT_EQ(engine.stats().answered, 8u);
+}
+
+TEST_F(ReplicasTest, RefuseWhenAllAreFull) {
+  Engine engine(both_, {.max_rows = 1, .max_waiting = 1});
+  Endless running[2];
+  std::vector<std::future<Response>> responses;
+  for (Endless& one : running) {  // each takes a replica, whichever the other has
+    responses.push_back(engine.submit({picture(), "Who?", tokens(4000)}, one.control()));
+    one.begun.get_future().wait();
+  }
+  EXPECT_EQ(engine.stats().running, 2u);
+  for (int i = 0; i < 2; ++i) responses.push_back(engine.submit({picture(), "Who?", tokens(3)}));
+  test::expect_error(ErrorCode::busy, "", [&] { engine.submit({picture(), "Who?", tokens(3)}); });
+  EXPECT_EQ(engine.stats().waiting, 2u);
+  EXPECT_EQ(engine.stats().refused, 1u);
+  for (Endless& one : running) one.enough = true;
+  for (auto& response : responses) EXPECT_TRUE(response.get().generation);
+}
+
+TEST_F(ReplicasTest, AreOfOneModel) {
+  const Pipeline other = Pipeline::load(checkpoint("vicuna_2024"));
+  const std::vector<const Pipeline*> different = {&one_, &other};
+  test::expect_error(ErrorCode::invalid_argument, "replica 2", [&] { Engine engine(different); });
+  test::expect_error(ErrorCode::invalid_argument, "got none",
+                     [] { Engine engine(std::span<const Pipeline* const>{}); });
+}
+
 TEST(Engine, RefusesOptionsAndPipelinesThatCannotAnswer) {
   const Pipeline pipeline = Pipeline::load(checkpoint("t5_2024"));
   test::expect_error(ErrorCode::invalid_argument, "of at least 1, got 0, 256 and 1073741824",

@@ -27,7 +27,11 @@ std::unique_ptr<const ModelParts> load(const std::string& name, const ChangeTabl
 
 // Where the host alone chooses.
 std::unique_ptr<const ModelParts> load_waiting(const std::string& name) {
-  return load(name, [](kernels::cuda::Tables& tables) { tables.next_rows = {}; });
+  kernels::Machine device;
+  device.cuda_capability = 90;
+  const auto none = kernels::Choice::parse("next_rows=none", "kernels", device);
+  return test::load(test::checkpoint(name), std::make_unique<EmulatedRuntime>(at::kHalf, none),
+                    {.precision = Precision::f16});
 }
 
 std::int64_t begun_ahead(const ModelParts& model) { return model.counts->passes_ahead; }
@@ -121,6 +125,7 @@ TEST_P(PassesAhead, AreThoseThatAreWantedAndGiveTheSame) {
     EXPECT_EQ(records_launched_by_stand_in() - second, second - first);
   }
   EXPECT_EQ(ahead_->counts->passes_in_vain, 0);
+  EXPECT_EQ(begun_ahead(*waiting_), 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, PassesAhead,
