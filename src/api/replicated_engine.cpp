@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <iterator>
 #include <utility>
 
 #include "instructblip/error.h"
@@ -61,7 +62,7 @@ class ReplicatedEngine final : public Engine::Impl {
     }
     std::ranges::stable_sort(all, {}, &Loaded::requests);
     std::vector<Engine::Impl*> order;
-    for (const Loaded& one : all) order.push_back(one.engine);
+    std::ranges::transform(all, std::back_inserter(order), &Loaded::engine);
     return order;
   }
 

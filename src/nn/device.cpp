@@ -97,7 +97,7 @@ at::Tensor DeviceRuntime::replay(const StepKey& key,
                                  const std::function<at::Tensor()>& step) const {
   Step& known = step_of(key);
   if (!known.record) {
-    const at::Tensor result = run_or_record(known, step);
+    at::Tensor result = run_or_record(known, step);
     if (!known.record) return result;
   }
   return known.record->launch();
@@ -115,7 +115,7 @@ at::Tensor DeviceRuntime::run_or_record(Step& step,
     step.record = device_->record(compute);
     return {};
   }
-  const at::Tensor result = compute();
+  at::Tensor result = compute();
   step.ran = true;
   return result;
 }

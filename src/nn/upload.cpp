@@ -32,7 +32,7 @@ struct Piece {
 at::Tensor uploaded_in_pieces(const Runtime& runtime, const at::Tensor& tensor,
                               std::int64_t piece_bytes) {
   const at::Tensor here = tensor.contiguous();
-  const at::Tensor there = runtime.empty(here.sizes().vec(), here.scalar_type());
+  at::Tensor there = runtime.empty(here.sizes().vec(), here.scalar_type());
   const auto bytes = static_cast<std::int64_t>(here.nbytes());
   const auto* const from = static_cast<const std::byte*>(here.const_data_ptr());
   const at::Tensor bytes_there = there.view({-1}).view(at::kByte);
