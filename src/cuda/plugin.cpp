@@ -54,7 +54,9 @@ class CurrentStream final : public kernels::cuda::Stream {
 class Graph final : public nn::RecordedStep {
  public:
   Graph(const std::function<at::Tensor()>& step, at::cuda::MempoolId_t pool) {
-    graph_.capture_begin(pool);
+    // What threads of other runtimes do meanwhile, such as asking for memory, is none of its
+    // business.
+    graph_.capture_begin(pool, cudaStreamCaptureModeThreadLocal);
     try {
       result_ = step();
     } catch (...) {

@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "instructblip/error.h"
-#include "nn/upload.h"
 
 namespace instructblip::nn {
 namespace {
@@ -31,6 +30,7 @@ DeviceRuntime::~DeviceRuntime() {
     steps_.clear();
     known_ids_.clear();
     counters_.clear();
+    uploader_ = nullptr;
   });
 }
 
@@ -48,8 +48,9 @@ at::Tensor DeviceRuntime::known_ids(const std::vector<std::int32_t>& values) con
 
 at::Tensor DeviceRuntime::upload(const at::Tensor& tensor) const {
   constexpr std::size_t kLarge = 1 << 20;
-  const bool in_pieces = tensor.device() == at::kCPU && tensor.nbytes() >= kLarge;
-  return in_pieces ? uploaded_in_pieces(*this, tensor) : Runtime::upload(tensor);
+  if (tensor.device() != at::kCPU || tensor.nbytes() < kLarge) return Runtime::upload(tensor);
+  if (!uploader_) uploader_ = std::make_unique<Uploader>(*this);
+  return uploader_->upload(tensor);
 }
 
 at::Tensor DeviceRuntime::host_memory(const Shape& shape, at::ScalarType type) const {

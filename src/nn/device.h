@@ -15,6 +15,7 @@
 #include "kernels/machine.h"
 #include "kernels/tables.h"
 #include "nn/runtime.h"
+#include "nn/upload.h"
 
 namespace instructblip::nn {
 
@@ -121,6 +122,7 @@ class DeviceRuntime : public Runtime {
   mutable std::uint64_t uses_ = 0;
   mutable std::map<std::vector<std::int32_t>, at::Tensor> known_ids_;
   mutable std::vector<at::Tensor> counters_;  // the last one is the largest
+  mutable std::unique_ptr<Uploader> uploader_;
 };
 
 }  // namespace instructblip::nn

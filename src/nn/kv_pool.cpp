@@ -73,12 +73,14 @@ KvPage KvPool::take(std::size_t index) const {
         at::zeros({count + more, layers_, 2, key_heads_, kPagePositions, head_width_},
                   runtime_->options(runtime_->row_type()));
     if (count > 0) larger.narrow(0, 0, count).copy_(all.storage);
+    const at::Tensor addresses = all.by_kernels ? addresses_of(larger) : at::Tensor();
+    // From here on nothing can fail, and the pool is never half the larger one.
     all.free.reserve(static_cast<std::size_t>(count + more));  // so that give_back() cannot fail
     for (std::int64_t page = count + more; page-- > count;) {
       all.free.push_back(static_cast<std::int32_t>(page));
     }
     all.storage = larger;
-    if (all.by_kernels) all.addresses = addresses_of(larger);
+    all.addresses = addresses;
   }
   const std::int32_t number = all.free.back();
   all.free.pop_back();

@@ -42,6 +42,13 @@ std::exception_ptr translated(const std::exception_ptr& error) {
     return std::make_exception_ptr(
         Error(ErrorCode::out_of_memory, "out of memory: " + what.substr(0, what.find(" See ")),
               "ask for less at once, or choose a smaller dtype or another device"));
+  } catch (const c10::AcceleratorError& e) {  // what a device's runtime says
+    constexpr std::int32_t kNoMemory = 2;     // cudaErrorMemoryAllocation
+    const std::string what = e.what_without_backtrace();
+    return std::make_exception_ptr(
+        Error(e.get_error_code() == kNoMemory ? ErrorCode::out_of_memory : ErrorCode::unsupported,
+              "the device fails: " + what.substr(0, what.find('\n')),
+              "instructblip doctor shows what the driver says"));
   } catch (const c10::Error& e) {
     const std::string what = e.what_without_backtrace();
     if (what.find("DefaultCPUAllocator") != std::string::npos) {
@@ -131,6 +138,12 @@ at::Tensor Runtime::counters(std::int64_t count) const {
   return at::zeros({count}, options(at::kInt));
 }
 
+struct Runtime::Task {
+  std::function<void()> work;
+  std::exception_ptr error;
+  std::atomic<bool> done = false;  // the last that is written
+};
+
 void Runtime::run_task(std::function<void()> work) {
   Task task{std::move(work), nullptr};
   bool is_next = false;
@@ -149,11 +162,30 @@ void Runtime::run_task(std::function<void()> work) {
   if (task.error) std::rethrow_exception(task.error);
 }
 
+void Runtime::leave(std::shared_ptr<void> what) noexcept {
+  try {
+    const std::lock_guard lock(mutex_);
+    left_.push_back(std::move(what));
+    has_work_ = true;
+  } catch (...) {  // no memory: it ends here
+    return;
+  }
+  arrived_.notify_one();
+}
+
 // Null: there will be none.
 Runtime::Task* Runtime::next_task() {
   if (spins_) spin_until(kBetweenSteps, [this] { return has_work_ || closing_; });
   std::unique_lock lock(mutex_);
-  arrived_.wait(lock, [this] { return closing_ || !queue_.empty(); });
+  while (true) {
+    arrived_.wait(lock, [this] { return closing_ || !queue_.empty() || !left_.empty(); });
+    if (left_.empty()) break;
+    auto ending = std::exchange(left_, {});
+    lock.unlock();
+    ending.clear();
+    lock.lock();
+    has_work_ = !queue_.empty();
+  }
   if (queue_.empty()) return nullptr;
   Task* const task = queue_.front();
   queue_.pop_front();

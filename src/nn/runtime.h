@@ -146,13 +146,15 @@ class Runtime {
   at::Tensor step(const std::function<at::Tensor()>& step) const;
   // Whether replay() records, so that steps are to be padded and read their tables on the device.
   virtual bool replays() const { return false; }
-  // The last use of a key, by any of these, if its step is recorded. While that stays,
+  // The last use of a key, step_memory()'s too, if its step is recorded. While that stays,
   // launch_again() launches what it has recorded; else it gives nothing.
   virtual std::optional<std::uint64_t> recorded_use(const StepKey&) const { return std::nullopt; }
   virtual at::Tensor launch_again(const StepKey&, std::uint64_t /*last_use*/) const { return {}; }
   // Memory for what the steps of a key read, [count] int32: the same whenever it is asked for.
   virtual at::Tensor step_memory(const StepKey& key, std::int64_t count) const;
 
+  // Takes what is to end on the thread, and does not wait for that.
+  void leave(std::shared_ptr<void> what) noexcept;
   // Runs `work` on the thread and waits; what it throws is thrown here, with c10::Error and
   // std::bad_alloc translated to instructblip::Error. Must not be called from work that runs there.
   template <typename Work>
@@ -177,11 +179,7 @@ class Runtime {
     return {&kernels_, &machine(), deterministic(), may_compose};
   }
 
-  struct Task {
-    std::function<void()> work;
-    std::exception_ptr error;
-    std::atomic<bool> done = false;  // the last that is written
-  };
+  struct Task;
 
   void run_task(std::function<void()> work);
   void loop(int threads);
@@ -192,7 +190,8 @@ class Runtime {
   std::mutex mutex_;
   std::condition_variable arrived_, finished_;
   std::deque<Task*> queue_;
-  std::atomic<bool> has_work_ = false;  // whether it holds any
+  std::vector<std::shared_ptr<void>> left_;
+  std::atomic<bool> has_work_ = false;  // whether one of them holds any
   std::atomic<bool> spins_ = false, closing_ = false;
   std::thread thread_;
 };

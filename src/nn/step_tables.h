@@ -69,7 +69,7 @@ class StepTables {
 struct RecordedTables {
   StepTables tables;
   std::uint64_t
-      last_use;  // the key was used by it; another use may have put other rows into the tables
+      last_use;  // use of the key by this step; a later one may have put other rows into the tables
   std::int64_t max_length;
 };
 

@@ -3,20 +3,39 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "nn/runtime.h"
 
 namespace instructblip::nn {
 
-// Bytes of a piece: so many that the time to begin a copy is a small share of it.
-inline constexpr std::int64_t kUploadPiece = 16 << 20;
+// Copies tensors of the host's, which may lie in a file that is mapped, to the device. They go in
+// pieces, by way of memory that the device copies from by itself: while one is on its way, the team
+// reads the next. LibTorch's copy from other memory has one thread that does both. Used and ended
+// on the runtime's thread, before the runtime.
+class Uploader {
+ public:
+  // Bytes of a piece: so many that the time to begin a copy is a small share of it.
+  static constexpr std::int64_t kPiece = 16 << 20;
 
-// The values of a tensor of the host's, which may lie in a file that is mapped, on the device. They
-// go in pieces, by way of memory that the device copies from by itself: while one is on its way,
-// the team reads the next. What copies by itself from anywhere, as LibTorch's copy does, has one
-// thread that does both. On the runtime's thread; the tensor may be given up at once.
-at::Tensor uploaded_in_pieces(const Runtime& runtime, const at::Tensor& tensor,
-                              std::int64_t piece_bytes = kUploadPiece);
+  explicit Uploader(const Runtime& runtime, std::int64_t piece_bytes = kPiece);
+  // The values of a tensor on the device. The tensor may be given up at once.
+  at::Tensor upload(const at::Tensor& tensor);
+
+ private:
+  // Memory of the host for a piece, and when the device has copied it.
+  struct Piece {
+    at::Tensor memory = {};
+    std::unique_ptr<DeviceMark> copied = {};
+  };
+
+  const Runtime* runtime_;
+  std::int64_t piece_bytes_;
+  std::array<Piece, 2> pieces_;  // by turns
+  std::size_t turn_ = 0;
+};
 
 }  // namespace instructblip::nn

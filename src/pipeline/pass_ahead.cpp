@@ -102,8 +102,8 @@ bool PassAhead::fits(const Jobs& jobs) const {
 }
 
 std::unique_ptr<PassAhead> PassAhead::launch_next(const Jobs& jobs, std::uint64_t number) const {
-  if (!fits(jobs)) return nullptr;
   const nn::StepTables& tables = recorded_->tables;
+  if (runtime_->recorded_use(tables.key()) != use_ || !fits(jobs)) return nullptr;
   const nn::NextRowsRule& rule = asked_.rule;
   nn::KnownOfRows known(*runtime_, rule, coming_slots(jobs, rule.rows, 1));
   known.sums = nn::chosen_sums(rule, *summaries_);
@@ -137,7 +137,7 @@ PassAhead::Jobs PassAhead::asked_for_by(const Jobs& jobs) const {
 }
 
 bool PassAhead::goes_on_for(const Jobs& jobs) const {
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
+  for (std::size_t i = 0; before_ && i < jobs.size(); ++i) {
     if (jobs[i]->ahead.place != i) return false;
   }
   const std::optional<Asked> asked = asked_by(jobs);

@@ -47,9 +47,11 @@ template <class Work>
 std::unique_ptr<PassAhead> tried(const Work& work) {
   try {
     return work();
+  } catch (const Error& error) {  // a kernel that was asked for, and does not fit
+    if (error.code() == ErrorCode::invalid_argument) throw;
   } catch (...) {
-    return nullptr;
   }
+  return nullptr;
 }
 
 void hand_out(nn::Runtime& runtime, const at::Tensor& logits, std::span<Job* const> jobs) {
@@ -116,6 +118,7 @@ void Walk::run(Stage stage, const Jobs& jobs) {
       live.front()->error = std::current_exception();
       return;
     }
+    joined_ = true;  // one by one, and together again
     for (Job* job : live) run(stage, {job});
   }
 }
@@ -242,14 +245,15 @@ void Walk::land(PassAhead& pass, const Jobs& landed, bool all) {
     model_.counts->step_rows += static_cast<std::int64_t>(job->step().rows());
   }
   const auto work = [&] {
-    if (all && !joined_ && pass.goes_on_for(landed)) launch_behind(pass, landed);
+    if (all && !joined_) launch_behind(pass, landed);
     pass.hand_out(landed);
   };
   hand_out_by(work, landed);
 }
 
 void Walk::launch_behind(const PassAhead& pass, const Jobs& jobs) {
-  ahead_ = tried([&] { return pass.launch_next(jobs, ++launched_ahead_); });
+  ahead_ = tried(
+      [&] { return pass.goes_on_for(jobs) ? pass.launch_next(jobs, ++launched_ahead_) : nullptr; });
   model_.counts->passes_ahead += ahead_ ? 1 : 0;
 }
 
@@ -257,9 +261,8 @@ void Walk::forget() noexcept {
   if (!ahead_) return;
   ++model_.counts->passes_in_vain;
   try {
-    model_.runtime->run([&] { ahead_ = nullptr; });
-  } catch (...) {  // no memory to ask the thread
-    ahead_ = nullptr;
+    model_.runtime->leave(std::shared_ptr<PassAhead>(std::move(ahead_)));
+  } catch (...) {  // no memory: it has ended here
   }
 }
 

@@ -56,7 +56,7 @@ class Walk {
 
   const ModelParts& model_;
   bool joined_ = false;               // as step() was told
-  std::unique_ptr<PassAhead> ahead_;  // touched by the runtime's thread, on which its memory ends
+  std::unique_ptr<PassAhead> ahead_;  // touched by the runtime's thread, on which it ends
   std::uint64_t launched_ahead_ = 0;
 };
 

@@ -3,12 +3,15 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
+#include <c10/util/Exception.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <future>
+#include <memory>
 #include <new>
 #include <thread>
 #include <vector>
@@ -45,6 +48,35 @@ TEST(Runtime, TranslatesWhatItsWorkThrows) {
             ErrorCode::internal);
   EXPECT_EQ(code_of(runtime, [] { at::empty({std::int64_t{1} << 60}); }), ErrorCode::out_of_memory);
   EXPECT_EQ(runtime.run([] { return 7; }), 7);  // and goes on
+}
+
+TEST(Runtime, SaysThatADeviceFails) {
+  nn::Runtime runtime;
+  const auto code_for = [&](std::int32_t code) {
+    return code_of(runtime, [code] {
+      throw c10::AcceleratorError({__func__, __FILE__, 1}, code, "CUDA error: x");
+    });
+  };
+  EXPECT_EQ(code_for(2), ErrorCode::out_of_memory);
+  EXPECT_EQ(code_for(700), ErrorCode::unsupported);
+}
+
+// Notes the thread on which it ends.
+struct Ending {
+  std::promise<std::thread::id> where;
+  ~Ending() { where.set_value(std::this_thread::get_id()); }
+};
+
+TEST(Runtime, EndsWhatIsLeftToItOnItsThread) {
+  nn::Runtime runtime;
+  const auto thread = runtime.run([] { return std::this_thread::get_id(); });
+  for (int i = 0; i < 2; ++i) {
+    auto ending = std::make_shared<Ending>();
+    auto where = ending->where.get_future();
+    runtime.leave(std::move(ending));
+    if (i == 1) runtime.run([] {});  // or without a task
+    EXPECT_EQ(where.get(), thread);
+  }
 }
 
 TEST(Runtime, RunsOneTaskAtATimeForManyCallers) {

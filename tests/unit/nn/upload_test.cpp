@@ -23,22 +23,22 @@ class Upload : public testing::Test {
 };
 
 TEST_F(Upload, InPiecesIsTheSameTensor) {
+  nn::Uploader uploader(runtime_, 256);
   for (const at::ScalarType type : {at::kFloat, at::kHalf, at::kBFloat16, at::kByte}) {
     for (const std::int64_t count : {1, 12, 16, 64, 1000, 1024}) {
       const at::Tensor here = numbers(4 * count, type).view({4, count});
-      const at::Tensor there = nn::uploaded_in_pieces(runtime_, here, 256);
+      const at::Tensor there = uploader.upload(here);
       EXPECT_EQ(there.device(), runtime_.device());
       EXPECT_EQ(there.scalar_type(), type);
       EXPECT_TRUE(at::equal(runtime_.download(there), here)) << type << " " << count;
       const at::Tensor turned = here.transpose(0, 1);
-      EXPECT_TRUE(
-          at::equal(runtime_.download(nn::uploaded_in_pieces(runtime_, turned, 64)), turned));
+      EXPECT_TRUE(at::equal(runtime_.download(uploader.upload(turned)), turned));
     }
   }
 }
 
 TEST_F(Upload, IsInPiecesWhereTensorsAreLarge) {
-  const at::Tensor here = numbers((nn::kUploadPiece * 5 / 2 + 4) / 4, at::kFloat);
+  const at::Tensor here = numbers((nn::Uploader::kPiece * 5 / 2 + 4) / 4, at::kFloat);
   EXPECT_TRUE(at::equal(runtime_.download(runtime_.upload(here)), here));
   EXPECT_EQ(runtime_.upload(at::empty({0, 3}, nn::host(at::kHalf))).sizes(),
             (at::IntArrayRef{0, 3}));

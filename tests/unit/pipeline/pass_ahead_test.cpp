@@ -173,6 +173,7 @@ TEST(PassAhead, EndsWhereAnglesLookAtLengths) {
   const auto ahead = load("vicuna_dynamic"), waiting = load_waiting("vicuna_dynamic");
   const Request request{picture(), "What is this?", exactly(24, beams(1, 24))};
   expect_answers_of_the_host(*ahead, *waiting, {{request}}, Scores::equal);
+  EXPECT_GT(begun_ahead(*ahead), 0);
 }
 
 TEST(PassAhead, IsForWhomeverIsThere) {
@@ -221,6 +222,26 @@ TEST_P(TwoBatches, AnswerAsEachAlone) {
 
 INSTANTIATE_TEST_SUITE_P(Families, TwoBatches, testing::Values("t5_2024", "blip2_opt"),
                          [](const auto& test) { return test.param; });
+
+TEST(PassAhead, IsNotBegunWhereOthersJoin) {
+  const auto ahead = load("blip2_opt");
+  (void)answers(*ahead, {{{picture(), "What is this?", exactly(9, beams(1, 9))}}});
+  Batch batch(*ahead);
+  const auto admit = [&] {
+    batch.admit(prepare(*ahead, {picture(), "What is this?", exactly(9, beams(1, 9))}, {}));
+  };
+  const auto begun_by_a_round = [&] {
+    const std::int64_t before = begun_ahead(*ahead);
+    batch.advance();
+    return begun_ahead(*ahead) - before;
+  };
+  admit();
+  EXPECT_EQ(begun_by_a_round(), 0);  // the prompt
+  EXPECT_EQ(begun_by_a_round(), 1);
+  admit();
+  EXPECT_EQ(begun_by_a_round(), 0);
+  while (!batch.empty()) batch.advance();
+}
 
 TEST(PassAhead, IsDroppedWithAnAnswerThatIsEnded) {
   const auto ahead = load("blip2_opt");
