@@ -92,7 +92,10 @@ struct BenchmarkRow {
   int new_tokens = 0;  ///< length of the answer, steps of decode; else 0
   int requests = 1;    ///< answered together
   int threads = 0;
-  std::string device = {};  ///< ModelInfo::device
+  std::string device = {};   ///< ModelInfo::device
+  std::string policy = {};   ///< ModelInfo::policy
+  std::string kernels = {};  ///< LoadOptions::kernels
+  bool pin = false;          ///< LoadOptions::pin
   int samples = 0;
   double median_ms = 0;  ///< decode: a step
   double least_ms = 0;

@@ -62,26 +62,28 @@ void check(const BenchmarkOptions& options) {
   }
 }
 
-// The most memory of this process since reset() was called.
+// The most memory of this process from begin() to end(), or of several such times.
 class PeakMemory {
  public:
   // Linux, proc(5): 5 resets the peak of the resident set.
-  void reset() {
+  void begin() {
     std::ofstream file("/proc/self/clear_refs");
-    known_ = static_cast<bool>(file << '5' << std::flush);
+    known_ = known_ && file << '5' << std::flush;
+  }
+  void end() {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);) {
+      constexpr std::string_view kKey = "VmHWM:";
+      if (!line.starts_with(kKey)) continue;
+      most_ = std::max<std::int64_t>(most_, std::stoll(line.substr(kKey.size())) * 1024);
+    }
   }
   // 0 where it could not be reset.
-  std::int64_t bytes() const {
-    std::ifstream status("/proc/self/status");
-    for (std::string line; known_ && std::getline(status, line);) {
-      constexpr std::string_view kKey = "VmHWM:";
-      if (line.starts_with(kKey)) return std::stoll(line.substr(kKey.size())) * 1024;
-    }
-    return 0;
-  }
+  std::int64_t bytes() const { return known_ ? most_ : 0; }
 
  private:
-  bool known_ = false;
+  bool known_ = true;
+  std::int64_t most_ = 0;
 };
 
 // Null: the processor, whose memory is the process's.
@@ -160,14 +162,17 @@ class Benchmark {
   void run(Subject& subject, const LoadOptions& load) {
     tell("loading " + subject.name());
     PeakMemory memory;
-    memory.reset();
+    memory.begin();
     std::vector<BenchmarkRow> rows;
     {
       const ModelParts model = subject.load(load);
+      memory.end();  // what is read to find the machine's limit is not the model's
       sample_limits(model);
+      memory.begin();
       std::vector<Cell> cells = cells_of(model, subject.config(), options_);
-      for (Cell& cell : cells) describe(cell, subject, model);
+      for (Cell& cell : cells) describe(cell, subject, model, load);
       sample(cells, warm_up_of(model), subject.name());
+      memory.end();
       for (Cell& cell : cells) {
         if (cell.ms.empty()) continue;
         summarise(cell);
@@ -211,7 +216,8 @@ class Benchmark {
                                     : options_.warm_up;
   }
 
-  static void describe(Cell& cell, const Subject& subject, const ModelParts& model) {
+  static void describe(Cell& cell, const Subject& subject, const ModelParts& model,
+                       const LoadOptions& load) {
     const ModelInfo& info = model.info;
     BenchmarkRow& row = cell.row;
     row.model = subject.name();
@@ -220,6 +226,9 @@ class Benchmark {
     row.numerics = to_string(info.numerics);
     row.threads = info.threads;
     row.device = info.device;
+    row.policy = info.policy;
+    row.kernels = load.kernels;
+    row.pin = load.pin;
     row.weight_bytes = info.weight_bytes;
     const auto cached = static_cast<double>(at::elementSize(model.runtime->row_type()));
     row.bytes = costs::bytes_of(cell.cost, {.weights = bytes_of_elements(info), .cached = cached});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <functional>
 #include <latch>
@@ -9,7 +10,6 @@
 #include <vector>
 
 #include "core/pages.h"
-#include "core/stopwatch.h"
 #include "kernels/probe.h"
 
 namespace instructblip {
@@ -18,21 +18,30 @@ namespace {
 constexpr int kTimes = 3;
 constexpr std::int64_t kRounds = 4 << 20;  // multiply-adds of each lane: some ten milliseconds
 
-// Milliseconds from the moment at which all threads are there until the last one is done.
+// Milliseconds from the first thread's beginning, once all are there, to the last one's end. Each
+// looks at the clock itself: whoever is set aside meanwhile would begin to count too late.
 double on_all_threads(int threads, const std::function<void(int)>& work) {
+  using Clock = std::chrono::steady_clock;
+  struct Span {
+    Clock::time_point begin, end;
+  };
+  std::vector<Span> spans(static_cast<std::size_t>(threads));
   std::latch ready(threads);
-  std::vector<std::jthread> others;
-  for (int i = 1; i < threads; ++i) {
-    others.emplace_back([&, i] {
-      ready.arrive_and_wait();
-      work(i);
-    });
+  {
+    std::vector<std::jthread> workers;
+    for (int i = 0; i < threads; ++i) {
+      workers.emplace_back([&, i] {
+        ready.arrive_and_wait();
+        Span& span = spans[static_cast<std::size_t>(i)];
+        span.begin = Clock::now();
+        work(i);
+        span.end = Clock::now();
+      });
+    }
   }
-  ready.arrive_and_wait();
-  Stopwatch watch;
-  work(0);
-  others.clear();  // waits for them
-  return watch.lap_ms();
+  const auto begin = std::ranges::min(spans, {}, &Span::begin).begin;
+  const auto end = std::ranges::max(spans, {}, &Span::end).end;
+  return std::chrono::duration<double, std::milli>(end - begin).count();
 }
 
 // Results go here, or a compiler would leave the work out.

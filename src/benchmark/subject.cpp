@@ -68,17 +68,9 @@ std::shared_ptr<const TensorStore> Subject::weights(const LoadOptions& options) 
     check_plausible(config_, *store);
     return store;
   }
+  const VisionEncoder::PixelSize pixels{image_.height, image_.width, /*interpolate=*/false};
   const MadeAs as{stored_for(options.precision), policy_of(options)};
-  std::string described = std::string(name_of(as.stored));
-  if (as.choose)
-    described.append(" ").append(WeightPolicy(options.precision, options.policy).text());
-  if (!made_ || made_as_ != described) {
-    made_.reset();  // before others take their place
-    const VisionEncoder::PixelSize pixels{image_.height, image_.width, /*interpolate=*/false};
-    made_ = synthetic_weights(tensors_of(config_, pixels), as, usable_cores());
-    made_as_ = described;
-  }
-  return made_;
+  return synthetic_weights(tensors_of(config_, pixels), as, usable_cores());
 }
 
 PromptBuilder Subject::prompts() const {

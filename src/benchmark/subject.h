@@ -24,7 +24,7 @@ class Subject {
   int layers() const { return layers_; }  // 0: all of them
 
   // To run as `options` have it: threads, precision and all else. Its texts are words by number.
-  // Made-up weights are kept and shared by all models of one precision.
+  // Made-up weights are made anew for each model: one that is still there keeps its own.
   ModelParts load(const LoadOptions& options);
 
   // As the last model was built from it.
@@ -40,8 +40,6 @@ class Subject {
   int layers_ = 0;
   ModelConfig config_;
   ImageConfig image_;
-  std::shared_ptr<const TensorStore> made_;
-  std::string made_as_ = {};
 };
 
 }  // namespace instructblip

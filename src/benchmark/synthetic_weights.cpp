@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "core/errors.h"
+#include "core/pages.h"
 #include "core/shape.h"
 #include "kernels/stored_rows.h"
 #include "pipeline/stages.h"
@@ -55,6 +56,12 @@ Sizes sizes_of(const nn::RequestedTensor& tensor, const MadeAs& as) {
   }
   const std::size_t element = format == Format::f32 ? 4 : 2;
   return {static_cast<std::size_t>(checked_elements(tensor.shape).value()) * element};
+}
+
+// So that one matrix can be given back beside another.
+std::size_t whole_pages(const Sizes& sizes) {
+  constexpr std::size_t kPage = 4096;
+  return (sizes.elements + sizes.scales + kPage - 1) / kPage * kPage;
 }
 
 // Bits of an element: those that are drawn, its sign and mantissa, and those that are not, its
@@ -201,22 +208,36 @@ std::int64_t bytes_of(std::span<const nn::RequestedTensor> tensors, const MadeAs
 std::shared_ptr<const TensorStore> synthetic_weights(std::span<const nn::RequestedTensor> tensors,
                                                      const MadeAs& as, int threads) {
   check_memory(bytes_of(tensors, as));
+  std::size_t total = 0;
+  for (const nn::RequestedTensor& tensor : tensors) {
+    if (tensor.module) total += whole_pages(sizes_of(tensor, as));
+  }
+  auto matrices = std::make_unique<Pages>(total, PageSize::ordinary);
+  std::byte* next_matrix = matrices->bytes().data();
+  // What is no matrix stays: a table of words is looked at by each step.
   TensorStore::Copies copies;
+  std::vector<std::byte*> places;
   std::vector<TensorEntry> entries;
   for (const nn::RequestedTensor& tensor : tensors) {
     const Format format = format_of(tensor, as);
     const Sizes sizes = sizes_of(tensor, as);
-    copies.push_back(std::make_unique_for_overwrite<std::byte[]>(sizes.elements + sizes.scales));
+    if (tensor.module) {
+      places.push_back(next_matrix);
+      next_matrix += whole_pages(sizes);
+    } else {
+      copies.push_back(std::make_unique_for_overwrite<std::byte[]>(sizes.elements + sizes.scales));
+      places.push_back(copies.back().get());
+    }
     entries.push_back({.name = tensor.name,
                        .dtype = format == Format::f16    ? DType::f16
                                 : format == Format::bf16 ? DType::bf16
                                                          : DType::f32,
                        .shape = tensor.shape,
-                       .bytes = {copies.back().get(), sizes.elements},
+                       .bytes = {places.back(), sizes.elements},
                        .file = "made-up weights"});
     if (!is_rounded(format)) continue;
-    entries.back().scales = StoredScales{format == Format::w8 ? 8 : 4,
-                                         {copies.back().get() + sizes.elements, sizes.scales}};
+    entries.back().scales =
+        StoredScales{format == Format::w8 ? 8 : 4, {places.back() + sizes.elements, sizes.scales}};
   }
   std::atomic<std::size_t> next = 0;
   {
@@ -226,7 +247,7 @@ std::shared_ptr<const TensorStore> synthetic_weights(std::span<const nn::Request
         for (std::size_t at; (at = next++) < tensors.size();) {
           const Format format = format_of(tensors[at], as);
           const Sizes sizes = sizes_of(tensors[at], as);
-          const std::span<std::byte> elements(copies[at].get(), sizes.elements);
+          const std::span<std::byte> elements(places[at], sizes.elements);
           if (is_rounded(format)) {
             fill_rounded(tensors[at], format, elements,
                          {elements.data() + sizes.elements, sizes.scales});
@@ -238,7 +259,7 @@ std::shared_ptr<const TensorStore> synthetic_weights(std::span<const nn::Request
     }
   }
   return std::make_shared<const TensorStore>(
-      TensorStore::of({}, std::move(copies), std::move(entries)));
+      TensorStore::of({}, std::move(copies), std::move(entries), std::move(matrices)));
 }
 
 }  // namespace instructblip

@@ -190,6 +190,7 @@ struct TensorStore::Impl {
   std::vector<MappedFile> files;
   std::vector<TensorStore> parts;
   Copies copies;
+  std::unique_ptr<const Pages> spent;
   std::vector<TensorEntry> entries;
   std::int64_t bytes = 0;
 
@@ -238,15 +239,22 @@ struct TensorStore::Impl {
     add(directory, only_weights_file(directory), access);
   }
 
-  // True where the range lies in a file of this store.
-  bool release(std::span<const std::byte> range) const {
+  static bool lies_in(std::span<const std::byte> memory, std::span<const std::byte> range) {
     const std::less_equal<const std::byte*> before;
+    return before(memory.data(), range.data()) &&
+           before(range.data(), memory.data() + memory.size());
+  }
+
+  // True where the range lies in a file of this store, or in what it has for reading once.
+  bool release(std::span<const std::byte> range) const {
+    if (spent && lies_in(spent->bytes(), range)) {
+      drop_pages(range);
+      return true;
+    }
     for (const MappedFile& file : files) {
-      const std::span<const std::byte> map = file.bytes();
-      if (before(map.data(), range.data()) && before(range.data(), map.data() + map.size())) {
-        file.release_pages(range);
-        return true;
-      }
+      if (!lies_in(file.bytes(), range)) continue;
+      file.release_pages(range);
+      return true;
     }
     return std::ranges::any_of(parts,
                                [&](const TensorStore& part) { return part.impl_->release(range); });
@@ -286,11 +294,12 @@ bool TensorStore::has_weights(const fs::path& directory) {
 }
 
 TensorStore TensorStore::of(std::vector<TensorStore> parts, Copies copies,
-                            std::vector<TensorEntry> entries) {
+                            std::vector<TensorEntry> entries, std::unique_ptr<const Pages> spent) {
   auto impl = std::make_unique<Impl>();
   impl->parts = std::move(parts);
   impl->copies = std::move(copies);
   impl->entries = std::move(entries);
+  impl->spent = std::move(spent);
   impl->finish({});
   return TensorStore(std::move(impl));
 }

@@ -14,6 +14,7 @@
 
 #include "core/dtype.h"
 #include "core/file.h"
+#include "core/pages.h"
 #include "core/shape.h"
 
 namespace instructblip {
@@ -65,10 +66,12 @@ class TensorStore {
   // Whether open() would find weights of any kind in `directory`, good or bad.
   static bool has_weights(const std::filesystem::path& directory);
 
-  // A store of `entries`, which point into `parts` and `copies`. Each name once.
+  // A store of `entries`, which point into `parts`, `copies` and `spent`. Each name once. What lies
+  // in `spent` can be read until it is released, and not after that.
   using Copies = std::vector<std::unique_ptr<std::byte[]>>;
   static TensorStore of(std::vector<TensorStore> parts, Copies copies,
-                        std::vector<TensorEntry> entries);
+                        std::vector<TensorEntry> entries,
+                        std::unique_ptr<const Pages> spent = nullptr);
 
   // Null where the checkpoint has no such tensor.
   const TensorEntry* find(std::string_view name) const;
@@ -76,7 +79,7 @@ class TensorStore {
   std::span<const TensorEntry> entries() const;
   // The sum of the tensors' bytes, as they are stored or will be made.
   std::int64_t bytes() const;
-  // Drops the resident file pages of one tensor, once its values live elsewhere.
+  // Drops the resident pages of one tensor, once its values live elsewhere.
   void release(const TensorEntry& entry) const;
 
   TensorStore(TensorStore&&) noexcept;

@@ -14,6 +14,7 @@
 
 #include "core/errors.h"
 #include "core/foreign_file.h"
+#include "core/pages.h"
 
 namespace instructblip {
 namespace {
@@ -162,12 +163,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 void MappedFile::release_pages(std::span<const std::byte> range) const {
-  if (access_ == Access::copy || range.empty()) return;
-  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<std::uintptr_t>(range.data());
-  const std::uintptr_t first = (begin + page - 1) / page * page;
-  const std::uintptr_t last = (begin + range.size()) / page * page;
-  if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+  if (access_ == Access::map) drop_pages(range);
 }
 
 void write_file_atomically(const std::filesystem::path& name,

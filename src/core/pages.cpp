@@ -1,6 +1,7 @@
 #include "core/pages.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <fstream>
@@ -18,6 +19,14 @@ std::byte* next_huge_page(void* address) {
 }
 
 }  // namespace
+
+void drop_pages(std::span<const std::byte> range) noexcept {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<std::uintptr_t>(range.data());
+  const std::uintptr_t first = (begin + page - 1) / page * page;
+  const std::uintptr_t last = (begin + range.size()) / page * page;
+  if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+}
 
 Pages::Pages(std::size_t bytes, PageSize size) : length_(bytes + kHugePage) {
   if (bytes > SIZE_MAX - kHugePage) throw std::bad_alloc();

@@ -10,6 +10,10 @@ namespace instructblip {
 // where an address lies, which is a quarter of the time of reading a large matrix.
 enum class PageSize { ordinary, huge };
 
+// Takes those pages that lie wholly inside the range out of memory: touched again, they hold what
+// their file holds, or zeros where there is none.
+void drop_pages(std::span<const std::byte> range) noexcept;
+
 // Zeros at first. Not copyable; owns its memory.
 class Pages {
  public:

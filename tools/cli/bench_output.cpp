@@ -24,7 +24,10 @@ Object known(std::int64_t bytes) { return bytes > 0 ? Object(bytes) : Object(nul
 
 Object object_of(const BenchmarkRow& row, const EarlierRun& earlier) {
   Object object = key_of(row);
-  object.update({{"samples", row.samples},
+  object.update({{"policy", row.policy},
+                 {"kernels", row.kernels},
+                 {"pin", row.pin},
+                 {"samples", row.samples},
                  {"median_ms", row.median_ms},
                  {"least_ms", row.least_ms},
                  {"spread", row.spread},
@@ -95,8 +98,11 @@ std::string heading(const BenchmarkRow& row) {
   text += row.device == "cpu"
               ? "numerics " + row.numerics + ", threads: " + std::to_string(row.threads)
               : "on " + row.device;
+  if (row.pin) text += ", pinned";
   const std::int64_t peak = row.device == "cpu" ? row.peak_rss_bytes : row.peak_device_bytes;
   if (peak > 0) text += ", peak memory " + gigabytes(peak);
+  if (!row.policy.empty()) text += "\n  policy " + row.policy;
+  if (!row.kernels.empty()) text += "\n  kernels " + row.kernels;
   return text;
 }
 

@@ -8,6 +8,8 @@
 #include <string>
 #include <tuple>
 
+#include "benchmark/machine_limits.h"
+#include "core/processors.h"
 #include "instructblip/error.h"
 #include "unit/pipeline/toys.h"
 
@@ -24,6 +26,14 @@ BenchmarkOptions quick(const std::string& name) {
   options.repetitions = 2;
   options.read_bytes = 1 << 20;
   return options;
+}
+
+// Threads that wait for a core of their own make no machine faster.
+TEST(Benchmark, MoreThreadsThanCoresReachNoMoreThanTheCores) {
+  BenchmarkLimits cores{.threads = usable_cores()}, crowd{.threads = 4 * cores.threads};
+  for (int i = 0; i < 5; ++i) sample_limits(cores, 16 << 20);
+  sample_limits(crowd, 16 << 20);
+  EXPECT_LT(crowd.peak_gflops, 1.4 * cores.peak_gflops);  // two threads of a core may gain a little
 }
 
 TEST(Benchmark, MeasuresEveryStageAndSaysHowFarFromTheLimitItIs) {
@@ -144,9 +154,15 @@ TEST(Benchmark, CountsEachPartAsItIsHeld) {
   EXPECT_LT(q4.bytes, 0.8 * q8.bytes);
   options.precisions = {Precision::q4};
   options.load.policy = "vision=q8,head=q4";
+  options.load.kernels = "packed_linear=portable";
   const BenchmarkReport other = benchmark(options);
   EXPECT_LT(other.rows[0].bytes, 0.7 * report.rows[0].bytes);
   EXPECT_LT(other.rows[1].bytes, q4.bytes);
+  EXPECT_EQ(q4.policy, "vision=half,qformer=half,projection=half,language=q4,head=q8");
+  EXPECT_EQ(other.rows[0].policy, "vision=q8,qformer=half,projection=half,language=q4,head=q4");
+  EXPECT_EQ(f16.policy, "");
+  EXPECT_EQ(q4.kernels, "");
+  EXPECT_EQ(other.rows[0].kernels, options.load.kernels);
 }
 
 TEST(Benchmark, TakesListsOfNumericsAndLengths) {

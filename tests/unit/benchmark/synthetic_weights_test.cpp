@@ -109,6 +109,21 @@ TEST_P(SyntheticWeights, AreTheSameEachTimeAndDifferFromTensorToTensor) {
   EXPECT_FALSE(std::ranges::equal(one->find("a.weight")->bytes, one->find("b.weight")->bytes));
 }
 
+// Beside them lie those that a step looks at, whose pages must stay.
+TEST(SyntheticWeights, AMatrixThatIsReleasedLeavesMemoryAndNothingElse) {
+  const std::vector<nn::RequestedTensor> tensors = {{"a.weight", {64, 1000}, nn::Module::language},
+                                                    {"words", {64, 1000}},
+                                                    {"b.weight", {64, 1001}, nn::Module::language}};
+  const auto store = synthetic_weights(tensors, {}, 2);
+  store->release(*store->find("a.weight"));
+  store->release(*store->find("words"));
+  EXPECT_EQ(element(*store->find("a.weight"), 63'999 - 1024), 0.0f);
+  EXPECT_NE(element(*store->find("words"), 0), 0.0f);
+  EXPECT_NE(element(*store->find("words"), 63'999), 0.0f);
+  EXPECT_NE(element(*store->find("b.weight"), 0), 0.0f);
+  EXPECT_NE(element(*store->find("b.weight"), 64'063), 0.0f);
+}
+
 INSTANTIATE_TEST_SUITE_P(Types, SyntheticWeights,
                          testing::Values(DType::f32, DType::f16, DType::bf16));
 
