@@ -3,7 +3,7 @@
 for one of them.
 
   tests/cuda/unverified.py            the list, and the check
-  tests/cuda/unverified.py --record   after the tests have passed on a device: writes down what has run
+  tests/cuda/unverified.py --record [FILE]   after the tests have passed on a device: writes down what has run, here or elsewhere
 
 A kernel is its .cu file, or the .cpp file that launches several of them in turn, with the headers of ours that it
 includes, and what those of src/kernels/cuda include; the emulator's are not among them.
@@ -72,7 +72,7 @@ def check_itself():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--record", action="store_true")
+    parser.add_argument("--record", nargs="?", type=pathlib.Path, const=RECORD, metavar="FILE")
     arguments = parser.parse_args()
     check_itself()
     now = hashes()
@@ -80,7 +80,7 @@ def main():
         print(f"no kernels in {CUDA}")
         return 1
     if arguments.record:
-        RECORD.write_text(json.dumps(now, indent=2) + "\n")
+        arguments.record.write_text(json.dumps(now, indent=2) + "\n")
         return 0
     listed = unverified(now, json.loads(RECORD.read_text()) if RECORD.exists() else {})
     for name in listed:
