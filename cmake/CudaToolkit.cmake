@@ -1,7 +1,8 @@
 # CUDA by plain CMake, for the devices that kernels are written for; never by LibTorch's CMake files, whose flags and
 # architectures an installed toolkit may not know. nvcc: CMAKE_CUDA_COMPILER, CUDACXX, the PATH or /usr/local/cuda.
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-  set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real)
+  # And as PTX, which the driver compiles, for devices that are newer than both.
+  set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real 80-virtual)
 endif()
 find_program(INSTRUCTBLIP_NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
 if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})

@@ -43,6 +43,12 @@ PEAK = 790e12  # operations a second
 TARGETS = [
     ("7B, a token: share of the copy bandwidth", "at least", 0.85, 0.93, lambda o, _: o.share(VICUNA, "decode", 1)),
     ("7B, a token: 5 rows over 1", "at most", 1.15, 1.15, lambda o, _: o.ratio((VICUNA, "decode", 5), (VICUNA, "decode", 1))),
+    *(line for weights, share, better, ratio in (("q8", 0.73, 0.82, 1.25), ("q4", 0.55, 0.65, 1.4)) for line in (
+        (f"the same, {weights}: share of the copy bandwidth", "at least", share, better,
+         lambda o, _, weights=weights: o.share(VICUNA, "decode", 1, weights=weights)),
+        (f"the same, {weights}: 5 rows over 1", "at most", ratio, ratio,
+         lambda o, _, weights=weights: o.ratio((VICUNA, "decode", 5), (VICUNA, "decode", 1), weights=weights)),
+    )),
     ("T5-XL, a token: share of the copy bandwidth", "at least", 0.60, 0.70, lambda o, _: o.share(T5, "decode", 1)),
     ("the same, 5 rows", "at least", 0.53, 0.62, lambda o, _: o.share(T5, "decode", 5)),
     ("ViT-g, 1 picture: ms", "at most", 2.4, 1.8, lambda o, _: o.ms(T5, "vision", 1)),
@@ -65,23 +71,25 @@ class Rows:
     def __init__(self, rows):
         self.rows = {}
         for row in rows:
-            key = row["model"], row["stage"], row["rows"], row["requests"], row.get("variant")
+            # The peer's are all of bfloat16, and do not say so.
+            weights, kernels = row.get("weights", "bf16"), row.get("kernels", "")
+            key = row["model"], row["stage"], row["rows"], row["requests"], row.get("variant"), weights, kernels
             self.rows[key] = row
 
-    def row(self, model, stage, rows, requests=1, variant=None):
-        return self.rows.get((model, stage, rows, requests, variant))
+    def row(self, model, stage, rows, requests=1, variant=None, weights="bf16", kernels=""):
+        return self.rows.get((model, stage, rows, requests, variant, weights, kernels))
 
     def ms(self, *key, **more):
         return self.row(*key, **more)["median_ms"]
 
-    def share(self, *key):
-        return self.row(*key)["fraction_of_limit"]
+    def share(self, *key, **more):
+        return self.row(*key, **more)["fraction_of_limit"]
 
     def flops(self, *key):
         return self.row(*key)["flops"] / (self.ms(*key) / 1e3)
 
-    def ratio(self, above, below):
-        return self.ms(*above) / self.ms(*below)
+    def ratio(self, above, below, **more):
+        return self.ms(*above, **more) / self.ms(*below, **more)
 
     def over(self, ours, model, stage, rows, variant, requests=1):
         return self.ms(model, stage, rows, requests, variant=variant) / ours.ms(model, stage, rows, requests)

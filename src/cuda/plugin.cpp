@@ -8,6 +8,7 @@
 #include <c10/core/InferenceMode.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 #include <cuda_runtime_api.h>
 
@@ -41,7 +42,8 @@ class CurrentStream final : public kernels::cuda::Stream {
 
   void launch(std::string_view kernel, kernels::cuda::Launcher launcher) override {
     void* const stream = c10::cuda::getCurrentCUDAStream().stream();
-    const bool overlaps = machine_.cuda_capability >= 90;
+    // Only what is compiled for 9.0 waits for the launch before; newer devices run what 8.0 does.
+    const bool overlaps = machine_.cuda_capability == 90;
     check(static_cast<cudaError_t>(launcher(stream, overlaps)), std::string(kernel).c_str());
   }
 
@@ -100,6 +102,7 @@ class CudaDevice final : public nn::Device {
     check(cudaGetDeviceProperties(&properties, index), "the device cannot be asked");
     machine_.cuda_capability = properties.major * 10 + properties.minor;
     machine_.cuda_processors = properties.multiProcessorCount;
+    machine_.cuda_shared_bytes = static_cast<std::int64_t>(properties.sharedMemPerBlockOptin);
   }
 
   c10::Device where() const override {
@@ -122,7 +125,7 @@ class CudaDevice final : public nn::Device {
 
   nn::DeviceMemory memory() const override {
     std::size_t free = 0, total = 0;
-    check(cudaSetDevice(index_), "the device cannot be chosen");
+    const c10::cuda::CUDAGuard there(static_cast<c10::DeviceIndex>(index_));
     check(cudaMemGetInfo(&free, &total), "the device cannot say how much memory it has");
     return {static_cast<std::int64_t>(free), static_cast<std::int64_t>(total)};
   }

@@ -1,6 +1,8 @@
 // What the processor has that kernels may use.
 #pragma once
 
+#include <cstdint>
+
 namespace instructblip::kernels {
 
 // Instruction sets that the processor has and the system lets programs use; or what a device has.
@@ -16,8 +18,9 @@ struct Machine {
   bool amx_tile = false;
   bool amx_int8 = false;
   bool amx_bf16 = false;
-  int cuda_capability = 0;  // 90 stands for 9.0; 0: this is no CUDA device
-  int cuda_processors = 1;  // its multiprocessors
+  int cuda_capability = 0;                     // 90 stands for 9.0; 0: this is no CUDA device
+  int cuda_processors = 1;                     // its multiprocessors
+  std::int64_t cuda_shared_bytes = 227 << 10;  // shared memory that a block may have; that of 9.0
 };
 
 // The one that this process runs on; looked at once.

@@ -117,6 +117,16 @@ at::Tensor KvPool::addresses() const {
   return one_piece_->addresses;
 }
 
+std::array<std::int64_t, 3> KvPool::place() const {
+  const std::lock_guard lock(one_piece_->mutex);
+  const auto address = [](const at::Tensor& x) {
+    return x.defined() ? reinterpret_cast<std::int64_t>(x.const_data_ptr()) : 0;
+  };
+  const at::Tensor& storage = one_piece_->storage;
+  return {address(storage), address(one_piece_->addresses),
+          storage.defined() ? storage.size(0) : 0};
+}
+
 void* const* KvPool::pages_of(const at::Tensor& addresses, std::int64_t layer, Plane plane) {
   const at::Tensor row = addresses.select(0, layer).select(0, static_cast<std::int64_t>(plane));
   return reinterpret_cast<void* const*>(row.const_data_ptr<std::int64_t>());

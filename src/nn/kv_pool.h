@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -48,6 +49,8 @@ class KvPool {
   // Addresses in it, [layers, keys and values, pages] int64: what a device's kernels find pages by.
   // Undefined where they do not take heads of this width.
   at::Tensor addresses() const;
+  // Where both lie now, and how many pages there are: what recorded work has taken for granted.
+  std::array<std::int64_t, 3> place() const;
   // A row of that table: the keys or the values of a layer, page by page.
   enum class Plane { keys, values };
   static void* const* pages_of(const at::Tensor& addresses, std::int64_t layer, Plane plane);

@@ -2,16 +2,11 @@
 
 #include <ATen/ops/from_blob.h>
 
+#include <algorithm>
+#include <iterator>
 #include <numeric>
 
 namespace instructblip::nn {
-namespace {
-
-std::int64_t address(const at::Tensor& x) {
-  return reinterpret_cast<std::int64_t>(x.const_data_ptr());
-}
-
-}  // namespace
 
 bool PromptTables::are_read(const KvPool& pool, std::int64_t rows) {
   return pool.runtime().replays() && pool.in_one_piece() && pool.addresses().defined() &&
@@ -22,8 +17,8 @@ PromptTables::PromptTables(const PromptContent& content) {
   const KvPool& pool = content.caches.front()->pool();
   const Runtime& runtime = pool.runtime();
   const std::int64_t width = content.prompts.front().size(1);
-  key_ = {reinterpret_cast<std::int64_t>(&pool), address(pool.storage()),
-          address(pool.addresses())};
+  key_ = {reinterpret_cast<std::int64_t>(&pool)};
+  std::ranges::copy(pool.place(), std::back_inserter(key_));
   std::vector<std::int32_t> positions, slots, offsets = {0};
   for (std::size_t i = 0; i < content.prompts.size(); ++i) {
     const std::int64_t count = content.prompts[i].size(0);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 
 namespace instructblip::nn {
 namespace {
@@ -20,10 +21,6 @@ std::int64_t padded_tail(std::int64_t count) {
   if (count == 0) return 0;
   return std::max<std::int64_t>(
       16, static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(count))));
-}
-
-std::int64_t address_of_storage(const at::Tensor& x) {
-  return x.defined() ? reinterpret_cast<std::int64_t>(x.const_data_ptr()) : 0;
 }
 
 // Sizes of the tables of one kind of cache.
@@ -131,9 +128,7 @@ std::int64_t StepTables::padded_requests(std::int64_t requests) {
 }
 
 bool StepTables::reads_pages_of_today() const {
-  const KvPool& pool = *cache_.pool;
-  const std::int64_t now[] = {address_of_storage(pool.storage()),
-                              address_of_storage(pool.addresses())};
+  const auto now = cache_.pool->place();
   return std::ranges::equal(std::span(key_).last(std::size(now)), now);
 }
 
@@ -151,14 +146,8 @@ StepTables::StepTables(const Runtime& runtime, const StepContent& content) {
   const Writer::Places of_memory =
       remembers ? writer.add(content.memories, memory, pool.key_heads()) : Writer::Places{};
 
-  key_ = {content.model,
-          requests,
-          content.rows,
-          cache.shared,
-          cache.tail,
-          memory.shared,
-          address_of_storage(pool.storage()),
-          address_of_storage(pool.addresses())};
+  key_ = {content.model, requests, content.rows, cache.shared, cache.tail, memory.shared};
+  std::ranges::copy(pool.place(), std::back_inserter(key_));
   const at::Tensor there = runtime.step_memory(key_, std::ssize(writer.values));
   const at::Tensor here = runtime.host_memory({std::ssize(writer.values)}, at::kInt);
   std::ranges::copy(writer.values, here.mutable_data_ptr<std::int32_t>());

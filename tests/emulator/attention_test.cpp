@@ -11,6 +11,7 @@
 #include "emulator/attention_error.h"
 #include "emulator/half_numbers.h"
 #include "emulator/running.h"
+#include "kernels/cuda/shared_bytes.h"
 #include "support/operations.h"
 
 namespace instructblip::kernels::cuda {
@@ -182,6 +183,19 @@ TEST(CudaAttentionTest, ReadsMatricesWithoutBankConflicts) {
       d.problem.processors = processors;
       EXPECT_EQ(attend(d.problem, d.buffers(), nullptr, false), 0);
       EXPECT_EQ(emulator::run_queue({}).bank_conflicts, 0) << width;
+    }
+  }
+}
+
+// By which a table tells whether a device has so much.
+TEST(CudaAttentionTest, TakesNoMoreSharedMemoryThanIsSaid) {
+  for (const std::int32_t width : {16, 64, 80, 88, 96, 104, 128}) {
+    for (const std::int32_t distance : {-1, 20}) {
+      Data<dev::Half> d({{65}, {64}, 1, 1, width, false, distance});
+      d.problem.processors = 0;  // blocks as large as they get
+      EXPECT_EQ(attend(d.problem, d.buffers(), nullptr, false), 0);
+      const auto taken = static_cast<std::int64_t>(emulator::run_queue({}).shared_bytes);
+      EXPECT_LE(taken, attention_shared_bytes(d.problem)) << width;
     }
   }
 }

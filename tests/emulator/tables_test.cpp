@@ -97,6 +97,35 @@ TEST(CudaTables, TakeWhatTheirKernelsDoAndSayWhyNot) {
   EXPECT_FALSE(cuda::tables().kv_append[0].supports(append, device(80)));
 }
 
+// Devices of 8.6, 8.9 and 12.0 have 99 KiB: a prompt's attention fits, a norm before a product with
+// its rows does not always.
+TEST(CudaTables, LeaveToOthersWhatABlockHasNoMemoryFor) {
+  const auto& table = cuda::tables().product;
+  Machine small = device(89);
+  small.cuda_shared_bytes = 99 << 10;
+  cuda::TiledProductProblem problem{.rows = 5, .inputs = 4096, .outputs = 4096, .processors = 1};
+  problem.layout = cuda::TiledProductProblem::Layout::rows;
+  problem.norm = cuda::TiledProductProblem::Norm::rms;
+  const Machine large = device(80);
+  EXPECT_EQ(choose(table, problem, {.machine = &large})->name, "ring_sm_80");
+  EXPECT_EQ(choose(table, problem, {.machine = &small}), nullptr);
+  EXPECT_NE(table[1].supports(problem, small).reason().find("shared memory"), std::string::npos);
+  problem.rows = 1;
+  EXPECT_TRUE(choose(table, problem, {.machine = &small}));
+  problem.norm = cuda::TiledProductProblem::Norm::none;
+  problem.rows = 5;
+  EXPECT_TRUE(choose(table, problem, {.machine = &small}));
+  const cuda::AttentionProblem llama{.query_heads = 32, .key_heads = 32, .width = 128};
+  EXPECT_TRUE(cuda::tables().attention[0].supports(llama, small));
+}
+
+// Newer ones run what is compiled for 8.0.
+TEST(CudaTables, DevicesOfTheFutureTakeWhatThoseOfThePastDo) {
+  const cuda::TiledProductProblem problem{.rows = 5, .inputs = 64, .outputs = 3, .processors = 1};
+  const Machine future = device(120);
+  EXPECT_EQ(choose(cuda::tables().product, problem, {.machine = &future})->name, "ring_sm_80");
+}
+
 // Where others may be composed.
 TEST(CudaTables, AKernelThatIsForcedIsTheOnlyOne) {
   const auto& table = cuda::tables().product;

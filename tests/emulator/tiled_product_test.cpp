@@ -10,6 +10,7 @@
 #include "emulator/half_numbers.h"
 #include "emulator/running.h"
 #include "emulator/tiled_matrix.h"
+#include "kernels/cuda/shared_bytes.h"
 #include "support/operations.h"
 
 namespace instructblip::kernels::cuda {
@@ -342,6 +343,30 @@ TEST(TiledProductTest, WaitsForTheLaunchBefore) {
       if (!overlaps) want = y;
     }
     EXPECT_EQ(std::memcmp(want.data(), y.data(), y.size() * sizeof(T)), 0);
+  }
+}
+
+// By which a table tells whether a device has so much.
+TEST(TiledProductTest, TakesNoMoreSharedMemoryThanIsSaid) {
+  using T = dev::Half;
+  constexpr std::int32_t kInputs = 200;
+  const std::vector<T> x = half_numbers<T>(32 * kInputs, 1), norm = half_numbers<T>(kInputs, 2);
+  for (const Format format : {Format::f16, Format::w8, Format::w4}) {
+    const Matrix<T> w(format, 16, kInputs, 3);
+    const Tiles tiles = plain_tiles(w);
+    for (const std::int32_t rows : {1, 8, 9, 17, 32}) {
+      for (const auto how : {Norm::none, Norm::rms, Norm::layer}) {
+        TiledProductProblem problem = problem_of(w, rows);
+        problem.norm = how;
+        std::vector<T> y(static_cast<std::size_t>(rows * 16));
+        TiledProductBuffers buffers{x.data(), tiles.data(), y.data()};
+        if (how != Norm::none) buffers.norm_weight = norm.data();
+        if (how == Norm::layer) buffers.norm_bias = norm.data();
+        EXPECT_EQ(multiply_tiles(problem, buffers, nullptr, false), 0);
+        const auto taken = static_cast<std::int64_t>(emulator::run_queue({}).shared_bytes);
+        EXPECT_LE(taken, ring_shared_bytes(problem)) << rows;
+      }
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 // The host half of the kernels: which problems they take. Compiled with them.
 #include "kernels/cuda/kernels.h"
+#include "kernels/cuda/shared_bytes.h"
 #include "kernels/cuda/skinny.h"
 
 namespace instructblip::kernels::cuda {
@@ -13,8 +14,12 @@ SkinnyProblem skinny_problem(const TiledProductProblem& p) {
           .wide = p.wide};
 }
 
-Support answer(const char* refusal, const Machine& machine) {
+// `shared_bytes`: the most that a block of the launch may ask for.
+Support answer(const char* refusal, const Machine& machine, std::int64_t shared_bytes = 0) {
   if (machine.cuda_capability < 80) return Support::no("needs compute capability 8.0");
+  if (refusal == nullptr && shared_bytes > machine.cuda_shared_bytes) {
+    refusal = "a block of this device has less shared memory than such sizes take";
+  }
   return refusal == nullptr ? Support::yes() : Support::not_such_sizes(refusal);
 }
 
@@ -22,7 +27,7 @@ Support takes(const AttentionProblem& problem, const Machine& machine) {
   constexpr float kAny = 0.0f;
   AttentionBuffers buffers{};
   if (problem.max_distance > 0) buffers.bias = &kAny;
-  return answer(attention_refuses(problem, buffers), machine);
+  return answer(attention_refuses(problem, buffers), machine, attention_shared_bytes(problem));
 }
 Support takes_pages(const PagedAttentionProblem& problem, const Machine& machine) {
   return answer(paged_attention_refuses(problem), machine);
@@ -69,11 +74,12 @@ const char* is_read_faster_without_a_ring(const TiledProductProblem& p) {
 Support takes_few_rows(const TiledProductProblem& problem, const Machine& machine) {
   const char* refusal = tiled_product_refuses(problem, {});
   if (refusal == nullptr) refusal = is_faster_by_a_library(problem);
-  return answer(refusal != nullptr ? refusal : is_read_faster_without_a_ring(problem), machine);
+  return answer(refusal != nullptr ? refusal : is_read_faster_without_a_ring(problem), machine,
+                ring_shared_bytes(problem));
 }
 Support takes_few_rows_in_bulk(const TiledProductProblem& problem, const Machine& machine) {
   if (machine.cuda_capability != 90) return Support::no("needs compute capability 9.0");
-  return takes_few_rows(problem, machine);
+  return takes_few_rows(problem, machine);  // which needs no less
 }
 Support takes_plain_rows(const TiledProductProblem& p, const Machine& machine) {
   if (!is_plain(p)) return answer("there is nothing but the product", machine);

@@ -34,6 +34,7 @@ void enqueue(Launch launch);
 
 struct Observed {
   std::int64_t launches = 0;
+  std::size_t shared_bytes = 0;     // the most that a block of one of them asked for
   std::int64_t bank_conflicts = 0;  // rows of ldmatrix that had to wait for others of their eight
 };
 

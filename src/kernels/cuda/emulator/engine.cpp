@@ -306,7 +306,12 @@ Observed run_queue(const Schedule& schedule) {
     ~Running() { running = nullptr; }
   } guard(&engine);
   engine.run(launches);
+  std::size_t shared_bytes = 0;
+  for (const Launch& launch : launches) {
+    shared_bytes = std::max(shared_bytes, launch.config.shared_bytes);
+  }
   return {.launches = static_cast<std::int64_t>(launches.size()),
+          .shared_bytes = shared_bytes,
           .bank_conflicts = engine.bank_conflicts};
 }
 
