@@ -47,6 +47,18 @@ std::int64_t rows_of_piece(const std::vector<RowSource>& blocks) {
          kernels::kRowsOfPanel;
 }
 
+// Rows of the piece that begins at `first`: a whole one, or what is left of a block, where another
+// panel begins behind it; pieces of one block need not be put together.
+std::int64_t rows_from(const std::vector<RowSource>& blocks, std::int64_t first,
+                       std::int64_t whole) {
+  std::int64_t end = 0;
+  for (const RowSource& block : blocks) {
+    end += block.rows;
+    if (end > first && end % kernels::kRowsOfPanel == 0) return std::min(whole, end - first);
+  }
+  return std::min(whole, end - first);
+}
+
 // Calls `use` with each block that has some of the rows first .. first + count - 1 of all, and
 // which of its own they are.
 template <class Use>
@@ -88,8 +100,8 @@ PackedMatrix::PackedMatrix(const Runtime& runtime, Format format, std::int64_t c
       columns_(columns),
       panels_(static_cast<std::size_t>(packed_bytes(format, rows_, columns_)), PageSize::huge) {
   const std::int64_t length = rows_of_piece(blocks);
-  for (std::int64_t first = 0; first < rows_; first += length) {
-    const std::int64_t count = std::min(length, rows_ - first);
+  for (std::int64_t first = 0, count = 0; first < rows_; first += count) {
+    count = rows_from(blocks, first, length);
     std::vector<at::Tensor> parts;
     for_blocks(blocks, first, count,
                [&](const RowSource& block, std::int64_t from, std::int64_t n) {

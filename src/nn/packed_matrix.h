@@ -38,7 +38,7 @@ struct StoredMatrix {
 struct RowSource {
   std::int64_t rows;
   std::int64_t row_bytes;  // bytes that a row takes until it is packed
-  // The values of some of them, [count, columns] of packed_from(format).
+  // The values of some of them, [count, columns] of packed_from(format); valid until `release`.
   std::function<at::Tensor(std::int64_t first, std::int64_t count)> read;
   // Told of rows that are packed; may be null.
   std::function<void(std::int64_t first, std::int64_t count)> release = {};

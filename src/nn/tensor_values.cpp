@@ -62,9 +62,10 @@ at::Tensor unpacked(const TensorEntry& entry, const Store& store, at::ScalarType
   return values.to(wanted);
 }
 
-at::Tensor copied(const TensorEntry& entry, const Store& store, at::ScalarType wanted) {
+at::Tensor copied(const TensorEntry& entry, const Store& store, at::ScalarType wanted,
+                  const at::Tensor& room = {}) {
   if (entry.scales) return unpacked(entry, store, wanted);
-  const at::Tensor result = at::empty(entry.shape, host(wanted));
+  const at::Tensor result = room.defined() ? room : at::empty(entry.shape, host(wanted));
   const at::ScalarType stored = scalar_type(entry.dtype);
   TensorEntry piece = entry;
   std::int64_t done = 0;  // elements
@@ -180,8 +181,9 @@ at::Tensor lent(const TensorEntry& entry, Store store) {
       host(scalar_type(entry.dtype)));
 }
 
-at::Tensor values_of(const TensorEntry& entry, const Store& store, at::ScalarType wanted) {
-  if (!entry.recipe) return copied(entry, store, wanted);
+at::Tensor values_of(const TensorEntry& entry, const Store& store, at::ScalarType wanted,
+                     const at::Tensor& room) {
+  if (!entry.recipe) return copied(entry, store, wanted, room);
   const at::Tensor values = made(entry, store);
   if (wanted == at::kHalf) check_range_of_f16(entry, values);
   return values.to(wanted);

@@ -30,10 +30,11 @@ bool is_lendable(const TensorEntry& entry);
 // The values of `entry` where they lie in the map, which stays open as long as the tensor lives.
 at::Tensor lent(const TensorEntry& entry, std::shared_ptr<const TensorStore> store);
 
-// The values of `entry`, read or computed, in memory of their own. The file's pages are given back
+// The values of `entry`, read or computed, in memory of their own, or in `room`, of their shape and
+// type, where that is defined and they are no more than converted. The file's pages are given back
 // as it goes. Throws Error(unsupported) for values beyond the range of a half that is wanted,
 // Error(bad_model) where a LoRA change yields values that are not finite, or as stored_matrix().
 at::Tensor values_of(const TensorEntry& entry, const std::shared_ptr<const TensorStore>& store,
-                     at::ScalarType wanted);
+                     at::ScalarType wanted, const at::Tensor& room = {});
 
 }  // namespace instructblip::nn

@@ -18,6 +18,7 @@
 #include "config/shape_keys.h"
 #include "core/errors.h"
 #include "core/log.h"
+#include "nn/reading_room.h"
 #include "nn/tensor_values.h"
 
 namespace instructblip::nn {
@@ -54,6 +55,7 @@ struct WeightLoader::Impl {
   std::int64_t parameters = 0;
   std::int64_t bytes = 0;
   std::int64_t bytes_read = 0;
+  ReadingRoom room = {};
 
   void count(const at::Tensor& tensor) {
     parameters += tensor.numel();
@@ -212,7 +214,8 @@ const TensorEntry* WeightLoader::accounted(const std::string& path, const Shape&
   return nullptr;
 }
 
-at::Tensor WeightLoader::read(const TensorEntry& entry, at::ScalarType wanted) const {
+at::Tensor WeightLoader::read(const TensorEntry& entry, at::ScalarType wanted,
+                              ReadingRoom* room) const {
   const Impl& impl = *impl_;
   const RoundedTo rounded_to = impl.as.rounded_to;
   const auto rounded = rounded_to == nullptr ? std::nullopt : rounded_to(entry.name);
@@ -220,7 +223,9 @@ at::Tensor WeightLoader::read(const TensorEntry& entry, at::ScalarType wanted) c
     return values_of(entry, impl.store, scalar_type(*rounded)).to(wanted);
   }
   const bool fits = scalar_type(entry.dtype) == wanted && is_lendable(entry);
-  return fits ? lent(entry, impl.store) : values_of(entry, impl.store, wanted);
+  if (fits) return lent(entry, impl.store);
+  return values_of(entry, impl.store, wanted,
+                   room == nullptr ? at::Tensor() : room->take(entry.shape, wanted));
 }
 
 at::Tensor WeightLoader::get(const std::string& path, const Shape& expected, Format format) {
@@ -337,10 +342,11 @@ Matrix WeightLoader::pack(std::span<const TensorEntry* const> entries, Format fo
     }
     blocks.push_back({rows, columns * static_cast<std::int64_t>(size_of(entry->dtype)),
                       [this, entry, wanted](std::int64_t first, std::int64_t count) {
-                        return read(some_rows(*entry, first, count), wanted);
+                        return read(some_rows(*entry, first, count), wanted, &impl_->room);
                       },
                       [this, entry](std::int64_t first, std::int64_t count) {
                         impl_->store->release(some_rows(*entry, first, count));
+                        impl_->room.clear();
                       }});
   }
   auto packed = std::make_shared<const PackedMatrix>(*impl_->runtime, format,

@@ -66,6 +66,7 @@ struct ReadAs {
   bool pack_f32 = true;
 };
 
+class ReadingRoom;
 class WeightLoader;
 
 // A cursor: `weights / "attention" / "query"` points at the tensors whose names start with
@@ -167,8 +168,9 @@ class WeightLoader {
   // Its values are held elsewhere now.
   void done_with(const TensorEntry& entry);
   bool packs(Format format) const;
-  // Its values as a tensor of this type.
-  at::Tensor read(const TensorEntry& entry, at::ScalarType wanted) const;
+  // Its values as a tensor of this type, in `room` where that is given and they are converted.
+  at::Tensor read(const TensorEntry& entry, at::ScalarType wanted,
+                  ReadingRoom* room = nullptr) const;
   // The tensor of the checkpoint, if it is one that can be used; else null, and remembered.
   const TensorEntry* accounted(const std::string& path, const Shape& expected);
 

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "nn/reading_room.h"
 #include "tensors.h"
 
 namespace instructblip {
@@ -91,6 +92,44 @@ TEST(PackedMatrix, APieceIsReleasedBeforeTheNextIsRead) {
   EXPECT_EQ(most, kernels::kRowsOfPanel);
   EXPECT_EQ(next, 100);
   EXPECT_EQ(released, 100);
+}
+
+// Or both would have to be put together first, in memory that is taken for that alone.
+TEST(PackedMatrix, APieceEndsWithItsBlockWhereAPanelDoes) {
+  const nn::Runtime runtime;
+  constexpr std::int64_t kFiveBlocksFit = 4096;
+  const at::Tensor values = wave({32 + 48 + 20 + 30, kColumns}, 0.5);
+  std::vector<std::int64_t> counts, pieces;
+  std::vector<nn::RowSource> blocks;
+  std::int64_t begin = 0;
+  for (const std::int64_t rows : {32, 48, 20, 30}) {
+    blocks.push_back({rows, kFiveBlocksFit,
+                      [&, begin](std::int64_t first, std::int64_t count) {
+                        counts.push_back(count);
+                        return values.narrow(0, begin + first, count);
+                      },
+                      [&](std::int64_t, std::int64_t) { pieces.push_back(std::ssize(counts)); }});
+    begin += rows;
+  }
+  const PackedMatrix matrix(runtime, Format::w8, kColumns, blocks);
+  EXPECT_EQ(counts, (std::vector<std::int64_t>{32, 48, 20, 30}));
+  EXPECT_EQ(pieces, (std::vector<std::int64_t>{1, 2, 4, 4}));  // the third ends inside a panel
+  const std::vector<std::byte> want = expected_panels(Format::w8, values);
+  EXPECT_EQ(std::memcmp(matrix.panel_of(0), want.data(), want.size()), 0);
+}
+
+TEST(ReadingRoom, IsTheSameMemoryEachTime) {
+  nn::ReadingRoom room;
+  const at::Tensor first = room.take({3, 5}, at::kFloat), second = room.take({7}, at::kHalf);
+  first.fill_(1.0f);
+  second.fill_(2.0f);
+  EXPECT_EQ(first.sum().item<float>(), 15.0f);  // each has its own
+  EXPECT_FALSE(room.take({8 << 20}, at::kFloat).defined());
+  EXPECT_EQ(first.sum().item<float>(), 15.0f);
+  room.clear();
+  EXPECT_EQ(room.take({1}, at::kFloat).data_ptr(), first.data_ptr());
+  room.clear();
+  EXPECT_EQ(room.take({8 << 20}, at::kFloat).numel(), 8 << 20);  // it grows
 }
 
 TEST(PackedMatrix, WhatReadingThrowsIsThrown) {
