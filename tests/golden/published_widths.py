@@ -52,7 +52,7 @@ def parse():
     parser.add_argument("--binary", type=pathlib.Path)
     parser.add_argument("--kinds", default="t5,vicuna", help=f"some of {', '.join(full_width.KINDS)}")
     parser.add_argument("--dtype", default="F32", choices=("F32", "F16", "BF16"))
-    parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--layers", type=int, default=2, help="of each stack; 0: as many as are published")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--images", type=int, default=10)
     parser.add_argument("--instructions", default="10", help="how many, or their names in requests_table.py")
@@ -62,6 +62,7 @@ def parse():
     parser.add_argument("--numerics", default="auto", help="what the command answers with")
     parser.add_argument("--time", type=int, default=0, metavar="ROUNDS")
     parser.add_argument("--new-tokens", type=int, default=32, help="of a timed answer")
+    parser.add_argument("--dtypes", default="auto", help="as which the command holds weights while it is timed, such as auto,q8,q4")
     parser.add_argument("--job", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -78,35 +79,42 @@ def chosen_instructions(text):
 
 
 def compare(kind, path, options):
-    reference = Reference(path, options.image_directory)
+    """How many answers differ. The command's come first, so that memory never holds both programs' weights."""
     binary = Binary(options.binary, options.image_directory, options.threads, options.numerics)
     images = photographs(options.image_directory)[: options.images]
     instructions = chosen_instructions(options.instructions)
-    equal = near = different = 0
+    requests = [(name, setting, {"instruction": INSTRUCTIONS[name], "options": SETTINGS[setting]})
+                for name in instructions for setting in options.settings.split(",")]  # fmt: skip
     first = {"image": images[0], "instruction": INSTRUCTIONS[instructions[0]], "options": {}}
-    for fault in stage_faults(reference.stages(first), binary.features(path, first)):
+    features = binary.features(path, first)
+    found = [ask_all(binary, path, request, images) for _, _, request in requests]
+
+    reference = Reference(path, options.image_directory)
+    equal = near = different = 0
+    for fault in stage_faults(reference.stages(first), features):
         print(f"{kind}: {fault}")
         different += 1
-    answers = set()
-    for name in instructions:
-        for setting in options.settings.split(","):
-            request = {"instruction": INSTRUCTIONS[name], "options": SETTINGS[setting]}
-            found = ask_all(binary, path, request, images)
-            for image, ours in zip(images, found):
-                question = {**request, "image": image}
-                expected, margin = reference.run(question)
-                answers.add(tuple(expected["sequences"][0]["tokens"]))
-                faults = answer_faults(expected, ours, visual_rows(path, question))
-                verdict = "equal"
-                if faults:
-                    ids = [s["tokens"] for s in expected["sequences"]]
-                    verdict = "DIFFERENT" if reference.is_stable(question, ids, keep=False) else "near tie"
-                equal, near, different = (
-                    equal + (verdict == "equal"), near + (verdict == "near tie"), different + (verdict == "DIFFERENT")
-                )  # fmt: skip
-                gap = "" if margin is None else f"{margin:.4f}"
-                print(f"{kind:10} {name:12} {setting:14} {image:26} {verdict:10} {gap:8} {'; '.join(faults)}", flush=True)
-        faults = token_faults(expected["prompt_tokens"], binary.tokenize(path, request))
+    answers, prompts = set(), {}
+    for (name, setting, request), ours in zip(requests, found):
+        for image, answer in zip(images, ours):
+            question = {**request, "image": image}
+            expected, margin = reference.run(question)
+            prompts[name] = expected["prompt_tokens"]
+            answers.add(tuple(expected["sequences"][0]["tokens"]))
+            faults = answer_faults(expected, answer, visual_rows(path, question))
+            verdict = "equal"
+            if faults:
+                ids = [s["tokens"] for s in expected["sequences"]]
+                # Three more models would not fit beside one of full depth.
+                tie = options.layers and not reference.is_stable(question, ids, keep=False)
+                verdict = "near tie" if tie else "DIFFERENT"
+            equal, near, different = (
+                equal + (verdict == "equal"), near + (verdict == "near tie"), different + (verdict == "DIFFERENT")
+            )  # fmt: skip
+            gap = "" if margin is None else f"{margin:.4f}"
+            print(f"{kind:10} {name:12} {setting:14} {image:26} {verdict:10} {gap:8} {'; '.join(faults)}", flush=True)
+    for name, expected in prompts.items():
+        faults = token_faults(expected, binary.tokenize(path, {"instruction": INSTRUCTIONS[name]}))
         different += len(faults)
         for fault in faults:
             print(f"{kind} {name}: {fault}")
@@ -127,7 +135,8 @@ def compare_matches(path, options):
 def ask_all(binary, path, request, images):
     """One process for all pictures: the model is loaded once."""
     arguments = [f"--image={os.path.join(binary.image_directory, image)}" for image in images]
-    arguments += [f"--instruction={request['instruction']}", "--json", "--quiet", f"--threads={binary.threads}"]
+    arguments += [f"--instruction={request['instruction']}", "--json", "--quiet",
+                  f"--threads={binary.threads}", f"--numerics={binary.numerics}"]  # fmt: skip
     output = binary.call("run", path, arguments + binary.flags(request["options"]))
     return [json.loads(line) for line in output.split("\n") if line]
 
@@ -191,34 +200,39 @@ def time_reference(job):
     print(json.dumps({"load": load, **times, "peak_rss": peak}))
 
 
-def time_binary(path, request, options):
-    _, warm = Binary(options.binary, options.image_directory, options.threads, options.numerics).timed(path, request, times=2)
+def time_binary(path, request, options, dtype):
+    binary = Binary(options.binary, options.image_directory, options.threads, options.numerics, dtype)
+    _, warm = binary.timed(path, request, times=2)
     return warm
 
 
 def measure(kind, path, options):
     image = photographs(options.image_directory)[0]
     stored = sum(p.stat().st_size for p in path.glob("*.safetensors"))
+    dtypes = options.dtypes.split(",")
     for name, more in (("greedy", {}), ("beams-5", {"num_beams": 5})):
         count = options.new_tokens
         request = {"image": image, "instruction": INSTRUCTIONS["unusual"],
                    "options": {"max_new_tokens": count, "min_new_tokens": count, **more}}  # fmt: skip
-        rows = {"reference": [], "instructblip": []}
-        for _ in range(options.time):  # alternating, so that a busy moment of the machine meets both
+        rows = {side: [] for side in ("reference", *dtypes)}
+        for _ in range(options.time):  # alternating, so that a busy moment of the machine meets all
             job = {"path": str(path), "image_directory": options.image_directory, "request": request,
                    "threads": options.threads}  # fmt: skip
             done = subprocess.run([sys.executable, __file__, str(path), "--job", json.dumps(job)], capture_output=True,
                                   text=True, check=True)  # fmt: skip
             rows["reference"].append(json.loads(done.stdout.splitlines()[-1]))
-            rows["instructblip"].append(time_binary(path, request, options))
-        print(f"\n{kind} {name}, {count} tokens, {options.threads} threads, medians of {options.time}; ms")
-        print(f"{'':12} {'reference':>12} {'instructblip':>12}  ratio")
+            for dtype in dtypes:
+                rows[dtype].append(time_binary(path, request, options, dtype))
+        print(f"\n{kind} {name}, {count} tokens, {options.threads} threads, medians of {options.time}; ms, and how many times as fast")
+        print(f"{'':12}" + "".join(f"{side:>20}" for side in rows))
         for key in rows["reference"][0]:
-            a, b = (statistics.median(row[key] for row in rows[side]) for side in ("reference", "instructblip"))
+            medians = {side: statistics.median(row[key] for row in found) for side, found in rows.items()}
             if key == "peak_rss":
-                print(f"{key:12} {a / 1e9:9.2f} GB {b / 1e9:9.2f} GB  {b / stored:5.2f} of the {stored / 1e9:.2f} GB stored")
+                print(f"{key:12}" + "".join(f"{value / 1e9:17.2f} GB" for value in medians.values()), f"; {stored / 1e9:.2f} GB stored")
             else:
-                print(f"{key:12} {a:12.1f} {b:12.1f}  {b / a:5.2f}")
+                ratios = ("" if side == "reference" or key == "tokens" else f" ({medians['reference'] / value:.2f})"
+                          for side, value in medians.items())  # fmt: skip
+                print(f"{key:12}" + "".join(f"{f'{value:.1f}{ratio}':>20}" for value, ratio in zip(medians.values(), ratios)), flush=True)
 
 
 def main():

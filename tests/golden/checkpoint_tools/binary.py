@@ -42,8 +42,9 @@ def runs_in_one_call(directory, request):
 
 
 class Binary:
-    def __init__(self, path, image_directory, threads=1, numerics="auto"):
+    def __init__(self, path, image_directory, threads=1, numerics="auto", dtype="auto"):
         self.path, self.image_directory, self.threads, self.numerics = str(path), image_directory, threads, numerics
+        self.dtype = dtype
         self.usage = None
 
     def call(self, command, model, arguments):
@@ -80,7 +81,7 @@ class Binary:
         kept from one to the next. The first one warms up."""
         line = [self.path, "run", "--model", str(model), *self.images(request) * times, "--json", "--quiet", "--cache=0",
                 f"--instruction={request['instruction']}", f"--threads={self.threads}", f"--numerics={self.numerics}",
-                *self.flags(request["options"])]  # fmt: skip
+                f"--dtype={self.dtype}", *self.flags(request["options"])]  # fmt: skip
         process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
         output = process.stdout.read().decode()
         errors = process.stderr.read().decode()

@@ -13,10 +13,11 @@ import cases
 import families
 import layouts
 
-# As published but for the depth, which is what makes those big.
+# As published but for the depth, which is what makes those big; it is theirs where 0 layers are asked for.
 VIT_G, CLIP_L = (1408, 16, 224, 14, 6144), (1024, 16, 336, 14, 4096)  # hidden, heads, image, patch, feed-forward
 QFORMER_WORDS = 30522  # and [DEC], as in every InstructBLIP checkpoint
 T5_PIECES, LLAMA_PIECES, OPT_PIECES = 32000, 32000, 50265
+DEPTHS = {"vit_g": 39, "clip_l": 24, "qformer": 12, "t5": 24, "llama": 32, "llava": 32, "opt": 32}
 GRID = [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]  # of every LLaVA-NeXT
 # kind: family, language model, rows of its head, placeholder token
 KINDS = {
@@ -147,14 +148,15 @@ def text_config(language, rows, layers, processor):
 def architecture_of(kind, layers, processor):
     family, language, rows, _ = KINDS[kind]
     width, count, side, patch, feed_forward = CLIP_L if language == "llava" else VIT_G
-    architecture = {"family": family, "vision": cases.vision(width, count, layers, side, patch, feed_forward)}
+    depth = layers or DEPTHS["clip_l" if language == "llava" else "vit_g"]
+    architecture = {"family": family, "vision": cases.vision(width, count, depth, side, patch, feed_forward)}
     if language:
-        architecture["text"] = text_config(language, rows, layers, processor)
+        architecture["text"] = text_config(language, rows, layers or DEPTHS[language], processor)
     if family == "llava_next":
         return architecture | {"projector": {"image_grid_pinpoints": GRID}}
     if family == "llava":
         return architecture | {"projector": {}}
-    qformer = cases.qformer(768, 12, layers, 2, 3072)
+    qformer = cases.qformer(768, 12, layers or DEPTHS["qformer"], 2, 3072)
     qformer.pop("spare_words")
     if family != "blip-2":
         qformer["vocab_size"] = QFORMER_WORDS + (2 if family == "retrieval" else 1)  # <image> as well
