@@ -103,7 +103,7 @@ struct BenchmarkRow {
   double bytes = 0;   ///< weights, keys and values that have to be read, each once
   double flops = 0;   ///< products and attention: a multiplication and an addition are two
   double read_gbps = 0, peak_gflops = 0;  ///< the limits of that device and number of threads
-  double limit_ms = 0;                    ///< the longer of reading and computing at those
+  double limit_ms = 0;                    ///< passes added up, each the longer of both at those
   bool limited_by_reading = false;
   double fraction_of_limit = 0;        ///< limit_ms / median_ms
   std::int64_t peak_rss_bytes = 0;     ///< most memory since this model was begun; 0: not known

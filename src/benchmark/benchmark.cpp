@@ -125,7 +125,9 @@ class Benchmark {
         run(subject);
       }
     }
-    for (BenchmarkRow& row : report_.rows) compare_with_limit(row);
+    for (std::size_t i = 0; i < report_.rows.size(); ++i) {
+      compare_with_limit(report_.rows[i], passes_[i]);
+    }
     return std::move(report_);
   }
 
@@ -177,6 +179,7 @@ class Benchmark {
         if (cell.ms.empty()) continue;
         summarise(cell);
         rows.push_back(cell.row);
+        passes_.push_back(std::move(cell.passes));
       }
       nn::DeviceRuntime* const device = device_of(model);
       for (BenchmarkRow& row : rows) {
@@ -231,8 +234,12 @@ class Benchmark {
     row.pin = load.pin;
     row.weight_bytes = info.weight_bytes;
     const auto cached = static_cast<double>(at::elementSize(model.runtime->row_type()));
-    row.bytes = costs::bytes_of(cell.cost, {.weights = bytes_of_elements(info), .cached = cached});
-    row.flops = cell.cost.flops;
+    const costs::ElementBytes held{.weights = bytes_of_elements(info), .cached = cached};
+    for (const costs::Cost& cost : cell.costs) {
+      const costs::Pass& pass = cell.passes.emplace_back(costs::bytes_of(cost, held), cost.flops);
+      row.bytes += pass.bytes;
+      row.flops += pass.flops;
+    }
   }
 
   bool is_due(const Cell& cell, int round) const {
@@ -261,12 +268,11 @@ class Benchmark {
     }
   }
 
-  void compare_with_limit(BenchmarkRow& row) {
+  void compare_with_limit(BenchmarkRow& row, std::span<const costs::Pass> passes) {
     const BenchmarkLimits& machine = limits(row.threads, row.device, row.weights);
     row.read_gbps = machine.read_gbps;
     row.peak_gflops = machine.peak_gflops;
-    const costs::Limit limit =
-        costs::limit_of(row.bytes, row.flops, {machine.read_gbps, machine.peak_gflops});
+    const costs::Limit limit = costs::limit_of(passes, {machine.read_gbps, machine.peak_gflops});
     row.limit_ms = limit.ms;
     row.limited_by_reading = limit.by_reading;
     row.fraction_of_limit = limit.ms / row.median_ms;
@@ -274,6 +280,7 @@ class Benchmark {
 
   const BenchmarkOptions& options_;
   BenchmarkReport report_;
+  std::vector<std::vector<costs::Pass>> passes_;  // those of each row
 };
 
 }  // namespace

@@ -142,7 +142,7 @@ class CellMaker {
     const nn::PixelValues values(*model_.runtime, model_.image_processor.values());
     const at::Tensor pixels = model_.runtime->run([&] { return values(at::cat(each_one)); });
     Cell cell{.row = {.stage = BenchmarkStage::vision, .rows = pictures},
-              .cost = costs::vision_cost(config_.vision, pixels.size(0))};
+              .costs = {costs::vision_cost(config_.vision, pixels.size(0))}};
     cell.sample = [&model = model_, pixels] {
       return timed(model, [&] { return model.stages->vision->forward(pixels); });
     };
@@ -153,7 +153,7 @@ class CellMaker {
     const int prompt = reads_text() ? prompt_of(asked) : 0;
     const std::int64_t text = reads_text() ? text_of(prompt) : 0;
     Cell cell{.row = {.stage = BenchmarkStage::qformer, .rows = pictures, .prompt = prompt},
-              .cost = reading_cost(pictures, text)};
+              .costs = {reading_cost(pictures, text)}};
     const std::int64_t views = pictures * views_;
     const VisionEncoder& encoder = *model_.stages->vision;
     const at::Tensor visual =
@@ -191,7 +191,7 @@ class CellMaker {
   Cell prefill(int asked) const {
     const int prompt = prompt_of(asked);
     Cell cell{.row = {.stage = BenchmarkStage::prefill, .prompt = prompt},
-              .cost = costs::prefill_cost(config_.text, prompt)};
+              .costs = costs::prefill_costs(config_.text, prompt)};
     const Ids tokens = ids(prompt, model_.info.vocabulary);
     cell.sample = [&model = model_, tokens] {
       return timed(model, [&] { return begun(*model.stages->language, tokens).logits; });
@@ -199,12 +199,8 @@ class CellMaker {
     return cell;
   }
 
-  costs::Cost steps_cost(int prompt, int rows, int steps) const {
-    costs::Cost all;
-    for (int i = 0; i < steps; ++i) {
-      all += costs::step_cost(config_.text, {.rows = rows, .prompt = prompt, .before = i});
-    }
-    return all;
+  costs::Cost step_cost(int prompt, int rows, int before) const {
+    return costs::step_cost(config_.text, {.rows = rows, .prompt = prompt, .before = before});
   }
 
   std::vector<Cell> decodes() const {
@@ -219,12 +215,13 @@ class CellMaker {
 
   Cell decode(int asked, int rows, int steps) const {
     const int prompt = prompt_of(asked);
-    const costs::Cost all = steps_cost(prompt, rows, steps);
+    costs::Cost all;
+    for (int i = 0; i < steps; ++i) all += step_cost(prompt, rows, i);
     Cell cell{.row = {.stage = BenchmarkStage::decode,
                       .rows = rows,
                       .prompt = prompt,
                       .new_tokens = steps},
-              .cost = {all.weights * (1.0 / steps), all.cached / steps, all.flops / steps}};
+              .costs = {{all.weights * (1.0 / steps), all.cached / steps, all.flops / steps}}};
     const Ids tokens = ids(prompt, model_.info.vocabulary);
     const Ids next = ids(rows, model_.info.vocabulary);
     cell.sample = [&model = model_, tokens, next, steps] {
@@ -281,13 +278,16 @@ class CellMaker {
   }
 
   // Matrices are read once for all requests, whatever else each has to itself.
-  costs::Cost answers_cost(const Answers& of, int prompt, std::int64_t text) const {
-    const costs::Cost one =
-        costs::prefill_cost(config_.text, prompt) + steps_cost(prompt, of.rows, of.new_tokens - 1);
-    const costs::Cost seen = costs::vision_cost(config_.vision, views_ * of.requests) +
-                             reading_cost(of.requests, reads_text() ? text : 0);
+  std::vector<costs::Cost> answers_costs(const Answers& of, int prompt, std::int64_t text) const {
+    std::vector<costs::Cost> written = costs::prefill_costs(config_.text, prompt);
+    for (int i = 0; i + 1 < of.new_tokens; ++i) written.push_back(step_cost(prompt, of.rows, i));
+    std::vector<costs::Cost> all = {costs::vision_cost(config_.vision, views_ * of.requests),
+                                    reading_cost(of.requests, reads_text() ? text : 0)};
     const double n = of.requests;
-    return seen + costs::Cost{one.weights, one.cached * n, one.flops * n};
+    for (const costs::Cost& one : written) {
+      all.push_back({one.weights, one.cached * n, one.flops * n});
+    }
+    return all;
   }
 
   Cell answers(const Answers& of) const {
@@ -298,7 +298,7 @@ class CellMaker {
                       .prompt = prompt,
                       .new_tokens = of.new_tokens,
                       .requests = of.requests},
-              .cost = answers_cost(of, prompt, text)};
+              .costs = answers_costs(of, prompt, text)};
     cell.answer = std::make_shared<Cell::Answer>();
     cell.sample = [&model = model_, requests = requests_of(of, text), answer = cell.answer] {
       Stopwatch watch;

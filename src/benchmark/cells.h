@@ -14,8 +14,9 @@
 namespace instructblip {
 
 struct Cell {
-  BenchmarkRow row;       // sizes; no times yet
-  costs::Cost cost = {};  // a sample, or a step of decode
+  BenchmarkRow row;                      // sizes; no times yet
+  std::vector<costs::Cost> costs = {};   // one after the other: of a sample, or a step of decode
+  std::vector<costs::Pass> passes = {};  // the same as the model is held, once that is known
   // What the first request was answered: the tokens, and the times of each sample.
   struct Answer {
     std::vector<std::int32_t> tokens;

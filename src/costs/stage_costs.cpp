@@ -162,12 +162,12 @@ Cost t5_encoder(const T5Config& c, double prompt) {
          times(memory, static_cast<double>(c.decoder_layers));
 }
 
-Cost prefill(const T5Config& config, std::int64_t prompt) {
-  return t5_encoder(config, static_cast<double>(prompt)) + t5_step(config, {1, prompt}, 1);
+std::vector<Cost> prefill(const T5Config& config, std::int64_t prompt) {
+  return {t5_encoder(config, static_cast<double>(prompt)), t5_step(config, {1, prompt}, 1)};
 }
 template <typename Config>
-Cost prefill(const Config& config, std::int64_t prompt) {
-  return decoder_prefill(decoder_of(config), static_cast<double>(prompt));
+std::vector<Cost> prefill(const Config& config, std::int64_t prompt) {
+  return {decoder_prefill(decoder_of(config), static_cast<double>(prompt))};
 }
 
 // The start token stands before the first new one.
@@ -232,7 +232,7 @@ Cost projection_cost(const ProjectionConfig& config, const ProjectedRows& rows) 
   return std::visit([&](const auto& c) { return project(c, rows); }, config);
 }
 
-Cost prefill_cost(const LanguageConfig& config, std::int64_t prompt) {
+std::vector<Cost> prefill_costs(const LanguageConfig& config, std::int64_t prompt) {
   return std::visit([&](const auto& c) { return prefill(c, prompt); }, config);
 }
 
@@ -240,10 +240,14 @@ Cost step_cost(const LanguageConfig& config, const DecodeStep& step) {
   return std::visit([&](const auto& c) { return one_step(c, step); }, config);
 }
 
-Limit limit_of(double bytes, double flops, const Machine& machine) {
-  const double reading = bytes / (machine.read_gbps * 1e6);
-  const double computing = flops / (machine.peak_gflops * 1e6);
-  return {std::max(reading, computing), reading >= computing};
+Limit limit_of(std::span<const Pass> passes, const Machine& machine) {
+  double by_reading = 0, by_arithmetic = 0;
+  for (const Pass& pass : passes) {
+    const double reading = pass.bytes / (machine.read_gbps * 1e6);
+    const double computing = pass.flops / (machine.peak_gflops * 1e6);
+    (reading >= computing ? by_reading : by_arithmetic) += std::max(reading, computing);
+  }
+  return {by_reading + by_arithmetic, by_reading >= by_arithmetic};
 }
 
 }  // namespace instructblip::costs

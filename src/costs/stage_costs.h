@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include "config/model_config.h"
 
@@ -59,9 +61,9 @@ struct ProjectedRows {
 };
 Cost projection_cost(const ProjectionConfig& config, const ProjectedRows& rows);
 
-// A prompt, up to the logits of the first new token. Of an encoder-decoder: the encoder, keys and
-// values for the decoder, and its first step.
-Cost prefill_cost(const LanguageConfig& config, std::int64_t prompt);
+// A prompt, up to the logits of the first new token: what follows one another. Of an
+// encoder-decoder the encoder, with keys and values for the decoder, and then its first step.
+std::vector<Cost> prefill_costs(const LanguageConfig& config, std::int64_t prompt);
 
 // A token more for each of `rows` hypotheses of one prompt, which is stored once for all of them.
 struct DecodeStep {
@@ -71,15 +73,22 @@ struct DecodeStep {
 };
 Cost step_cost(const LanguageConfig& config, const DecodeStep& step);
 
-// The time that the machine needs at least: the longer of reading and computing, in milliseconds.
+// What may be read while it is computed.
+struct Pass {
+  double bytes = 0;
+  double flops = 0;
+};
+
 struct Machine {
   double read_gbps = 0;    // 1e9 bytes a second
   double peak_gflops = 0;  // 1e9 operations a second
 };
+// The time that the machine needs at least for one pass after the other: of each the longer of
+// reading and computing.
 struct Limit {
   double ms = 0;
-  bool by_reading = false;  // else by arithmetic
+  bool by_reading = false;  // most of it, else by arithmetic
 };
-Limit limit_of(double bytes, double flops, const Machine& machine);
+Limit limit_of(std::span<const Pass> passes, const Machine& machine);
 
 }  // namespace instructblip::costs

@@ -61,7 +61,9 @@ std::string description(const ModelInfo& info) {
       {"vision", layers(info.vision_layers, info.vision_width)},
       {"Q-Former", qformer(info)},
       {"language", language(info)},
-      {"answers", info.compat == Compat::hf ? "as transformers gives them" : "as LAVIS gives them"},
+      {"answers", std::string(info.compat == Compat::hf ? "as transformers gives them"
+                                                        : "as LAVIS gives them") +
+                      (info.policy.empty() ? "" : ", but for weights of fewer bits")},
       {"numerics", std::string(to_string(info.numerics))},
       {"threads", std::to_string(info.threads)},
   });

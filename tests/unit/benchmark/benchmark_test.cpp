@@ -63,9 +63,14 @@ TEST(Benchmark, MeasuresEveryStageAndSaysHowFarFromTheLimitItIs) {
     EXPECT_EQ(row.read_gbps, report.limits[0].read_gbps);
     EXPECT_EQ(row.peak_gflops, report.limits[0].peak_gflops);
     EXPECT_DOUBLE_EQ(row.fraction_of_limit, row.limit_ms / row.median_ms);
-    const double limit =
-        row.limited_by_reading ? row.bytes / row.read_gbps : row.flops / row.peak_gflops;
-    EXPECT_NEAR(row.limit_ms, limit / 1e6, 1e-9 * row.limit_ms);
+    const double reading = row.bytes / row.read_gbps / 1e6;
+    const double computing = row.flops / row.peak_gflops / 1e6;
+    if (row.stage == Stage::vision || row.stage == Stage::qformer || row.stage == Stage::decode) {
+      EXPECT_NEAR(row.limit_ms, std::max(reading, computing), 1e-9 * row.limit_ms);
+    } else {  // several passes, each by what it waits for
+      EXPECT_GE(row.limit_ms, std::max(reading, computing));
+      EXPECT_LE(row.limit_ms, reading + computing);
+    }
   }
   EXPECT_EQ(report.limits[0].device, "cpu");
   EXPECT_EQ(report.rows[5].answer.size(), 3u);

@@ -86,7 +86,9 @@ TEST_P(LanguageCost, IsThatOfThePublishedModel) {
   EXPECT_NEAR(step.flops, 2 * step.weights, 0.03 * step.flops);  // the rest is attention
   const Cost later = step_cost(text, {.rows = 1, .prompt = prompt, .before = 1});
   EXPECT_DOUBLE_EQ(later.cached - step.cached, per_token * 1000);
-  EXPECT_NEAR(prefill_cost(text, prompt).flops, prefill * kBillion, 0.025 * prefill * kBillion);
+  double flops = 0;
+  for (const Cost& cost : prefill_costs(text, prompt)) flops += cost.flops;
+  EXPECT_NEAR(flops, prefill * kBillion, 0.025 * prefill * kBillion);
 }
 
 // Keys and values: 24 * 2 * 2048, 24 * 2 * 4096, 32 * 2 * 4096, 40 * 2 * 5120, 32 * 2 * 2560.
@@ -140,12 +142,23 @@ TEST(BytesOf, CountsElementsAsTheyAreHeld) {
 
 TEST(LimitOf, IsTheLongerOfReadingAndComputing) {
   const Machine machine{.read_gbps = 20, .peak_gflops = 200};
-  const Limit reading = limit_of(2e9, 4e9, machine);  // 100 ms and 20 ms
+  const Pass slow_to_read{2e9, 4e9};  // 100 ms and 20 ms
+  const Limit reading = limit_of({{slow_to_read}}, machine);
   EXPECT_DOUBLE_EQ(reading.ms, 100);
   EXPECT_TRUE(reading.by_reading);
-  const Limit computing = limit_of(2e9, 60e9, machine);  // 100 ms and 300 ms
+  const Pass slow_to_compute{2e9, 60e9};  // 100 ms and 300 ms
+  const Limit computing = limit_of({{slow_to_compute}}, machine);
   EXPECT_DOUBLE_EQ(computing.ms, 300);
   EXPECT_FALSE(computing.by_reading);
+  // The next pass is not read while this one is computed.
+  const Limit both = limit_of({{slow_to_compute, slow_to_read}}, machine);
+  EXPECT_DOUBLE_EQ(both.ms, 400);
+  EXPECT_FALSE(both.by_reading);
+}
+
+TEST(PrefillCosts, OfAnEncoderDecoderAreTwo) {
+  EXPECT_EQ(prefill_costs(xl().text, 64).size(), 2u);
+  EXPECT_EQ(prefill_costs(published_config("instructblip-vicuna-7b").text, 64).size(), 1u);
 }
 
 }  // namespace
