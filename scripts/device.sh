@@ -16,7 +16,7 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-quoted() { local text=${1//\\/\\\\}; text=${text//\"/\\\"}; text=${text//$'\t'/ }; printf '"%s"' "${text//$'\n'/\\n}"; }
+quoted() { local text=${1//\\/\\\\}; text=${text//\"/\\\"}; text=${text//$'\n'/\\n}; printf '"%s"' "${text//[[:cntrl:]]/ }"; }
 
 if [[ ${1:-} == --pack ]]; then
   for needed in /usr/include/nlohmann/json.hpp /usr/include/re2/re2.h /usr/include/CLI/App.hpp /usr/src/googletest/CMakeLists.txt; do
@@ -41,11 +41,15 @@ built=no
 [[ ${1:-} != --built ]] || { built=yes; shift; }
 folder=${1:-${OUT:-build-device/report}}
 mkdir -p "$folder"
-log=$(realpath "$folder")/device.log json=$(realpath "$folder")/device.json
+folder=$(realpath "$folder")
+log=$folder/device.log json=$folder/device.json
+rm -f "$json" "$folder"/verified.json "$folder"/bench-*.json*  # an earlier run's say nothing of this one
 : >"$log"
-steps=() left_out=() benches=() failed=0 problem="" child="" started=$SECONDS limit=${LIMIT:-570}
+exec 3>&2
+steps=() left_out=() benches=() failed=0 problem="" child="" running="" started=$SECONDS limit=${LIMIT:-570}
 smi=${NVIDIA_SMI:-nvidia-smi}
-machine=$(cd "$folder" && "$smi" --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>&1 | head -n 1) || machine=""
+machine=$(cd "$folder" && "$smi" --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>&1)
+machine=${machine%%$'\n'*}
 commit=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 
 listed() { local separator="" one; for one in "$@"; do printf '%s\n    %s' "$separator" "$one"; separator=,; done; }
@@ -63,14 +67,14 @@ report() {
 
 fail() {
   problem=$1
-  echo "device: error: $1" | tee -a "$log" >&2
+  echo "device: error: $1" | tee -a "$log" >&3
   report
-  echo "device: $json and $log" >&2
+  echo "device: $json and $log" >&3
   exit 1
 }
 
 # A machine that is lent may be taken away: what has been found out by then is kept.
-trap '[[ -z $child ]] || kill "$child"; fail "ended by a signal"' INT TERM HUP
+trap '[[ -z $child ]] || kill "$child"; fail "ended by a signal${running:+ in $running}"' INT TERM HUP
 
 leave_out() {  # NAME WHY
   left_out+=("{\"name\": $(quoted "$1"), \"why\": $(quoted "$2")}")
@@ -81,7 +85,10 @@ leave_out() {  # NAME WHY
 left() { echo $((limit - (SECONDS - started))); }  # seconds
 
 within() {  # COMMAND...: for as long as there is time
-  timeout --kill-after=5 "$(left)" "$@" &
+  local time
+  time=$(left)
+  ((time > 0)) || return 124  # to `timeout` 0 is no limit
+  timeout --kill-after=5 "$time" "$@" &
   child=$!  # which is waited for, so that a signal is not
   wait "$child"
   local code=$?
@@ -93,10 +100,12 @@ step() {  # NAME COMMAND...: notes how it ended; goes on either way
   local name=$1 begin=$SECONDS code=0
   shift
   [[ $name =~ ${STEPS:-.} ]] || return 0
-  (($(left) > 0)) || { leave_out "$name" "no time was left of $limit seconds"; return 1; }
+  (($(left) > 0)) || { leave_out "$name" "no time was left of $limit seconds"; return 124; }
+  running=$name
   printf '\n=== %s: %s\n' "$name" "$*" >>"$log"
   "$@" >>"$log" 2>&1 || code=$?
   ((code == 0)) || failed=1
+  running=""
   steps+=("{\"name\": $(quoted "$name"), \"exit\": $code, \"seconds\": $((SECONDS - begin))}")
   echo "device: $name: $([[ $code == 0 ]] && echo fine || echo "FAILED ($code)"), $((SECONDS - begin)) s" >&2
   report
@@ -132,12 +141,16 @@ build() {
   done
   options=(-DINSTRUCTBLIP_TORCH_DIR="$torch" -DCMAKE_CUDA_COMPILER="$nvcc" -DINSTRUCTBLIP_PRECOMPILE=ON -DINSTRUCTBLIP_JOIN_SOURCES=ON)
   [[ -d .carried ]] && options+=(-DINSTRUCTBLIP_CARRIED_DIR="$PWD/.carried")
-  step configure within cmake --preset device "${options[@]}" ||
+  step configure within cmake --preset device "${options[@]}" || {
+    (($? != 124)) || fail "the preset is not configured within $limit seconds"
     fail "the preset does not configure: see $log; where GoogleTest, nlohmann_json, CLI11 or RE2 is missing, bring .carried, which scripts/device.sh --pack makes elsewhere"
+  }
   jobs=$(awk -v cores="$(nproc)" '/MemAvailable/ { fit = int($2 / 1.5e6); print fit < 1 ? 1 : fit < cores ? fit : cores }' /proc/meminfo)
   # What does not build takes nothing else with it.
-  step build within cmake --build --preset device --parallel "$jobs" --target instructblip_cli instructblip_cuda ||
+  step build within cmake --build --preset device --parallel "$jobs" --target instructblip_cli instructblip_cuda || {
+    (($? != 124)) || fail "the preset is not built within $limit seconds"
     fail "the preset does not build: see $log"
+  }
   step build-tests within cmake --build --preset device --parallel "$jobs" --target pipeline_test emulated_device_test cuda_kernels_test -- -k 0
   step build-benchmarks within cmake --build --preset device --parallel "$jobs" --target benchmark_device
 }
@@ -152,12 +165,18 @@ else
   export LD_LIBRARY_PATH
 fi
 
-cuda_is_there() { within build-device/bin/instructblip doctor | tee /dev/stderr | grep -q '^device auto *cuda:0'; }
+cuda_is_there() {
+  within build-device/bin/instructblip doctor >"$folder/doctor.txt" || return
+  cat "$folder/doctor.txt"
+  grep -q '^device auto *cuda:0' "$folder/doctor.txt"
+}
+# What has run, to be committed as tests/cuda/verified.json.
+kernels() {
+  tests build-device/bin/cuda_kernels_test && python3 tests/cuda/unverified.py --record "$folder/verified.json"
+}
 
 step doctor cuda_is_there
-# What has run, to be committed as tests/cuda/verified.json.
-step kernels tests build-device/bin/cuda_kernels_test &&
-  step record python3 tests/cuda/unverified.py --record "$(realpath "$folder")/verified.json"
+step kernels kernels
 # Not in one process: the stand-in puts its own memory in the place of CUDA's.
 step stand-in tests env CUDA_VISIBLE_DEVICES= build-device/bin/pipeline_test --gtest_filter='*Device*:-*CudaDevice*'
 step devices tests build-device/bin/pipeline_test --gtest_filter='*CudaDevice*'
@@ -167,16 +186,17 @@ step repeated tests build-device/bin/pipeline_test --gtest_filter='*CudaDevice*'
 # A picture that needs no decoder.
 picture=build-device/noise.ppm
 { printf 'P6\n96 80\n255\n'; cat models/scene.png models/tiny-t5/*.safetensors | head -c $((96 * 80 * 3)); } >"$picture"
-answer() {  # MODEL DEVICE TYPE BEAMS INSTRUCTION: the ids
+answer() {  # MODEL DEVICE TYPE BEAMS INSTRUCTION: the ids, into build-device/DEVICE.ids
   within build-device/bin/instructblip run --model "models/$1" --image "$picture" --instruction "$5" --num-beams "$4" --max-new-tokens 20 \
-    --device "$2" --dtype "$3" --json | grep -o '"tokens":\[[^]]*\]'
+    --device "$2" --dtype "$3" --json >build-device/answer.json || return
+  grep -o '"tokens":\[[^]]*\]' build-device/answer.json >"build-device/$2.ids"
 }
 same_ids() {  # MODEL TYPE: ids of greedy search and of beams on the processor, in float32, and on the device
   local instruction beams
   for instruction in "What is in the picture?" "Which colour is the largest thing?"; do
     for beams in 1 5; do
-      diff <(answer "$1" cpu f32 $beams "$instruction") <(answer "$1" cuda "$2" $beams "$instruction") || return
-      [[ -n $(answer "$1" cuda "$2" $beams "$instruction") ]] || return
+      answer "$1" cpu f32 $beams "$instruction" && answer "$1" cuda "$2" $beams "$instruction" || return
+      diff build-device/cpu.ids build-device/cuda.ids || return
     done
   done
 }

@@ -58,6 +58,11 @@ Sizes sizes_of(const nn::RequestedTensor& tensor, const MadeAs& as) {
   return {static_cast<std::size_t>(checked_elements(tensor.shape).value()) * element};
 }
 
+// A matrix of a product, which may be packed. Tables are all of the module `rest`.
+bool is_read_once(const nn::RequestedTensor& tensor) {
+  return tensor.module && *tensor.module != nn::Module::rest;
+}
+
 // So that one matrix can be given back beside another.
 std::size_t whole_pages(const Sizes& sizes) {
   constexpr std::size_t kPage = 4096;
@@ -210,18 +215,18 @@ std::shared_ptr<const TensorStore> synthetic_weights(std::span<const nn::Request
   check_memory(bytes_of(tensors, as));
   std::size_t total = 0;
   for (const nn::RequestedTensor& tensor : tensors) {
-    if (tensor.module) total += whole_pages(sizes_of(tensor, as));
+    if (is_read_once(tensor)) total += whole_pages(sizes_of(tensor, as));
   }
   auto matrices = std::make_unique<Pages>(total, PageSize::ordinary);
   std::byte* next_matrix = matrices->bytes().data();
-  // What is no matrix stays: a table of words is looked at by each step.
+  // All else stays: a table of words is looked at by each step.
   TensorStore::Copies copies;
   std::vector<std::byte*> places;
   std::vector<TensorEntry> entries;
   for (const nn::RequestedTensor& tensor : tensors) {
     const Format format = format_of(tensor, as);
     const Sizes sizes = sizes_of(tensor, as);
-    if (tensor.module) {
+    if (is_read_once(tensor)) {
       places.push_back(next_matrix);
       next_matrix += whole_pages(sizes);
     } else {

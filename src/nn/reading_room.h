@@ -12,7 +12,7 @@
 namespace instructblip::nn {
 
 // One piece of memory that is used again and again: taken and given back by the megabyte between
-// what stays, it would leave holes behind that nothing else fits into, a fifth of a model. Not
+// what stays, it would leave holes behind that nothing else fits into, a fourth of a model. Not
 // thread-safe.
 class ReadingRoom {
  public:
@@ -22,6 +22,7 @@ class ReadingRoom {
         c10::multiply_integers(shape) * static_cast<std::int64_t>(c10::elementSize(type));
     if (!memory_.defined() || used_ + bytes > memory_.numel()) {
       if (used_ > 0) return {};
+      memory_ = at::Tensor();  // before what takes its place
       memory_ = at::empty({std::max(bytes, kLeast)}, host(at::kByte));
     }
     const at::Tensor room = memory_.narrow(0, used_, bytes).view(type).view(shape);

@@ -88,7 +88,7 @@ void expect_product(const Product& p) {
 }
 
 TEST(RepeatedRunsTest, ProductsOfTilesHaveTheSameBits) {
-  for (const bool bulk : {false, true}) {
+  for (const bool bulk : emulator::with_and_without_bulk_copies()) {
     for (const Weights& weights : kWeights) {
       for (const std::int32_t rows : {1, 5, 16, 32}) {
         expect_product({weights, bulk, rows, 1024, 4096});
@@ -309,7 +309,7 @@ void expect_chain(const Sizes& sizes) {
 }
 
 TEST(RepeatedRunsTest, LayersOfADecoderInTheCacheHaveTheSameBits) {
-  for (const bool bulk : {false, true}) {
+  for (const bool bulk : emulator::with_and_without_bulk_copies()) {
     for (const Weights& weights : kWeights) {
       for (const std::int32_t rows : {1, 5}) {
         expect_chain({weights, bulk, rows, 8, 64, 1408, 2});
@@ -319,7 +319,7 @@ TEST(RepeatedRunsTest, LayersOfADecoderInTheCacheHaveTheSameBits) {
 }
 
 TEST(RepeatedRunsTest, LayersOfADecoderBesideTheCacheHaveTheSameBits) {
-  for (const bool bulk : {false, true}) {
+  for (const bool bulk : emulator::with_and_without_bulk_copies()) {
     for (const std::int32_t rows : {1, 5}) {
       expect_chain({{Format::f16}, bulk, rows, 20, 128, 6912, 1});
       expect_chain({{Format::f16, Layout::rows}, bulk, rows, 20, 128, 6912, 1});

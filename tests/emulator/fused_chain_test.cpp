@@ -177,7 +177,7 @@ TEST(FusedChainTest, GivesTheBitsOfSeparateLaunchesInFive) {
   FusedLayer one_by_one;
   one_by_one.launch(false, false);
   EXPECT_EQ(emulator::run_queue({}).launches, 5);
-  for (const bool bulk : {false, true}) {
+  for (const bool bulk : emulator::with_and_without_bulk_copies()) {
     for (const emulator::Schedule& schedule : emulator::schedules()) {
       FusedLayer chained;
       chained.launch(bulk, true);

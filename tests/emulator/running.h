@@ -15,6 +15,9 @@ namespace instructblip::emulator {
 // for a device, which has its own order each time.
 std::vector<Schedule> schedules();
 
+// Ways to multiply tiles: with bulk copies, too, where there are any.
+std::vector<bool> with_and_without_bulk_copies();
+
 // The message of the fault, or nothing.
 inline std::string fault_of(const Schedule& schedule) {
   try {

@@ -46,7 +46,7 @@ std::vector<U> run(TiledProductProblem problem, TiledProductBuffers buffers,
     if (layout == Layout::rows && rows == nullptr) continue;
     problem.layout = layout;
     if (layout == Layout::rows) buffers.tiles = rows;
-    for (const bool bulk : {false, true}) {
+    for (const bool bulk : emulator::with_and_without_bulk_copies()) {
       problem.bulk_copies = bulk;
       buffers.y = y.data();
       EXPECT_EQ(tiled_product_refuses(problem, buffers), nullptr);
@@ -253,7 +253,7 @@ void expect_heads(Format format, Layout layout, bool turned, bool biased) {
   problem.key_heads = kKeyHeads;
   problem.width = kWidth;
   problem.page_positions = kPage;
-  for (const bool bulk : {false, true}) {
+  for (const bool bulk : emulator::with_and_without_bulk_copies()) {
     problem.bulk_copies = bulk;
     std::ranges::fill(all, T{kUntouched});
     T* pages = all.data() + kQueries;
@@ -328,7 +328,7 @@ TEST(TiledProductTest, WaitsForTheLaunchBefore) {
   const Tiles tiles = plain_tiles(w);
   const std::vector<T> x = half_numbers<T>(kRows * kSize, 1);
   TiledProductProblem problem = problem_of(w, kRows);
-  for (const bool bulk : {false, true}) {
+  for (const bool bulk : emulator::with_and_without_bulk_copies()) {
     problem.bulk_copies = bulk;
     std::vector<T> between(kRows * kSize), y(kRows * kSize), want;
     for (const bool overlaps : {false, true}) {

@@ -21,7 +21,7 @@ NVIDIA_SMI=/no/such/smi expect_problem 'no NVIDIA driver: /no/such/smi'
 printf '#!/bin/sh\necho "cannot talk to the \\"driver\\""; exit 9\n' >"$folder/silent"
 printf '#!/bin/sh\necho "Fake GPU, 580.1, 80 MiB"\n' >"$folder/fine"
 chmod +x "$folder/silent" "$folder/fine"
-NVIDIA_SMI=$folder/silent expect_problem 'the NVIDIA driver does not answer'
+NVIDIA_SMI=$folder/silent expect_problem 'the NVIDIA driver does not answer: cannot talk to'
 NVIDIA_SMI=$folder/fine expect_problem '\(nvcc is neither\|no LibTorch for CUDA\|is not in the PATH\)'
 grep -q '"machine": "Fake GPU, 580.1, 80 MiB"' "$folder/report/device.json"
 
@@ -51,6 +51,8 @@ ended() { has "\"name\": \"$1\", +\"exit\": $2,"; }  # STEP CODE
 
 run_tree 1
 [[ ! -e $folder/report/verified.json ]] || { echo "kernels are verified that no test has run"; exit 1; }
+grep -q '=== doctor' "$folder/report/device.log" && grep -q '=== bench-t5' "$folder/report/device.log"
+grep -q 'Fake GPU' "$folder/report/device.log"
 has '"ok": false, +"complete": true'
 ended doctor 0
 ended kernels 77
@@ -63,17 +65,34 @@ python3 -m json.tool "$folder/report/bench-vicuna.json" >/dev/null
 
 program cuda_kernels_test 'echo "[  PASSED  ] 9 tests."'
 program emulated_device_test 'echo "[  PASSED  ] 2 tests."'
-STEPS="doctor|kernels|record|devices|ids" run_tree 0
+STEPS="doctor|kernels|devices|ids" run_tree 0
 has '"ok": true'
 grep -q '"skinny.cu": "' "$folder/report/verified.json"
+
+program cuda_kernels_test 'echo "[  FAILED  ] 1 test"; exit 1'
+STEPS="kernels" run_tree 1
+[[ ! -e $folder/report/verified.json ]] || { echo "an earlier run's kernels are called verified"; exit 1; }
 
 program pipeline_test 'sleep 60'
 LIMIT=2 STEPS='devices|ids' run_tree 1
 ended devices 124
 has '"left_out": \[ +\{ +"name": "devices-in-half", +"why": "no time was left of 2 seconds"'
 
-# Taken away meanwhile.
-INSTRUCTBLIP_TORCH_DIR=$tree/torch NVIDIA_SMI=$folder/fine STEPS='ids-tiny-t5|devices' \
-  timeout --signal=TERM 1 "$tree/scripts/device.sh" --built "$folder/report" 2>"$folder/said" && exit 1
-python3 -m json.tool "$folder/report/device.json" >"$folder/shown"
-has '"problem": "ended by a signal"'
+# Taken away meanwhile, once in a step by itself, once where several programs answer.
+taken_away() {  # STEP
+  INSTRUCTBLIP_TORCH_DIR=$tree/torch NVIDIA_SMI=$folder/fine STEPS=$1 "$tree/scripts/device.sh" --built "$folder/report" 2>"$folder/said" &
+  local script_runs=$! code=0
+  until grep -q "=== $1" "$folder/report/device.log" 2>/dev/null; do sleep 0.1; done
+  sleep 0.5
+  kill -TERM "$script_runs"
+  wait "$script_runs" || code=$?
+  [[ $code == 1 ]] || { echo "exit code $code, expected 1"; exit 1; }
+  python3 -m json.tool "$folder/report/device.json" >"$folder/shown"
+  has "\"problem\": \"ended by a signal in $1"
+  grep -q "ended by a signal in $1" "$folder/said"
+}
+rm "$folder/report/device.log"
+taken_away repeated
+program instructblip 'case $1 in run) sleep 60;; esac'
+rm "$folder/report/device.log"
+taken_away ids-tiny-t5-f16

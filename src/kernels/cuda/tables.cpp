@@ -77,9 +77,10 @@ Support takes_few_rows(const TiledProductProblem& problem, const Machine& machin
   return answer(refusal != nullptr ? refusal : is_read_faster_without_a_ring(problem), machine,
                 ring_shared_bytes(problem));
 }
+// Its slots are as many as fit: those devices have room for some, whatever the sizes.
 Support takes_few_rows_in_bulk(const TiledProductProblem& problem, const Machine& machine) {
   if (machine.cuda_capability != 90) return Support::no("needs compute capability 9.0");
-  return takes_few_rows(problem, machine);  // which needs no less
+  return takes_few_rows(problem, machine);
 }
 Support takes_plain_rows(const TiledProductProblem& p, const Machine& machine) {
   if (!is_plain(p)) return answer("there is nothing but the product", machine);

@@ -112,7 +112,7 @@ TEST_P(SyntheticWeights, AreTheSameEachTimeAndDifferFromTensorToTensor) {
 // Beside them lie those that a step looks at, whose pages must stay.
 TEST(SyntheticWeights, AMatrixThatIsReleasedLeavesMemoryAndNothingElse) {
   const std::vector<nn::RequestedTensor> tensors = {{"a.weight", {64, 1000}, nn::Module::language},
-                                                    {"words", {64, 1000}},
+                                                    {"words", {64, 1000}, nn::Module::rest},
                                                     {"b.weight", {64, 1001}, nn::Module::language}};
   const auto store = synthetic_weights(tensors, {}, 2);
   store->release(*store->find("a.weight"));

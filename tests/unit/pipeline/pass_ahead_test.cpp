@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "loading/devices.h"
 #include "pipeline/batch.h"
 #include "pipeline/job.h"
 #include "pipeline/prepare.h"
@@ -196,18 +197,16 @@ TEST(PassAhead, IsForWhomeverIsThere) {
 
 // Steps of two batches take turns, and are of one size: what one has put into the tables, the other
 // one must not launch again.
-class TwoBatches : public testing::TestWithParam<std::string> {};
-
-TEST_P(TwoBatches, AnswerAsEachAlone) {
-  const auto ahead = load(GetParam()), waiting = load_waiting(GetParam());
+void expect_two_batches_to_answer_as_each_alone(const ModelParts& ahead,
+                                                const ModelParts& waiting) {
   for (const int rows : {1, 2}) {
     const std::vector<Request> requests = {
         {picture(), "What is this?", exactly(9, beams(rows, 9))},
         {picture("coffee.jpg"), "What is that?", exactly(9, beams(rows, 9))}};
     std::vector<std::shared_ptr<Job>> jobs;
-    Batch batches[] = {Batch(*ahead), Batch(*ahead)};
+    Batch batches[] = {Batch(ahead), Batch(ahead)};
     for (std::size_t i = 0; i < 2; ++i) {
-      jobs.push_back(prepare(*ahead, requests[i], {{}, i}));
+      jobs.push_back(prepare(ahead, requests[i], {{}, i}));
       batches[i].admit(jobs[i]);
     }
     while (!batches[0].empty() || !batches[1].empty()) {
@@ -215,12 +214,57 @@ TEST_P(TwoBatches, AnswerAsEachAlone) {
     }
     for (std::size_t i = 0; i < 2; ++i) {
       SCOPED_TRACE(i);
-      expect_equal(answer_of(*jobs[i]), answers(*waiting, {{requests[i]}}).front(), Scores::equal);
+      expect_equal(answer_of(*jobs[i]), answers(waiting, {{requests[i]}}).front(), Scores::equal);
     }
   }
 }
 
+class TwoBatches : public testing::TestWithParam<std::string> {};
+
+TEST_P(TwoBatches, AnswerAsEachAlone) {
+  const auto ahead = load(GetParam()), waiting = load_waiting(GetParam());
+  expect_two_batches_to_answer_as_each_alone(*ahead, *waiting);
+}
+
 INSTANTIATE_TEST_SUITE_P(Families, TwoBatches, testing::Values("t5_2024", "blip2_opt"),
+                         [](const auto& test) { return test.param; });
+
+// The same on a device of hardware.
+class CudaDeviceAhead : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    LoadOptions options;
+    options.device.type = DeviceType::automatic;
+    const DeviceChoice choice = choose_device(options);
+    if (!choice.cuda) GTEST_SKIP() << choice.why_not;
+    const auto load_there = [&](const std::string& kernels) {
+      return test::load(test::checkpoint(GetParam()),
+                        make_cuda_runtime(*choice.cuda, 1, nn::Format::f16, kernels),
+                        {.precision = Precision::f16});
+    };
+    ahead_ = load_there("");
+    waiting_ = load_there("next_rows=none");
+  }
+
+  std::unique_ptr<const ModelParts> ahead_, waiting_;
+};
+
+TEST_P(CudaDeviceAhead, PassesGiveTheAnswersOfTheHost) {
+  for (const int rows : {1, 3, 5}) {
+    SCOPED_TRACE(rows);
+    const std::vector<Coming> one = {{{picture(), "What is this?", exactly(12, beams(rows, 12))}}};
+    for (int i = 0; i < 4; ++i) expect_answers_of_the_host(*ahead_, *waiting_, one, Scores::equal);
+  }
+  EXPECT_GT(begun_ahead(*ahead_), 0);
+  EXPECT_EQ(begun_ahead(*waiting_), 0);
+}
+
+TEST_P(CudaDeviceAhead, TwoBatchesAnswerAsEachAlone) {
+  for (int i = 0; i < 3; ++i) expect_two_batches_to_answer_as_each_alone(*ahead_, *waiting_);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, CudaDeviceAhead,
+                         testing::Values("vicuna_old_ids", "t5_2024", "blip2_opt"),
                          [](const auto& test) { return test.param; });
 
 TEST(PassAhead, IsNotBegunWhereOthersJoin) {
