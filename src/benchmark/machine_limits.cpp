@@ -18,30 +18,24 @@ namespace {
 constexpr int kTimes = 3;
 constexpr std::int64_t kRounds = 4 << 20;  // multiply-adds of each lane: some ten milliseconds
 
-// Milliseconds from the first thread's beginning, once all are there, to the last one's end. Each
-// looks at the clock itself: whoever is set aside meanwhile would begin to count too late.
+// Milliseconds that all threads together take, which begin when all are there. Each looks at the
+// clock itself: whoever is set aside meanwhile would begin to count too late.
 double on_all_threads(int threads, const std::function<void(int)>& work) {
-  using Clock = std::chrono::steady_clock;
-  struct Span {
-    Clock::time_point begin, end;
-  };
-  std::vector<Span> spans(static_cast<std::size_t>(threads));
+  std::vector<TimeAtWork> times(static_cast<std::size_t>(threads));
   std::latch ready(threads);
   {
     std::vector<std::jthread> workers;
     for (int i = 0; i < threads; ++i) {
       workers.emplace_back([&, i] {
         ready.arrive_and_wait();
-        Span& span = spans[static_cast<std::size_t>(i)];
-        span.begin = Clock::now();
+        TimeAtWork& time = times[static_cast<std::size_t>(i)];
+        time.begin = std::chrono::steady_clock::now();
         work(i);
-        span.end = Clock::now();
+        time.end = std::chrono::steady_clock::now();
       });
     }
   }
-  const auto begin = std::ranges::min(spans, {}, &Span::begin).begin;
-  const auto end = std::ranges::max(spans, {}, &Span::end).end;
-  return std::chrono::duration<double, std::milli>(end - begin).count();
+  return ms_of_all(times);
 }
 
 // Results go here, or a compiler would leave the work out.
@@ -87,6 +81,12 @@ void read_pages(PageSize size, double& gbps, BenchmarkLimits& limits, std::int64
 }
 
 }  // namespace
+
+double ms_of_all(std::span<const TimeAtWork> threads) {
+  const auto begin = std::ranges::min(threads, {}, &TimeAtWork::begin).begin;
+  const auto end = std::ranges::max(threads, {}, &TimeAtWork::end).end;
+  return std::chrono::duration<double, std::milli>(end - begin).count();
+}
 
 void sample_limits(BenchmarkLimits& limits, std::int64_t bytes) {
   read_pages(PageSize::ordinary, limits.read_gbps_ordinary, limits, bytes);

@@ -1,7 +1,9 @@
 // What the machine does at best, found out in the process whose stages are measured.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <span>
 
 #include "instructblip/benchmark.h"
 
@@ -11,5 +13,13 @@ namespace instructblip {
 // `limits`: called again, it only makes them better. `bytes` is the memory that is read, far more
 // than caches hold.
 void sample_limits(BenchmarkLimits& limits, std::int64_t bytes);
+
+// When a thread worked, by its own look at the clock.
+struct TimeAtWork {
+  std::chrono::steady_clock::time_point begin, end;
+};
+
+// Milliseconds from the first one's beginning to the last one's end; one thread at least.
+double ms_of_all(std::span<const TimeAtWork> threads);
 
 }  // namespace instructblip

@@ -3,13 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <map>
 #include <set>
 #include <string>
 #include <tuple>
 
 #include "benchmark/machine_limits.h"
-#include "core/processors.h"
 #include "instructblip/error.h"
 #include "unit/pipeline/toys.h"
 
@@ -28,14 +28,14 @@ BenchmarkOptions quick(const std::string& name) {
   return options;
 }
 
-// Threads that wait for a core of their own make no machine faster.
-TEST(Benchmark, MoreThreadsThanCoresReachNoMoreThanTheCores) {
-  BenchmarkLimits cores{.threads = usable_cores()}, crowd{.threads = 4 * cores.threads};
-  for (int i = 0; i < 5; ++i) {
-    sample_limits(cores, 16 << 20);
-    sample_limits(crowd, 16 << 20);
-  }
-  EXPECT_LT(crowd.peak_gflops, 1.4 * cores.peak_gflops);  // two threads of a core may gain a little
+// The first one began last here, as it may with more threads than cores.
+TEST(Benchmark, ThreadsTakeAsLongAsFromTheFirstBeginningToTheLastEnd) {
+  using std::chrono::milliseconds;
+  const std::chrono::steady_clock::time_point start{};
+  const TimeAtWork times[] = {{start + milliseconds(30), start + milliseconds(40)},
+                              {start + milliseconds(10), start + milliseconds(45)},
+                              {start + milliseconds(20), start + milliseconds(25)}};
+  EXPECT_DOUBLE_EQ(ms_of_all(times), 35);
 }
 
 TEST(Benchmark, MeasuresEveryStageAndSaysHowFarFromTheLimitItIs) {
