@@ -9,7 +9,7 @@
 #   INSTRUCTBLIP_WITH_OPENCV=OFF            leave OpenCV out
 #   INSTRUCTBLIP_WITH_SENTENCEPIECE=OFF     leave SentencePiece out
 #
-# With --tests also what only scripts/test.sh needs: clang 14 with its fuzzer, formatter and checks.
+# With --tests also what only scripts/test.sh needs: clang 14 with its fuzzer, formatter and checks, and SIMDe.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -52,7 +52,7 @@ wanted_packages() {
     echo libopencv-dev libgif-dev libjpeg-dev libopenjp2-7-dev libpng-dev libtiff-dev
   fi
   if [[ $for_tests == 1 ]]; then
-    echo clang libclang-rt-14-dev clang-format clang-tidy
+    echo clang libclang-rt-14-dev clang-format clang-tidy libsimde-dev
   fi
   # Python fetches the wheels and is not needed afterwards.
   if needs_torch && [[ -z ${INSTRUCTBLIP_DEPS_MIRROR:-} && -z $(find_python_with_pip) ]]; then

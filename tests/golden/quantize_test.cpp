@@ -96,7 +96,8 @@ TEST(Quantize, HoldsEachPartAsThePolicyHasIt) {
   EXPECT_EQ(written.info().policy, report.policy);
 }
 
-// The smaller numbers of the same matrix, times their scales, are what it was rounded to.
+// The smaller numbers of the same matrix, times their scales, are what it was rounded to. How far
+// rows are rounded beside that depends on the processor, so here they are not.
 TEST(Quantize, IsReadAsFloat32WhereThatIsAskedFor) {
   const TempDirectory directory;
   quantize(kCheckpoints / "vicuna_2024", directory / "small", {.precision = Precision::q8},
@@ -104,9 +105,10 @@ TEST(Quantize, IsReadAsFloat32WhereThatIsAskedFor) {
   const Pipeline wide = Pipeline::load(directory / "small", {.precision = Precision::f32});
   EXPECT_EQ(wide.info().precision, "f32");
   EXPECT_EQ(wide.info().numerics, Pipeline::load(kCheckpoints / "vicuna_2024").info().numerics);
-  const std::vector<float> expected = logits_of(Pipeline::load(directory / "small"), "vicuna_2024");
+  const Pipeline small = Pipeline::load(directory / "small", {.kernels = "packed_linear=portable"});
+  const std::vector<float> expected = logits_of(small, "vicuna_2024");
   const std::vector<float> got = logits_of(wide, "vicuna_2024");
-  for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(got[i], expected[i], 2e-2) << i;
+  for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(got[i], expected[i], 1e-4) << i;
 }
 
 TEST(Quantize, ComparesWhatItWritesWithTheWholeModel) {
