@@ -21,9 +21,9 @@ enum class Precision {
   f32,
   f16,   ///< half the memory; values beyond 65504 are refused, the rest is rounded
   bf16,  ///< half the memory; 8 bits of mantissa
-  q8,    ///< the layers of the language model in 8 bits with a scale for each row; the rest in 16
-  q4,  ///< the same layers in 4 bits with a scale for each 32 elements, its head in 8; the rest in
-       ///< 16. Both round as weights are loaded, and run as Numerics::fast does.
+  q8,    ///< the language model's layers and head in 8 bits with a scale for each row; the rest in 16
+  q4,    ///< its layers in 4 bits with a scale for each 32 elements, its head in 8; the rest in 16.
+         ///< Both round as weights are loaded, and run as Numerics::fast does.
 };
 
 /// Which results operations may give. Token ids have been equal to the reference's by `automatic`,

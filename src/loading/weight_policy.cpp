@@ -38,12 +38,13 @@ nn::Format in_16_bits(DType stored) {
 
 std::string_view name_of(Module module) { return kModuleNames[static_cast<std::size_t>(module)]; }
 
-// A step reads the layers of the language model, so that fewer bits make it faster. Pictures and
-// prompts are not read but computed, and errors of a head are errors of its logits.
+// A step reads the layers of the language model and its head, so that fewer bits make it faster;
+// the errors of a head are those of its logits, and in 8 bits too small to be measured in answers.
+// Pictures and prompts are not read but computed.
 WeightPolicy::WeightPolicy(Precision precision, std::string_view text) {
   bits_[static_cast<std::size_t>(Module::language)] =
       precision == Precision::q4 ? Bits::q4 : Bits::q8;
-  if (precision == Precision::q4) bits_[static_cast<std::size_t>(Module::head)] = Bits::q8;
+  bits_[static_cast<std::size_t>(Module::head)] = Bits::q8;
   while (!text.empty()) {
     const std::size_t comma = text.find(',');
     change(text.substr(0, comma));
