@@ -247,6 +247,7 @@ std::shared_ptr<const TensorStore> synthetic_weights(std::span<const nn::Request
   std::atomic<std::size_t> next = 0;
   {
     std::vector<std::jthread> workers;
+    workers.reserve(static_cast<std::size_t>(threads));
     for (int i = 0; i < threads; ++i) {
       workers.emplace_back([&] {
         for (std::size_t at; (at = next++) < tensors.size();) {

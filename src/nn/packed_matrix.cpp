@@ -24,6 +24,7 @@ std::int64_t rows_of(const std::vector<RowSource>& blocks) {
 
 std::vector<RowSource> sources_of(const std::vector<at::Tensor>& blocks) {
   std::vector<RowSource> sources;
+  sources.reserve(blocks.size());
   for (const at::Tensor& block : blocks) {
     sources.push_back({block.size(0), block.size(1) * block.element_size(),
                        [block](std::int64_t first, std::int64_t count) {

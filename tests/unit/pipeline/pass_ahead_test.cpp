@@ -58,6 +58,7 @@ std::vector<Generation> answers(const ModelParts& model, const std::vector<Comin
     ++passes;
   }
   std::vector<Generation> all;
+  all.reserve(jobs.size());
   for (const auto& job : jobs) all.push_back(answer_of(*job));
   return all;
 }
