@@ -22,6 +22,7 @@
 #include "pipeline/ranking.h"
 #include "pipeline/running_engine.h"
 #include "pipeline/tensors.h"
+#include "support/cuda_device.h"
 #include "support/temp_directory.h"
 #include "unit/nn/stand_in_device.h"
 #include "unit/nn/tensors.h"
@@ -175,9 +176,7 @@ TEST_P(OnADevice, FeaturesComeDownAndGoUpAgain) {
 class CudaDevice : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    LoadOptions options;
-    options.device.type = DeviceType::automatic;
-    const DeviceChoice choice = choose_device(options);
+    const DeviceChoice choice = test::automatic_device();
     if (!choice.cuda) GTEST_SKIP() << choice.why_not;
     there_ = test::load(GetParam(), make_cuda_runtime(*choice.cuda, 1));
   }

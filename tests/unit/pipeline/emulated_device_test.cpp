@@ -20,6 +20,7 @@
 #include "pipeline/prepare.h"
 #include "pipeline/ranking.h"
 #include "pipeline/tensors.h"
+#include "support/cuda_device.h"
 #include "unit/pipeline/models.h"
 
 namespace instructblip {
@@ -136,9 +137,7 @@ TEST_P(EmulatedDevice, CandidatesAreAsLikely) {
 class CudaDeviceInHalf : public testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
-    LoadOptions options;
-    options.device.type = DeviceType::automatic;
-    const DeviceChoice choice = choose_device(options);
+    const DeviceChoice choice = test::automatic_device();
     if (!choice.cuda) GTEST_SKIP() << choice.why_not;
     const nn::Format rows = nn::format_of(GetParam().rows);
     there_ = load_on(make_cuda_runtime(*choice.cuda, 1, rows), GetParam());

@@ -12,6 +12,7 @@
 #include "pipeline/batch.h"
 #include "pipeline/job.h"
 #include "pipeline/prepare.h"
+#include "support/cuda_device.h"
 #include "unit/nn/emulated_device.h"
 #include "unit/pipeline/models.h"
 
@@ -234,9 +235,7 @@ INSTANTIATE_TEST_SUITE_P(Families, TwoBatches, testing::Values("t5_2024", "blip2
 class CudaDeviceAhead : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    LoadOptions options;
-    options.device.type = DeviceType::automatic;
-    const DeviceChoice choice = choose_device(options);
+    const DeviceChoice choice = test::automatic_device();
     if (!choice.cuda) GTEST_SKIP() << choice.why_not;
     const auto load_there = [&](const std::string& kernels) {
       return test::load(test::checkpoint(GetParam()),
