@@ -5,10 +5,9 @@
 #include <chrono>
 #include <cstring>
 #include <functional>
-#include <latch>
-#include <thread>
 #include <vector>
 
+#include "benchmark/together.h"
 #include "core/pages.h"
 #include "kernels/probe.h"
 
@@ -22,19 +21,12 @@ constexpr std::int64_t kRounds = 4 << 20;  // multiply-adds of each lane: some t
 // clock itself: whoever is set aside meanwhile would begin to count too late.
 double on_all_threads(int threads, const std::function<void(int)>& work) {
   std::vector<TimeAtWork> times(static_cast<std::size_t>(threads));
-  std::latch ready(threads);
-  {
-    std::vector<std::jthread> workers;
-    for (int i = 0; i < threads; ++i) {
-      workers.emplace_back([&, i] {
-        ready.arrive_and_wait();
-        TimeAtWork& time = times[static_cast<std::size_t>(i)];
-        time.begin = std::chrono::steady_clock::now();
-        work(i);
-        time.end = std::chrono::steady_clock::now();
-      });
-    }
-  }
+  run_together(threads, [&](int thread) {
+    TimeAtWork& time = times[static_cast<std::size_t>(thread)];
+    time.begin = std::chrono::steady_clock::now();
+    work(thread);
+    time.end = std::chrono::steady_clock::now();
+  });
   return ms_of_all(times);
 }
 

@@ -11,7 +11,7 @@ namespace instructblip {
 
 // Reads memory and multiplies on so many threads, several times, and keeps the best of each in
 // `limits`: called again, it only makes them better. `bytes` is the memory that is read, far more
-// than caches hold.
+// than caches hold. Throws Error(invalid_argument) where the system does not start so many threads.
 void sample_limits(BenchmarkLimits& limits, std::int64_t bytes);
 
 // When a thread worked, by its own look at the clock.

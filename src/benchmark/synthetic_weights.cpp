@@ -9,9 +9,9 @@
 #include <fstream>
 #include <limits>
 #include <string>
-#include <thread>
 #include <utility>
 
+#include "benchmark/together.h"
 #include "core/errors.h"
 #include "core/pages.h"
 #include "core/shape.h"
@@ -245,25 +245,19 @@ std::shared_ptr<const TensorStore> synthetic_weights(std::span<const nn::Request
         StoredScales{format == Format::w8 ? 8 : 4, {places.back() + sizes.elements, sizes.scales}};
   }
   std::atomic<std::size_t> next = 0;
-  {
-    std::vector<std::jthread> workers;
-    workers.reserve(static_cast<std::size_t>(threads));
-    for (int i = 0; i < threads; ++i) {
-      workers.emplace_back([&] {
-        for (std::size_t at; (at = next++) < tensors.size();) {
-          const Format format = format_of(tensors[at], as);
-          const Sizes sizes = sizes_of(tensors[at], as);
-          const std::span<std::byte> elements(places[at], sizes.elements);
-          if (is_rounded(format)) {
-            fill_rounded(tensors[at], format, elements,
-                         {elements.data() + sizes.elements, sizes.scales});
-          } else {
-            fill(tensors[at], entries[at].dtype, elements);
-          }
-        }
-      });
+  run_together(threads, [&](int) {
+    for (std::size_t at; (at = next++) < tensors.size();) {
+      const Format format = format_of(tensors[at], as);
+      const Sizes sizes = sizes_of(tensors[at], as);
+      const std::span<std::byte> elements(places[at], sizes.elements);
+      if (is_rounded(format)) {
+        fill_rounded(tensors[at], format, elements,
+                     {elements.data() + sizes.elements, sizes.scales});
+      } else {
+        fill(tensors[at], entries[at].dtype, elements);
+      }
     }
-  }
+  });
   return std::make_shared<const TensorStore>(
       TensorStore::of({}, std::move(copies), std::move(entries), std::move(matrices)));
 }

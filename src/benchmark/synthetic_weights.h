@@ -32,7 +32,8 @@ std::int64_t bytes_of(std::span<const nn::RequestedTensor> tensors, const MadeAs
 // both signs of about 1 / sqrt(columns) of a matrix, so that what goes in and what comes out are of
 // one size, whatever the depth. The same numbers each time. It is for one model: matrices that are
 // packed as they are read are given back, as a file's pages are, and so are in memory once. Throws
-// Error(out_of_memory) before it takes more than the machine has.
+// Error(out_of_memory) before it takes more than the machine has, and Error(invalid_argument) where
+// the system does not start so many threads.
 std::shared_ptr<const TensorStore> synthetic_weights(std::span<const nn::RequestedTensor> tensors,
                                                      const MadeAs& as, int threads);
 
