@@ -24,6 +24,14 @@ Uploader::Uploader(const Runtime& runtime, std::int64_t piece_bytes)
   for (Piece& piece : pieces_) piece.memory = runtime.host_memory({piece_bytes}, at::kByte);
 }
 
+void Uploader::wait_for(const Piece& piece) const {
+  if (piece.copied) {
+    piece.copied->wait();
+  } else if (piece.handed_over) {
+    runtime_->wait();
+  }
+}
+
 at::Tensor Uploader::upload(const at::Tensor& tensor) {
   const at::Tensor here = tensor.contiguous();
   at::Tensor there = runtime_->empty(here.sizes().vec(), here.scalar_type());
@@ -32,10 +40,12 @@ at::Tensor Uploader::upload(const at::Tensor& tensor) {
   const at::Tensor bytes_there = there.view({-1}).view(at::kByte);
   for (std::int64_t first = 0; first < bytes; first += piece_bytes_, turn_ = 1 - turn_) {
     Piece& piece = pieces_[turn_];
-    if (piece.copied) piece.copied->wait();
+    wait_for(piece);
     const std::int64_t count = std::min(piece_bytes_, bytes - first);
     const at::Tensor part = piece.memory.narrow(0, 0, count);
     copy(*runtime_, from + first, static_cast<std::byte*>(part.mutable_data_ptr()), count);
+    piece.copied = nullptr;
+    piece.handed_over = true;
     bytes_there.narrow(0, first, count).copy_(part, /*non_blocking=*/true);
     piece.copied = runtime_->mark();
   }

@@ -26,11 +26,14 @@ class Uploader {
   at::Tensor upload(const at::Tensor& tensor);
 
  private:
-  // Memory of the host for a piece, and when the device has copied it.
+  // Memory of the host for a piece, and when the device has copied what is in it: when it reaches
+  // the mark or, where none could be made, when it has done all that was handed over.
   struct Piece {
     at::Tensor memory = {};
+    bool handed_over = false;
     std::unique_ptr<DeviceMark> copied = {};
   };
+  void wait_for(const Piece& piece) const;
 
   const Runtime* runtime_;
   std::int64_t piece_bytes_;

@@ -4,9 +4,12 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <stdexcept>
+#include <utility>
 
 #include "unit/nn/stand_in_device.h"
 
@@ -55,6 +58,30 @@ TEST_F(Upload, TheStandInSeesMemoryThatIsWrittenTooEarly) {
   runtime_.wait();
   memory.fill_(3);
   EXPECT_NO_THROW(runtime_.wait());
+}
+
+// A device that cannot make its first mark.
+class DeviceThatFails final : public StandInDevice {
+ public:
+  using StandInDevice::StandInDevice;
+  std::unique_ptr<nn::DeviceMark> mark() override {
+    if (std::exchange(fails_, false)) throw std::runtime_error("no mark");
+    return StandInDevice::mark();
+  }
+
+ private:
+  bool fails_ = true;
+};
+
+TEST(UploadWithoutAMark, LeavesMemoryAloneThatTheDeviceStillCopies) {
+  const nn::DeviceRuntime runtime(
+      std::make_unique<DeviceThatFails>(nn::DeviceMemory{1 << 30, 1 << 30}));
+  nn::Uploader uploader(runtime, 256);
+  EXPECT_THROW(uploader.upload(at::full({64}, 1, nn::host(at::kFloat))), std::runtime_error);
+  const at::Tensor here = numbers(64, at::kFloat);
+  at::Tensor there;
+  EXPECT_NO_THROW(there = uploader.upload(here));
+  EXPECT_TRUE(at::equal(runtime.download(there), here));
 }
 
 }  // namespace
