@@ -22,6 +22,14 @@ std::vector<std::int32_t> coming_slots(const std::vector<Job*>& jobs, std::int64
   return slots;
 }
 
+// Whether each row of the step names these tokens, in this order.
+bool names_in_all_rows(const Step& step, std::span<const std::int32_t> tokens) {
+  for (std::size_t row = 0; row < step.rows(); ++row) {
+    if (!std::ranges::equal(step.named_in(row), tokens)) return false;
+  }
+  return true;
+}
+
 at::Tensor uploaded_sums(const nn::Runtime& runtime, const std::vector<Job*>& jobs) {
   std::vector<std::int32_t> words;
   for (const Job* job : jobs) {
@@ -48,11 +56,9 @@ std::optional<PassAhead::Asked> PassAhead::asked_by(const Jobs& jobs) {
   const Asked asked{rule_of(first), {named.begin(), named.end()}, first.rows_of_equals};
   for (const Job* job : jobs) {
     const Step& step = job->step();
-    if (job->on_stage || !step.next || rule_of(step) != asked.rule || step.kept) {
+    if (job->on_stage || !step.next || rule_of(step) != asked.rule || step.kept ||
+        !names_in_all_rows(step, asked.named)) {
       return std::nullopt;
-    }
-    for (std::size_t row = 0; row < step.rows(); ++row) {
-      if (!std::ranges::equal(step.named_in(row), asked.named)) return std::nullopt;
     }
   }
   return asked;
@@ -146,12 +152,9 @@ bool PassAhead::goes_on_for(const Jobs& jobs) const {
 
 bool PassAhead::summarises(const Job& job) const {
   const Step& step = job.step();
-  bool same =
-      !job.on_stage && !step.whole_rows && step.top == static_cast<std::size_t>(asked_.rule.top);
-  for (std::size_t row = 0; same && row < step.rows(); ++row) {
-    same = std::ranges::equal(step.named_in(row), asked_.named);
-  }
-  return same;
+  return !job.on_stage && !step.whole_rows &&
+         step.top == static_cast<std::size_t>(asked_.rule.top) &&
+         names_in_all_rows(step, asked_.named);
 }
 
 at::Tensor PassAhead::rows_of(const Jobs& jobs) const {
