@@ -55,13 +55,6 @@ Response to_response(Outcome<Generation> outcome) {
   return {std::move(outcome.value), std::move(outcome.error)};
 }
 
-}  // namespace
-
-Engine::Engine(const Pipeline& pipeline, const EngineOptions& options)
-    : impl_(pipeline.impl_->start_engine(options)) {}
-
-namespace {
-
 // Replicas are of one model: what answers are made of is equal. (Where they run is not.)
 void check_replica(const ModelInfo& first, const ModelInfo& other, std::size_t number) {
   const auto facts = [](const ModelInfo& info) {
@@ -93,6 +86,9 @@ std::unique_ptr<Engine::Impl> start_all(std::span<const Pipeline* const> replica
 }
 
 }  // namespace
+
+Engine::Engine(const Pipeline& pipeline, const EngineOptions& options)
+    : impl_(pipeline.impl_->start_engine(options)) {}
 
 Engine::Engine(std::span<const Pipeline* const> replicas, const EngineOptions& options)
     : impl_(start_all(replicas, options)) {}
