@@ -68,8 +68,8 @@ class StepTables {
 // long as no text becomes longer than `max_length`.
 struct RecordedTables {
   StepTables tables;
-  std::uint64_t
-      last_use;  // use of the key by this step; a later one may have put other rows into the tables
+  // Use of the key by this step; a later one may have put other rows into the tables.
+  std::uint64_t last_use;
   std::int64_t max_length;
 };
 
