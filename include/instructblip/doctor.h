@@ -13,9 +13,11 @@ namespace instructblip {
 /// A kernel that an operation may run.
 struct KernelReport {
   std::string name;
-  bool used = false;           ///< the one that an everyday problem is given to
+  bool used = false;           ///< an everyday problem is given to it
   bool row_invariant = false;  ///< a row has the same bits whatever is computed beside it
   std::string unfit;           ///< why this machine cannot run it; empty where it can
+  /// Weights that it is used for, "f16" or "q8", where kernels share them; else empty.
+  std::vector<std::string> used_for = {};
 };
 
 /// An operation with its kernels, best first. The processor's last one is plain loops that judge

@@ -52,6 +52,17 @@ ModuleReport module_report(const char* file, const char* purpose) {
   return {place, purpose, std::filesystem::exists(place, none)};
 }
 
+// As LoadOptions::precision calls them.
+std::vector<std::string> names_of(const std::vector<kernels::Format>& formats) {
+  constexpr const char* kNames[] = {"f32", "f16", "bf16", "q8", "q4"};
+  std::vector<std::string> names;
+  names.reserve(formats.size());
+  for (const kernels::Format format : formats) {
+    names.emplace_back(kNames[static_cast<int>(format)]);
+  }
+  return names;
+}
+
 std::vector<OperationReport> operations(const kernels::Choice& choice,
                                         const kernels::Machine& machine) {
   std::vector<OperationReport> reports;
@@ -60,7 +71,7 @@ std::vector<OperationReport> operations(const kernels::Choice& choice,
         std::string(operation.name), std::string(operation.purpose), operation.forced, {}};
     for (const kernels::Entry& entry : operation.entries) {
       report.kernels.push_back({std::string(entry.kernel), entry.used, entry.traits.row_invariant,
-                                std::string(entry.support.reason())});
+                                std::string(entry.support.reason()), names_of(entry.used_for)});
     }
     reports.push_back(std::move(report));
   }

@@ -32,14 +32,34 @@ Operation operation(Scope scope, std::string_view purpose, std::span<const Kerne
   return result;
 }
 
+// Which kernel is used depends on how the weights are held.
+Operation packed_linear(const Wanted& wanted) {
+  constexpr PackedLinearProblem kF16 = {
+      .rows = 1, .inputs = 4096, .outputs = 4096, .weights = Format::f16};
+  Operation result =
+      operation(Scope::model, "y = x w^T + bias over packed weights, or float32 in rows",
+                packed_linear_kernels(), kF16, wanted);
+  for (Entry& entry : result.entries) entry.used = false;
+  for (const Format format : {Format::f32, Format::f16, Format::bf16, Format::w8, Format::w4}) {
+    PackedLinearProblem problem = kF16;
+    problem.weights = format;
+    const PackedLinearKernel* used = choose(packed_linear_kernels(), problem, wanted);
+    for (Entry& entry : result.entries) {
+      if (used == nullptr || entry.kernel != used->name) continue;
+      entry.used = true;
+      entry.support = Support::yes();  // for these weights, if not for the everyday ones
+      entry.used_for.push_back(format);
+    }
+  }
+  return result;
+}
+
 constexpr AttentionProblem kAttention = {
     .queries = 257, .keys = 257, .query_heads = 16, .key_heads = 16, .width = 88};
 constexpr KvAppendProblem kKvAppend = {
     .positions = 5, .key_heads = 32, .width = 128, .page_positions = 16};
 constexpr LinearProblem kLinear = {.rows = 1, .inputs = 4096, .outputs = 4096};
 constexpr LogSumExpProblem kLogSumExp = {.rows = 1, .size = 32000};
-constexpr PackedLinearProblem kPackedLinear = {
-    .rows = 1, .inputs = 4096, .outputs = 4096, .weights = Format::f16};
 constexpr PagedAttentionProblem kPagedAttention = {
     .rows = 5, .query_heads = 32, .key_heads = 32, .width = 128, .shared = 64, .tail = 16};
 constexpr ResampleProblem kResample = {
@@ -93,8 +113,7 @@ std::vector<Operation> catalogue(const Choice& choice, const Machine& machine) {
           linear_kernels(), kLinear, wanted),
       operation(Scope::process, "the largest number of a row and log of the sum of exp",
                 log_sum_exp_kernels(), kLogSumExp, wanted),
-      operation(Scope::model, "y = x w^T + bias over packed weights, or float32 in rows",
-                packed_linear_kernels(), kPackedLinear, wanted),
+      packed_linear(wanted),
       operation(Scope::model, "attention of new positions over pages of keys and values",
                 paged_attention_kernels(), kPagedAttention, wanted),
       operation(Scope::process, "resizes one axis of a picture", resample_kernels(), kResample,

@@ -6,6 +6,7 @@
 
 #include "kernels/choice.h"
 #include "kernels/machine.h"
+#include "kernels/panels.h"
 #include "kernels/registry.h"
 
 namespace instructblip::kernels {
@@ -14,7 +15,8 @@ struct Entry {
   std::string_view kernel;
   Traits traits;
   Support support;  // whether it fits an everyday problem on the machine
-  bool used;        // the one that such a problem is given to
+  bool used;        // such a problem is given to it, with weights in some format at least
+  std::vector<Format> used_for = {};  // these formats, where it is about them which kernel is used
 };
 
 // Who runs an operation: a model, which may have a choice of its own, or whoever reads a picture or

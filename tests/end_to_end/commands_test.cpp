@@ -152,13 +152,19 @@ TEST(Doctor, DescribesTheMachineAndItsKernels) {
   for (const Json& operation : report["operations"]) {
     EXPECT_EQ(operation["kernels"].back()["name"], "reference");
     EXPECT_FALSE(operation["forced"]);
+    // One, or one for each format of weights.
     int used = 0;
+    std::size_t formats = 0;
     for (const Json& kernel : operation["kernels"]) {
       used += kernel["used"] ? 1 : 0;
+      formats += kernel["used_for"].size();
       EXPECT_EQ(kernel["fits"], kernel["reason"] == "");
     }
-    EXPECT_EQ(used, 1) << operation;
+    const bool is_shared = operation["name"] == "packed_linear";
+    EXPECT_EQ(formats, is_shared ? 5U : 0U) << operation;
+    EXPECT_TRUE(used == 1 || (is_shared && used == 2)) << operation;
   }
+  EXPECT_NE(plain.out.find("q8, q4"), std::string::npos) << plain.out;
 }
 
 // A device's own, with the reason why they are not used where there is none.

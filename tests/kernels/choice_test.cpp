@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
+#include <vector>
 
 #include "kernels/catalogue.h"
 #include "kernels/linear.h"
@@ -84,13 +86,43 @@ TEST(CatalogueTest, SaysWhyAnEntryDoesNotFit) {
   for (const Operation& operation : catalogue(Choice(), Machine())) {
     EXPECT_EQ(operation.entries.back().kernel, "reference") << operation.name;
     EXPECT_EQ(std::ranges::count(operation.entries, true, &Entry::used), 1) << operation.name;
+    const bool has_formats = operation.name == "packed_linear";
     for (const Entry& entry : operation.entries) {
       const bool of_a_processor = entry.kernel.find("avx") != std::string_view::npos;
       const bool fits = !of_a_processor && !entry.kernel.starts_with("bf16_");
       EXPECT_EQ(bool{entry.support}, fits) << entry.kernel;
       EXPECT_EQ(entry.support.reason().empty(), fits) << entry.kernel;
+      EXPECT_EQ(entry.used_for.size(), has_formats && entry.used ? 5U : 0U) << entry.kernel;
     }
   }
+}
+
+using Formats = std::vector<Format>;
+
+// The formats of weights that each kernel of packed products is used for.
+std::map<std::string, Formats> shares(const Choice& choice, const Machine& machine) {
+  const std::vector<Operation> all = catalogue(choice, machine);
+  std::map<std::string, Formats> shares;
+  for (const Entry& entry : std::ranges::find(all, "packed_linear", &Operation::name)->entries) {
+    EXPECT_EQ(entry.used, !entry.used_for.empty()) << entry.kernel;
+    EXPECT_TRUE(!entry.used || entry.support) << entry.kernel;
+    if (entry.used) shares[std::string(entry.kernel)] = entry.used_for;
+  }
+  return shares;
+}
+
+TEST(CatalogueTest, SaysWhichWeightsAKernelIsUsedFor) {
+  using Shares = std::map<std::string, Formats>;
+  const Formats stored = {Format::f32, Format::f16, Format::bf16}, bytes = {Format::w8, Format::w4};
+  const Formats all = {Format::f32, Format::f16, Format::bf16, Format::w8, Format::w4};
+#if defined(__x86_64__)
+  Machine machine{.avx2 = true, .fma = true, .f16c = true};
+  EXPECT_EQ(shares(Choice(), machine), (Shares{{"bytes_avx2", bytes}, {"avx2", stored}}));
+  const Choice avx2 = Choice::parse("packed_linear=avx2", "--kernels", machine);
+  EXPECT_EQ(shares(avx2, machine), (Shares{{"avx2", all}}));
+#endif
+  const Choice bf16 = Choice::parse("packed_linear=bf16_portable", "--kernels");
+  EXPECT_EQ(shares(bf16, Machine()), (Shares{{"bf16_portable", {Format::bf16}}}));
 }
 
 }  // namespace

@@ -33,7 +33,10 @@ std::string overview(const SystemReport& report) {
 }
 
 std::string state(const KernelReport& kernel, bool forced) {
-  if (kernel.used) return forced ? "used: forced" : "used";
+  if (kernel.used) {
+    const std::string weights = kernel.used_for.empty() ? "" : " for " + joined(kernel.used_for);
+    return "used" + weights + (forced ? ": forced" : "");
+  }
   return kernel.unfit.empty() ? "fits" : "does not fit: " + kernel.unfit;
 }
 

@@ -180,6 +180,7 @@ Object to_objects(const std::vector<OperationReport>& reports) {
     for (const KernelReport& kernel : operation.kernels) {
       kernels.push_back({{"name", kernel.name},
                          {"used", kernel.used},
+                         {"used_for", kernel.used_for},
                          {"row_invariant", kernel.row_invariant},
                          {"fits", kernel.unfit.empty()},
                          {"reason", kernel.unfit}});
