@@ -12,7 +12,7 @@ namespace instructblip::costs {
 namespace {
 
 constexpr std::int32_t kT5Image = 32100, kVicunaImage = 32001, kOptImage = 50265;
-constexpr std::int32_t kLlavaImage = 32000;
+constexpr std::int32_t kLlavaImage = 32000, kLlama3LlavaImage = 128257, kLlama3NextImage = 128256;
 
 // ViT-g/14 of EVA-CLIP and a Q-Former, before a language model.
 ModelConfig blip(LanguageConfig text, std::int32_t image_token, std::int32_t eos) {
@@ -81,6 +81,16 @@ LlamaConfig mistral_7b() {
   return config;
 }
 
+LlamaConfig llama3_8b() {
+  LlamaConfig config = with_long_texts(LlamaConfig());
+  config.vocabulary = 128320;
+  config.feed_forward = 14336;
+  config.key_value_heads = 8;
+  config.max_positions = 8192;
+  config.rope_theta = 5e5;
+  return config;
+}
+
 OptConfig opt(std::int64_t hidden, std::int64_t feed_forward) {
   OptConfig config;
   config.vocabulary = 50304;
@@ -119,6 +129,12 @@ ModelConfig llava_next(LlamaConfig text) {
   config.projection =
       TiledProjectionConfig{std::get<MlpProjectionConfig>(config.projection), tiling};
   config.image_processor.tiling = tiling;
+  return config;
+}
+
+ModelConfig with_llama3_ids(ModelConfig config, std::int32_t image_token, std::int32_t eos) {
+  config.prompt.image_token = image_token;
+  config.generation.eos = {eos};
   return config;
 }
 
@@ -172,12 +188,16 @@ constexpr std::array kModels = std::to_array<PublishedModel>({
      [] { return llava(with_long_texts(vicuna_7b())); }},
     {"llava-1.5-13b", "llava-hf/llava-1.5-13b-hf",
      [] { return llava(with_long_texts(vicuna_13b())); }},
+    {"llava-llama-3-8b-v1_1", "xtuner/llava-llama-3-8b-v1_1-transformers",
+     [] { return with_llama3_ids(llava(llama3_8b()), kLlama3LlavaImage, 128001); }},
     {"llava-v1.6-vicuna-7b", "llava-hf/llava-v1.6-vicuna-7b-hf",
      [] { return llava_next(with_long_texts(vicuna_7b())); }},
     {"llava-v1.6-vicuna-13b", "llava-hf/llava-v1.6-vicuna-13b-hf",
      [] { return llava_next(with_long_texts(vicuna_13b())); }},
     {"llava-v1.6-mistral-7b", "llava-hf/llava-v1.6-mistral-7b-hf",
      [] { return llava_next(mistral_7b()); }},
+    {"llama3-llava-next-8b", "llava-hf/llama3-llava-next-8b-hf",
+     [] { return with_llama3_ids(llava_next(llama3_8b()), kLlama3NextImage, 128009); }},
     {"tiny-t5", "none: for tests", tiny_t5},
     {"tiny-llama", "none: for tests", tiny_llama},
 });

@@ -91,14 +91,16 @@ TEST_P(LanguageCost, IsThatOfThePublishedModel) {
   EXPECT_NEAR(flops, prefill * kBillion, 0.025 * prefill * kBillion);
 }
 
-// Keys and values: 24 * 2 * 2048, 24 * 2 * 4096, 32 * 2 * 4096, 40 * 2 * 5120, 32 * 2 * 2560.
+// Keys and values: 24 * 2 * 2048, 24 * 2 * 4096, 32 * 2 * 4096, 40 * 2 * 5120, 32 * 2 * 2560,
+// 32 * 2 * 1024.
 INSTANTIATE_TEST_SUITE_P(Published, LanguageCost,
                          testing::Values(Model{"instructblip-flan-t5-xl", 1.43, 98.304, 64, 174},
                                          Model{"instructblip-flan-t5-xxl", 5.57, 196.608, 64, 696},
                                          Model{"instructblip-vicuna-7b", 6.61, 262.144, 72, 933},
                                          Model{"instructblip-vicuna-13b", 12.85, 409.600, 72, 1827},
                                          Model{"blip2-opt-2.7b", 2.65, 163.840, 72, 362},
-                                         Model{"blip2-opt-6.7b", 6.65, 262.144, 72, 928}),
+                                         Model{"blip2-opt-6.7b", 6.65, 262.144, 72, 928},
+                                         Model{"llava-llama-3-8b-v1_1", 7.505, 65.536, 72, 1008}),
                          [](const auto& test) {
                            std::string name = test.param.name;
                            for (char& c : name) c = std::isalnum(c) ? c : '_';
