@@ -42,7 +42,7 @@ struct BenchmarkOptions {
                                         BenchmarkStage::first_token, BenchmarkStage::end_to_end};
   std::vector<Precision> precisions = {Precision::automatic};  ///< how weights are held
   std::vector<Numerics> numerics = {};                         ///< empty: that of `load`
-  std::vector<int> threads = {0};                              ///< 0 = the physical cores
+  std::vector<int> threads = {0};   ///< 0 = the physical cores, also for a small model
   std::vector<int> pictures = {1};  ///< that go through vision and Q-Former together
   /// Rows of the prompt, those of the picture included; 0 = the picture's and 32 of text.
   std::vector<int> prompts = {0};

@@ -48,7 +48,7 @@ struct SystemReport {
   std::string version;                        ///< the library's
   std::string processor;                      ///< as the system names it
   std::vector<std::string> instruction_sets;  ///< those that kernels are written for
-  int threads = 0;                            ///< what LoadOptions::threads = 0 starts
+  int threads = 0;  ///< what LoadOptions::threads = 0 starts, but for a small checkpoint
   std::vector<ModuleReport> modules;
   std::vector<DeviceReport> devices;
   std::string no_cuda;  ///< why DeviceType::automatic takes the processor; empty: it takes cuda:0
