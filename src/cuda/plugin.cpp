@@ -114,6 +114,7 @@ class CudaDevice final : public nn::Device {
                                             .linear = {},
                                             .packed_linear = {},
                                             .paged_attention = {},
+                                            .rms_norm = {},
                                             .cuda = kernels::cuda::tables()};
     return kTables;
   }

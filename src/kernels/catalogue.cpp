@@ -11,6 +11,7 @@
 #include "kernels/packed_linear.h"
 #include "kernels/paged_attention.h"
 #include "kernels/resample.h"
+#include "kernels/rms_norm.h"
 
 namespace instructblip::kernels {
 namespace {
@@ -64,6 +65,7 @@ constexpr PagedAttentionProblem kPagedAttention = {
     .rows = 5, .query_heads = 32, .key_heads = 32, .width = 128, .shared = 64, .tail = 16};
 constexpr ResampleProblem kResample = {
     .height = 480, .width = 640, .outputs = 224, .taps = 13, .precision = 22};
+constexpr RmsNormProblem kRmsNorm = {.rows = 1, .width = 4096, .eps = 1e-6f};
 
 Support supports(const cuda::Listed& entry, const Machine& machine) {
   const bool higher = machine.cuda_capability > entry.capability;
@@ -118,6 +120,8 @@ std::vector<Operation> catalogue(const Choice& choice, const Machine& machine) {
                 paged_attention_kernels(), kPagedAttention, wanted),
       operation(Scope::process, "resizes one axis of a picture", resample_kernels(), kResample,
                 wanted),
+      operation(Scope::model, "y = x / sqrt(mean(x^2) + eps) * weight", rms_norm_kernels(),
+                kRmsNorm, wanted),
   };
 }
 

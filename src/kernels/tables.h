@@ -9,6 +9,7 @@
 #include "kernels/linear.h"
 #include "kernels/packed_linear.h"
 #include "kernels/paged_attention.h"
+#include "kernels/rms_norm.h"
 
 namespace instructblip::kernels {
 
@@ -19,6 +20,7 @@ struct Tables {
   std::span<const LinearKernel> linear = linear_kernels();
   std::span<const PackedLinearKernel> packed_linear = packed_linear_kernels();
   std::span<const PagedAttentionKernel> paged_attention = paged_attention_kernels();
+  std::span<const RmsNormKernel> rms_norm = rms_norm_kernels();
   cuda::Tables cuda = {};  // for rows of half precision, on a device
 };
 

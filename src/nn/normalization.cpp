@@ -7,11 +7,35 @@
 #include <ATen/ops/pow.h>
 #include <ATen/ops/rsqrt.h>
 
+#include "kernels/rms_norm.h"
 #include "nn/arithmetic.h"
 #include "nn/device_rows.h"
+#include "nn/gradients.h"
 
 namespace instructblip::nn {
 namespace {
+
+// By a kernel of the processor; undefined where numerics ask for the composition, or rows are
+// watched.
+at::Tensor normalized_by_kernel(const Runtime& runtime, const at::Tensor& x, const NormWeights& w) {
+  const auto& kernels = runtime.tables().rms_norm;
+  const bool wanted =
+      runtime.numerics() == Numerics::fast || runtime.forces(kernels::RmsNormKernel::kOperation);
+  if (w.centred || !wanted || kernels.empty() || is_watched()) return {};
+  if (x.scalar_type() != at::kFloat || w.weight.scalar_type() != at::kFloat) return {};
+  const at::Tensor rows = x.contiguous();
+  const kernels::RmsNormProblem problem{.rows = rows.numel() / rows.size(-1),
+                                        .width = rows.size(-1),
+                                        .eps = static_cast<float>(w.eps)};
+  const at::Tensor y = runtime.empty(rows.sizes().vec(), at::kFloat);
+  runtime.kernel(kernels, problem)
+      .run(problem,
+           {.x = rows.const_data_ptr<float>(),
+            .weight = w.weight.const_data_ptr<float>(),
+            .y = y.mutable_data_ptr<float>()},
+           runtime.queue());
+  return y;
+}
 
 at::Tensor composed(const at::Tensor& x, const NormWeights& w) {
   if (w.centred) return at::layer_norm(x, {x.size(-1)}, w.weight, w.bias, w.eps);
@@ -37,6 +61,7 @@ Norm::Norm(const Runtime& runtime, NormWeights weights, double factor)
 
 at::Tensor Norm::operator()(const Sum& x) const {
   at::Tensor y = normalized_on_device(*runtime_, x, weights_);
+  if (!y.defined()) y = normalized_by_kernel(*runtime_, x.value(), weights_);
   if (!y.defined()) y = composed(x.value(), weights_);
   return scaled(y, factor_);
 }

@@ -54,7 +54,7 @@ TEST(ChoiceTest, MistakesAreNamedWithWhatThereIs) {
   };
   EXPECT_NE(refused("liner=reference", "--kernels: there is no operation 'liner'")
                 .find("attention, kv_append, linear, log_sum_exp, packed_linear, paged_attention, "
-                      "resample"),
+                      "resample, rms_norm"),
             std::string::npos);
   EXPECT_NE(refused("linear=fastest", "linear has no kernel 'fastest'").find("reference"),
             std::string::npos);

@@ -23,7 +23,7 @@ TEST(Simulated, NoKernelOfTheProcessorIsSkipped) {
       if (of_avx512 || name.find("amx") != std::string::npos) ++simulated;
     }
   }
-  EXPECT_EQ(simulated, 8);
+  EXPECT_EQ(simulated, 9);
 }
 
 }  // namespace

@@ -5,8 +5,12 @@
 
 namespace instructblip {
 
-inline constexpr kernels::Tables kNoTables = {
-    .attention = {}, .kv_append = {}, .linear = {}, .packed_linear = {}, .paged_attention = {}};
+inline constexpr kernels::Tables kNoTables = {.attention = {},
+                                              .kv_append = {},
+                                              .linear = {},
+                                              .packed_linear = {},
+                                              .paged_attention = {},
+                                              .rms_norm = {}};
 
 // The processor as if it had no kernels: every operation is an ATen composition, as on a device
 // without tables.
