@@ -77,6 +77,9 @@ struct BenchmarkLimits {
   /// A multiplication and an addition are two operations: of float32; on a device, in a product of
   /// square matrices by LibTorch, 8192 wide where three of them fit into the memory that is copied.
   double peak_gflops = 0;
+  /// The same of whole numbers, as products with weights of 8 and 4 bits multiply them; 0 where no
+  /// kernel does, and for a device.
+  double peak_gops_of_8_bits = 0, peak_gops_of_16_bits = 0;
   bool huge_pages = false;  ///< whether there were any: else both are of 4 KiB
 };
 
@@ -103,7 +106,9 @@ struct BenchmarkRow {
   double bytes = 0;   ///< weights, keys and values that have to be read, each once
   double flops = 0;   ///< products and attention: a multiplication and an addition are two
   double read_gbps = 0, peak_gflops = 0;  ///< the limits of that device and number of threads
-  double limit_ms = 0;                    ///< passes added up, each the longer of both at those
+  /// Passes added up, each the longer of reading and computing, by the numbers that its kernels
+  /// multiply (BenchmarkLimits).
+  double limit_ms = 0;
   bool limited_by_reading = false;
   double fraction_of_limit = 0;        ///< limit_ms / median_ms
   std::int64_t peak_rss_bytes = 0;     ///< most memory since this model was begun; 0: not known

@@ -21,7 +21,7 @@ enum class Precision {
   f32,
   f16,   ///< half the memory; values beyond 65504 are refused, the rest is rounded
   bf16,  ///< half the memory; 8 bits of mantissa
-  q8,    ///< the language model's layers and head in 8 bits with a scale for each row; the rest in 16
+  q8,    ///< the language model, its head too, in 8 bits with a scale for each row; the rest in 16
   q4,    ///< its layers in 4 bits with a scale for each 32 elements, its head in 8; the rest in 16.
          ///< Both round as weights are loaded, and run as Numerics::fast does.
 };
@@ -39,8 +39,8 @@ enum class Numerics {
   /// Every element is computed by one rule from its own row and column: the same bits in any batch,
   /// at any number of threads, on processors with the same vector instructions. Slower.
   deterministic,
-  /// Products with weights, and attention, by own kernels, which read the weights as they are
-  /// stored, packed when they are loaded, and add up in float32 in another order than the
+  /// Products with weights, attention and RMSNorm by own kernels, which read the weights as they
+  /// are stored, packed when they are loaded, and add up in float32 in another order than the
   /// reference. With them Precision::automatic widens nothing: weights that are stored in 16 bits
   /// take half the memory of float32.
   fast,

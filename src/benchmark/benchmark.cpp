@@ -13,7 +13,9 @@
 #include "core/errors.h"
 #include "core/processors.h"
 #include "core/stopwatch.h"
+#include "kernels/packed_linear.h"
 #include "loading/loading.h"
+#include "loading/weight_policy.h"
 #include "nn/device.h"
 
 namespace instructblip {
@@ -91,22 +93,45 @@ nn::DeviceRuntime* device_of(const ModelParts& model) {
   return dynamic_cast<nn::DeviceRuntime*>(model.runtime.get());
 }
 
+constexpr std::pair<nn::Module, double costs::Elements::*> kParts[] = {
+    {nn::Module::vision, &costs::Elements::vision},
+    {nn::Module::qformer, &costs::Elements::qformer},
+    {nn::Module::projection, &costs::Elements::projection},
+    {nn::Module::language, &costs::Elements::language},
+    {nn::Module::head, &costs::Elements::head}};
+
 // Bytes of an element of the matrices of each part of a model.
 costs::Elements bytes_of_elements(const ModelInfo& info) {
-  using Parts = std::pair<std::string_view, double costs::Elements::*>;
-  constexpr Parts kParts[] = {{"vision", &costs::Elements::vision},
-                              {"qformer", &costs::Elements::qformer},
-                              {"projection", &costs::Elements::projection},
-                              {"language", &costs::Elements::language},
-                              {"head", &costs::Elements::head}};
   costs::Elements bytes;
   for (const ModuleInfo& module : info.modules) {
-    for (const auto& [name, part] : kParts) {
-      if (module.name != name) continue;
+    for (const auto& [named, part] : kParts) {
+      if (module.name != name_of(named)) continue;
       bytes.*part = static_cast<double>(module.bytes) / static_cast<double>(module.parameters);
     }
   }
   return bytes;
+}
+
+// Bits of the whole numbers that rows become where the processor multiplies them with weights in
+// this format; 32: they stay float32.
+int multiplied_bits(const nn::Runtime& runtime, nn::Format format) {
+  if (format != nn::Format::w8 && format != nn::Format::w4) return 32;
+  const auto& kernels = runtime.tables().packed_linear;
+  const kernels::PackedLinearProblem many_rows{
+      .rows = 64, .inputs = 4096, .outputs = 4096, .weights = format};
+  if (kernels.empty() || !runtime.has_kernel(kernels, many_rows)) return 32;
+  const kernels::Multiplied multiplied = runtime.kernel(kernels, many_rows).multiplied;
+  return format == nn::Format::w8 ? multiplied.with_8_bits : multiplied.with_4_bits;
+}
+
+void count_whole_numbers(costs::Pass& pass, const costs::Cost& cost, const ModelParts& model) {
+  if (model.info.policy.empty()) return;
+  const WeightPolicy policy(Precision::q8, model.info.policy);
+  for (const auto& [module, part] : kParts) {
+    const int bits = multiplied_bits(*model.runtime, policy.format(module, DType::f16));
+    if (bits == 8) pass.flops_of_8_bits += cost.products.*part;
+    if (bits == 16) pass.flops_of_16_bits += cost.products.*part;
+  }
 }
 
 class Benchmark {
@@ -236,7 +261,8 @@ class Benchmark {
     const auto cached = static_cast<double>(at::elementSize(model.runtime->row_type()));
     const costs::ElementBytes held{.weights = bytes_of_elements(info), .cached = cached};
     for (const costs::Cost& cost : cell.costs) {
-      const costs::Pass& pass = cell.passes.emplace_back(costs::bytes_of(cost, held), cost.flops);
+      costs::Pass& pass = cell.passes.emplace_back(costs::bytes_of(cost, held), cost.flops);
+      count_whole_numbers(pass, cost, model);
       row.bytes += pass.bytes;
       row.flops += pass.flops;
     }
@@ -272,7 +298,11 @@ class Benchmark {
     const BenchmarkLimits& machine = limits(row.threads, row.device, row.weights);
     row.read_gbps = machine.read_gbps;
     row.peak_gflops = machine.peak_gflops;
-    const costs::Limit limit = costs::limit_of(passes, {machine.read_gbps, machine.peak_gflops});
+    const costs::Limit limit =
+        costs::limit_of(passes, {.read_gbps = machine.read_gbps,
+                                 .peak_gflops = machine.peak_gflops,
+                                 .peak_gops_of_8_bits = machine.peak_gops_of_8_bits,
+                                 .peak_gops_of_16_bits = machine.peak_gops_of_16_bits});
     row.limit_ms = limit.ms;
     row.limited_by_reading = limit.by_reading;
     row.fraction_of_limit = limit.ms / row.median_ms;

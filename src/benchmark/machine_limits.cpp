@@ -56,6 +56,17 @@ void sample_arithmetic(double& gflops, const kernels::Probe& probe, int threads)
   }
 }
 
+void sample_whole_numbers(double& gops, const kernels::WholeProbe& probe, int threads) {
+  const double operations =
+      2.0 * static_cast<double>(kRounds) * static_cast<double>(probe.products) * threads;
+  for (int i = 0; i < kTimes; ++i) {
+    const double ms = on_all_threads(threads, [&](int) {
+      sink ^= static_cast<std::uint64_t>(probe.multiply_add(kRounds, 1, 0));
+    });
+    gops = std::max(gops, operations / (ms * 1e6));
+  }
+}
+
 template <typename Sample>
 void each_probe(const Sample& sample) {
   for (const kernels::Probe& probe : kernels::probes()) {
@@ -88,6 +99,11 @@ void sample_limits(BenchmarkLimits& limits, std::int64_t bytes) {
   each_probe([&](const kernels::Probe& probe) {
     sample_arithmetic(limits.peak_gflops, probe, limits.threads);
   });
+  for (const kernels::WholeProbe& probe : kernels::whole_probes()) {
+    if (!probe.supports(kernels::this_machine())) continue;
+    sample_whole_numbers(probe.bits == 8 ? limits.peak_gops_of_8_bits : limits.peak_gops_of_16_bits,
+                         probe, limits.threads);
+  }
 }
 
 }  // namespace instructblip

@@ -12,6 +12,7 @@ using Part = double Elements::*;
 Cost product(Part part, double elements, double rows) {
   Cost cost{.flops = 2 * elements * rows};
   cost.weights.*part = elements;
+  cost.products.*part = cost.flops;
   return cost;
 }
 
@@ -19,12 +20,12 @@ Cost product(Part part, double elements, double rows) {
 double attention_flops(double pairs, double width) { return 4 * pairs * width; }
 
 Cost times(const Cost& one, double count) {
-  return {one.weights * count, one.cached * count, one.flops * count};
+  return {one.weights * count, one.cached * count, one.flops * count, one.products * count};
 }
 
 // Several pictures through the same matrices.
 Cost shared_by(const Cost& one, double count) {
-  return {one.weights, one.cached * count, one.flops * count};
+  return {one.weights, one.cached * count, one.flops * count, one.products * count};
 }
 
 // A layer of a pre-norm encoder of pictures: queries, keys, values and output, two linear layers.
@@ -38,7 +39,9 @@ template <typename Config>
 Cost patches(const Config& config) {
   const double side = static_cast<double>(config.patches_per_side());
   const double inputs = 3.0 * static_cast<double>(config.patch_size * config.patch_size);
-  return product(&Elements::vision, static_cast<double>(config.hidden) * inputs, side * side);
+  Cost cost = product(&Elements::vision, static_cast<double>(config.hidden) * inputs, side * side);
+  cost.products = {};  // a convolution, of float32 whatever the matrices are held in
+  return cost;
 }
 
 template <typename Config>
@@ -198,6 +201,7 @@ Cost& Cost::operator+=(const Cost& other) {
   weights += other.weights;
   cached += other.cached;
   flops += other.flops;
+  products += other.products;
   return *this;
 }
 
@@ -244,7 +248,13 @@ Limit limit_of(std::span<const Pass> passes, const Machine& machine) {
   double by_reading = 0, by_arithmetic = 0;
   for (const Pass& pass : passes) {
     const double reading = pass.bytes / (machine.read_gbps * 1e6);
-    const double computing = pass.flops / (machine.peak_gflops * 1e6);
+    const double floats = pass.flops - pass.flops_of_8_bits - pass.flops_of_16_bits;
+    const auto ms_of = [](double operations, double gops) {
+      return operations > 0 ? operations / (gops * 1e6) : 0.0;
+    };
+    const double computing = ms_of(floats, machine.peak_gflops) +
+                             ms_of(pass.flops_of_8_bits, machine.peak_gops_of_8_bits) +
+                             ms_of(pass.flops_of_16_bits, machine.peak_gops_of_16_bits);
     (reading >= computing ? by_reading : by_arithmetic) += std::max(reading, computing);
   }
   return {by_reading + by_arithmetic, by_reading >= by_arithmetic};

@@ -35,9 +35,16 @@ constexpr Traits kRounding = {};
 
 constexpr PackedLinearKernel kKernels[] = {
 #if INSTRUCTBLIP_KERNELS_X86
-    {"bytes_avx512_vnni", kOneOrder, supports_bytes<cpu::has_avx512_vnni>,
-     cpu::packed_linear_bytes_avx512_vnni},
-    {"bytes_avx2", kOneOrder, supports_bytes<cpu::has_avx2>, cpu::packed_linear_bytes_avx2},
+    {"bytes_avx512_vnni",
+     kOneOrder,
+     supports_bytes<cpu::has_avx512_vnni>,
+     cpu::packed_linear_bytes_avx512_vnni,
+     {.with_8_bits = 8, .with_4_bits = 8}},
+    {"bytes_avx2",
+     kOneOrder,
+     supports_bytes<cpu::has_avx2>,
+     cpu::packed_linear_bytes_avx2,
+     {.with_8_bits = 16, .with_4_bits = 8}},
     {"avx512", kOneOrder, supports<cpu::has_avx512>, cpu::packed_linear_avx512},
     {"avx2", kOneOrder, supports<cpu::has_avx2>, cpu::packed_linear_avx2},
 #endif

@@ -40,6 +40,11 @@ struct PackedLinearBuffers {
   float* y;                  // [rows, results()]
 };
 
+// What is multiplied with weights of 8 and of 4 bits: float32, or whole numbers of so many bits.
+struct Multiplied {
+  int with_8_bits = 32, with_4_bits = 32;
+};
+
 struct PackedLinearKernel {
   static constexpr std::string_view kOperation = "packed_linear";
 
@@ -47,6 +52,7 @@ struct PackedLinearKernel {
   Traits traits;
   Support (*supports)(const PackedLinearProblem&, const Machine&);
   void (*run)(const PackedLinearProblem&, const PackedLinearBuffers&, Queue&);
+  Multiplied multiplied = {};
 };
 
 // Best first, "reference" last.

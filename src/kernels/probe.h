@@ -25,6 +25,20 @@ struct Probe {
 
 inline constexpr std::int64_t kProbeBytes = 512;
 
+// Multiplies whole numbers, as products with rounded rows do.
+struct WholeProbe {
+  std::string_view name;
+  int bits;  // size of a number that is multiplied
+  Support (*supports)(const Machine&);
+  // So many rounds in each of which every sum gains one * step, where sums, of 32 bits or of 16,
+  // stay small. Returns all of them added up.
+  std::int64_t (*multiply_add)(std::int64_t rounds, int one, int step);
+  std::int64_t products, sums;  // multiplications, each with an addition, and sums of a round
+};
+
+// None where the processor has no such instructions that kernels use.
+std::span<const WholeProbe> whole_probes();
+
 // The last one runs anywhere. Which reads fastest differs between processors: the widest registers
 // do not always.
 std::span<const Probe> probes();

@@ -7,6 +7,8 @@
 #include <ATen/ops/pow.h>
 #include <ATen/ops/rsqrt.h>
 
+#include <algorithm>
+
 #include "kernels/rms_norm.h"
 #include "nn/arithmetic.h"
 #include "nn/device_rows.h"
@@ -24,9 +26,10 @@ at::Tensor normalized_by_kernel(const Runtime& runtime, const at::Tensor& x, con
   if (w.centred || !wanted || kernels.empty() || is_watched()) return {};
   if (x.scalar_type() != at::kFloat || w.weight.scalar_type() != at::kFloat) return {};
   const at::Tensor rows = x.contiguous();
-  const kernels::RmsNormProblem problem{.rows = rows.numel() / rows.size(-1),
-                                        .width = rows.size(-1),
-                                        .eps = static_cast<float>(w.eps)};
+  const kernels::RmsNormProblem problem{
+      .rows = rows.numel() / std::max<std::int64_t>(1, rows.size(-1)),
+      .width = rows.size(-1),
+      .eps = static_cast<float>(w.eps)};
   const at::Tensor y = runtime.empty(rows.sizes().vec(), at::kFloat);
   runtime.kernel(kernels, problem)
       .run(problem,

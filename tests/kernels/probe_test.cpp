@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <ostream>
 #include <vector>
@@ -12,6 +13,7 @@
 namespace instructblip::kernels {
 
 void PrintTo(const Probe& probe, std::ostream* out) { *out << probe.name; }
+void PrintTo(const WholeProbe& probe, std::ostream* out) { *out << probe.name; }
 
 namespace {
 
@@ -50,6 +52,31 @@ TEST_P(ProbeTest, MultipliesAndAddsOnAsManyLanesAsItSays) {
   EXPECT_EQ(after - before, static_cast<float>(1000 * 2 * GetParam().lanes));
   EXPECT_EQ(GetParam().multiply_add(1, 0.0f, 3.0f), static_cast<float>(3 * GetParam().lanes));
 }
+
+class WholeProbeTest : public testing::TestWithParam<WholeProbe> {
+ protected:
+  void SetUp() override {
+    const Support support = GetParam().supports(this_machine());
+    if (!support) GTEST_SKIP() << support.reason();
+  }
+};
+
+TEST_P(WholeProbeTest, MultipliesAndAddsAsManySumsAsItSays) {
+  const auto run = GetParam().multiply_add;
+  EXPECT_EQ(run(50, 1, 2) - run(0, 1, 2), 50 * 2 * GetParam().sums);
+  EXPECT_EQ(run(7, 1, 3) - run(6, 1, 3), 3 * GetParam().sums);
+  EXPECT_EQ(GetParam().products % GetParam().sums, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, WholeProbeTest,
+                         testing::ValuesIn(whole_probes().begin(), whole_probes().end()),
+                         [](const auto& test) {
+                           std::string name(test.param.name);
+                           std::ranges::replace_if(
+                               name, [](char c) { return c == ' ' || c == ','; }, '_');
+                           return name;
+                         });
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(WholeProbeTest);
 
 INSTANTIATE_TEST_SUITE_P(All, ProbeTest, testing::ValuesIn(probes().begin(), probes().end()),
                          [](const auto& test) { return std::string(test.param.name); });

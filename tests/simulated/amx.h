@@ -87,7 +87,8 @@ inline float from_bits(std::uint32_t bits) {
 inline float first(std::uint32_t word) { return from_bits(word << 16); }
 inline float second(std::uint32_t word) { return from_bits(word & 0xFFFF0000U); }
 
-// sums += rows * weights: the first and the second numbers of words are summed apart.
+// sums += rows * weights: the first and the second numbers of words are summed apart. What comes
+// out below the normal numbers is left as it is, where the instruction makes it 0.
 inline void multiply_pairs(int sums, int rows, int weights) {
   Tile& c = configured(sums);
   const Tile &a = configured(rows), &b = configured(weights);

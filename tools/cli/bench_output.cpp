@@ -106,6 +106,12 @@ std::string heading(const BenchmarkRow& row) {
   return text;
 }
 
+// "", or what is multiplied of whole numbers beside float32.
+std::string whole_numbers(double gops, int bits) {
+  if (gops <= 0) return "";
+  return ", " + fixed(gops, 0) + " of numbers of " + std::to_string(bits) + " bits";
+}
+
 std::string describe(const BenchmarkLimits& limits) {
   if (limits.device != "cpu") {
     return "  " + limits.device + ": copies " + fixed(limits.read_gbps, 0) +
@@ -116,7 +122,9 @@ std::string describe(const BenchmarkLimits& limits) {
          " GB/s" +
          (limits.huge_pages ? ", in pages of 4 KiB " + fixed(limits.read_gbps_ordinary, 1)
                             : ", in pages of 4 KiB alone") +
-         "; " + fixed(limits.peak_gflops, 0) + " GFLOP/s of multiply-adds\n";
+         "; " + fixed(limits.peak_gflops, 0) + " GFLOP/s of multiply-adds" +
+         whole_numbers(limits.peak_gops_of_16_bits, 16) +
+         whole_numbers(limits.peak_gops_of_8_bits, 8) + "\n";
 }
 
 [[noreturn]] void refuse(const std::string& file, const std::string& what) {
@@ -167,6 +175,8 @@ std::string to_json(const BenchmarkReport& report, const SystemReport& machine,
                       {"read_gbps", limit.read_gbps},
                       {"read_gbps_ordinary", limit.read_gbps_ordinary},
                       {"peak_gflops", limit.peak_gflops},
+                      {"peak_gops_of_8_bits", limit.peak_gops_of_8_bits},
+                      {"peak_gops_of_16_bits", limit.peak_gops_of_16_bits},
                       {"huge_pages", limit.huge_pages}});
   }
   for (const BenchmarkRow& row : report.rows) rows.push_back(object_of(row, earlier));

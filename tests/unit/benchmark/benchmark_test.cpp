@@ -165,11 +165,35 @@ TEST(Benchmark, CountsEachPartAsItIsHeld) {
   const BenchmarkReport other = benchmark(options);
   EXPECT_LT(other.rows[0].bytes, 0.7 * report.rows[0].bytes);
   EXPECT_LT(other.rows[1].bytes, q4.bytes);
+  EXPECT_EQ(q8.policy, "vision=half,qformer=half,projection=half,language=q8,head=q8");
   EXPECT_EQ(q4.policy, "vision=half,qformer=half,projection=half,language=q4,head=q8");
   EXPECT_EQ(other.rows[0].policy, "vision=q8,qformer=half,projection=half,language=q4,head=q4");
   EXPECT_EQ(f16.policy, "");
   EXPECT_EQ(q4.kernels, "");
   EXPECT_EQ(other.rows[0].kernels, options.load.kernels);
+}
+
+// Products count at the speed of the numbers that their kernel multiplies.
+TEST(Benchmark, LimitsProductsByWhatIsMultiplied) {
+  BenchmarkOptions options = quick("tiny-llama");
+  options.stages = {Stage::prefill};
+  options.precisions = {Precision::q8, Precision::q4};
+  options.repetitions = 1;
+  const BenchmarkReport rounded = benchmark(options);
+  options.load.kernels = "packed_linear=portable";
+  const BenchmarkReport floats = benchmark(options);
+  const BenchmarkLimits& limits = rounded.limits[0];
+  if (limits.peak_gops_of_8_bits == 0) GTEST_SKIP() << "this processor multiplies float32 alone";
+  for (std::size_t i = 0; i < 2; ++i) {
+    const double flops = floats.rows[i].flops;
+    EXPECT_EQ(rounded.rows[i].flops, flops);
+    EXPECT_NEAR(floats.rows[i].limit_ms, flops / (floats.limits[0].peak_gflops * 1e6), 1e-9);
+    const double most =
+        std::max({limits.peak_gflops, limits.peak_gops_of_8_bits, limits.peak_gops_of_16_bits});
+    EXPECT_GE(rounded.rows[i].limit_ms, flops / (most * 1e6));
+    EXPECT_NE(rounded.rows[i].limit_ms, flops / (limits.peak_gflops * 1e6));
+  }
+  EXPECT_LT(rounded.rows[1].limit_ms, rounded.rows[1].flops / (limits.peak_gflops * 1e6));
 }
 
 TEST(Benchmark, TakesListsOfNumericsAndLengths) {

@@ -1,0 +1,72 @@
+// RMSNorm is a kernel with fast numerics or where one is forced, and else a composition in the
+// reference's order.
+#include "nn/normalization.h"
+
+#include <ATen/ops/mean.h>
+#include <ATen/ops/pow.h>
+#include <ATen/ops/rsqrt.h>
+#include <ATen/ops/sqrt.h>
+#include <gtest/gtest.h>
+
+#include "nn/gradients.h"
+#include "unit/nn/runtimes.h"
+#include "unit/nn/tensors.h"
+
+namespace instructblip {
+namespace {
+
+constexpr double kEps = 1e-6;
+
+nn::Norm rms_norm(const nn::Runtime& runtime, const at::Tensor& weight) {
+  return nn::Norm(runtime, {.weight = weight, .eps = kEps, .centred = false});
+}
+
+at::Tensor composed(const at::Tensor& x, const at::Tensor& weight) {
+  return weight * (x * at::rsqrt(x.pow(2).mean(-1, true) + kEps));
+}
+
+at::Tensor in_double(const at::Tensor& x, const at::Tensor& weight) {
+  const at::Tensor wide = x.to(at::kDouble);
+  const auto eps = static_cast<double>(static_cast<float>(kEps));
+  return wide / at::sqrt(wide.pow(2).mean(-1, true) + eps) * weight;
+}
+
+const kernels::Choice kInDouble = kernels::Choice::parse("rms_norm=reference", "kernels");
+
+TEST(RmsNorm, OfFastNumericsIsAKernel) {
+  const nn::Runtime runtime(2, nn::Numerics::fast);
+  const nn::Runtime forced(2, nn::Numerics::fast, kInDouble);
+  const at::Tensor x = wave({3, 5, 1003}, 0.3), weight = wave({1003}, 0.4);
+  const at::Tensor want = in_double(x, weight);
+  EXPECT_LT(largest_difference(rms_norm(runtime, weight)(x), want), 2e-6);
+  EXPECT_TRUE(rms_norm(forced, weight)(x).equal(want.to(at::kFloat)));
+}
+
+TEST(RmsNorm, TakesRowsThatDoNotFollowOneAnother) {
+  const nn::Runtime runtime(2, nn::Numerics::fast);
+  const at::Tensor weight = wave({40}, 0.4), wide = wave({6, 100}, 0.5);
+  const at::Tensor x = wide.narrow(1, 7, 40);
+  EXPECT_TRUE(rms_norm(runtime, weight)(x).equal(rms_norm(runtime, weight)(x.contiguous())));
+  EXPECT_EQ(rms_norm(runtime, weight)(x.narrow(0, 0, 0)).size(0), 0);
+}
+
+TEST(RmsNorm, OfOtherNumericsIsTheCompositionUnlessAKernelIsForced) {
+  const at::Tensor x = wave({7, 1003}, 0.3), weight = wave({1003}, 0.4);
+  for (const auto numerics : {nn::Numerics::reference, nn::Numerics::deterministic}) {
+    const nn::Runtime runtime(2, numerics), forced(2, numerics, kInDouble);
+    EXPECT_TRUE(rms_norm(runtime, weight)(x).equal(composed(x, weight)));
+    EXPECT_TRUE(rms_norm(forced, weight)(x).equal(in_double(x, weight).to(at::kFloat)));
+  }
+  const ComposingRuntime without(2, nn::Numerics::fast);
+  EXPECT_TRUE(rms_norm(without, weight)(x).equal(composed(x, weight)));
+}
+
+TEST(RmsNorm, OfWatchedRowsIsTheComposition) {
+  const nn::Runtime runtime(2, nn::Numerics::fast, kInDouble);
+  const at::Tensor x = wave({7, 1003}, 0.3), weight = wave({1003}, 0.4);
+  const nn::Watching watching;
+  EXPECT_TRUE(rms_norm(runtime, weight)(x).equal(composed(x, weight)));
+}
+
+}  // namespace
+}  // namespace instructblip
