@@ -18,8 +18,8 @@ constexpr auto kProbes = std::to_array<Probe>({
 
 #if INSTRUCTBLIP_KERNELS_X86
 constexpr auto kWholeProbes = std::to_array<WholeProbe>({
-    {"8 bits, avx512_vnni", 8, cpu::has_avx512_vnni, cpu::multiply_8_bits_avx512_vnni, 24 * 64,
-     24 * 16},
+    {"8 bits, avx512_vnni", 8, cpu::has_avx512_vnni, cpu::multiply_8_bits_avx512_vnni, 12 * 64,
+     12 * 16},
     {"8 bits, avx2", 8, cpu::has_avx2, cpu::multiply_8_bits_avx2, 12 * 32, 12 * 16},
     {"16 bits, avx2", 16, cpu::has_avx2, cpu::multiply_16_bits_avx2, 12 * 16, 12 * 8},
 });

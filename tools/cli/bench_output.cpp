@@ -106,10 +106,11 @@ std::string heading(const BenchmarkRow& row) {
   return text;
 }
 
-// "", or what is multiplied of whole numbers beside float32.
-std::string whole_numbers(double gops, int bits) {
-  if (gops <= 0) return "";
-  return ", " + fixed(gops, 0) + " of numbers of " + std::to_string(bits) + " bits";
+// A line, or none where no kernel multiplies whole numbers.
+std::string whole_numbers(const BenchmarkLimits& limits) {
+  if (limits.peak_gops_of_8_bits <= 0) return "";
+  return "  whole numbers: " + fixed(limits.peak_gops_of_16_bits, 0) + " Gop/s of 16 bits, " +
+         fixed(limits.peak_gops_of_8_bits, 0) + " of 8 bits\n";
 }
 
 std::string describe(const BenchmarkLimits& limits) {
@@ -122,9 +123,8 @@ std::string describe(const BenchmarkLimits& limits) {
          " GB/s" +
          (limits.huge_pages ? ", in pages of 4 KiB " + fixed(limits.read_gbps_ordinary, 1)
                             : ", in pages of 4 KiB alone") +
-         "; " + fixed(limits.peak_gflops, 0) + " GFLOP/s of multiply-adds" +
-         whole_numbers(limits.peak_gops_of_16_bits, 16) +
-         whole_numbers(limits.peak_gops_of_8_bits, 8) + "\n";
+         "; " + fixed(limits.peak_gflops, 0) + " GFLOP/s of multiply-adds\n" +
+         whole_numbers(limits);
 }
 
 [[noreturn]] void refuse(const std::string& file, const std::string& what) {
