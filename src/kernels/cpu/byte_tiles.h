@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/cpu/byte_rounding.h"
+#include "kernels/cpu/weight_ahead.h"
 
 namespace instructblip::kernels::cpu {
 namespace {
@@ -35,11 +36,18 @@ struct AsPacked {
     if constexpr (!Bits::kScaled) return broadcast(1.0f);
     return load(reinterpret_cast<const Half*>(block));
   }
-  // Memory is asked for what is read some time after the weights of two steps.
+  // Memory is asked for what is read some time after the weights of two steps. A single row takes
+  // so little time that all cores together wait for memory, whatever they ask for in advance.
+  template <int Rows>
   INSTRUCTBLIP_KERNEL static void prefetch(const std::byte* block, int two) {
     constexpr std::int64_t kAhead = 2048, kBytesOfTwo = kBytesOfBlock / Bits::kSteps * 2;
     for (std::int64_t at = 0; at < kBytesOfTwo; at += 64) {
-      __builtin_prefetch(block + kAhead + two / 2 * kBytesOfTwo + at);
+      const std::byte* const from = block + two / 2 * kBytesOfTwo + at;
+      if constexpr (Rows > 1) {
+        prefetch_weights<1>(from, kAhead);
+      } else {
+        __builtin_prefetch(from + kAhead);
+      }
     }
   }
 };
@@ -55,6 +63,7 @@ struct Prepared {
   INSTRUCTBLIP_KERNEL static Lanes scales(const std::byte* block) {
     return load(reinterpret_cast<const float*>(block + Bits::kSteps * 64));
   }
+  template <int Rows>
   INSTRUCTBLIP_KERNEL static void prefetch(const std::byte*, int) {}
 };
 
@@ -92,7 +101,7 @@ INSTRUCTBLIP_KERNEL void multiply_block(const BytePiece& p, std::int64_t block,
   }
 #pragma GCC unroll 1  // or sums would go to memory from one round to the next
   for (int two = 0; two < Bits::kSteps; two += 2) {
-    for (int n = 0; n < N; ++n) Weights::prefetch(weights + n * p.apart, two);
+    for (int n = 0; n < N; ++n) Weights::template prefetch<M>(weights + n * p.apart, two);
     for (int step = 0; step < 2; ++step) {
       typename Bits::Weights w[N];
       for (int n = 0; n < N; ++n) w[n] = Weights::weights(weights + n * p.apart, two, step);

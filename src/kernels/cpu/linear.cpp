@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/cpu/linear_block.h"
+#include "kernels/cpu/room.h"
 
 namespace instructblip::kernels::cpu {
 namespace {
@@ -27,7 +28,7 @@ void add_bias(const LinearBlock& block, const float* bias) {
 }
 
 // Threads share out blocks of outputs; a block is computed for all rows.
-template <RunLinearBlock run_block, Widen widen>
+template <RunLinearBlock run_block, Regroup regroup, Widen widen>
 void run(const LinearProblem& problem, const LinearBuffers& buffers, Queue& queue) {
   const std::int64_t rows = problem.rows, inputs = problem.inputs, outputs = problem.outputs;
   const std::int64_t blocks = (outputs + kOutputsOfBlock - 1) / kOutputsOfBlock;
@@ -35,13 +36,22 @@ void run(const LinearProblem& problem, const LinearBuffers& buffers, Queue& queu
   const Storage storage = storage_of(problem.weights);
   const auto element = static_cast<std::int64_t>(size_of(problem.weights));
   const bool widened_first = storage != Storage::f32 && rows > kRowsWidenedInPlace;
+  const std::int64_t stride = rows > 1 ? inputs_by_sixteens(inputs) : inputs;
+  const Room regrouped(Room::rows, rows > 1 ? problem.batch * rows * stride : 0);
+  for (std::int64_t matrix = 0; rows > 1 && matrix < problem.batch; ++matrix) {
+    regroup({.x = buffers.x + matrix * rows * inputs,
+             .rows = rows,
+             .inputs = inputs,
+             .tiles = regrouped.get() + matrix * rows * stride});
+  }
+  const float* const x = rows > 1 ? regrouped.get() : buffers.x;
   const auto tasks = [&](std::int64_t first, std::int64_t last) {
     std::vector<float> wide(widened_first ? static_cast<std::size_t>(kOutputsOfBlock * inputs) : 0);
     for (std::int64_t task = first; task < last; ++task) {
       const std::int64_t matrix = task / blocks;
       const std::int64_t begin = task % blocks * kOutputsOfBlock;
       LinearBlock block{
-          .x = buffers.x + matrix * rows * inputs,
+          .x = x + matrix * rows * stride,
           .weights = static_cast<const std::byte*>(buffers.weights) +
                      (matrix * outputs + begin) * inputs * element,
           .storage = storage,
@@ -67,14 +77,14 @@ void run(const LinearProblem& problem, const LinearBuffers& buffers, Queue& queu
 
 #if INSTRUCTBLIP_KERNELS_X86
 void linear_avx512(const LinearProblem& problem, const LinearBuffers& buffers, Queue& queue) {
-  run<linear_block_avx512, widen_avx512>(problem, buffers, queue);
+  run<linear_block_avx512, regroup_avx512, widen_avx512>(problem, buffers, queue);
 }
 void linear_avx2(const LinearProblem& problem, const LinearBuffers& buffers, Queue& queue) {
-  run<linear_block_avx2, widen_avx2>(problem, buffers, queue);
+  run<linear_block_avx2, regroup_avx2, widen_avx2>(problem, buffers, queue);
 }
 #endif
 void linear_portable(const LinearProblem& problem, const LinearBuffers& buffers, Queue& queue) {
-  run<linear_block_portable, widen_portable>(problem, buffers, queue);
+  run<linear_block_portable, regroup_portable, widen_portable>(problem, buffers, queue);
 }
 
 }  // namespace instructblip::kernels::cpu

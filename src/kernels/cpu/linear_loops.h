@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/linear_block.h"
+#include "kernels/cpu/weight_ahead.h"
 
 namespace instructblip::kernels::cpu {
 namespace {
@@ -20,8 +21,9 @@ constexpr int kTileOutputsOfFewRows = 2;
 constexpr int kTileOutputsOfABeam = 1;
 #endif
 
-// y[m, n] = x[m] . weights[n] for M x N of them: each is the same sum, whatever M and N are.
-template <int M, int N, class Weight>
+// y[m, n] = x[m] . weights[n] for M x N of them: each is the same sum, whatever M and N are. A
+// stream of weights is read once, in the order of memory; others are read again with the next rows.
+template <int M, int N, bool kStream, class Weight>
 INSTRUCTBLIP_KERNEL void tile(const LinearBlock& block, const float* x, const Weight* weights,
                               float* y) {
   const std::int64_t inputs = block.inputs;
@@ -32,9 +34,11 @@ INSTRUCTBLIP_KERNEL void tile(const LinearBlock& block, const float* x, const We
   std::int64_t i = 0;
   for (; i + kLanes <= inputs; i += kLanes) {
     Lanes rows[M];
-    for (int m = 0; m < M; ++m) rows[m] = load(x + m * inputs + i);
+    for (int m = 0; m < M; ++m) rows[m] = load(x + i * M + m * kLanes);
     for (int n = 0; n < N; ++n) {
-      const Lanes weight = load(weights + n * inputs + i);
+      const Weight* from = weights + n * inputs + i;
+      if constexpr (kStream) prefetch_rows(from, N * inputs);
+      const Lanes weight = load(from);
       for (int m = 0; m < M; ++m) sums[m][n] = multiply_add(rows[m], weight, sums[m][n]);
     }
   }
@@ -42,7 +46,7 @@ INSTRUCTBLIP_KERNEL void tile(const LinearBlock& block, const float* x, const We
     for (int n = 0; n < N; ++n) {
       const Lanes weight = load_first(weights + n * inputs + i, inputs - i);
       for (int m = 0; m < M; ++m) {
-        const Lanes row = load_first(x + m * inputs + i, inputs - i);
+        const Lanes row = load_first(x + i * M + m * kLanes, inputs - i);
         sums[m][n] = multiply_add(row, weight, sums[m][n]);
       }
     }
@@ -52,31 +56,68 @@ INSTRUCTBLIP_KERNEL void tile(const LinearBlock& block, const float* x, const We
   }
 }
 
-template <int M, int N, class Weight>
+template <int M, int N, class Weight, bool kStream>
 INSTRUCTBLIP_KERNEL void row_of_tiles(const LinearBlock& block, std::int64_t row) {
   const auto* weights = static_cast<const Weight*>(block.weights);
-  const float* x = block.x + row * block.inputs;
+  const float* x = block.x + row * inputs_by_sixteens(block.inputs);
   float* y = block.y + row * block.stride;
   std::int64_t j = 0;
   for (; j + N <= block.outputs; j += N) {
-    tile<M, N>(block, x, weights + j * block.inputs, y + j);
+    tile<M, N, kStream>(block, x, weights + j * block.inputs, y + j);
   }
-  for (; j < block.outputs; ++j) tile<M, 1>(block, x, weights + j * block.inputs, y + j);
+  for (; j < block.outputs; ++j) {
+    tile<M, 1, kStream>(block, x, weights + j * block.inputs, y + j);
+  }
+}
+
+// Rows of the tile that begins with `row`. Rows of a step that wait for weights are one, so that
+// none is read twice.
+INSTRUCTBLIP_KERNEL std::int64_t rows_of_tile(std::int64_t rows, std::int64_t row) {
+  if (rows == 5 || rows == 4) return rows;
+  const std::int64_t left = rows - row;
+  if (left >= kTileRows) return kTileRows;
+  return left >= 2 ? 2 : 1;
+}
+
+INSTRUCTBLIP_KERNEL void regroup(const RowsBySixteens& r) {
+  for (std::int64_t row = 0, count; row < r.rows; row += count) {
+    count = rows_of_tile(r.rows, row);
+    float* tile = r.tiles + row * inputs_by_sixteens(r.inputs);
+    for (std::int64_t i = 0; i < r.inputs; i += kLanes, tile += count * kLanes) {
+      for (std::int64_t m = 0; m < count; ++m) {
+        store(load_up_to(r.x + (row + m) * r.inputs + i, r.inputs - i), tile + m * kLanes);
+      }
+    }
+  }
 }
 
 template <class Weight>
 INSTRUCTBLIP_KERNEL void linear_block(const LinearBlock& block) {
-  // Rows of a step that wait for weights: none is read twice.
-  if (block.rows == 5) return row_of_tiles<5, kTileOutputsOfABeam, Weight>(block, 0);
-  if (block.rows == 4) return row_of_tiles<4, kTileOutputsOfABeam, Weight>(block, 0);
-  std::int64_t row = 0;
-  for (; row + kTileRows <= block.rows; row += kTileRows) {
-    row_of_tiles<kTileRows, kTileOutputs, Weight>(block, row);
+  constexpr bool kStream = true;
+  switch (block.rows) {
+    case 5:
+      return row_of_tiles<5, kTileOutputsOfABeam, Weight, kStream>(block, 0);
+    case 4:
+      return row_of_tiles<4, kTileOutputsOfABeam, Weight, kStream>(block, 0);
+    case 2:
+      return row_of_tiles<2, kTileOutputsOfFewRows, Weight, kStream>(block, 0);
+    case 1:
+      return row_of_tiles<1, kTileOutputsOfFewRows, Weight, kStream>(block, 0);
+    default:
+      break;
   }
-  for (; row + 2 <= block.rows; row += 2) {
-    row_of_tiles<2, kTileOutputsOfFewRows, Weight>(block, row);
+  for (std::int64_t row = 0; row < block.rows; row += rows_of_tile(block.rows, row)) {
+    switch (rows_of_tile(block.rows, row)) {
+      case kTileRows:
+        row_of_tiles<kTileRows, kTileOutputs, Weight, !kStream>(block, row);
+        break;
+      case 2:
+        row_of_tiles<2, kTileOutputsOfFewRows, Weight, !kStream>(block, row);
+        break;
+      default:
+        row_of_tiles<1, kTileOutputsOfFewRows, Weight, !kStream>(block, row);
+    }
   }
-  for (; row < block.rows; ++row) row_of_tiles<1, kTileOutputsOfFewRows, Weight>(block, row);
 }
 
 INSTRUCTBLIP_KERNEL void linear_block_of_any(const LinearBlock& block) {

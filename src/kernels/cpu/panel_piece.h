@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/panel_product.h"
+#include "kernels/cpu/weight_ahead.h"
 
 namespace instructblip::kernels::cpu {
 namespace {
@@ -69,9 +70,7 @@ INSTRUCTBLIP_KERNEL void multiply_input(const float* x, const Lanes (&weights)[N
 
 template <int M, int N, class Weight>
 INSTRUCTBLIP_KERNEL void multiply_piece(const Piece& piece) {
-  // Bytes of a panel that memory is asked for in advance. A core waits for 100 ns, in which it
-  // could read a few KiB; those of all panels together are to stay in the first level cache.
-  constexpr std::int64_t kAhead = N < 4 ? 8192 / N : 2048;
+  constexpr std::int64_t kAhead = N < 4 ? 8192 / N : 2048;  // stays in the first level cache
   constexpr auto kStep = static_cast<std::int64_t>(kLanes * sizeof(Weight));
   Lanes sums[M][N];
   clear(sums);
@@ -82,7 +81,7 @@ INSTRUCTBLIP_KERNEL void multiply_piece(const Piece& piece) {
     Lanes weights[N];
     for (int n = 0; n < N; ++n) {
       const std::byte* from = at + static_cast<std::size_t>(n) * piece.bytes_of_panel;
-      if constexpr (M <= 8) __builtin_prefetch(from + kAhead);
+      if constexpr (M <= 8) prefetch_weights<N>(from, kAhead);
       weights[n] = load(reinterpret_cast<const Weight*>(from));
     }
     multiply_input<Weight>(x, weights, sums);
@@ -106,7 +105,7 @@ INSTRUCTBLIP_KERNEL void multiply_piece_of_4_bits(const Piece& piece) {
     for (int n = 0; n < N; ++n) {
       const std::byte* from = block + static_cast<std::size_t>(n) * piece.bytes_of_panel;
       if constexpr (M <= 8) {
-        for (int line = 0; line < 5; ++line) __builtin_prefetch(from + 2048 + 64 * line);
+        for (int line = 0; line < 5; ++line) prefetch_weights<N>(from + 64 * line, 2048);
       }
       scales[n] = load(reinterpret_cast<const Half*>(from));
     }
