@@ -37,7 +37,8 @@ struct AsPacked {
     return load(reinterpret_cast<const Half*>(block));
   }
   // Memory is asked for what is read some time after the weights of two steps. A single row takes
-  // so little time that all cores together wait for memory, whatever they ask for in advance.
+  // so little time that all cores together wait for memory, whatever they ask for in advance: it is
+  // asked for in the simple way.
   template <int Rows>
   INSTRUCTBLIP_KERNEL static void prefetch(const std::byte* block, int two) {
     constexpr std::int64_t kAhead = 2048, kBytesOfTwo = kBytesOfBlock / Bits::kSteps * 2;

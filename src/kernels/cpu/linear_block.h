@@ -19,7 +19,7 @@ struct LinearBlock {
 };
 
 // Rows of x, tile by tile: sixteen inputs of each row of a tile, then the next sixteen. Rows that
-// lie apart by a multiple of 4 KiB, as they mostly do, would drive one another and the weights out
+// lie apart by a multiple of 4 KiB, as they often do, would drive one another and the weights out
 // of the few places that a first level cache has for them.
 struct RowsBySixteens {
   const float* x;  // [rows, inputs]

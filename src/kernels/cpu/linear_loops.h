@@ -8,6 +8,8 @@
 namespace instructblip::kernels::cpu {
 namespace {
 
+static_assert(kLanes == 16);  // RowsBySixteens
+
 // Sums that stay in registers at once: tiles of M rows and N outputs.
 #if defined(__AVX512F__)
 constexpr int kTileRows = 4;
@@ -70,8 +72,8 @@ INSTRUCTBLIP_KERNEL void row_of_tiles(const LinearBlock& block, std::int64_t row
   }
 }
 
-// Rows of the tile that begins with `row`. Rows of a step that wait for weights are one, so that
-// none is read twice.
+// Rows of the tile that begins with `row`. Four or five rows, as a step with beams has, are one
+// tile, so that no weight is read twice.
 INSTRUCTBLIP_KERNEL std::int64_t rows_of_tile(std::int64_t rows, std::int64_t row) {
   if (rows == 5 || rows == 4) return rows;
   const std::int64_t left = rows - row;

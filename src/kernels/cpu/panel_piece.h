@@ -70,7 +70,8 @@ INSTRUCTBLIP_KERNEL void multiply_input(const float* x, const Lanes (&weights)[N
 
 template <int M, int N, class Weight>
 INSTRUCTBLIP_KERNEL void multiply_piece(const Piece& piece) {
-  constexpr std::int64_t kAhead = N < 4 ? 8192 / N : 2048;  // stays in the first level cache
+  // Without AVX-512 what is asked for is to stay in the first level cache.
+  constexpr std::int64_t kAhead = N < 4 ? 8192 / N : 2048;
   constexpr auto kStep = static_cast<std::int64_t>(kLanes * sizeof(Weight));
   Lanes sums[M][N];
   clear(sums);
