@@ -11,18 +11,25 @@ namespace {
 // Panels that threads share out together.
 constexpr std::int64_t kPanelsOfTask = 4;
 
+// Words of a row that its inputs are.
+std::int64_t words_of(const PanelKernel& kernel, std::int64_t inputs) {
+  return (inputs + kernel.inputs_of_step - 1) / kernel.inputs_of_step * kernel.words_of_step;
+}
+
 void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const PanelKernel& kernel,
              Queue& queue) {
   const RowTiles tiles{p.rows, kernel.most_rows_of_few};
-  const Room own(Room::rows, p.rows > 1 ? p.rows * p.inputs : 0);
-  if (p.rows > 1) {
+  const bool as_it_is = p.rows == 1 && kernel.inputs_of_step == 1;
+  const std::int64_t words = words_of(kernel, p.inputs);
+  const Room own(Room::rows, as_it_is ? 0 : p.rows * words);
+  if (!as_it_is) {
     for (std::int64_t tile = 0; tile < count_of(tiles); ++tile) {
       const std::int64_t begin = begin_of(tiles, tile);
       kernel.regroup({.x = b.x + begin * p.inputs,
                       .stride = p.inputs,
                       .rows = begin_of(tiles, tile + 1) - begin,
                       .count = p.inputs,
-                      .tile = own.get() + begin * p.inputs});
+                      .tile = own.get() + begin * words});
     }
   }
   const std::int64_t panels = panels_of(p.results());
@@ -35,7 +42,7 @@ void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const P
     const std::int64_t end = std::min(panels, last * kPanelsOfTask);
     for (std::int64_t panel = first * kPanelsOfTask; panel < end; panel += at_once) {
       const std::byte* const weights = b.weights + static_cast<std::size_t>(panel) * bytes;
-      kernel.run({.x = p.rows > 1 ? own.get() : b.x,
+      kernel.run({.x = as_it_is ? b.x : own.get(),
                   .tiles = tiles,
                   .inputs = p.inputs,
                   .panels = weights,
@@ -85,9 +92,7 @@ class TallProduct {
   std::int64_t inputs_in(std::int64_t block) const {
     return std::min(most_inputs(), p_.inputs - block * most_inputs());
   }
-  std::int64_t words_of(std::int64_t inputs) const {
-    return (inputs + kernel_.inputs_of_step - 1) / kernel_.inputs_of_step * kernel_.words_of_step;
-  }
+  std::int64_t words_of(std::int64_t inputs) const { return cpu::words_of(kernel_, inputs); }
   RowTiles tiles_of(std::int64_t row_block) const {
     return {begin_of(row_blocks_, row_block + 1) - begin_of(row_blocks_, row_block),
             kernel_.most_rows};
@@ -169,15 +174,9 @@ void run(const PackedLinearProblem& p, const PackedLinearBuffers& b, const Panel
          Queue& queue) {
   if (p.rows == 0 || p.outputs == 0) return;
   // What is in rows is brought into the order of panels first, for however few rows.
-  if (p.rows <= kFewRows && !p.in_rows) return run_few(p, b, kernel, queue);
+  const bool few = p.rows <= kFewRows && !p.in_rows && kernel.run != nullptr;
+  if (few) return run_few(p, b, kernel, queue);
   TallProduct(p, b, kernel).run(queue);
-}
-
-// Few rows, which wait for weights, are not rounded.
-void run_pairs(const PackedLinearProblem& p, const PackedLinearBuffers& b, const PanelKernel& few,
-               const PanelKernel& many, Queue& queue) {
-  const bool pairs = p.weights == Format::bf16 && p.rows > kFewRows;
-  run(p, b, pairs ? many : few, queue);
 }
 
 }  // namespace
@@ -193,20 +192,20 @@ void packed_linear_avx2(const PackedLinearProblem& problem, const PackedLinearBu
 }
 void packed_linear_bf16_avx512(const PackedLinearProblem& problem,
                                const PackedLinearBuffers& buffers, Queue& queue) {
-  run_pairs(problem, buffers, panel_kernel_avx512(), pair_kernel_avx512_bf16(), queue);
+  run(problem, buffers, pair_kernel_avx512_bf16(), queue);
 }
 void packed_linear_bf16_amx(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
                             Queue& queue) {
-  run_pairs(problem, buffers, panel_kernel_avx512(), tile_kernel_amx(), queue);
+  run(problem, buffers, tile_kernel_amx(), queue);
 }
 #endif
 void packed_linear_bf16_tiles_portable(const PackedLinearProblem& problem,
                                        const PackedLinearBuffers& buffers, Queue& queue) {
-  run_pairs(problem, buffers, panel_kernel_portable(), tile_kernel_portable(), queue);
+  run(problem, buffers, tile_kernel_portable(), queue);
 }
 void packed_linear_bf16_portable(const PackedLinearProblem& problem,
                                  const PackedLinearBuffers& buffers, Queue& queue) {
-  run_pairs(problem, buffers, panel_kernel_portable(), pair_kernel_portable(), queue);
+  run(problem, buffers, pair_kernel_portable(), queue);
 }
 void packed_linear_portable(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
                             Queue& queue) {

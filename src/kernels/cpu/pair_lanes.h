@@ -12,6 +12,11 @@ struct Pair {
   std::uint32_t bits;
 };
 
+// Two columns of a panel as they lie there: [2][16], not pair by pair.
+struct Columns {
+  BFloat16 at[2 * kLanes];
+};
+
 }  // namespace
 }  // namespace instructblip::kernels::cpu
 

@@ -15,19 +15,19 @@ INSTRUCTBLIP_KERNEL Lanes add_product(Pair, const Lanes& row, const Lanes& weigh
                            __builtin_bit_cast(__m512bh, weights.all))};
 }
 
-// Two columns of 16 rows -> [16][2].
-INSTRUCTBLIP_KERNEL void interleave(__m512i columns, float* to) {
+// [2][16] -> [16][2].
+INSTRUCTBLIP_KERNEL Lanes interleaved(__m512i columns) {
   const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24,
                                          8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-  _mm512_storeu_si512(to, _mm512_permutexvar_epi16(order, columns));
+  return {_mm512_castsi512_ps(_mm512_permutexvar_epi16(order, columns))};
 }
-INSTRUCTBLIP_KERNEL void interleave_columns(const BFloat16* from, float* to) {
-  interleave(_mm512_loadu_si512(from), to);
+INSTRUCTBLIP_KERNEL Lanes load(const Columns* from) {
+  return interleaved(_mm512_loadu_si512(from));
 }
-// The last column has no other beside it.
-INSTRUCTBLIP_KERNEL void interleave_last_column(const BFloat16* from, float* to) {
+// The last column has no other beside it: zeros.
+INSTRUCTBLIP_KERNEL Lanes load_last_column(const BFloat16* from) {
   const __m256i column = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-  interleave(_mm512_zextsi256_si512(column), to);
+  return interleaved(_mm512_zextsi256_si512(column));
 }
 
 // 32 numbers, rounded to the nearest bfloat16, ties to even, as 16 words.

@@ -22,20 +22,22 @@ INSTRUCTBLIP_KERNEL Lanes add_product(Pair, const Lanes& row, const Lanes& weigh
   });
 }
 
-// Two columns of 16 rows -> [16][2].
-INSTRUCTBLIP_KERNEL void interleave_columns(const BFloat16* from, float* to) {
+// [2][16] -> [16][2].
+INSTRUCTBLIP_KERNEL Lanes load(const Columns* from) {
   BFloat16 pairs[2 * kLanes];
   for (std::int64_t i = 0; i < kLanes; ++i) {
-    pairs[2 * i] = from[i];
-    pairs[2 * i + 1] = from[kLanes + i];
+    pairs[2 * i] = from->at[i];
+    pairs[2 * i + 1] = from->at[kLanes + i];
   }
-  std::memcpy(to, pairs, sizeof(pairs));
+  Lanes words;
+  std::memcpy(words.all, pairs, sizeof(pairs));
+  return words;
 }
-// The last column has no other beside it.
-INSTRUCTBLIP_KERNEL void interleave_last_column(const BFloat16* from, float* to) {
-  BFloat16 columns[2 * kLanes] = {};
-  std::memcpy(columns, from, kLanes * sizeof(BFloat16));
-  interleave_columns(columns, to);
+// The last column has no other beside it: zeros.
+INSTRUCTBLIP_KERNEL Lanes load_last_column(const BFloat16* from) {
+  Columns columns = {};
+  std::memcpy(columns.at, from, kLanes * sizeof(BFloat16));
+  return load(&columns);
 }
 
 // To the nearest, ties to even. What is added carries into the exponent where that is needed, and

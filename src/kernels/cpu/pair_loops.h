@@ -3,10 +3,54 @@
 #pragma once
 
 #include "kernels/cpu/pair_rows.h"
-#include "kernels/cpu/panel_tiles.h"
+#include "kernels/cpu/panel_few.h"
 
 namespace instructblip::kernels::cpu {
 namespace {
+
+// Two columns of a few panels at a time, paired where they are read, times a tile of rows: the sums
+// of multiply_piece<M, N, Pair>(), in the same order.
+template <int M, int N>
+INSTRUCTBLIP_KERNEL void multiply_columns(const Piece& piece) {
+  Lanes sums[M][N];
+  clear(sums);
+  const float* x = piece.x;
+  const std::byte* at = piece.panels;
+  const auto panel = [&](int n) { return at + static_cast<std::size_t>(n) * piece.bytes_of_panel; };
+  Lanes weights[N];
+#pragma GCC unroll 4
+  for (std::int64_t word = 0; word < piece.count / 2; ++word) {
+    for (int n = 0; n < N; ++n) {
+      prefetch_weights<N>(panel(n), 0);
+      weights[n] = load(reinterpret_cast<const Columns*>(panel(n)));
+    }
+    multiply_input<Pair>(x, weights, sums);
+    x += M;
+    at += sizeof(Columns);
+  }
+  if (piece.count % 2 != 0) {
+    for (int n = 0; n < N; ++n) {
+      weights[n] = load_last_column(reinterpret_cast<const BFloat16*>(panel(n)));
+    }
+    multiply_input<Pair>(x, weights, sums);
+  }
+  add_to_totals(sums, piece);
+}
+
+// Weights as panels of bfloat16 have them.
+struct ColumnsOfPanels {
+  template <int M, int N>
+  INSTRUCTBLIP_KERNEL static void multiply(const Piece& piece) {
+    multiply_columns<M, N>(piece);
+  }
+};
+
+void run_pair_product(const PanelProduct& p) {
+  multiply_few_rows<2>(p, kPairInputsOfBlock,
+                       [](const Piece& piece, std::int64_t rows, std::int64_t panels) {
+                         multiply_tile<ColumnsOfPanels>(piece, rows, panels);
+                       });
+}
 
 // Behind the last of an odd number of inputs there is a zero.
 void regroup_pairs(const RowsToRegroup& r) {

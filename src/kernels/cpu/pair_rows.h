@@ -19,9 +19,9 @@ void interleave_panel(const std::byte* panel, std::int64_t count, std::size_t ne
   const auto* from = reinterpret_cast<const BFloat16*>(panel);
   for (; count >= 2; count -= 2, from += 2 * kLanes, to += kLanes) {
     __builtin_prefetch(reinterpret_cast<const std::byte*>(from) + next, 0, 2);
-    interleave_columns(from, to);
+    store(load(reinterpret_cast<const Columns*>(from)), to);
   }
-  if (count == 1) interleave_last_column(from, to);
+  if (count == 1) store(load_last_column(from), to);
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 // compiled for.
 #pragma once
 
-#include "kernels/cpu/panel_tiles.h"
+#include "kernels/cpu/panel_few.h"
 #include "kernels/cpu/panel_turn.h"
 #include "kernels/cpu/panel_widen.h"
 
@@ -25,44 +25,11 @@ void multiply_tile(Held held, const Piece& piece, std::int64_t rows, std::int64_
   }
 }
 
-constexpr std::int64_t kTotalsStride = kMostPanels * kLanes;
-
-// `count` panels that follow one another, whose sums begin at `totals`.
-struct Followers {
-  const std::byte* panels;
-  std::int64_t count;
-  float* totals;
-};
-
-// Inputs [first, first + count) of all tiles.
-void multiply_inputs(const PanelProduct& p, const Followers& followers, std::int64_t first,
-                     std::int64_t count) {
-  const std::byte* weights = followers.panels + offset_of(p.held, first);
-  const std::int64_t tiles = count_of(p.tiles);
-  for (std::int64_t tile = 0; tile < tiles; ++tile) {
-    const std::int64_t begin = begin_of(p.tiles, tile);
-    const std::int64_t rows = begin_of(p.tiles, tile + 1) - begin;
-    const Piece piece{.x = p.x + begin * p.inputs + first * rows,
-                      .panels = weights,
-                      .bytes_of_panel = p.bytes_of_panel,
-                      .count = count,
-                      .totals = followers.totals + begin * kTotalsStride,
-                      .stride = kTotalsStride};
-    multiply_tile(p.held, piece, rows, followers.count);
-  }
-}
-
 void run_panel_product(const PanelProduct& p) {
-  const Panels panels = panels_in(p);
-  clear_totals(p.totals, p.tiles.rows, kTotalsStride, all_of(panels));
-  for (std::int64_t first = 0; first < p.inputs; first += kInputsOfBlock) {
-    const std::int64_t left = p.inputs - first;
-    const std::int64_t count = left < kInputsOfBlock ? left : kInputsOfBlock;
-    multiply_inputs(p, {p.panels, panels.count, p.totals}, first, count);
-    if (p.times == nullptr) continue;
-    multiply_inputs(p, {p.times, panels.count, p.totals + panels.count * kLanes}, first, count);
-  }
-  finish_rows(p.results, {p.totals, kTotalsStride, 0, p.tiles.rows}, panels);
+  multiply_few_rows<1>(p, kInputsOfBlock,
+                       [&](const Piece& piece, std::int64_t rows, std::int64_t panels) {
+                         multiply_tile(p.held, piece, rows, panels);
+                       });
 }
 
 void run_panel_block(const PanelBlock& b) {

@@ -26,6 +26,24 @@ constexpr int kPanelsOfRows[] = {0, 1, 1, 1, 1};
 constexpr std::int64_t kColumnsOfBlockOf4Bits = 32;
 constexpr std::int64_t kBytesOfBlockOf4Bits = 16 * 2 + 4 * 16 * 4;
 
+// Where the weights of an input begin in a panel.
+INSTRUCTBLIP_KERNEL std::int64_t offset_of(Held held, std::int64_t input) {
+  switch (held) {
+    case Held::f32:
+      return input * kLanes * 4;
+    case Held::f16:
+    case Held::bf16:
+      return input * kLanes * 2;
+    case Held::w8:
+      return kLanes * 4 + input * kLanes;
+    case Held::w4:
+      return input / kColumnsOfBlockOf4Bits * kBytesOfBlockOf4Bits;
+    case Held::rows:
+      return input * 4;  // in the first row
+  }
+  return 0;
+}
+
 // Inputs of a few panels, times a tile of rows.
 struct Piece {
   const float* x;           // [count][M]
@@ -92,9 +110,6 @@ INSTRUCTBLIP_KERNEL void multiply_piece(const Piece& piece) {
   add_to_totals(sums, piece);
 }
 
-// Weights of 4 bits, eight inputs in a word.
-struct Bits4 {};
-
 template <int M, int N>
 INSTRUCTBLIP_KERNEL void multiply_piece_of_4_bits(const Piece& piece) {
   Lanes sums[M][N];
@@ -128,6 +143,14 @@ INSTRUCTBLIP_KERNEL void multiply_piece_of_4_bits(const Piece& piece) {
   }
   add_to_totals(sums, piece);
 }
+
+// Weights of 4 bits, eight inputs in a word.
+struct Bits4 {
+  template <int M, int N>
+  INSTRUCTBLIP_KERNEL static void multiply(const Piece& piece) {
+    multiply_piece_of_4_bits<M, N>(piece);
+  }
+};
 
 }  // namespace
 }  // namespace instructblip::kernels::cpu

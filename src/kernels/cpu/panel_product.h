@@ -22,8 +22,8 @@ inline constexpr std::int64_t kInputsOfBlock = 256;
 // block.
 inline constexpr std::int64_t kRowsOfBlock = 288;
 
-// The same where two inputs are a word, and no order of the sums is promised. Processors that
-// multiply bfloat16 have second level caches of 1 MiB and more.
+// The same where two inputs are a word. Processors that multiply bfloat16 have second level caches
+// of 1 MiB and more.
 inline constexpr std::int64_t kPairInputsOfBlock = 1536;
 inline constexpr std::int64_t kPairRowsOfBlock = 288;
 
@@ -60,9 +60,9 @@ struct Results {
   std::int64_t stride;
 };
 
-// A few panels times a few rows: weights are widened where they are read.
+// A few panels times a few rows: weights are widened, or paired, where they are read.
 struct PanelProduct {
-  const float* x;  // tiles
+  const float* x;  // tiles, [words][rows of the tile]
   RowTiles tiles;
   std::int64_t inputs;
   const std::byte* panels;
@@ -113,7 +113,7 @@ struct PanelKernel {
   // are.
   std::int64_t inputs_of_step, words_of_step;
   void (*regroup)(const RowsToRegroup& rows);
-  void (*run)(const PanelProduct& product);  // null where it has no few rows of its own
+  void (*run)(const PanelProduct& product);  // null: it takes few rows as it takes many
   void (*run_block)(const PanelBlock& block);
 };
 
@@ -121,7 +121,7 @@ PanelKernel panel_kernel_avx512();
 PanelKernel panel_kernel_avx2();
 PanelKernel panel_kernel_portable();
 
-// Those of many rows, rounded to bfloat16, with weights of bfloat16.
+// Those of rows that are rounded to bfloat16, with weights of bfloat16.
 PanelKernel pair_kernel_avx512_bf16();
 PanelKernel pair_kernel_portable();
 PanelKernel tile_kernel_amx();

@@ -9,10 +9,11 @@
 namespace instructblip::kernels::cpu {
 namespace {
 
+// Weights that take more than a load have a loop of their own.
 template <int M, int N, class Weight>
 void multiply(const Piece& piece) {
-  if constexpr (__is_same(Weight, Bits4)) {
-    multiply_piece_of_4_bits<M, N>(piece);
+  if constexpr (requires { Weight::template multiply<M, N>(piece); }) {
+    Weight::template multiply<M, N>(piece);
   } else {
     multiply_piece<M, N, Weight>(piece);
   }

@@ -6,24 +6,6 @@
 namespace instructblip::kernels::cpu {
 namespace {
 
-// Where the weights of an input begin in a panel.
-INSTRUCTBLIP_KERNEL std::int64_t offset_of(Held held, std::int64_t input) {
-  switch (held) {
-    case Held::f32:
-      return input * kLanes * 4;
-    case Held::f16:
-    case Held::bf16:
-      return input * kLanes * 2;
-    case Held::w8:
-      return kLanes * 4 + input * kLanes;
-    case Held::w4:
-      return input / kColumnsOfBlockOf4Bits * kBytesOfBlockOf4Bits;
-    case Held::rows:
-      return input * 4;  // in the first row
-  }
-  return 0;
-}
-
 template <class Weight>
 INSTRUCTBLIP_KERNEL void widen_panel(const std::byte* from, std::int64_t count, float* to) {
   const auto* weights = reinterpret_cast<const Weight*>(from);
