@@ -34,6 +34,7 @@ WAYS = {
     "bf16": ["--numerics", "fast", "--dtype", "bf16"],
     "q8": ["--dtype", "q8"],
     "q8, head=half": ["--dtype", "q8", "--policy", "head=half"],
+    "q8, vision=bf16": ["--dtype", "q8", "--policy", "vision=bf16"],
     "q8, vision=q8": ["--dtype", "q8", "--policy", "vision=q8"],
     "q8, all": ["--dtype", "q8", "--policy", EVERY],
     "q4": ["--dtype", "q4"],
@@ -43,11 +44,13 @@ WAYS = {
     "q4, others q8": ["--dtype", "q4", "--policy", EVERY],
     "q4, all": ["--dtype", "q4", "--policy", "vision=q4,qformer=q4,projection=q4,head=q4"],
 }
-# Rows in 8 bits, as AVX512-VNNI has them, and in float32, see docs/kernels.md.
-ROWS = {"rows of 8 bits": "packed_linear=bytes_portable", "float32 rows": "packed_linear=portable"}
-for weights in ("q8", "q4"):
-    for rows, kernel in ROWS.items():
-        WAYS[f"{weights}, {rows}"] = WAYS[weights] + ["--kernels", kernel]
+# Rows as AVX512-VNNI and AVX512-BF16 have them, and in float32, see docs/kernels.md.
+ROWS = {"rows of 8 bits": ("packed_linear=bytes_portable", ("q8", "q4")),
+        "rows of bf16": ("packed_linear=bf16_portable", ("bf16",)),
+        "float32 rows": ("packed_linear=portable", ("bf16", "q8", "q4"))}  # fmt: skip
+for rows, (kernel, weights) in ROWS.items():
+    WAYS |= {f"{held}, {rows}": WAYS[held] + ["--kernels", kernel] for held in weights}
+KERNELS = {kernel for kernel, _ in ROWS.values()}
 
 
 def call(*arguments):
@@ -234,7 +237,7 @@ def examine(options, way, one, row, work, exact):
             jobs = [pool.submit(logits, options, one.model, way, p, work, i) for i, p in enumerate(chosen)]
             row.divergences += [divergence(exact[i], job.result()) for i, job in enumerate(jobs)]
     info = json.loads(call(options.binary, "info", "--json", "--model", one.model,
-                           *[a for a in way if a not in ("--numerics", "fast", "--kernels", *ROWS.values())]))  # fmt: skip
+                           *[a for a in way if a not in ("--numerics", "fast", "--kernels", *KERNELS)]))  # fmt: skip
     row.bytes = info["weight_bytes"]
     if options.speed:
         row.ms = step_ms(options, one.model, way)

@@ -80,7 +80,8 @@ struct BenchmarkLimits {
   /// The same of whole numbers, as products with weights of 8 and 4 bits multiply them; 0 where no
   /// kernel does, and for a device.
   double peak_gops_of_8_bits = 0, peak_gops_of_16_bits = 0;
-  bool huge_pages = false;  ///< whether there were any: else both are of 4 KiB
+  double peak_gflops_of_bf16 = 0;  ///< the same of products of bf16
+  bool huge_pages = false;         ///< whether there were any: else both are of 4 KiB
 };
 
 /// A stage at one set of sizes.

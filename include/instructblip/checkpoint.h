@@ -58,8 +58,9 @@ struct LoadOptions {
   /// false: read weights into memory instead of mapping the files.
   bool mmap = true;
   /// How parts of the model are held where that differs from Precision::q8 or q4: for each a module
-  /// (vision, qformer, projection, language, head), an equals sign and half (16 bits), f32, q8 or
-  /// q4, with commas between them: "vision=q8,head=half". Only with those two.
+  /// (vision, qformer, projection, language, head), an equals sign and half (16 bits, bf16 where a
+  /// weight is stored so, else f16), f32, bf16, q8 or q4, with commas between them:
+  /// "vision=q8,head=half". Only with those two.
   std::string policy = {};
   /// Which results operations may give; what each costs is in docs/performance.md.
   Numerics numerics = Numerics::automatic;
@@ -119,7 +120,10 @@ struct ModelInfo {
   std::string device_reason;         ///< why DeviceType::automatic took the processor; else empty
   std::string precision;  ///< how weights are held, most of them: "f32", "f16", "bf16", "q8", "q4"
   std::string policy;     ///< LoadOptions::policy, all of it; empty without q8 or q4
-  std::vector<ModuleInfo> modules;          ///< the parts that have matrices
+  std::vector<ModuleInfo> modules;  ///< the parts that have matrices
+  /// Whether products may round what weights of few bits are multiplied with, to as few: where
+  /// Precision::bf16, q8 or q4 was asked for.
+  bool rounds_rows = false;
   Numerics numerics = Numerics::reference;  ///< as it took effect, never `automatic`
   Compat compat = Compat::hf;               ///< as asked for
   std::int64_t parameters = 0;

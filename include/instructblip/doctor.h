@@ -16,7 +16,8 @@ struct KernelReport {
   bool used = false;           ///< an everyday problem is given to it
   bool row_invariant = false;  ///< a row has the same bits whatever is computed beside it
   std::string unfit;           ///< why this machine cannot run it; empty where it can
-  /// Weights that it is used for, "f16" or "q8", where kernels share them; else empty.
+  /// Weights that it is used for, "f16" or "q8", where kernels share them; else empty. "bf16 times
+  /// bf16": where it may round rows too, see Precision::bf16.
   std::vector<std::string> used_for = {};
 };
 

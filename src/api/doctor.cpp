@@ -53,12 +53,13 @@ ModuleReport module_report(const char* file, const char* purpose) {
 }
 
 // As LoadOptions::precision calls them.
-std::vector<std::string> names_of(const std::vector<kernels::Format>& formats) {
+std::vector<std::string> names_of(const std::vector<kernels::UsedFor>& uses) {
   constexpr const char* kNames[] = {"f32", "f16", "bf16", "q8", "q4"};
   std::vector<std::string> names;
-  names.reserve(formats.size());
-  for (const kernels::Format format : formats) {
-    names.emplace_back(kNames[static_cast<int>(format)]);
+  names.reserve(uses.size());
+  for (const auto& [weights, may_round] : uses) {
+    const std::string name = kNames[static_cast<int>(weights)];
+    names.push_back(may_round ? name + " times " + name : name);
   }
   return names;
 }

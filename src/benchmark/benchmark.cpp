@@ -112,25 +112,43 @@ costs::Elements bytes_of_elements(const ModelInfo& info) {
   return bytes;
 }
 
-// Bits of the whole numbers that rows become where the processor multiplies them with weights in
-// this format; 32: they stay float32.
-int multiplied_bits(const nn::Runtime& runtime, nn::Format format) {
-  if (format != nn::Format::w8 && format != nn::Format::w4) return 32;
-  const auto& kernels = runtime.tables().packed_linear;
-  const kernels::PackedLinearProblem many_rows{
-      .rows = 64, .inputs = 4096, .outputs = 4096, .weights = format};
-  if (kernels.empty() || !runtime.has_kernel(kernels, many_rows)) return 32;
-  const kernels::Multiplied multiplied = runtime.kernel(kernels, many_rows).multiplied;
-  return format == nn::Format::w8 ? multiplied.with_8_bits : multiplied.with_4_bits;
+// How the matrices of a module are held, where rows may be rounded for them; f32: otherwise.
+nn::Format format_of(nn::Module module, const ModelInfo& info) {
+  if (info.policy.empty()) return info.precision == "bf16" ? nn::Format::bf16 : nn::Format::f32;
+  const bool bf16 = std::ranges::any_of(
+      info.tensors, [](const TensorInfo& tensor) { return tensor.dtype == "BF16"; });
+  return WeightPolicy(Precision::q8, info.policy).format(module, bf16 ? DType::bf16 : DType::f16);
 }
 
-void count_whole_numbers(costs::Pass& pass, const costs::Cost& cost, const ModelParts& model) {
-  if (model.info.policy.empty()) return;
-  const WeightPolicy policy(Precision::q8, model.info.policy);
+// What the processor multiplies with weights in this format.
+kernels::Number multiplied(const nn::Runtime& runtime, nn::Format format) {
+  const auto& kernels = runtime.tables().packed_linear;
+  const kernels::PackedLinearProblem many_rows{.rows = 64,
+                                               .inputs = 4096,
+                                               .outputs = 4096,
+                                               .weights = format,
+                                               .may_round = runtime.rounds_rows()};
+  if (kernels.empty() || !runtime.has_kernel(kernels, many_rows)) return kernels::Number::f32;
+  return runtime.kernel(kernels, many_rows).multiplied.with(format);
+}
+
+void count_products(costs::Pass& pass, const costs::Cost& cost, const ModelParts& model) {
+  if (!model.runtime->rounds_rows()) return;
   for (const auto& [module, part] : kParts) {
-    const int bits = multiplied_bits(*model.runtime, policy.format(module, DType::f16));
-    if (bits == 8) pass.flops_of_8_bits += cost.products.*part;
-    if (bits == 16) pass.flops_of_16_bits += cost.products.*part;
+    const double operations = cost.products.*part;
+    switch (multiplied(*model.runtime, format_of(module, model.info))) {
+      case kernels::Number::int8:
+        pass.flops_of_8_bits += operations;
+        break;
+      case kernels::Number::int16:
+        pass.flops_of_16_bits += operations;
+        break;
+      case kernels::Number::bf16:
+        pass.flops_of_bf16 += operations;
+        break;
+      case kernels::Number::f32:
+        break;
+    }
   }
 }
 
@@ -262,7 +280,7 @@ class Benchmark {
     const costs::ElementBytes held{.weights = bytes_of_elements(info), .cached = cached};
     for (const costs::Cost& cost : cell.costs) {
       costs::Pass& pass = cell.passes.emplace_back(costs::bytes_of(cost, held), cost.flops);
-      count_whole_numbers(pass, cost, model);
+      count_products(pass, cost, model);
       row.bytes += pass.bytes;
       row.flops += pass.flops;
     }
@@ -302,7 +320,8 @@ class Benchmark {
         costs::limit_of(passes, {.read_gbps = machine.read_gbps,
                                  .peak_gflops = machine.peak_gflops,
                                  .peak_gops_of_8_bits = machine.peak_gops_of_8_bits,
-                                 .peak_gops_of_16_bits = machine.peak_gops_of_16_bits});
+                                 .peak_gops_of_16_bits = machine.peak_gops_of_16_bits,
+                                 .peak_gflops_of_bf16 = machine.peak_gflops_of_bf16});
     row.limit_ms = limit.ms;
     row.limited_by_reading = limit.by_reading;
     row.fraction_of_limit = limit.ms / row.median_ms;

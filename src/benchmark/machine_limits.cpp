@@ -56,7 +56,7 @@ void sample_arithmetic(double& gflops, const kernels::Probe& probe, int threads)
   }
 }
 
-void sample_whole_numbers(double& gops, const kernels::WholeProbe& probe, int threads) {
+void sample_products(double& gops, const kernels::RoundedProbe& probe, int threads) {
   const double operations =
       2.0 * static_cast<double>(kRounds) * static_cast<double>(probe.products) * threads;
   for (int i = 0; i < kTimes; ++i) {
@@ -65,6 +65,20 @@ void sample_whole_numbers(double& gops, const kernels::WholeProbe& probe, int th
     });
     gops = std::max(gops, operations / (ms * 1e6));
   }
+}
+
+double& peak_of(BenchmarkLimits& limits, kernels::Number numbers) {
+  switch (numbers) {
+    case kernels::Number::int8:
+      return limits.peak_gops_of_8_bits;
+    case kernels::Number::int16:
+      return limits.peak_gops_of_16_bits;
+    case kernels::Number::bf16:
+      return limits.peak_gflops_of_bf16;
+    case kernels::Number::f32:
+      break;
+  }
+  return limits.peak_gflops;
 }
 
 template <typename Sample>
@@ -99,10 +113,9 @@ void sample_limits(BenchmarkLimits& limits, std::int64_t bytes) {
   each_probe([&](const kernels::Probe& probe) {
     sample_arithmetic(limits.peak_gflops, probe, limits.threads);
   });
-  for (const kernels::WholeProbe& probe : kernels::whole_probes()) {
+  for (const kernels::RoundedProbe& probe : kernels::rounded_probes()) {
     if (!probe.supports(kernels::this_machine())) continue;
-    sample_whole_numbers(probe.bits == 8 ? limits.peak_gops_of_8_bits : limits.peak_gops_of_16_bits,
-                         probe, limits.threads);
+    sample_products(peak_of(limits, probe.numbers), probe, limits.threads);
   }
 }
 

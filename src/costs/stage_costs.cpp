@@ -248,13 +248,15 @@ Limit limit_of(std::span<const Pass> passes, const Machine& machine) {
   double by_reading = 0, by_arithmetic = 0;
   for (const Pass& pass : passes) {
     const double reading = pass.bytes / (machine.read_gbps * 1e6);
-    const double floats = pass.flops - pass.flops_of_8_bits - pass.flops_of_16_bits;
+    const double floats =
+        pass.flops - pass.flops_of_8_bits - pass.flops_of_16_bits - pass.flops_of_bf16;
     const auto ms_of = [](double operations, double gops) {
       return operations > 0 ? operations / (gops * 1e6) : 0.0;
     };
     const double computing = ms_of(floats, machine.peak_gflops) +
                              ms_of(pass.flops_of_8_bits, machine.peak_gops_of_8_bits) +
-                             ms_of(pass.flops_of_16_bits, machine.peak_gops_of_16_bits);
+                             ms_of(pass.flops_of_16_bits, machine.peak_gops_of_16_bits) +
+                             ms_of(pass.flops_of_bf16, machine.peak_gflops_of_bf16);
     (reading >= computing ? by_reading : by_arithmetic) += std::max(reading, computing);
   }
   return {by_reading + by_arithmetic, by_reading >= by_arithmetic};

@@ -78,14 +78,16 @@ Cost step_cost(const LanguageConfig& config, const DecodeStep& step);
 struct Pass {
   double bytes = 0;
   double flops = 0;
-  // Those of them that are products of whole numbers of 8 and of 16 bits, not of float32.
-  double flops_of_8_bits = 0, flops_of_16_bits = 0;
+  // Those of them that are products of whole numbers of 8 and of 16 bits and of bf16, not of
+  // float32.
+  double flops_of_8_bits = 0, flops_of_16_bits = 0, flops_of_bf16 = 0;
 };
 
 struct Machine {
   double read_gbps = 0;                                      // 1e9 bytes a second
   double peak_gflops = 0;                                    // 1e9 operations a second, of float32
   double peak_gops_of_8_bits = 0, peak_gops_of_16_bits = 0;  // the same of whole numbers
+  double peak_gflops_of_bf16 = 0;
 };
 // The time that the machine needs at least for one pass after the other: of each the longer of
 // reading and computing.

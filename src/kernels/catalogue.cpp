@@ -33,6 +33,12 @@ Operation operation(Scope scope, std::string_view purpose, std::span<const Kerne
   return result;
 }
 
+void use(Entry& entry, const UsedFor& what) {
+  entry.used = true;
+  entry.support = Support::yes();  // for these weights, if not for the everyday ones
+  entry.used_for.push_back(what);
+}
+
 // Which kernel is used depends on how the weights are held.
 Operation packed_linear(const Wanted& wanted) {
   constexpr PackedLinearProblem kF16 = {
@@ -44,12 +50,12 @@ Operation packed_linear(const Wanted& wanted) {
   for (const Format format : {Format::f32, Format::f16, Format::bf16, Format::w8, Format::w4}) {
     PackedLinearProblem problem = kF16;
     problem.weights = format;
-    const PackedLinearKernel* used = choose(packed_linear_kernels(), problem, wanted);
+    const PackedLinearKernel* const used = choose(packed_linear_kernels(), problem, wanted);
+    problem.may_round = true;
+    const PackedLinearKernel* const rounding = choose(packed_linear_kernels(), problem, wanted);
     for (Entry& entry : result.entries) {
-      if (used == nullptr || entry.kernel != used->name) continue;
-      entry.used = true;
-      entry.support = Support::yes();  // for these weights, if not for the everyday ones
-      entry.used_for.push_back(format);
+      if (used != nullptr && entry.kernel == used->name) use(entry, {format});
+      if (rounding != used && entry.kernel == rounding->name) use(entry, {format, true});
     }
   }
   return result;

@@ -11,12 +11,20 @@
 
 namespace instructblip::kernels {
 
+// What a kernel of packed products is used for: weights in this format, and, where that makes
+// another kernel the best, rows that may be rounded to it.
+struct UsedFor {
+  Format weights;
+  bool may_round = false;
+  bool operator==(const UsedFor&) const = default;
+};
+
 struct Entry {
   std::string_view kernel;
   Traits traits;
   Support support;  // whether it fits an everyday problem on the machine
   bool used;        // such a problem is given to it, with weights in some format at least
-  std::vector<Format> used_for = {};  // these formats, where it is about them which kernel is used
+  std::vector<UsedFor> used_for = {};  // where kernels share them
 };
 
 // Who runs an operation: a model, which may have a choice of its own, or whoever reads a picture or

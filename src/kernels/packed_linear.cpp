@@ -14,12 +14,13 @@ Support supports(const PackedLinearProblem& problem, const Machine& machine) {
   return Support::not_such_sizes("weights in rows are F32");
 }
 
-// Those that multiply bfloat16: other weights are the next ones'.
+// Those that round x to bfloat16 where weights are: others are the next ones'.
 template <Support (*has)(const Machine&)>
 Support supports_bf16(const PackedLinearProblem& problem, const Machine& machine) {
   const Support support = has(machine);
-  if (!support || problem.weights == Format::bf16) return support;
-  return Support::not_such_sizes("its weights are BF16");
+  if (!support) return support;
+  if (problem.weights != Format::bf16) return Support::not_such_sizes("its weights are BF16");
+  return problem.may_round ? support : Support::where_forced();
 }
 
 // Those that round x where weights are of 8 or 4 bits. Others they multiply as the others do.
@@ -31,7 +32,8 @@ Support supports_bytes(const PackedLinearProblem& problem, const Machine& machin
 }
 
 constexpr Traits kOneOrder = {.row_invariant = true};
-constexpr Traits kRounding = {};
+
+constexpr Multiplied kPairs = {.with_bf16 = Number::bf16};
 
 constexpr PackedLinearKernel kKernels[] = {
 #if INSTRUCTBLIP_KERNELS_X86
@@ -39,25 +41,24 @@ constexpr PackedLinearKernel kKernels[] = {
      kOneOrder,
      supports_bytes<cpu::has_avx512_vnni>,
      cpu::packed_linear_bytes_avx512_vnni,
-     {.with_8_bits = 8, .with_4_bits = 8}},
+     {.with_8_bits = Number::int8, .with_4_bits = Number::int8}},
     {"bytes_avx2",
      kOneOrder,
      supports_bytes<cpu::has_avx2>,
      cpu::packed_linear_bytes_avx2,
-     {.with_8_bits = 16, .with_4_bits = 8}},
+     {.with_8_bits = Number::int16, .with_4_bits = Number::int8}},
+    {"bf16_amx", kOneOrder, supports_bf16<cpu::has_amx_bf16>, cpu::packed_linear_bf16_amx, kPairs},
+    {"bf16_avx512", kOneOrder, supports_bf16<cpu::has_avx512_bf16>, cpu::packed_linear_bf16_avx512,
+     kPairs},
     {"avx512", kOneOrder, supports<cpu::has_avx512>, cpu::packed_linear_avx512},
     {"avx2", kOneOrder, supports<cpu::has_avx2>, cpu::packed_linear_avx2},
 #endif
     {"portable", kOneOrder, supports<cpu::has_anything>, cpu::packed_linear_portable},
-// Behind one that fits everywhere, so that they run where they are forced alone: answers differ.
-#if INSTRUCTBLIP_KERNELS_X86
-    {"bf16_amx", kRounding, supports_bf16<cpu::has_amx_bf16>, cpu::packed_linear_bf16_amx},
-    {"bf16_avx512", kRounding, supports_bf16<cpu::has_avx512_bf16>, cpu::packed_linear_bf16_avx512},
-#endif
-    {"bf16_portable", kRounding, supports_bf16<cpu::has_anything>,
-     cpu::packed_linear_bf16_portable},
-    {"bf16_tiles_portable", kRounding, supports_bf16<cpu::has_anything>,
-     cpu::packed_linear_bf16_tiles_portable},
+    // Behind one that fits everywhere, so that they run where they are forced alone.
+    {"bf16_portable", kOneOrder, supports_bf16<cpu::has_anything>, cpu::packed_linear_bf16_portable,
+     kPairs},
+    {"bf16_tiles_portable", kOneOrder, supports_bf16<cpu::has_anything>,
+     cpu::packed_linear_bf16_tiles_portable, kPairs},
     {"bytes_portable", kOneOrder, supports_bytes<cpu::has_anything>,
      cpu::packed_linear_bytes_portable},
     {"reference", kOneOrder, supports<cpu::has_anything>, reference::packed_linear},

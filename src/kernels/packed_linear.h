@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "kernels/activation.h"
+#include "kernels/number.h"
 #include "kernels/panels.h"
 #include "kernels/queue.h"
 #include "kernels/registry.h"
@@ -20,6 +21,8 @@ struct PackedLinearProblem {
   std::int64_t inputs = 0;
   std::int64_t outputs = 0;  // rows of the matrix
   Format weights = Format::f32;
+  // Whether rows may be rounded to bf16 where weights are. With w8 and w4 they may always be.
+  bool may_round = false;
   // Whether the matrix lies row by row, as a file has it, not in panels; float32 alone.
   bool in_rows = false;
   Activation activation = Activation::none;  // f
@@ -40,9 +43,24 @@ struct PackedLinearBuffers {
   float* y;                  // [rows, results()]
 };
 
-// What is multiplied with weights of 8 and of 4 bits: float32, or whole numbers of so many bits.
+// What is multiplied where weights are of bf16, of 8 and of 4 bits; of all others it is float32.
 struct Multiplied {
-  int with_8_bits = 32, with_4_bits = 32;
+  Number with_bf16 = Number::f32, with_8_bits = Number::f32, with_4_bits = Number::f32;
+
+  Number with(Format weights) const {
+    switch (weights) {
+      case Format::bf16:
+        return with_bf16;
+      case Format::w8:
+        return with_8_bits;
+      case Format::w4:
+        return with_4_bits;
+      case Format::f32:
+      case Format::f16:
+        break;
+    }
+    return Number::f32;
+  }
 };
 
 struct PackedLinearKernel {

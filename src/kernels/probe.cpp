@@ -17,20 +17,23 @@ constexpr auto kProbes = std::to_array<Probe>({
 });
 
 #if INSTRUCTBLIP_KERNELS_X86
-constexpr auto kWholeProbes = std::to_array<WholeProbe>({
-    {"8 bits, avx512_vnni", 8, cpu::has_avx512_vnni, cpu::multiply_8_bits_avx512_vnni, 12 * 64,
+constexpr auto kRoundedProbes = std::to_array<RoundedProbe>({
+    {"8 bits, avx512_vnni", Number::int8, cpu::has_avx512_vnni, cpu::multiply_8_bits_avx512_vnni,
+     12 * 64, 12 * 16},
+    {"8 bits, avx2", Number::int8, cpu::has_avx2, cpu::multiply_8_bits_avx2, 12 * 32, 12 * 16},
+    {"16 bits, avx2", Number::int16, cpu::has_avx2, cpu::multiply_16_bits_avx2, 12 * 16, 12 * 8},
+    {"bf16, amx", Number::bf16, cpu::has_amx_bf16, cpu::multiply_bf16_amx, 4 * 256 * 32, 4 * 256},
+    {"bf16, avx512", Number::bf16, cpu::has_avx512_bf16, cpu::multiply_bf16_avx512, 12 * 32,
      12 * 16},
-    {"8 bits, avx2", 8, cpu::has_avx2, cpu::multiply_8_bits_avx2, 12 * 32, 12 * 16},
-    {"16 bits, avx2", 16, cpu::has_avx2, cpu::multiply_16_bits_avx2, 12 * 16, 12 * 8},
 });
 #else
-constexpr std::array<WholeProbe, 0> kWholeProbes = {};
+constexpr std::array<RoundedProbe, 0> kRoundedProbes = {};
 #endif
 
 }  // namespace
 
 std::span<const Probe> probes() { return kProbes; }
 
-std::span<const WholeProbe> whole_probes() { return kWholeProbes; }
+std::span<const RoundedProbe> rounded_probes() { return kRoundedProbes; }
 
 }  // namespace instructblip::kernels

@@ -7,6 +7,7 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/number.h"
 #include "kernels/registry.h"
 
 namespace instructblip::kernels {
@@ -25,19 +26,19 @@ struct Probe {
 
 inline constexpr std::int64_t kProbeBytes = 512;
 
-// Multiplies whole numbers, as products with rounded rows do.
-struct WholeProbe {
+// Multiplies what rows are rounded to.
+struct RoundedProbe {
   std::string_view name;
-  int bits;  // size of a number that is multiplied
+  Number numbers;  // that are multiplied
   Support (*supports)(const Machine&);
   // So many rounds in each of which every sum gains one * step, where sums, of 32 bits or of 16,
-  // stay small. Returns all of them added up.
+  // stay small whole numbers. Returns all of them added up.
   std::int64_t (*multiply_add)(std::int64_t rounds, int one, int step);
   std::int64_t products, sums;  // multiplications, each with an addition, and sums of a round
 };
 
 // None where the processor has no such instructions that kernels use.
-std::span<const WholeProbe> whole_probes();
+std::span<const RoundedProbe> rounded_probes();
 
 // The last one runs anywhere. Which reads fastest differs between processors: the widest registers
 // do not always.

@@ -49,6 +49,12 @@ nn::Numerics numerics_of(const LoadOptions& options) {
   return options.numerics;
 }
 
+// Whoever asks for fewer bits than are stored has products of fewer bits too, where the processor
+// is faster at them. What is stored in bf16 and taken as it is gives the answers of float32.
+bool rounds_rows(const LoadOptions& options) {
+  return is_quantised(options) || options.precision == Precision::bf16;
+}
+
 nn::Format as_stored(nn::Module, DType stored) {
   if (stored == DType::f16) return nn::Format::f16;
   return stored == DType::bf16 ? nn::Format::bf16 : nn::Format::f32;
@@ -257,7 +263,8 @@ std::unique_ptr<nn::Runtime> unpinned_runtime(const LoadOptions& options, const 
                              options.kernels);
   }
   return std::make_unique<nn::Runtime>(info.threads, numerics_of(options),
-                                       kernels::Choice::parse(options.kernels, "kernels"));
+                                       kernels::Choice::parse(options.kernels, "kernels"),
+                                       info.rounds_rows);
 }
 
 }  // namespace
@@ -281,6 +288,7 @@ void describe_weights(const LoadOptions& options, const TensorStore& store, Mode
   info.compat = options.compat;
   info.threads = threads_for(options, store);
   info.numerics = numerics_of(options);
+  info.rounds_rows = info.numerics == Numerics::fast && rounds_rows(options);
   info.deterministic = info.numerics == Numerics::deterministic;
   const bool mixed = sources_of({}, options).mixed();
   for (const TensorEntry& entry : store.entries()) {

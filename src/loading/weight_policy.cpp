@@ -11,7 +11,7 @@ using nn::Module;
 
 constexpr std::array<std::string_view, nn::kModules> kModuleNames = {
     "tables", "vision", "qformer", "projection", "language", "head"};
-constexpr std::array<std::string_view, 4> kBits = {"half", "f32", "q8", "q4"};
+constexpr std::array<std::string_view, 5> kBits = {"half", "f32", "bf16", "q8", "q4"};
 
 // Tables of words are looked up, not multiplied by: they are held in 16 bits.
 constexpr std::size_t kFirst = 1;
@@ -75,6 +75,8 @@ nn::Format WeightPolicy::format(Module module, DType stored) const {
       return in_16_bits(stored);
     case Bits::f32:
       return nn::Format::f32;
+    case Bits::bf16:
+      return nn::Format::bf16;
     case Bits::q8:
       return nn::Format::w8;
     case Bits::q4:

@@ -23,7 +23,7 @@ class WeightPolicy {
   std::string text() const;
 
  private:
-  enum class Bits { half, f32, q8, q4 };
+  enum class Bits { half, f32, bf16, q8, q4 };
 
   void change(std::string_view text);
   Bits& bits_of(std::string_view module);

@@ -12,11 +12,13 @@
 namespace instructblip::nn {
 namespace {
 
-kernels::PackedLinearProblem problem_of(const at::Tensor& x, const MatrixPanels& matrix) {
+kernels::PackedLinearProblem problem_of(const Runtime& runtime, const at::Tensor& x,
+                                        const MatrixPanels& matrix) {
   return {.rows = x.numel() / x.size(-1),
           .inputs = x.size(-1),
           .outputs = matrix.rows,
           .weights = matrix.format,
+          .may_round = runtime.rounds_rows(),
           .in_rows = matrix.in_rows};
 }
 
@@ -32,14 +34,15 @@ std::optional<MatrixPanels> panels_in_rows(const Runtime& runtime, const at::Ten
                             .rows = matrix.size(0),
                             .columns = matrix.size(1),
                             .at = static_cast<const std::byte*>(matrix.const_data_ptr())};
-  if (!runtime.has_kernel(runtime.tables().packed_linear, problem_of(x, panels))) return {};
+  if (!runtime.has_kernel(runtime.tables().packed_linear, problem_of(runtime, x, panels)))
+    return {};
   return panels;
 }
 
 at::Tensor product_with_panels(const Runtime& runtime, const at::Tensor& x,
                                const MatrixPanels& matrix, const BehindProduct& behind) {
   const at::Tensor input = x.contiguous();
-  kernels::PackedLinearProblem problem = problem_of(input, matrix);
+  kernels::PackedLinearProblem problem = problem_of(runtime, input, matrix);
   problem.activation = behind.activation;
   problem.gated = behind.gated;
   TORCH_CHECK(problem.inputs == matrix.columns, "product of ", x.sizes(), " and [", matrix.rows,

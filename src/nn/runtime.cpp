@@ -61,9 +61,10 @@ std::exception_ptr translated(const std::exception_ptr& error) {
   }
 }
 
-Runtime::Runtime(int threads, Numerics numerics, kernels::Choice kernels)
+Runtime::Runtime(int threads, Numerics numerics, kernels::Choice kernels, bool rounds_rows)
     : numerics_(numerics),
       kernels_(kernels.or_else(kernels::Choice::of_environment())),
+      rounds_rows_(rounds_rows),
       thread_([this, threads] { loop(threads); }) {}
 
 Runtime::~Runtime() {

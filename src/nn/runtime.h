@@ -31,10 +31,9 @@
 
 namespace instructblip::nn {
 
-// Which results an operation may give. `reference` is ATen's operations in the order in which the
-// reference calls them. A library's matrix product may add up in another order when a matrix has
-// other rows, when it lies elsewhere in memory, or when more threads share the work; an elementwise
-// function may round its last elements otherwise than the ones before.
+// `reference` is ATen's operations in the order in which the reference calls them. A library's
+// product may add up in another order when a matrix has other rows, lies elsewhere, or more threads
+// share the work; elementwise functions may round their last elements otherwise than others.
 using instructblip::Numerics;
 
 // How a tensor of this type is made in the host's memory, whatever the runtime.
@@ -61,15 +60,16 @@ std::exception_ptr translated(const std::exception_ptr& error);
 // Thread-safe. Operations that were made for a runtime keep a pointer to it: it must outlive them.
 class Runtime {
  public:
-  // Number of threads of the team, shared by all calls; kernels that are forced by name.
+  // Number of threads of the team; kernels forced by name; whether bf16 weights may round rows.
   explicit Runtime(int threads = 1, Numerics numerics = Numerics::reference,
-                   kernels::Choice kernels = {});
+                   kernels::Choice kernels = {}, bool rounds_rows = false);
   virtual ~Runtime();
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
   Numerics numerics() const { return numerics_; }
   bool deterministic() const { return numerics_ == Numerics::deterministic; }
+  bool rounds_rows() const { return rounds_rows_; }
 
   // One table of kernels for each operation.
   virtual const kernels::Tables& tables() const;
@@ -187,6 +187,7 @@ class Runtime {
 
   Numerics numerics_;
   kernels::Choice kernels_;
+  bool rounds_rows_;
   std::mutex mutex_;
   std::condition_variable arrived_, finished_;
   std::deque<Task*> queue_;

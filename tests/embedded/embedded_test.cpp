@@ -15,7 +15,7 @@ using namespace world;
 using instructblip::Pipeline;
 
 /// Shares of answers that are the reference's token by token, below which rounding has gone wrong.
-constexpr double kEqualIn8Bits = 0.97, kEqualIn4Bits = 0.6;
+constexpr double kEqualInBf16 = 0.98, kEqualIn8Bits = 0.97, kEqualIn4Bits = 0.6;
 
 class EmbeddedModel : public testing::TestWithParam<const char*> {
  protected:
@@ -45,11 +45,19 @@ TEST_P(EmbeddedModel, GivesTheReferencesIdsByEveryNumerics) {
 // Rounded weights may answer otherwise, but never nothing where there is an answer.
 TEST_P(EmbeddedModel, AnswersInFewerBitsToo) {
   const std::pair<instructblip::Precision, double> precisions[] = {
-      {instructblip::Precision::q8, kEqualIn8Bits}, {instructblip::Precision::q4, kEqualIn4Bits}};
+      {instructblip::Precision::bf16, kEqualInBf16},
+      {instructblip::Precision::q8, kEqualIn8Bits},
+      {instructblip::Precision::q4, kEqualIn4Bits}};
+  EXPECT_FALSE(model().info().rounds_rows);
   for (const auto& [precision, equal_share] : precisions) {
-    const Pipeline rounded = Pipeline::load(directory_of(GetParam()), {.precision = precision});
+    const Pipeline rounded =
+        Pipeline::load(directory_of(GetParam()),
+                       {.precision = precision, .numerics = instructblip::Numerics::fast});
     EXPECT_EQ(rounded.info().numerics, instructblip::Numerics::fast);
-    EXPECT_LT(rounded.info().weight_bytes, model().info().weight_bytes);
+    EXPECT_TRUE(rounded.info().rounds_rows);
+    if (precision != instructblip::Precision::bf16) {
+      EXPECT_LT(rounded.info().weight_bytes, model().info().weight_bytes);
+    }
     int equal = 0, all = 0;
     for (const Page& page : pages()) {
       const auto features = rounded.encode(page.image());
@@ -88,6 +96,24 @@ TEST_P(EmbeddedModel, AnswersRight) {
                                                                {"reading", 0.8}}) {
     const auto& [hits, all] = right[type];
     EXPECT_GE(hits, bar * all - 3) << type << ": " << hits << " of " << all;
+  }
+}
+
+// Rows are rounded by themselves, whatever they share a batch with.
+TEST_P(EmbeddedModel, AnswersABatchInBf16AsOneByOne) {
+  const Pipeline rounded = Pipeline::load(
+      directory_of(GetParam()),
+      {.precision = instructblip::Precision::bf16, .numerics = instructblip::Numerics::fast});
+  std::vector<instructblip::Request> requests;
+  for (const Answer& answer : pages().front().answers) {
+    requests.push_back({pages().front().image(), answer.instruction, answering(answer.num_beams)});
+  }
+  const auto responses = rounded.generate(requests);
+  for (std::size_t i = 0; i < responses.size(); ++i) {
+    ASSERT_TRUE(responses[i].generation) << requests[i].instruction;
+    const auto alone =
+        rounded.generate(pages().front().image(), requests[i].instruction, requests[i].options);
+    EXPECT_EQ(responses[i].generation->tokens(), alone.tokens()) << requests[i].instruction;
   }
 }
 

@@ -30,7 +30,7 @@ TEST(BenchCommand, PrintsOneObjectWithWhatIsDocumented) {
   for (const char* key : {"threads", "read_gbps", "read_gbps_ordinary", "peak_gflops"}) {
     EXPECT_GT(run["limits"][0][key], 0) << key;
   }
-  for (const char* key : {"peak_gops_of_8_bits", "peak_gops_of_16_bits"}) {
+  for (const char* key : {"peak_gops_of_8_bits", "peak_gops_of_16_bits", "peak_gflops_of_bf16"}) {
     EXPECT_GE(run["limits"][0][key], 0) << key;
   }
   ASSERT_EQ(run["rows"].size(), 8u);  // decode and end_to_end twice

@@ -161,8 +161,9 @@ TEST(Doctor, DescribesTheMachineAndItsKernels) {
       EXPECT_EQ(kernel["fits"], kernel["reason"] == "");
     }
     const bool is_shared = operation["name"] == "packed_linear";
-    EXPECT_EQ(formats, is_shared ? 5U : 0U) << operation;
-    EXPECT_TRUE(used == 1 || (is_shared && used == 2)) << operation;
+    // bf16 is named twice where the processor multiplies it.
+    EXPECT_TRUE(formats == (is_shared ? 5U : 0U) || (is_shared && formats == 6)) << operation;
+    EXPECT_TRUE(used == 1 || (is_shared && used <= 3)) << operation;
   }
   EXPECT_NE(plain.out.find("q8, q4"), std::string::npos) << plain.out;
 }

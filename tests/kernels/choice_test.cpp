@@ -97,12 +97,12 @@ TEST(CatalogueTest, SaysWhyAnEntryDoesNotFit) {
   }
 }
 
-using Formats = std::vector<Format>;
+using Uses = std::vector<UsedFor>;
 
-// The formats of weights that each kernel of packed products is used for.
-std::map<std::string, Formats> shares(const Choice& choice, const Machine& machine) {
+// The weights that each kernel of packed products is used for.
+std::map<std::string, Uses> shares(const Choice& choice, const Machine& machine) {
   const std::vector<Operation> all = catalogue(choice, machine);
-  std::map<std::string, Formats> shares;
+  std::map<std::string, Uses> shares;
   for (const Entry& entry : std::ranges::find(all, "packed_linear", &Operation::name)->entries) {
     EXPECT_EQ(entry.used, !entry.used_for.empty()) << entry.kernel;
     EXPECT_TRUE(!entry.used || entry.support) << entry.kernel;
@@ -112,17 +112,22 @@ std::map<std::string, Formats> shares(const Choice& choice, const Machine& machi
 }
 
 TEST(CatalogueTest, SaysWhichWeightsAKernelIsUsedFor) {
-  using Shares = std::map<std::string, Formats>;
-  const Formats stored = {Format::f32, Format::f16, Format::bf16}, bytes = {Format::w8, Format::w4};
-  const Formats all = {Format::f32, Format::f16, Format::bf16, Format::w8, Format::w4};
+  using Shares = std::map<std::string, Uses>;
+  const Uses stored = {{Format::f32}, {Format::f16}, {Format::bf16}};
+  const Uses bytes = {{Format::w8}, {Format::w4}};
+  const Uses all = {{Format::f32}, {Format::f16}, {Format::bf16}, {Format::w8}, {Format::w4}};
 #if defined(__x86_64__)
   Machine machine{.avx2 = true, .fma = true, .f16c = true};
   EXPECT_EQ(shares(Choice(), machine), (Shares{{"bytes_avx2", bytes}, {"avx2", stored}}));
   const Choice avx2 = Choice::parse("packed_linear=avx2", "--kernels", machine);
   EXPECT_EQ(shares(avx2, machine), (Shares{{"avx2", all}}));
+  machine.avx512f = machine.avx512bw = machine.avx512vl = machine.avx512bf16 = true;
+  const Uses rounded = {{Format::bf16, true}};
+  EXPECT_EQ(shares(Choice(), machine),
+            (Shares{{"bytes_avx2", bytes}, {"bf16_avx512", rounded}, {"avx512", stored}}));
 #endif
   const Choice bf16 = Choice::parse("packed_linear=bf16_portable", "--kernels");
-  EXPECT_EQ(shares(bf16, Machine()), (Shares{{"bf16_portable", {Format::bf16}}}));
+  EXPECT_EQ(shares(bf16, Machine()), (Shares{{"bf16_portable", {{Format::bf16}}}}));
 }
 
 }  // namespace

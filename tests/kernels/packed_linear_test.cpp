@@ -152,7 +152,7 @@ void expect_close(const PackedLinearKernel& kernel, const Data& data, const std:
   const auto [rows, inputs, outputs, format] = std::tuple(
       data.problem.rows, data.problem.inputs, data.problem.outputs, data.problem.weights);
   const bool rounded = rounds_rows(kernel) && (format == Format::w8 || format == Format::w4);
-  const bool pairs = multiplies_pairs(kernel) && rows > 8;
+  const bool pairs = multiplies_pairs(kernel);
   for (std::int64_t i = 0; i < rows * outputs; ++i) {
     const std::int64_t row = i / outputs, output = i % outputs;
     double want = 0.0;
@@ -335,8 +335,9 @@ TEST_P(PackedLinear, DoesNotMindHowTasksAreHandedOut) {
 TEST_P(PackedLinear, ARowHasItsBitsInAnyBatch) {
   if (!GetParam().traits.row_invariant) GTEST_SKIP() << "promises no such thing";
   SerialQueue queue;
-  for (const Format format : kFormats) {
-    const std::int64_t inputs = 777, outputs = 150;
+  for (const Format format : formats_of(GetParam())) {
+    // Blocks of inputs, the last one not whole, for kernels of longer blocks too.
+    const std::int64_t inputs = multiplies_pairs(GetParam()) ? 1777 : 777, outputs = 150;
     const Data all({.rows = 150, .inputs = inputs, .outputs = outputs, .weights = format});
     const std::vector<float> whole = all.run(GetParam(), queue);
     for (const auto& [first, rows] :
@@ -434,19 +435,24 @@ TEST(PackedLinearTest, Avx512AndAvx2GiveTheSameBits) {
   }
 }
 
-TEST(PackedLinearTest, PairsOfBf16AreMultipliedWhereThatIsForced) {
+TEST(PackedLinearTest, RowsAreRoundedToBf16WhereTheyMayBeOrWhereThatIsForced) {
   Machine machine{.avx2 = true, .fma = true, .f16c = true, .avx512f = true, .avx512bw = true};
   const Choice none, forced = Choice::parse("packed_linear=bf16_portable", "kernels");
-  machine.avx512vl = machine.avx512bf16 = machine.amx_tile = machine.amx_bf16 = true;
-  const auto chosen = [&](Format format, const Choice& choice) {
-    const PackedLinearProblem problem{.rows = 64, .inputs = 64, .outputs = 64, .weights = format};
+  const auto chosen = [&](Format format, const Choice& choice, bool may_round = true) {
+    const PackedLinearProblem problem{
+        .rows = 64, .inputs = 64, .outputs = 64, .weights = format, .may_round = may_round};
     return choose(packed_linear_kernels(), problem, {.choice = &choice, .machine = &machine})->name;
   };
 #if defined(__x86_64__)
   EXPECT_EQ(chosen(Format::bf16, none), "avx512");
+  machine.avx512vl = machine.avx512bf16 = true;
+  EXPECT_EQ(chosen(Format::bf16, none), "bf16_avx512");
   EXPECT_EQ(chosen(Format::f16, none), "avx512");
+  machine.amx_tile = machine.amx_bf16 = true;
+  EXPECT_EQ(chosen(Format::bf16, none), "bf16_amx");
+  EXPECT_EQ(chosen(Format::bf16, none, false), "avx512");
 #endif
-  EXPECT_EQ(chosen(Format::bf16, forced), "bf16_portable");
+  EXPECT_EQ(chosen(Format::bf16, forced, false), "bf16_portable");
   test::expect_error(ErrorCode::invalid_argument, "does not fit: its weights are BF16",
                      [&] { (void)chosen(Format::f16, forced); });
 }

@@ -13,7 +13,7 @@
 namespace instructblip::kernels {
 
 void PrintTo(const Probe& probe, std::ostream* out) { *out << probe.name; }
-void PrintTo(const WholeProbe& probe, std::ostream* out) { *out << probe.name; }
+void PrintTo(const RoundedProbe& probe, std::ostream* out) { *out << probe.name; }
 
 namespace {
 
@@ -53,7 +53,7 @@ TEST_P(ProbeTest, MultipliesAndAddsOnAsManyLanesAsItSays) {
   EXPECT_EQ(GetParam().multiply_add(1, 0.0f, 3.0f), static_cast<float>(3 * GetParam().lanes));
 }
 
-class WholeProbeTest : public testing::TestWithParam<WholeProbe> {
+class RoundedProbeTest : public testing::TestWithParam<RoundedProbe> {
  protected:
   void SetUp() override {
     const Support support = GetParam().supports(this_machine());
@@ -61,22 +61,22 @@ class WholeProbeTest : public testing::TestWithParam<WholeProbe> {
   }
 };
 
-TEST_P(WholeProbeTest, MultipliesAndAddsAsManySumsAsItSays) {
+TEST_P(RoundedProbeTest, MultipliesAndAddsAsManySumsAsItSays) {
   const auto run = GetParam().multiply_add;
   EXPECT_EQ(run(50, 1, 2) - run(0, 1, 2), 50 * 2 * GetParam().sums);
   EXPECT_EQ(run(7, 1, 3) - run(6, 1, 3), 3 * GetParam().sums);
   EXPECT_EQ(GetParam().products % GetParam().sums, 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, WholeProbeTest,
-                         testing::ValuesIn(whole_probes().begin(), whole_probes().end()),
+INSTANTIATE_TEST_SUITE_P(All, RoundedProbeTest,
+                         testing::ValuesIn(rounded_probes().begin(), rounded_probes().end()),
                          [](const auto& test) {
                            std::string name(test.param.name);
                            std::ranges::replace_if(
                                name, [](char c) { return c == ' ' || c == ','; }, '_');
                            return name;
                          });
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(WholeProbeTest);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(RoundedProbeTest);
 
 INSTANTIATE_TEST_SUITE_P(All, ProbeTest, testing::ValuesIn(probes().begin(), probes().end()),
                          [](const auto& test) { return std::string(test.param.name); });

@@ -106,11 +106,15 @@ std::string heading(const BenchmarkRow& row) {
   return text;
 }
 
-// A line, or none where no kernel multiplies whole numbers.
-std::string whole_numbers(const BenchmarkLimits& limits) {
+// A line, or none where no kernel multiplies what is rounded.
+std::string rounded_numbers(const BenchmarkLimits& limits) {
   if (limits.peak_gops_of_8_bits <= 0) return "";
-  return "  whole numbers: " + fixed(limits.peak_gops_of_16_bits, 0) + " Gop/s of 16 bits, " +
-         fixed(limits.peak_gops_of_8_bits, 0) + " of 8 bits\n";
+  std::string text = "  whole numbers: " + fixed(limits.peak_gops_of_16_bits, 0) +
+                     " Gop/s of 16 bits, " + fixed(limits.peak_gops_of_8_bits, 0) + " of 8 bits";
+  if (limits.peak_gflops_of_bf16 > 0) {
+    text += "; bf16: " + fixed(limits.peak_gflops_of_bf16, 0) + " GFLOP/s";
+  }
+  return text + "\n";
 }
 
 std::string describe(const BenchmarkLimits& limits) {
@@ -124,7 +128,7 @@ std::string describe(const BenchmarkLimits& limits) {
          (limits.huge_pages ? ", in pages of 4 KiB " + fixed(limits.read_gbps_ordinary, 1)
                             : ", in pages of 4 KiB alone") +
          "; " + fixed(limits.peak_gflops, 0) + " GFLOP/s of multiply-adds\n" +
-         whole_numbers(limits);
+         rounded_numbers(limits);
 }
 
 [[noreturn]] void refuse(const std::string& file, const std::string& what) {
@@ -177,6 +181,7 @@ std::string to_json(const BenchmarkReport& report, const SystemReport& machine,
                       {"peak_gflops", limit.peak_gflops},
                       {"peak_gops_of_8_bits", limit.peak_gops_of_8_bits},
                       {"peak_gops_of_16_bits", limit.peak_gops_of_16_bits},
+                      {"peak_gflops_of_bf16", limit.peak_gflops_of_bf16},
                       {"huge_pages", limit.huge_pages}});
   }
   for (const BenchmarkRow& row : report.rows) rows.push_back(object_of(row, earlier));

@@ -63,7 +63,7 @@ std::string description(const ModelInfo& info) {
       {"language", language(info)},
       {"answers", std::string(info.compat == Compat::hf ? "as transformers gives them"
                                                         : "as LAVIS gives them") +
-                      (info.policy.empty() ? "" : ", but for weights of fewer bits")},
+                      (info.rounds_rows ? ", but for weights and products of fewer bits" : "")},
       {"numerics", std::string(to_string(info.numerics))},
       {"threads", std::to_string(info.threads)},
   });

@@ -60,6 +60,7 @@ Object options_of(const GenerationConfig& options, const Settings& settings,
           {"dtype", info.precision},
           {"policy", info.policy},
           {"numerics", to_string(info.numerics)},
+          {"rounds_rows", info.rounds_rows},
           {"device", info.device},
           {"threads", info.threads}};
 }
@@ -135,6 +136,7 @@ std::string to_json(const ModelInfo& info, bool with_tensors) {
                    {"policy", info.policy},
                    {"modules", modules_of(info)},
                    {"numerics", to_string(info.numerics)},
+                   {"rounds_rows", info.rounds_rows},
                    {"compat", to_string(info.compat)},
                    {"threads", info.threads},
                    {"parameters", info.parameters},

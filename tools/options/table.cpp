@@ -294,7 +294,7 @@ constexpr auto kTable = std::to_array<Option>({
      {.also = "weights"}},
     {"policy", Group::running, Kind::list, "LIST", "",
      "parts of the model that are held otherwise than q8 or q4 have it, MODULE=BITS with commas "
-     "between: vision, qformer, projection, language or head, half (16 bits), f32, q8 or q4",
+     "between: vision, qformer, projection, language or head, half (16 bits), f32, bf16, q8 or q4",
      [](S s, A a) { s.load.policy = a.text(); }},
     {"device", Group::running, Kind::text, "auto|cpu|cuda[:N]", "auto", "where to run",
      [](S s, A a) { s.load.device = device(a); }},

@@ -152,11 +152,14 @@ TEST(LimitOf, IsTheLongerOfReadingAndComputing) {
   const Limit computing = limit_of({{slow_to_compute}}, machine);
   EXPECT_DOUBLE_EQ(computing.ms, 300);
   EXPECT_FALSE(computing.by_reading);
-  // Products of whole numbers are computed faster: 100 + 50 + 100 ms.
-  const Machine whole{
-      .read_gbps = 20, .peak_gflops = 200, .peak_gops_of_8_bits = 800, .peak_gops_of_16_bits = 400};
-  const Pass rounded{1e9, 100e9, 40e9, 40e9};
-  EXPECT_DOUBLE_EQ(limit_of({{rounded}}, whole).ms, 250);
+  // Products of what is rounded are computed faster: 100 + 50 + 100 + 30 ms.
+  const Machine whole{.read_gbps = 20,
+                      .peak_gflops = 200,
+                      .peak_gops_of_8_bits = 800,
+                      .peak_gops_of_16_bits = 400,
+                      .peak_gflops_of_bf16 = 500};
+  const Pass rounded{1e9, 115e9, 40e9, 40e9, 15e9};
+  EXPECT_DOUBLE_EQ(limit_of({{rounded}}, whole).ms, 280);
   // The next pass is not read while this one is computed.
   const Limit both = limit_of({{slow_to_compute, slow_to_read}}, machine);
   EXPECT_DOUBLE_EQ(both.ms, 400);

@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "instructblip/error.h"
+#include "kernels/cpu/supports.h"
 #include "unit/nn/tensors.h"
 
 namespace instructblip {
@@ -104,6 +105,24 @@ INSTANTIATE_TEST_SUITE_P(Formats, PackedLinearLayer,
                                                           nn::Format::bf16, nn::Format::w8,
                                                           nn::Format::w4),
                                           testing::Values(16, 19), testing::Values(1, 4, 15)));
+
+// Where the processor multiplies bf16, and only for whoever asked for bf16.
+TEST(Linear, RoundsRowsToBf16WhereTheRuntimeMay) {
+  const nn::Runtime exact(2, nn::Numerics::fast), rounding(2, nn::Numerics::fast, {}, true);
+  const bool rounds = bool{kernels::cpu::has_avx512_bf16(kernels::this_machine())};
+  const at::Tensor weight = wave({37, 75}, 0.3).to(at::kBFloat16), values = weight.to(at::kFloat);
+  for (const std::int64_t rows : {1, 8, 9, 40}) {
+    const at::Tensor x = wave({1, rows, 75}, 0.5);
+    const at::Tensor want = at::linear(x, values);
+    const at::Tensor nearest = at::linear(x.to(at::kBFloat16).to(at::kFloat), values);
+    ASSERT_GT(largest_difference(want, nearest), 1e-3);
+    const auto product = [&](const nn::Runtime& runtime) {
+      return nn::Linear(runtime, packed(runtime, nn::Format::bf16, {weight}))(x);
+    };
+    EXPECT_LT(largest_difference(product(exact), want), 2e-5) << rows;
+    EXPECT_LT(largest_difference(product(rounding), rounds ? nearest : want), 2e-5) << rows;
+  }
+}
 
 // Up to sixteen rows by one kernel, more by another, which gives the bits of packed weights.
 TEST(Linear, FastNumericsMultiplyFloat32ThatIsNotPacked) {
