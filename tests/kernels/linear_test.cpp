@@ -116,16 +116,20 @@ TEST_P(Linear, IsTheProduct) {
 TEST_P(Linear, TakesMatricesInPairs) {
   SerialQueue queue;
   for (const DType type : kStored) {
-    const Data data({.batch = 3, .rows = 5, .inputs = 33, .outputs = 18, .weights = type});
-    expect_close(data, data.run(GetParam(), queue, true), true);
+    for (const std::int64_t rows : {1, 3, 5, 14}) {
+      const Data data({.batch = 3, .rows = rows, .inputs = 33, .outputs = 18, .weights = type});
+      expect_close(data, data.run(GetParam(), queue, true), true);
+    }
   }
 }
 
 TEST_P(Linear, DoesNotMindHowTasksAreHandedOut) {
   SerialQueue serial;
   ScatteringQueue scattering;
-  const Data data({.batch = 2, .rows = 6, .inputs = 70, .outputs = 131});
-  EXPECT_TRUE(same_bits(data.run(GetParam(), serial), data.run(GetParam(), scattering)));
+  for (const std::int64_t rows : {6, 40}) {
+    const Data data({.batch = 2, .rows = rows, .inputs = 70, .outputs = 131});
+    EXPECT_TRUE(same_bits(data.run(GetParam(), serial), data.run(GetParam(), scattering)));
+  }
 }
 
 TEST_P(Linear, ARowHasItsBitsInAnyBatch) {

@@ -38,12 +38,20 @@ void run(const LinearProblem& problem, const LinearBuffers& buffers, Queue& queu
   const bool widened_first = storage != Storage::f32 && rows > kRowsWidenedInPlace;
   const std::int64_t stride = rows > 1 ? inputs_by_sixteens(inputs) : inputs;
   const Room regrouped(Room::rows, rows > 1 ? problem.batch * rows * stride : 0);
-  for (std::int64_t matrix = 0; rows > 1 && matrix < problem.batch; ++matrix) {
-    regroup({.x = buffers.x + matrix * rows * inputs,
-             .rows = rows,
-             .inputs = inputs,
-             .tiles = regrouped.get() + matrix * rows * stride});
-  }
+  const std::int64_t parts = rows > 1 ? (rows + kRowsRegrouped - 1) / kRowsRegrouped : 0;
+  const std::int64_t copied = std::max<std::int64_t>(1, std::min(rows, kRowsRegrouped) * inputs);
+  queue.run(problem.batch * parts, std::max<std::int64_t>(1, kWorthAThread / copied),
+            [&](std::int64_t task, std::int64_t last) {
+              for (; task < last; ++task) {
+                const std::int64_t matrix = task / parts, row = task % parts * kRowsRegrouped;
+                regroup({.x = buffers.x + matrix * rows * inputs,
+                         .rows = rows,
+                         .inputs = inputs,
+                         .tiles = regrouped.get() + matrix * rows * stride,
+                         .first = row,
+                         .last = std::min(rows, row + kRowsRegrouped)});
+              }
+            });
   const float* const x = rows > 1 ? regrouped.get() : buffers.x;
   const auto tasks = [&](std::int64_t first, std::int64_t last) {
     std::vector<float> wide(widened_first ? static_cast<std::size_t>(kOutputsOfBlock * inputs) : 0);

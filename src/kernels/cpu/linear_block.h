@@ -24,8 +24,12 @@ struct LinearBlock {
 struct RowsBySixteens {
   const float* x;  // [rows, inputs]
   std::int64_t rows, inputs;
-  float* tiles;  // [rows, inputs_by_sixteens(inputs)]
+  float* tiles;              // [rows, inputs_by_sixteens(inputs)]
+  std::int64_t first, last;  // rows to regroup; the first is a multiple of kRowsRegrouped
 };
+
+// Rows that are whole tiles of any instruction set.
+inline constexpr std::int64_t kRowsRegrouped = 12;
 
 namespace {  // to each file its own
 

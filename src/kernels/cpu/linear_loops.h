@@ -22,6 +22,7 @@ constexpr int kTileOutputs = 2;
 constexpr int kTileOutputsOfFewRows = 2;
 constexpr int kTileOutputsOfABeam = 1;
 #endif
+static_assert(kRowsRegrouped % kTileRows == 0);
 
 // y[m, n] = x[m] . weights[n] for M x N of them: each is the same sum, whatever M and N are. A
 // stream of weights is read once, in the order of memory; others are read again with the next rows.
@@ -72,17 +73,17 @@ INSTRUCTBLIP_KERNEL void row_of_tiles(const LinearBlock& block, std::int64_t row
   }
 }
 
-// Rows of the tile that begins with `row`. Four or five rows, as a step with beams has, are one
-// tile, so that no weight is read twice.
+// Rows of the tile that begins with `row`. Up to five rows, as a step with beams has, are one tile,
+// so that no weight is read twice.
 INSTRUCTBLIP_KERNEL std::int64_t rows_of_tile(std::int64_t rows, std::int64_t row) {
-  if (rows == 5 || rows == 4) return rows;
+  if (rows <= 5) return rows;
   const std::int64_t left = rows - row;
   if (left >= kTileRows) return kTileRows;
   return left >= 2 ? 2 : 1;
 }
 
 INSTRUCTBLIP_KERNEL void regroup(const RowsBySixteens& r) {
-  for (std::int64_t row = 0, count; row < r.rows; row += count) {
+  for (std::int64_t row = r.first, count; row < r.last; row += count) {
     count = rows_of_tile(r.rows, row);
     float* tile = r.tiles + row * inputs_by_sixteens(r.inputs);
     for (std::int64_t i = 0; i < r.inputs; i += kLanes, tile += count * kLanes) {
@@ -101,6 +102,8 @@ INSTRUCTBLIP_KERNEL void linear_block(const LinearBlock& block) {
       return row_of_tiles<5, kTileOutputsOfABeam, Weight, kStream>(block, 0);
     case 4:
       return row_of_tiles<4, kTileOutputsOfABeam, Weight, kStream>(block, 0);
+    case 3:
+      return row_of_tiles<3, kTileOutputs, Weight, kStream>(block, 0);
     case 2:
       return row_of_tiles<2, kTileOutputsOfFewRows, Weight, kStream>(block, 0);
     case 1:
