@@ -121,8 +121,9 @@ struct ModelInfo {
   std::string precision;  ///< how weights are held, most of them: "f32", "f16", "bf16", "q8", "q4"
   std::string policy;     ///< LoadOptions::policy, all of it; empty without q8 or q4
   std::vector<ModuleInfo> modules;  ///< the parts that have matrices
-  /// Whether products may round what weights of few bits are multiplied with, to as few: where
-  /// Precision::bf16, q8 or q4 was asked for.
+  /// Whether the processor's products may round what weights are multiplied with, to bf16 where
+  /// these are and to 8 or 16 bits where they have 8 or 4: with numerics fast where
+  /// Precision::bf16, q8 or q4 was asked for, or is how the checkpoint was quantised.
   bool rounds_rows = false;
   Numerics numerics = Numerics::reference;  ///< as it took effect, never `automatic`
   Compat compat = Compat::hf;               ///< as asked for

@@ -15,15 +15,14 @@ struct Device {
 };
 
 /// How weights are held in memory. Activations are float32 on the CPU whatever is chosen here, but
-/// what weights are multiplied with is rounded while it is where bf16, q8 or q4 is asked for and
-/// the processor is faster at products of so few bits (ModelInfo::rounds_rows).
+/// what weights are multiplied with is rounded while it is where bf16, q8 or q4 is asked for,
+/// numerics are fast, and the processor has products of so few bits (ModelInfo::rounds_rows).
 enum class Precision {
   automatic,  ///< as stored; widened to f32 where the machine has no fast path. Answers as float32
               ///< does.
   f32,
   f16,   ///< half the memory; values beyond 65504 are refused, the rest is rounded
-  bf16,  ///< half the memory; 8 bits of mantissa. With AVX-512 BF16 or AMX products of bf16, twice
-         ///< as fast as those of float32 and more
+  bf16,  ///< half the memory; 8 bits of mantissa. With AVX-512 BF16 or AMX products of bf16
   q8,    ///< the language model, its head too, in 8 bits with a scale for each row; the rest in 16
   q4,    ///< its layers in 4 bits with a scale for each 32 elements, its head in 8; the rest in 16.
          ///< Both round as weights are loaded, and run as Numerics::fast does.

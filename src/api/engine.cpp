@@ -59,12 +59,13 @@ Response to_response(Outcome<Generation> outcome) {
 void check_replica(const ModelInfo& first, const ModelInfo& other, std::size_t number) {
   const auto facts = [](const ModelInfo& info) {
     return std::tuple(info.family, info.language_model, info.parameters, info.vocabulary,
-                      info.precision, info.policy, info.numerics, info.compat, info.resize);
+                      info.precision, info.policy, info.rounds_rows, info.numerics, info.compat,
+                      info.resize);
   };
   if (facts(first) == facts(other)) return;
   const auto told = [](const ModelInfo& info) {
     return info.family + " of " + std::to_string(info.parameters) + " parameters in " +
-           info.precision;
+           info.precision + (info.rounds_rows ? ", whose products round rows" : "");
   };
   throw Error(ErrorCode::invalid_argument,
               "engine: replica " + std::to_string(number) + " is " + told(other) +

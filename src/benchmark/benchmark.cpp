@@ -112,7 +112,8 @@ costs::Elements bytes_of_elements(const ModelInfo& info) {
   return bytes;
 }
 
-// How the matrices of a module are held, where rows may be rounded for them; f32: otherwise.
+// How the matrices of a module are held, as far as it matters to what they are multiplied with. All
+// 16 bits of a model that is stored in bf16, if only in part, count as bf16.
 nn::Format format_of(nn::Module module, const ModelInfo& info) {
   if (info.policy.empty()) return info.precision == "bf16" ? nn::Format::bf16 : nn::Format::f32;
   const bool bf16 = std::ranges::any_of(
@@ -133,7 +134,7 @@ kernels::Number multiplied(const nn::Runtime& runtime, nn::Format format) {
 }
 
 void count_products(costs::Pass& pass, const costs::Cost& cost, const ModelParts& model) {
-  if (!model.runtime->rounds_rows()) return;
+  if (model.runtime->numerics() != Numerics::fast) return;
   for (const auto& [module, part] : kParts) {
     const double operations = cost.products.*part;
     switch (multiplied(*model.runtime, format_of(module, model.info))) {
@@ -234,7 +235,8 @@ class Benchmark {
     std::ranges::move(rows, std::back_inserter(report_.rows));
   }
 
-  // A device computes with the type that weights have; the processor always with float32.
+  // A device computes with the type that weights have; the limits of a processor name all its
+  // types.
   BenchmarkLimits& limits(int threads, const std::string& device, const std::string& weights) {
     BenchmarkLimits key{.threads = threads, .device = device};
     if (device != "cpu") key.weights = weights;

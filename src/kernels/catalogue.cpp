@@ -55,7 +55,8 @@ Operation packed_linear(const Wanted& wanted) {
     const PackedLinearKernel* const rounding = choose(packed_linear_kernels(), problem, wanted);
     for (Entry& entry : result.entries) {
       if (used != nullptr && entry.kernel == used->name) use(entry, {format});
-      if (rounding != used && entry.kernel == rounding->name) use(entry, {format, true});
+      if (rounding == nullptr || rounding == used) continue;
+      if (entry.kernel == rounding->name) use(entry, {format, true});
     }
   }
   return result;

@@ -14,7 +14,8 @@ Support supports(const PackedLinearProblem& problem, const Machine& machine) {
   return Support::not_such_sizes("weights in rows are F32");
 }
 
-// Those that round x to bfloat16 where weights are: others are the next ones'.
+// Those that round x to bfloat16, with such weights and where x may be rounded: all else is the
+// next ones'.
 template <Support (*has)(const Machine&)>
 Support supports_bf16(const PackedLinearProblem& problem, const Machine& machine) {
   const Support support = has(machine);
@@ -58,7 +59,7 @@ constexpr PackedLinearKernel kKernels[] = {
     {"bf16_portable", kOneOrder, supports_bf16<cpu::has_anything>, cpu::packed_linear_bf16_portable,
      kPairs},
     {"bf16_tiles_portable", kOneOrder, supports_bf16<cpu::has_anything>,
-     cpu::packed_linear_bf16_tiles_portable, kPairs},
+     cpu::packed_linear_bf16_tiles_portable},
     {"bytes_portable", kOneOrder, supports_bytes<cpu::has_anything>,
      cpu::packed_linear_bytes_portable},
     {"reference", kOneOrder, supports<cpu::has_anything>, reference::packed_linear},

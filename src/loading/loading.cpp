@@ -49,8 +49,8 @@ nn::Numerics numerics_of(const LoadOptions& options) {
   return options.numerics;
 }
 
-// Whoever asks for fewer bits than are stored has products of fewer bits too, where the processor
-// is faster at them. What is stored in bf16 and taken as it is gives the answers of float32.
+// Whoever asks for few bits has products of few bits too, where the processor is faster at them.
+// What is stored in bf16 and taken as it is gives the answers of float32.
 bool rounds_rows(const LoadOptions& options) {
   return is_quantised(options) || options.precision == Precision::bf16;
 }
@@ -288,7 +288,7 @@ void describe_weights(const LoadOptions& options, const TensorStore& store, Mode
   info.compat = options.compat;
   info.threads = threads_for(options, store);
   info.numerics = numerics_of(options);
-  info.rounds_rows = info.numerics == Numerics::fast && rounds_rows(options);
+  info.rounds_rows = !device.cuda && info.numerics == Numerics::fast && rounds_rows(options);
   info.deterministic = info.numerics == Numerics::deterministic;
   const bool mixed = sources_of({}, options).mixed();
   for (const TensorEntry& entry : store.entries()) {

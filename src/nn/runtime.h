@@ -31,9 +31,9 @@
 
 namespace instructblip::nn {
 
-// `reference` is ATen's operations in the order in which the reference calls them. A library's
-// product may add up in another order when a matrix has other rows, lies elsewhere, or more threads
-// share the work; elementwise functions may round their last elements otherwise than others.
+// Which results operations may give. By `reference` they are ATen's, whose products may add up in
+// another order when a matrix has other rows, lies elsewhere, or more threads share the work, and
+// whose elementwise functions may round the last elements otherwise than the ones before.
 using instructblip::Numerics;
 
 // How a tensor of this type is made in the host's memory, whatever the runtime.

@@ -96,6 +96,37 @@ TEST(Quantize, HoldsEachPartAsThePolicyHasIt) {
   EXPECT_EQ(written.info().policy, report.policy);
 }
 
+// As `half` of what is stored in F32 is not.
+TEST(Quantize, HoldsAPartInBf16) {
+  const TempDirectory directory;
+  const LoadOptions options{.precision = Precision::q8, .policy = "vision=bf16"};
+  const QuantizeReport report =
+      quantize(kCheckpoints / "t5_2024", directory / "small", options, kWithoutProbes);
+  EXPECT_EQ(report.policy, "vision=bf16,qformer=half,projection=half,language=q8,head=q8");
+  const Pipeline written = Pipeline::load(directory / "small");
+  EXPECT_TRUE(written.info().rounds_rows);
+  EXPECT_EQ(logits_of(written, "t5_2024"),
+            logits_of(Pipeline::load(kCheckpoints / "t5_2024", options), "t5_2024"));
+  const auto stored = std::ranges::count(written.info().tensors, "BF16", &TensorInfo::dtype);
+  EXPECT_GT(stored, 0);
+  EXPECT_LT(stored, std::ssize(written.info().tensors));
+}
+
+// Rows are rounded for whoever asks for few bits, and lets operations be fast.
+TEST(Quantize, RoundsRowsWhereFewBitsAreAskedFor) {
+  const auto rounds = [](Precision precision, Numerics numerics) {
+    return Pipeline::load(kCheckpoints / "t5_2024", {.precision = precision, .numerics = numerics})
+        .info()
+        .rounds_rows;
+  };
+  EXPECT_TRUE(rounds(Precision::bf16, Numerics::fast));
+  EXPECT_FALSE(rounds(Precision::bf16, Numerics::reference));
+  EXPECT_FALSE(rounds(Precision::bf16, Numerics::deterministic));
+  EXPECT_FALSE(rounds(Precision::automatic, Numerics::fast));
+  EXPECT_FALSE(rounds(Precision::f16, Numerics::fast));
+  EXPECT_TRUE(rounds(Precision::q4, Numerics::automatic));
+}
+
 // The smaller numbers of the same matrix, times their scales, are what it was rounded to. How far
 // rows are rounded beside that depends on the processor, so here they are not.
 TEST(Quantize, IsReadAsFloat32WhereThatIsAskedFor) {

@@ -61,9 +61,12 @@ std::string description(const ModelInfo& info) {
       {"vision", layers(info.vision_layers, info.vision_width)},
       {"Q-Former", qformer(info)},
       {"language", language(info)},
-      {"answers", std::string(info.compat == Compat::hf ? "as transformers gives them"
-                                                        : "as LAVIS gives them") +
-                      (info.rounds_rows ? ", but for weights and products of fewer bits" : "")},
+      {"answers",
+       std::string(info.compat == Compat::hf ? "as transformers gives them"
+                                             : "as LAVIS gives them") +
+           (info.rounds_rows
+                ? ", but for weights of few bits, and products where the processor has them"
+                : "")},
       {"numerics", std::string(to_string(info.numerics))},
       {"threads", std::to_string(info.threads)},
   });

@@ -289,7 +289,8 @@ constexpr auto kTable = std::to_array<Option>({
      Kind::choice,
      "auto|f32|f16|bf16|q8|q4",
      "auto",
-     "how weights are held in memory, q8 and q4: the language model's in 8 or 4 bits",
+     "how weights are held in memory, q8 and q4: the language model's in 8 or 4 bits; bf16, q8 and "
+     "q4: products of few bits where the processor has them",
      [](S s, A a) { s.load.precision = a.one_of(kPrecisions); },
      {.also = "weights"}},
     {"policy", Group::running, Kind::list, "LIST", "",

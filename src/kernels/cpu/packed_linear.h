@@ -13,8 +13,8 @@ void packed_linear_avx2(const PackedLinearProblem& problem, const PackedLinearBu
 void packed_linear_portable(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
                             Queue& queue);
 
-// The same for weights of bfloat16: rows are rounded to it, and two products at a time are added up
-// in an order of the processor's.
+// The same for weights of bfloat16: rows are rounded to it, and the products of two inputs, or of
+// 32 by tiles, are added up in an order of the processor's.
 void packed_linear_bf16_avx512(const PackedLinearProblem& problem,
                                const PackedLinearBuffers& buffers, Queue& queue);
 void packed_linear_bf16_portable(const PackedLinearProblem& problem,

@@ -46,10 +46,10 @@ INSTRUCTBLIP_KERNEL std::int64_t offset_of(Held held, std::int64_t input) {
 
 // Inputs of a few panels, times a tile of rows.
 struct Piece {
-  const float* x;           // [count][M]
+  const float* x;           // [words][M]: a word is an input, or a pair of them
   const std::byte* panels;  // from the first of the inputs on
   std::size_t bytes_of_panel;
-  std::int64_t count;  // inputs in the piece
+  std::int64_t count;  // inputs in the piece; words where weights lie pair by pair too
   float* totals;
   std::int64_t stride;  // from the totals of a row to those of the next
 };

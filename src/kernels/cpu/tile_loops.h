@@ -9,6 +9,8 @@
 namespace instructblip::kernels::cpu {
 namespace {
 
+static_assert(kPairInputsOfBlock % kInputsOfTile == 0);
+
 // [steps of 32 inputs][rows][16 words].
 void regroup_for_tiles(const RowsToRegroup& r) {
   float* to = r.tile;

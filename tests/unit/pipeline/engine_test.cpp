@@ -385,6 +385,15 @@ TEST_F(ReplicasTest, AreOfOneModel) {
   const Pipeline other = Pipeline::load(checkpoint("vicuna_2024"));
   const std::vector<const Pipeline*> different = {&one_, &other};
   test::expect_error(ErrorCode::invalid_argument, "replica 2", [&] { Engine engine(different); });
+  // Held alike, but one is asked for bf16, and may round rows to it.
+  const std::filesystem::path stored = checkpoint("t5_2026");
+  const Pipeline as_stored = Pipeline::load(stored, {.numerics = Numerics::fast});
+  const Pipeline asked =
+      Pipeline::load(stored, {.precision = Precision::bf16, .numerics = Numerics::fast});
+  ASSERT_EQ(as_stored.info().precision, asked.info().precision);
+  const std::vector<const Pipeline*> rounding = {&as_stored, &asked};
+  test::expect_error(ErrorCode::invalid_argument, "whose products round rows",
+                     [&] { Engine engine(rounding); });
   test::expect_error(ErrorCode::invalid_argument, "got none",
                      [] { Engine engine(std::span<const Pipeline* const>{}); });
 }
