@@ -3,16 +3,7 @@
 namespace instructblip::kernels::cpu {
 
 PanelKernel pair_kernel_avx512_bf16() {
-  return {.most_rows = kMostRows,
-          .most_rows_of_few = 8,
-          .panels_of_many = 2,
-          .rows_of_block = kPairRowsOfBlock,
-          .inputs_of_block = kPairInputsOfBlock,
-          .inputs_of_step = 2,
-          .words_of_step = 1,
-          .regroup = regroup_pairs,
-          .run = run_pair_product,
-          .run_block = run_pair_block};
+  return pair_kernel(/*most_rows_of_few=*/8, /*panels_of_many=*/2);
 }
 
 }  // namespace instructblip::kernels::cpu

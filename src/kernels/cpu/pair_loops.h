@@ -82,5 +82,18 @@ void run_pair_block(const PanelBlock& b) {
                         .next = {}});
 }
 
+PanelKernel pair_kernel(std::int64_t most_rows_of_few, std::int64_t panels_of_many) {
+  return {.most_rows = kMostRows,
+          .most_rows_of_few = most_rows_of_few,
+          .panels_of_many = panels_of_many,
+          .rows_of_block = kPairRowsOfBlock,
+          .inputs_of_block = kPairInputsOfBlock,
+          .inputs_of_step = 2,
+          .words_of_step = 1,
+          .regroup = regroup_pairs,
+          .run = run_pair_product,
+          .run_block = run_pair_block};
+}
+
 }  // namespace
 }  // namespace instructblip::kernels::cpu

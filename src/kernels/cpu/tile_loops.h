@@ -96,5 +96,18 @@ void run_tile_block(const PanelBlock& b) {
   release_tiles();
 }
 
+PanelKernel tile_kernel() {
+  return {.most_rows = 2 * kRowsOfTile,
+          .most_rows_of_few = 0,
+          .panels_of_many = 2,
+          .rows_of_block = kPairRowsOfBlock,
+          .inputs_of_block = kPairInputsOfBlock,
+          .inputs_of_step = kInputsOfTile,
+          .words_of_step = kWordsOfTile,
+          .regroup = regroup_for_tiles,
+          .run = nullptr,
+          .run_block = run_tile_block};
+}
+
 }  // namespace
 }  // namespace instructblip::kernels::cpu
