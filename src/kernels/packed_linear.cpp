@@ -55,9 +55,10 @@ constexpr PackedLinearKernel kKernels[] = {
     {"avx2", kOneOrder, supports<cpu::has_avx2>, cpu::packed_linear_avx2},
 #endif
     {"portable", kOneOrder, supports<cpu::has_anything>, cpu::packed_linear_portable},
-    // Behind one that fits everywhere, so that they run where they are forced alone.
-    {"bf16_portable", kOneOrder, supports_bf16<cpu::has_anything>, cpu::packed_linear_bf16_portable,
-     kPairs},
+    // Behind one that fits everywhere, so that they run where they are forced alone: no machine's
+    // limit is theirs.
+    {"bf16_portable", kOneOrder, supports_bf16<cpu::has_anything>,
+     cpu::packed_linear_bf16_portable},
     {"bf16_tiles_portable", kOneOrder, supports_bf16<cpu::has_anything>,
      cpu::packed_linear_bf16_tiles_portable},
     {"bytes_portable", kOneOrder, supports_bytes<cpu::has_anything>,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/numbers.h"
+#include "kernels/packed_linear.h"
 
 namespace instructblip::kernels {
 
@@ -66,6 +67,25 @@ TEST_P(RoundedProbeTest, MultipliesAndAddsAsManySumsAsItSays) {
   EXPECT_EQ(run(50, 1, 2) - run(0, 1, 2), 50 * 2 * GetParam().sums);
   EXPECT_EQ(run(7, 1, 3) - run(6, 1, 3), 3 * GetParam().sums);
   EXPECT_EQ(GetParam().products % GetParam().sums, 0);
+}
+
+// What a kernel says that it multiplies limits a benchmark, wherever the kernel runs.
+TEST(RoundedProbes, MeasureWhatKernelsMultiply) {
+  for (const Machine& machine : {Machine(), this_machine()}) {
+    for (const PackedLinearKernel& kernel : packed_linear_kernels()) {
+      for (const Format format : {Format::bf16, Format::w8, Format::w4}) {
+        const Number numbers = kernel.multiplied.with(format);
+        if (!kernel.supports({.weights = format, .may_round = true}, machine)) continue;
+        EXPECT_TRUE(numbers == Number::f32 || std::ranges::any_of(rounded_probes(),
+                                                                  [&](const RoundedProbe& probe) {
+                                                                    return probe.numbers ==
+                                                                               numbers &&
+                                                                           probe.supports(machine);
+                                                                  }))
+            << kernel.name << ", format " << static_cast<int>(format);
+      }
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, RoundedProbeTest,
