@@ -20,12 +20,20 @@ std::uint32_t Team::phase_after(std::uint32_t seen) const noexcept {
   return phase_.load();
 }
 
+bool Team::take_range(std::int64_t& first, std::int64_t& last) noexcept {
+  first = next_.load(std::memory_order_relaxed);
+  do {
+    if (first >= count_) return false;
+    const std::int64_t length = std::max(ranges_.grain, (count_ - first) / ranges_.parts);
+    last = std::min(count_, first + length);
+  } while (!next_.compare_exchange_weak(first, last, std::memory_order_relaxed));
+  return true;
+}
+
 void Team::take() noexcept {
-  while (true) {
-    const std::int64_t first = next_.fetch_add(length_, std::memory_order_relaxed);
-    if (first >= count_) return;
+  for (std::int64_t first = 0, last = 0; take_range(first, last);) {
     try {
-      (*tasks_)(first, std::min(count_, first + length_));
+      (*tasks_)(first, last);
     } catch (...) {
       if (!failed_.exchange(true)) error_ = std::current_exception();
     }
@@ -44,10 +52,10 @@ void Team::stand_by() noexcept {
   }
 }
 
-void Team::run(std::int64_t count, std::int64_t length, kernels::Tasks tasks) {
+void Team::run(std::int64_t count, const Ranges& ranges, kernels::Tasks tasks) {
   tasks_ = &tasks;
   count_ = count;
-  length_ = length;
+  ranges_ = ranges;
   next_ = 0;
   ++phase_;
   phase_.notify_all();

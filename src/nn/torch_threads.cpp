@@ -18,9 +18,10 @@
 namespace instructblip::nn {
 namespace {
 
-// Ranges for each thread. One that another process holds up then leaves the rest to those that go
-// on: equal shares would all wait for it. More ranges would cost products with many rows, which
-// read them all from memory or the last level cache for each range.
+// Ranges for each thread, of equal length or, in a team, each of what is left then. A thread that
+// another process holds up then leaves the rest to those that go on: equal shares would all wait
+// for it. More ranges would cost products with many rows, which read them all from memory or the
+// last level cache for each range.
 constexpr std::int64_t kRangesOfThread = 4;
 
 // Calls `work` on so many of LibTorch's threads. at::parallel_for is a template that opens a region
@@ -44,8 +45,9 @@ void TorchThreads::run(std::int64_t count, std::int64_t grain, kernels::Tasks ta
       std::min<std::int64_t>(at::get_num_threads(), (count + grain - 1) / grain);
   if (count <= 0) return;
   if (threads <= 1 || (at::in_parallel_region() && team == nullptr)) return tasks(0, count);
-  const std::int64_t length = std::max(grain, count / (threads * kRangesOfThread));
-  if (team != nullptr) return team->run(count, length, tasks);
+  const std::int64_t ranges = threads * kRangesOfThread;
+  if (team != nullptr) return team->run(count, {.grain = grain, .parts = ranges}, tasks);
+  const std::int64_t length = std::max(grain, count / ranges);
   std::atomic<std::int64_t> next = 0;
   on_threads(threads, [&] {
     while (true) {

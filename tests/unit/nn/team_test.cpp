@@ -37,9 +37,10 @@ void expect_each_task_once(int others, int calls) {
   for (int call = 0; call < calls; ++call) {
     const std::int64_t count = call % 37;
     std::vector<int> done(static_cast<std::size_t>(count));
-    team.run(count, call % 3 + 1, [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t i = first; i < last; ++i) ++done[static_cast<std::size_t>(i)];
-    });
+    team.run(count, {.grain = call % 3 + 1, .parts = call % 5 + 1},
+             [&](std::int64_t first, std::int64_t last) {
+               for (std::int64_t i = first; i < last; ++i) ++done[static_cast<std::size_t>(i)];
+             });
     ASSERT_EQ(std::ranges::count(done, 1), count) << "call " << call;
     if (call % 500 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
@@ -56,7 +57,7 @@ TEST(Team, SharesTasksOut) {
   Team team;
   const Others threads(team, 1);
   std::atomic<int> begun = 0;
-  team.run(2, 1, [&](std::int64_t, std::int64_t) {
+  team.run(2, {.grain = 1, .parts = 2}, [&](std::int64_t, std::int64_t) {
     ++begun;
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
     while (begun < 2 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
@@ -64,18 +65,26 @@ TEST(Team, SharesTasksOut) {
   });
 }
 
+TEST(Team, CutsTasksIntoRangesThatShrinkToTheGrain) {
+  Team team;
+  std::vector<std::int64_t> lengths;
+  team.run(100, {.grain = 3, .parts = 4},
+           [&](std::int64_t first, std::int64_t last) { lengths.push_back(last - first); });
+  EXPECT_EQ(lengths, (std::vector<std::int64_t>{25, 18, 14, 10, 8, 6, 4, 3, 3, 3, 3, 3}));
+}
+
 TEST(Team, ThrowsWhatATaskThrowsAndGoesOn) {
   Team team;
   const Others threads(team, 2);
   for (int i = 0; i < 50; ++i) {
     const auto run = [&] {
-      team.run(8, 1, [](std::int64_t first, std::int64_t) {
+      team.run(8, {.grain = 1, .parts = 8}, [](std::int64_t first, std::int64_t) {
         if (first == 5) throw std::runtime_error("task 5");
       });
     };
     EXPECT_THROW(run(), std::runtime_error);
     std::atomic<int> done = 0;
-    team.run(8, 1, [&](std::int64_t, std::int64_t) { ++done; });
+    team.run(8, {.grain = 1, .parts = 8}, [&](std::int64_t, std::int64_t) { ++done; });
     EXPECT_EQ(done, 8);
   }
 }
