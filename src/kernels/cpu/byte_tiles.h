@@ -13,14 +13,17 @@ namespace {
 constexpr int kMostByteRows = 6;
 constexpr int kMostByteRowsOfFew = 8;
 constexpr int kBytePanels = 2;
+constexpr int kTwosUnrolled = 4;
 #elif defined(__AVX2__)
 constexpr int kMostByteRows = 5;
 constexpr int kMostByteRowsOfFew = 5;
 constexpr int kBytePanels = 1;
+constexpr int kTwosUnrolled = 1;
 #else
 constexpr int kMostByteRows = 3;
 constexpr int kMostByteRowsOfFew = 3;
 constexpr int kBytePanels = 1;
+constexpr int kTwosUnrolled = 1;
 #endif
 
 // Blocks of weights as a panel has them.
@@ -100,7 +103,7 @@ INSTRUCTBLIP_KERNEL void multiply_block(const BytePiece& p, std::int64_t block,
   for (int m = 0; m < M; ++m) {
     for (int n = 0; n < N; ++n) sums[m][n] = Bits::sums_from(starts + m * 4);
   }
-#pragma GCC unroll 1  // or sums would go to memory from one round to the next
+#pragma GCC unroll kTwosUnrolled
   for (int two = 0; two < Bits::kSteps; two += 2) {
     for (int n = 0; n < N; ++n) Weights::template prefetch<M>(weights + n * p.apart, two);
     for (int step = 0; step < 2; ++step) {

@@ -77,8 +77,9 @@ class TallProduct {
     queue.run(blocks * input_blocks(), 1, [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t i = first; i < last; ++i) pack(i / input_blocks(), i % input_blocks());
     });
-    const std::int64_t work = p_.rows / blocks * p_.inputs * kRowsOfPanel * at_once_;
-    share_out_groups(queue, {blocks, groups_, tasks_worth_a_thread(work), groups_at_once(p_)},
+    const std::int64_t sums = p_.rows / blocks * at_once_ * kRowsOfPanel;
+    const std::int64_t grain = tasks_worth_a_thread(sums * p_.inputs);
+    share_out_groups(queue, {blocks, groups_, grain, groups_at_once(p_, sums)},
                      [&](std::int64_t block, std::int64_t first, std::int64_t last) {
                        multiply(block, first, last);
                      });

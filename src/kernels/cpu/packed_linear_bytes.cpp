@@ -13,7 +13,7 @@ namespace instructblip::kernels::cpu {
 namespace {
 
 // Rows of a block at most.
-constexpr std::int64_t kRowsOfBlock = 256;
+constexpr std::int64_t kRowsOfBlock = 288;
 
 StepsOfBlock steps_of(const PackedLinearProblem& p, const ByteKernel& kernel) {
   return p.weights == Format::w4 ? kernel.of_4_bits : kernel.of_8_bits;
@@ -49,8 +49,9 @@ class ByteProducts {
               [&](std::int64_t first, std::int64_t last) {
                 for (std::int64_t i = first; i < last; ++i) round(i / tiles, i % tiles);
               });
-    const std::int64_t work = p_.rows / blocks * p_.inputs * kRowsOfPanel * at_once_;
-    share_out_groups(queue, {blocks, groups_, tasks_worth_a_thread(work), groups_at_once(p_)},
+    const std::int64_t sums = p_.rows / blocks * at_once_ * kRowsOfPanel;
+    const std::int64_t grain = tasks_worth_a_thread(sums * p_.inputs);
+    share_out_groups(queue, {blocks, groups_, grain, groups_at_once(p_, sums)},
                      [&](std::int64_t block, std::int64_t first, std::int64_t last) {
                        multiply(block, first, last);
                      });

@@ -39,9 +39,13 @@ inline std::int64_t tasks_worth_a_thread(std::int64_t work_of_task) {
   return std::max<std::int64_t>(1, kWorthAThread / std::max<std::int64_t>(1, work_of_task));
 }
 
-// Groups of panels whose sums a thread keeps. Few where weights are in rows, so that the next
-// inputs of these rows are read while the processor still knows where their pages lie.
-inline std::int64_t groups_at_once(const PackedLinearProblem& p) { return p.in_rows ? 16 : 128; }
+// Groups of panels whose sums a thread keeps, `sums` of each: so many that they stay in its second
+// level cache beside a block of rows. Where weights are in rows, the next inputs of these rows are
+// to be read while the processor still knows where their pages lie.
+inline std::int64_t groups_at_once(const PackedLinearProblem& p, std::int64_t sums) {
+  constexpr std::int64_t kSums = 256 * 1024 / 4;
+  return p.in_rows ? 16 : std::clamp<std::int64_t>(kSums / std::max<std::int64_t>(1, sums), 1, 128);
+}
 
 struct GroupsOfBlocks {
   std::int64_t blocks, groups;  // blocks of rows, and groups of panels that each is multiplied by
