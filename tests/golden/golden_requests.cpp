@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -83,6 +84,27 @@ void expect_golden_answers(const Pipeline& pipeline, const std::string& name, bo
                                    options_of(request.at("options"))),
                  request);
   }
+}
+
+std::vector<std::vector<std::int32_t>> answers_of(const Pipeline& pipeline,
+                                                  const std::string& name) {
+  std::vector<std::vector<std::int32_t>> answers;
+  const Json golden = Json::read(kCheckpoints / name / "golden.json");
+  for (const Json& request : golden.at("requests").elements()) {
+    if (interpolates(request) || answers.size() == 3) continue;
+    answers.push_back(pipeline
+                          .generate(images_of(request), request.at("instruction").string(),
+                                    options_of(request.at("options")))
+                          .tokens());
+  }
+  return answers;
+}
+
+std::vector<float> logits_of(const Pipeline& pipeline, const std::string& name) {
+  const Json golden = Json::read(kCheckpoints / name / "golden.json");
+  const Json request = golden.at("requests").elements().front();
+  auto features = pipeline.features(images_of(request), request.at("instruction").string());
+  return std::ranges::find(features, "logits", &NamedTensor::name)->values;
 }
 
 }  // namespace instructblip::test

@@ -25,4 +25,10 @@ void expect_equal(const Generation& got, const Json& request);
 void expect_golden_answers(const Pipeline& pipeline, const std::string& name,
                            bool interpolating = false);
 
+// Tokens of up to three of the same requests that do not interpolate, and the logits of the first
+// one's first new token.
+std::vector<std::vector<std::int32_t>> answers_of(const Pipeline& pipeline,
+                                                  const std::string& name);
+std::vector<float> logits_of(const Pipeline& pipeline, const std::string& name);
+
 }  // namespace instructblip::test

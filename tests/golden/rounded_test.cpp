@@ -1,0 +1,89 @@
+// Whole models by the kernels that multiply BF16. The reference has no such numbers, so a
+// processor's instructions are judged by the same sources in plain loops, and those by how far
+// rounding leads from float32.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "golden/golden_requests.h"
+#include "kernels/packed_linear.h"
+
+namespace instructblip {
+namespace {
+
+using namespace test;  // NOLINT: golden requests
+
+struct Kernels {
+  const char* processors;
+  const char* plain;
+};
+
+class RoundedTest : public testing::TestWithParam<std::tuple<Kernels, const char*>> {
+ protected:
+  static Kernels pair() { return std::get<0>(GetParam()); }
+  static std::string model() { return std::get<1>(GetParam()); }
+
+  static bool has(const std::string& name) {
+    const kernels::PackedLinearProblem problem{.rows = 1,
+                                               .inputs = 32,
+                                               .outputs = 32,
+                                               .weights = kernels::Format::bf16,
+                                               .may_round = true};
+    const auto all = kernels::packed_linear_kernels();
+    const auto found = std::ranges::find(all, name, &kernels::PackedLinearKernel::name);
+    return found != all.end() && found->supports(problem, kernels::this_machine());
+  }
+  static Pipeline load(const std::string& kernel) {
+    return Pipeline::load(kCheckpoints / model(), {.precision = Precision::bf16,
+                                                   .numerics = Numerics::fast,
+                                                   .kernels = "packed_linear=" + kernel});
+  }
+};
+
+float largest(const std::vector<float>& values) {
+  return std::abs(
+      *std::ranges::max_element(values, {}, [](float value) { return std::abs(value); }));
+}
+
+float farthest(const std::vector<float>& a, const std::vector<float>& b) {
+  float most = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::abs(a[i] - b[i]));
+  return most;
+}
+
+TEST_P(RoundedTest, TheProcessorAnswersAsPlainLoopsDo) {
+  if (!has(pair().processors)) GTEST_SKIP() << "this processor has no " << pair().processors;
+  const Pipeline fast = load(pair().processors), plain = load(pair().plain);
+  EXPECT_TRUE(fast.info().rounds_rows);
+  EXPECT_EQ(answers_of(fast, model()), answers_of(plain, model()));
+  const std::vector<float> got = logits_of(fast, model()), want = logits_of(plain, model());
+  ASSERT_EQ(got.size(), want.size());
+  EXPECT_LE(farthest(got, want), 1e-4f * largest(want));
+}
+
+// About as far as rounding the weights leads.
+TEST_P(RoundedTest, PlainLoopsStayNearFloat32) {
+  const std::vector<float> got = logits_of(load(pair().plain), model());
+  const std::vector<float> want = logits_of(load("portable"), model());
+  const Pipeline wide = Pipeline::load(kCheckpoints / model(), {.precision = Precision::f32});
+  const float by_weights = farthest(want, logits_of(wide, model()));
+  ASSERT_EQ(got.size(), want.size());
+  EXPECT_GT(farthest(got, want), 0) << "nothing was rounded";
+  EXPECT_LE(farthest(got, want), 2 * by_weights);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Models, RoundedTest,
+    testing::Combine(testing::Values(Kernels{"bf16_avx512", "bf16_portable"},
+                                     Kernels{"bf16_amx", "bf16_tiles_portable"}),
+                     testing::Values("t5_2024", "vicuna_gqa", "blip2_opt", "llava_hub")),
+    [](const auto& test) {
+      return std::string(std::get<0>(test.param).processors) + "_" + std::get<1>(test.param);
+    });
+
+}  // namespace
+}  // namespace instructblip
