@@ -18,10 +18,10 @@
 namespace instructblip::nn {
 namespace {
 
-// Ranges for each thread, of equal length or, in a team, each of what is left then. A thread that
-// another process holds up then leaves the rest to those that go on: equal shares would all wait
-// for it. More ranges would cost products with many rows, which read them all from memory or the
-// last level cache for each range.
+// Ranges for each thread: of all tasks, or in a team of those that are left. A thread that another
+// process holds up then leaves the rest to those that go on: equal shares would all wait for it.
+// More ranges would cost products with the rows of a picture, which read them all from the last
+// level cache for each range; a team has the few rows of a step.
 constexpr std::int64_t kRangesOfThread = 4;
 
 // Calls `work` on so many of LibTorch's threads. at::parallel_for is a template that opens a region

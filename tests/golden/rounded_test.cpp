@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -44,36 +45,39 @@ class RoundedTest : public testing::TestWithParam<std::tuple<Kernels, const char
   }
 };
 
-float largest(const std::vector<float>& values) {
-  return std::abs(
-      *std::ranges::max_element(values, {}, [](float value) { return std::abs(value); }));
-}
-
+// NaN where a number is.
 float farthest(const std::vector<float>& a, const std::vector<float>& b) {
+  if (a.size() != b.size()) return std::numeric_limits<float>::quiet_NaN();
   float most = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::abs(a[i] - b[i]));
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const float apart = std::abs(a[i] - b[i]);
+    if (!(apart <= most)) most = apart;
+    if (std::isnan(most)) break;
+  }
   return most;
 }
 
+// Sums are added up in another order, so that a number may be rounded to the other side now and
+// then: much less than rounding itself does.
 TEST_P(RoundedTest, TheProcessorAnswersAsPlainLoopsDo) {
   if (!has(pair().processors)) GTEST_SKIP() << "this processor has no " << pair().processors;
   const Pipeline fast = load(pair().processors), plain = load(pair().plain);
   EXPECT_TRUE(fast.info().rounds_rows);
   EXPECT_EQ(answers_of(fast, model()), answers_of(plain, model()));
   const std::vector<float> got = logits_of(fast, model()), want = logits_of(plain, model());
-  ASSERT_EQ(got.size(), want.size());
-  EXPECT_LE(farthest(got, want), 1e-4f * largest(want));
+  EXPECT_LE(farthest(got, want), 0.25f * farthest(want, logits_of(load("portable"), model())));
 }
 
-// About as far as rounding the weights leads.
+// About as far as rounding the weights leads, which is 0.8 to 1.1 times as far in these models.
 TEST_P(RoundedTest, PlainLoopsStayNearFloat32) {
   const std::vector<float> got = logits_of(load(pair().plain), model());
   const std::vector<float> want = logits_of(load("portable"), model());
-  const Pipeline wide = Pipeline::load(kCheckpoints / model(), {.precision = Precision::f32});
-  const float by_weights = farthest(want, logits_of(wide, model()));
-  ASSERT_EQ(got.size(), want.size());
+  const Pipeline wide =
+      Pipeline::load(kCheckpoints / model(), {.precision = Precision::f32,
+                                              .numerics = Numerics::fast,
+                                              .kernels = "packed_linear=portable"});
   EXPECT_GT(farthest(got, want), 0) << "nothing was rounded";
-  EXPECT_LE(farthest(got, want), 2 * by_weights);
+  EXPECT_LE(farthest(got, want), 2 * farthest(want, logits_of(wide, model())));
 }
 
 INSTANTIATE_TEST_SUITE_P(

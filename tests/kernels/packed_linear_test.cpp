@@ -326,10 +326,18 @@ TEST_P(PackedLinear, AddsToAResidualInItsPlace) {
 TEST_P(PackedLinear, DoesNotMindHowTasksAreHandedOut) {
   SerialQueue serial;
   ScatteringQueue scattering;
-  for (const std::int64_t rows : {1, 6, 30, 200}) {
-    const Data data(
-        {.rows = rows, .inputs = 570, .outputs = 331, .weights = sixteen_bits_of(GetParam())});
-    EXPECT_TRUE(same_bits(data.run(GetParam(), serial), data.run(GetParam(), scattering)));
+  for (const Format format : formats_of(GetParam())) {
+    // A thread takes the groups of panels of so many rows in two parts.
+    for (const std::int64_t rows : {1, 6, 30, 288}) {
+      const bool gated = rows == 288;
+      const Data data({.rows = rows,
+                       .inputs = 570,
+                       .outputs = gated ? 416 : 331,
+                       .weights = format,
+                       .gated = gated});
+      EXPECT_TRUE(same_bits(data.run(GetParam(), serial), data.run(GetParam(), scattering)))
+          << name_of(format) << ", rows " << rows;
+    }
   }
 }
 

@@ -13,16 +13,21 @@ namespace {
 constexpr int kMostByteRows = 6;
 constexpr int kMostByteRowsOfFew = 8;
 constexpr int kBytePanels = 2;
-constexpr int kTwosUnrolled = 4;
 #elif defined(__AVX2__)
 constexpr int kMostByteRows = 5;
 constexpr int kMostByteRowsOfFew = 5;
 constexpr int kBytePanels = 1;
-constexpr int kTwosUnrolled = 1;
 #else
 constexpr int kMostByteRows = 3;
 constexpr int kMostByteRowsOfFew = 3;
 constexpr int kBytePanels = 1;
+#endif
+
+// Pairs of steps that the compiler lays side by side. With AVX-512 VNNI all of a block, so that no
+// sum is copied between two of them; elsewhere one, or sums would go to memory.
+#if defined(__AVX512VNNI__)
+constexpr int kTwosUnrolled = 4;
+#else
 constexpr int kTwosUnrolled = 1;
 #endif
 

@@ -39,9 +39,10 @@ inline std::int64_t tasks_worth_a_thread(std::int64_t work_of_task) {
   return std::max<std::int64_t>(1, kWorthAThread / std::max<std::int64_t>(1, work_of_task));
 }
 
-// Groups of panels whose sums a thread keeps, `sums` of each: so many that they stay in its second
-// level cache beside a block of rows. Where weights are in rows, the next inputs of these rows are
-// to be read while the processor still knows where their pages lie.
+// Groups of panels whose sums a thread keeps, `sums` of each. Few, so that a second level cache of
+// 1 MB has room for them beside a block of rows; with weights in rows 16, which were not slower
+// than fewer, so that the next inputs of these rows are read while the processor still knows where
+// their pages lie.
 inline std::int64_t groups_at_once(const PackedLinearProblem& p, std::int64_t sums) {
   constexpr std::int64_t kSums = 256 * 1024 / 4;
   return p.in_rows ? 16 : std::clamp<std::int64_t>(kSums / std::max<std::int64_t>(1, sums), 1, 128);
@@ -54,13 +55,15 @@ struct GroupsOfBlocks {
 };
 
 // Calls `multiply(block, first, last)` for all groups [first, last) of every block, on the threads
-// of the queue: up to `at_once`, and of one block, at a time.
+// of the queue: up to `at_once`, and of one block, at a time, in parts of about the same size.
 template <class Multiply>
 void share_out_groups(Queue& queue, const GroupsOfBlocks& all, const Multiply& multiply) {
   queue.run(all.blocks * all.groups, all.grain, [&](std::int64_t first, std::int64_t last) {
     while (first < last) {
       const std::int64_t block = first / all.groups, start = block * all.groups;
-      const std::int64_t end = std::min({last, start + all.groups, first + all.at_once});
+      const std::int64_t left = std::min(last, start + all.groups) - first;
+      const std::int64_t parts = (left + all.at_once - 1) / all.at_once;
+      const std::int64_t end = first + (left + parts - 1) / parts;
       multiply(block, first - start, end - start);
       first = end;
     }
