@@ -12,9 +12,6 @@
 namespace instructblip::kernels::cpu {
 namespace {
 
-// Rows of a block at most.
-constexpr std::int64_t kRowsOfBlock = 288;
-
 StepsOfBlock steps_of(const PackedLinearProblem& p, const ByteKernel& kernel) {
   return p.weights == Format::w4 ? kernel.of_4_bits : kernel.of_8_bits;
 }

@@ -45,7 +45,7 @@ inline std::int64_t tasks_worth_a_thread(std::int64_t work_of_task) {
 // their pages lie.
 inline std::int64_t groups_at_once(const PackedLinearProblem& p, std::int64_t sums) {
   constexpr std::int64_t kSums = 256 * 1024 / 4;
-  return p.in_rows ? 16 : std::clamp<std::int64_t>(kSums / std::max<std::int64_t>(1, sums), 1, 128);
+  return p.in_rows ? 16 : std::max<std::int64_t>(1, kSums / sums);
 }
 
 struct GroupsOfBlocks {
