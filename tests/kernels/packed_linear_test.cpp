@@ -492,18 +492,23 @@ TEST(PackedLinearTest, RowsAreRoundedWhereWeightsAreByThemselvesOrWhereThatIsFor
 }
 
 TEST(PackedLinearTest, WhatIsNoNumberDoesNotBecomeOne) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr std::int64_t kInputs = 70, kOutputs = 20;
   SerialQueue queue;
   for (const PackedLinearKernel& kernel : packed_linear_kernels()) {
     for (const Format format : {Format::w8, Format::w4}) {
-      for (const std::int64_t rows : {3, 20}) {
-        for (const float bad :
-             {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
-          Data data({.rows = rows, .inputs = 70, .outputs = 20, .weights = format});
-          if (!kernel.supports(data.problem, this_machine())) continue;
-          data.x[70 + 33] = bad;  // in the second row
-          const std::vector<float> y = data.run(kernel, queue);
-          for (std::size_t i = 0; i < 60; ++i) {
-            EXPECT_EQ(std::isfinite(y[i]), i / 20 != 1) << kernel.name << ", element " << i;
+      for (const std::int64_t rows : {1, 3, 20}) {
+        for (const float bad : {std::numeric_limits<float>::quiet_NaN(), kInfinity, -kInfinity}) {
+          for (const std::int64_t at : {0, 33, 69}) {
+            Data data({.rows = rows, .inputs = kInputs, .outputs = kOutputs, .weights = format});
+            if (!kernel.supports(data.problem, this_machine())) continue;
+            const std::int64_t bad_row = rows / 2;
+            data.x[static_cast<std::size_t>(bad_row * kInputs + at)] = bad;
+            const std::vector<float> y = data.run(kernel, queue);
+            for (std::int64_t i = 0; i < rows * kOutputs; ++i) {
+              EXPECT_EQ(std::isfinite(y[static_cast<std::size_t>(i)]), i / kOutputs != bad_row)
+                  << kernel.name << ", element " << i << ", bad input " << at;
+            }
           }
         }
       }

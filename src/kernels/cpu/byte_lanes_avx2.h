@@ -70,11 +70,11 @@ struct FourBits {
   }
   INSTRUCTBLIP_KERNEL static std::int32_t round(const Lanes& low, const Lanes& high,
                                                 std::byte* to) {
-    store_rounded_in_halves(low, to);
-    store_rounded_in_halves(high, to + kLanes);
+    const __m256i bytes = in_halves(rounded(low, high));
+    store_bytes(bytes, to);
     // -8 times the sum of x, of which each sum of 16 bits takes half. While products are added up
     // they may pass 32767 and come back; both end within 32512 of 0.
-    const auto half = static_cast<std::uint32_t>(-4 * sum_of_32(to)) & 0xFFFFU;
+    const auto half = static_cast<std::uint32_t>(-4 * sum_of(bytes)) & 0xFFFFU;
     return static_cast<std::int32_t>(half << 16U | half);
   }
 };
@@ -109,8 +109,7 @@ struct EightBits {
             _mm256_cvtepi8_epi16(_mm_unpackhi_epi8(first, second))};
   }
   INSTRUCTBLIP_KERNEL static __m256i rounded_to_16(const Lanes& x) {
-    const __m256i both = _mm256_packs_epi32(_mm256_cvtps_epi32(x.low), _mm256_cvtps_epi32(x.high));
-    return _mm256_permute4x64_epi64(both, 0xD8);
+    return _mm256_permute4x64_epi64(rounded_words(x), 0xD8);
   }
   INSTRUCTBLIP_KERNEL static std::int32_t round(const Lanes& low, const Lanes& high,
                                                 std::byte* to) {

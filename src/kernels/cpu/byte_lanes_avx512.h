@@ -47,9 +47,9 @@ struct FourBits : Fours {
   }
   INSTRUCTBLIP_KERNEL static std::int32_t round(const Lanes& low, const Lanes& high,
                                                 std::byte* to) {
-    store_rounded_in_halves(low, to);
-    store_rounded_in_halves(high, to + kLanes);
-    return -8 * sum_of_32(to);
+    const __m256i bytes = in_halves(rounded(low, high));
+    store_bytes(bytes, to);
+    return -8 * sum_of(bytes);
   }
 };
 
@@ -67,9 +67,9 @@ struct EightBits : Fours {
   }
   INSTRUCTBLIP_KERNEL static std::int32_t round(const Lanes& low, const Lanes& high,
                                                 std::byte* to) {
-    store_rounded(low, to);
-    store_rounded(high, to + kLanes);
-    return -128 * sum_of_32(to);
+    const __m256i bytes = rounded(low, high);
+    store_bytes(bytes, to);
+    return -128 * sum_of(bytes);
   }
 };
 

@@ -19,19 +19,6 @@ struct InputsOfBlock {
       all[i] = load_up_to(x + i * kLanes, left - i * kLanes);
     }
   }
-  INSTRUCTBLIP_KERNEL float largest() const {
-    Lanes most = magnitude(all[0]);
-    for (int i = 1; i < Bits::kInputs / kLanes; ++i) most = larger(most, magnitude(all[i]));
-    return largest_of(most);
-  }
-  // 0; NaN where a number is NaN or infinite.
-  INSTRUCTBLIP_KERNEL float no_number() const {
-    Lanes zeros = subtract(all[0], all[0]);
-    for (int i = 1; i < Bits::kInputs / kLanes; ++i) {
-      zeros = add(zeros, subtract(all[i], all[i]));
-    }
-    return sum(zeros);
-  }
 };
 
 // A block of one row. Where a number is NaN or infinite the scale is NaN, and so are the results.
@@ -39,27 +26,29 @@ template <class Bits>
 INSTRUCTBLIP_KERNEL void round_block(const RowsToRound& r, std::int64_t row, std::int64_t block) {
   const std::int64_t at = block * Bits::kInputs;
   const InputsOfBlock<Bits> x(r.x + row * r.stride + at, r.inputs - at);
-  const float most = x.largest();
+  const float most = largest_magnitude(x.all);
   constexpr float kLeast = 1e-30f;  // below it kMost / most is no float
-  const float scale = most / Bits::kMost + x.no_number();
+  const float scale = most / Bits::kMost + (most - most);
   const Lanes inverse = broadcast(most > kLeast ? Bits::kMost / most : 0.0f);
-  std::byte words[Bits::kSteps * 4];
+  std::byte* out = r.out + block * r.rows * kSteps<Bits>.bytes_of_row() + row * 4;
+  // Words of one row follow one another; those of several alternate, and are put in place below.
+  std::byte apart[Bits::kSteps * 4];
+  std::byte* const words = r.rows == 1 ? out : apart;
   std::int32_t start = 0;
   for (int i = 0; i < Bits::kInputs / kLanes; i += 2) {
     start += Bits::round(multiply(x.all[i], inverse), multiply(x.all[i + 1], inverse),
                          words + i * (Bits::kSteps * 4 * kLanes / Bits::kInputs));
   }
-  std::byte* const out = r.out + block * r.rows * kSteps<Bits>.bytes_of_row();
-  for (std::int64_t step = 0; step < Bits::kSteps; ++step) {
-    std::memcpy(out + (step * r.rows + row) * 4, words + step * 4, 4);
+  for (std::int64_t step = 0; step < Bits::kSteps; ++step, out += r.rows * 4) {
+    if (r.rows > 1) std::memcpy(out, words + step * 4, 4);
   }
-  std::byte* const scales = out + r.rows * Bits::kSteps * 4;
-  std::memcpy(scales + row * 4, &scale, 4);
-  std::memcpy(scales + (r.rows + row) * 4, &start, 4);
+  std::memcpy(out, &scale, 4);
+  std::memcpy(out + r.rows * 4, &start, 4);
 }
 
 template <class Bits>
-void round_rows_for(const RowsToRound& r) {
+void round_rows_for(const RowsToRound& rows) {
+  const RowsToRound r = rows;  // a copy, which no store of a word can change
   for (std::int64_t block = 0; block < kSteps<Bits>.blocks_in(r.inputs); ++block) {
     for (std::int64_t row = 0; row < r.rows; ++row) round_block<Bits>(r, row, block);
   }

@@ -22,8 +22,23 @@ INSTRUCTBLIP_KERNEL void store_rounded_in_halves(const Lanes& x, std::byte* to) 
   }
 }
 
-// The largest of numbers that are not below 0.
-INSTRUCTBLIP_KERNEL float largest_of(const Lanes& x) { return largest(x); }
+// The largest magnitude: NaN where one is NaN, else infinite where one is. Without their signs the
+// bits of floats are whole numbers of the same order.
+template <int N>
+INSTRUCTBLIP_KERNEL float largest_magnitude(const Lanes (&x)[N]) {
+  std::uint32_t most = 0;
+  for (const Lanes& lanes : x) {
+    for (const float number : lanes.all) {
+      std::uint32_t bits;
+      std::memcpy(&bits, &number, sizeof(bits));
+      bits &= 0x7FFFFFFFU;
+      if (bits > most) most = bits;
+    }
+  }
+  float largest;
+  std::memcpy(&largest, &most, sizeof(largest));
+  return largest;
+}
 
 }  // namespace
 }  // namespace instructblip::kernels::cpu
