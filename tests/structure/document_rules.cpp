@@ -1,9 +1,52 @@
 #include "structure/document_rules.h"
 
+#include <cctype>
+#include <filesystem>
 #include <regex>
+#include <set>
 #include <sstream>
+#include <string>
 
 namespace instructblip::structure {
+namespace {
+
+// Calls `use` with each line and its number, from 1.
+template <class Use>
+void for_lines(const SourceFile& document, const Use& use) {
+  std::istringstream lines(document.text);
+  std::string line;
+  for (int number = 1; std::getline(lines, line); ++number) use(line, number);
+}
+
+std::string place(const SourceFile& document, int line) {
+  return document.path + ":" + std::to_string(line);
+}
+
+// What a heading is linked by: "With AVX-512" is #with-avx-512.
+std::string anchor_of(const std::string& heading) {
+  std::string anchor;
+  for (const char c : heading) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == ' ') {
+      anchor += '-';
+    } else if (std::isalnum(byte) != 0 || c == '-' || c == '_') {
+      anchor += static_cast<char>(std::tolower(byte));
+    }
+  }
+  return anchor;
+}
+
+std::set<std::string> anchors_of(const SourceFile& document) {
+  static const std::regex heading("^#+ (.*)$");
+  std::set<std::string> anchors;
+  for_lines(document, [&](const std::string& line, int) {
+    std::smatch found;
+    if (std::regex_match(line, found, heading)) anchors.insert(anchor_of(found[1]));
+  });
+  return anchors;
+}
+
+}  // namespace
 
 Findings check_paths(const SourceFile& document,
                      const std::function<bool(const std::string& path)>& exists) {
@@ -11,16 +54,33 @@ Findings check_paths(const SourceFile& document,
   static const std::regex path(
       R"(^(\.\./)?(benchmarks|cmake|docs|examples|include|models|scripts|src|tests|tools)/[\w./-]*$)");
   Findings findings;
-  std::istringstream lines(document.text);
-  std::string line;
-  for (int number = 1; std::getline(lines, line); ++number) {
+  for_lines(document, [&](const std::string& line, int number) {
     for (std::sregex_iterator found(line.begin(), line.end(), quoted), end; found != end; ++found) {
       const std::string name = (*found)[1];
       if (!std::regex_match(name, path) || exists(name)) continue;
-      findings.push_back(document.path + ":" + std::to_string(number) + ": names " + name +
-                         ", which does not exist");
+      findings.push_back(place(document, number) + ": names " + name + ", which does not exist");
     }
-  }
+  });
+  return findings;
+}
+
+Findings check_links(const SourceFile& document,
+                     const std::function<bool(const std::string& path)>& exists) {
+  static const std::regex link(R"(\]\(([^)#\s]*)(#[^)\s]*)?\))");
+  const std::set<std::string> anchors = anchors_of(document);
+  const auto folder = std::filesystem::path(document.path).parent_path();
+  Findings findings;
+  for_lines(document, [&](const std::string& line, int number) {
+    for (std::sregex_iterator found(line.begin(), line.end(), link), end; found != end; ++found) {
+      const std::string path = (*found)[1], anchor = (*found)[2];
+      if (path.find("://") != path.npos) continue;
+      const bool leads = path.empty() ? anchor.empty() || anchors.contains(anchor.substr(1))
+                                      : exists((folder / path).lexically_normal().string());
+      if (!leads)
+        findings.push_back(place(document, number) + ": links " + path + anchor +
+                           ", which does not exist");
+    }
+  });
   return findings;
 }
 

@@ -15,6 +15,11 @@ namespace instructblip::structure {
 Findings check_paths(const SourceFile& document,
                      const std::function<bool(const std::string& path)>& exists);
 
+// Every link of a document to a file of this project leads to one, and one to a heading of the
+// document itself to a heading that it has.
+Findings check_links(const SourceFile& document,
+                     const std::function<bool(const std::string& path)>& exists);
+
 // Every folder of the sources is named by the document that says where things are.
 Findings check_named(const SourceFile& document, const std::vector<std::string>& folders);
 

@@ -118,6 +118,47 @@ TEST(ProjectTest, FilesStaySmall) {
   EXPECT_TRUE(findings.empty()) << list(findings);
 }
 
+std::vector<SourceFile> documents() {
+  std::vector<fs::path> paths;
+  for (const auto& entry : fs::directory_iterator(kRoot)) paths.push_back(entry.path());
+  for (const char* folder : {"benchmarks", "docs", "models", "tests"}) {
+    for (const auto& entry : fs::recursive_directory_iterator(kRoot / folder)) {
+      paths.push_back(entry.path());
+    }
+  }
+  std::vector<SourceFile> files;
+  for (const fs::path& path : paths) {
+    if (path.extension() != ".md") continue;
+    std::ifstream stream(path);
+    files.push_back({fs::relative(path, kRoot).string(),
+                     std::string(std::istreambuf_iterator<char>(stream), {})});
+  }
+  EXPECT_GT(files.size(), 15U) << "the documents were not found";
+  return files;
+}
+
+TEST(ProjectTest, DocumentsNamePathsThatExist) {
+  Findings all;
+  for (const SourceFile& document : documents()) {
+    const auto exists = [&](const std::string& path) { return fs::exists(kRoot / path); };
+    std::ranges::move(check_paths(document, exists), std::back_inserter(all));
+    std::ranges::move(check_links(document, exists), std::back_inserter(all));
+  }
+  EXPECT_TRUE(all.empty()) << list(all);
+}
+
+TEST(ProjectTest, TheArchitectureNamesEveryFolderOfTheSources) {
+  std::vector<std::string> folders;
+  for (const auto& entry : fs::directory_iterator(kRoot / "src")) {
+    if (entry.is_directory()) folders.push_back("src/" + entry.path().filename().string());
+  }
+  for (const SourceFile& document : documents()) {
+    if (document.path != "docs/architecture.md") continue;
+    const Findings findings = check_named(document, folders);
+    EXPECT_TRUE(findings.empty()) << list(findings);
+  }
+}
+
 TEST(ProjectTest, ScriptsMayBeCalled) {
   int scripts = 0;
   for (const char* folder : {"benchmarks", "models", "scripts", "src", "tests", "tools"}) {

@@ -197,6 +197,16 @@ TEST(RulesTest, DocumentsNameWhatExists) {
        }) {
     expect(check_paths({sample.path, sample.text}, exists), sample);
   }
+  for (const Sample& sample : std::vector<Sample>{
+           {"src/core/a.md", "[limits](limits.h), [all](../core/limits.h#l3), [x](https://x.y/z)\n",
+            ""},
+           {"docs/a.md", "# A title, in two\n[up](#a-title-in-two) [ours](../src/core/limits.h)\n",
+            ""},
+           {"docs/a.md", "# A title\n[up](#another)\n", "a.md:2: links #another"},
+           {"docs/a.md", "[ours](src/core/limits.h)\n", "a.md:1: links src/core/limits.h"},
+       }) {
+    expect(check_links({sample.path, sample.text}, exists), sample);
+  }
   EXPECT_TRUE(
       check_named({"docs/a.md", "`src/core/` and `src/nn/linear.h`"}, {"src/core", "src/nn"})
           .empty());
