@@ -1,5 +1,6 @@
 #include "conversion/quantize.h"
 
+#include <cmath>
 #include <functional>
 #include <map>
 #include <span>
@@ -62,6 +63,11 @@ DType dtype_of(nn::Format format) {
   }
 }
 
+bool is_rounded(const PlannedTensor& tensor) {
+  return tensor.held &&
+         (tensor.held->format == nn::Format::w8 || tensor.held->format == nn::Format::w4);
+}
+
 // Writes the tensors of a plan.
 class Writing {
  public:
@@ -77,11 +83,6 @@ class Writing {
 
  private:
   using Make = std::function<void(const ByteSink&)>;
-
-  static bool is_rounded(const PlannedTensor& tensor) {
-    return tensor.held &&
-           (tensor.held->format == nn::Format::w8 || tensor.held->format == nn::Format::w4);
-  }
 
   void add(const std::string& name, DType dtype, const Shape& shape, Make make) {
     const std::int64_t bytes =
@@ -132,6 +133,12 @@ class Writing {
   // memory for those that wait.
   std::vector<std::byte> scales_of(const PlannedTensor& tensor) {
     RoundedMatrix matrix = rounded(tensor);
+    if (!std::isfinite(matrix.error.error)) {
+      throw Error(ErrorCode::bad_model,
+                  tensor.entry.file + ": tensor " + quote(tensor.entry.name) +
+                      ": holds NaN or infinities, expected finite numbers",
+                  "download or save the checkpoint once more");
+    }
     matrix.error.name = tensor.entry.name;
     matrix.error.module = name_of(tensor.held->module);
     report_.matrices.push_back(std::move(matrix.error));
@@ -206,6 +213,11 @@ QuantizeReport quantize_checkpoint(const fs::path& checkpoint_dir, const fs::pat
       return policy.format(module, stored);
     };
     Plan plan = checked_plan(checkpoint_dir, options, WrittenFor::this_library, choose);
+    if (std::ranges::none_of(plan.tensors, is_rounded)) {
+      throw Error(ErrorCode::invalid_argument,
+                  "policy: expected a part of the model in 8 or 4 bits, got none: " + policy.text(),
+                  "convert writes a checkpoint in 16 or 32 bits");
+    }
     QuantizeReport report;
     report.precision = options.precision == Precision::q8 ? "q8" : "q4";
     report.policy = policy.text();

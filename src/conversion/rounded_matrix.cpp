@@ -15,7 +15,8 @@ constexpr std::int64_t kRowsAtATime = 64;
 struct Squares {
   double differences = 0, values = 0;
 
-  double error() const { return values > 0 ? std::sqrt(differences / values) : 0; }
+  // NaN where a number is NaN or infinite.
+  double error() const { return values == 0 ? 0 : std::sqrt(differences / values); }
 };
 
 Squares compared(const float* values, const std::vector<float>& rounded) {

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -34,16 +35,16 @@ void interleave(const PanelSource& from, std::byte* panel) {
   turn_rows<kElementBytes>(rows, from.columns, panel);
 }
 
-// The greatest absolute value; 0 where there is none. NaN is passed over. Numbers that are not
-// negative are in the order of their bits, which compilers find the greatest of in vectors.
+// The greatest absolute value; 0 where there is none, NaN where a number is NaN or infinite.
+// Numbers that are not negative are in the order of their bits, NaN above all, which compilers find
+// the greatest of in vectors.
 float largest_of(const float* in, std::int64_t count) {
-  constexpr std::int32_t kInfinity = 0x7F800000;
   std::int32_t largest = 0;
   for (std::int64_t k = 0; k < count; ++k) {
-    const std::int32_t size = std::bit_cast<std::int32_t>(in[k]) & 0x7FFFFFFF;
-    largest = std::max(largest, size > kInfinity ? 0 : size);
+    largest = std::max(largest, std::bit_cast<std::int32_t>(in[k]) & 0x7FFFFFFF);
   }
-  return std::bit_cast<float>(largest);
+  const auto number = std::bit_cast<float>(largest);
+  return std::isfinite(number) ? number : std::numeric_limits<float>::quiet_NaN();
 }
 
 // The nearest whole number within bounds, ties to even, where these are below 2^22: std::clamp()
@@ -55,9 +56,11 @@ float nearest(float x, float least, float greatest) {
   return (within + kLastBitIsOne) - kLastBitIsOne;
 }
 
-// Returns the scale.
+// Returns the scale: NaN where a number is NaN or infinite, so that every product with the row is.
+// `elements` are zeros before.
 float quantise_to_8_bits(const float* in, std::span<std::int8_t> elements) {
   const float scale = largest_of(in, std::ssize(elements)) / 127.0f;
+  if (std::isnan(scale)) return scale;
   const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
   for (std::size_t k = 0; k < elements.size(); ++k) {
     elements[k] = static_cast<std::int8_t>(
@@ -82,8 +85,9 @@ void quantise_to_8_bits(const PanelSource& from, std::byte* panel) {
   turn_rows<1>(rows, from.columns, panel + sizeof(scales));
 }
 
-// To the nearest, ties to even; |x| is at most the largest number of the format.
+// To the nearest, ties to even; |x| is at most the largest number of the format, or NaN.
 std::uint16_t to_f16(float x) {
+  if (std::isnan(x)) return 0x7E00;
   const auto bits = std::bit_cast<std::uint32_t>(x);
   const auto sign = static_cast<std::uint16_t>(bits >> 16 & 0x8000U);
   // Scaled so that the exponent is the format's, below the normal numbers too, and rounded by the
@@ -101,9 +105,10 @@ std::uint16_t to_f16(float x) {
 }
 
 // The element farthest from 0, the first of them, becomes -8 times the scale, which uses all
-// sixteen values.
+// sixteen values. NaN where a number is NaN or infinite.
 float scale_of_block(const float* in, std::int64_t count) {
   const float largest = largest_of(in, count);
+  if (std::isnan(largest)) return largest;
   float farthest = 0.0f;
   if (largest > 0.0f) {
     farthest = *std::find_if(in, in + count, [&](float x) { return std::fabs(x) == largest; });
@@ -137,7 +142,7 @@ void quantise_to_4_bits(const PanelSource& from, std::byte* panel) {
       scales[static_cast<std::size_t>(row)] = scale;
       std::array<std::uint8_t, kColumnsOfBlock> bits;
       bits.fill(8);
-      for (std::int64_t k = 0; k < count; ++k) {
+      for (std::int64_t k = 0; k < count && !std::isnan(value); ++k) {
         bits[static_cast<std::size_t>(k)] = static_cast<std::uint8_t>(
             static_cast<std::int32_t>(nearest(in[k] * inverse, -8.0f, 7.0f) + 8.0f));
       }

@@ -1,6 +1,7 @@
 #include "loading/weight_policy.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "core/errors.h"
 
@@ -45,9 +46,13 @@ WeightPolicy::WeightPolicy(Precision precision, std::string_view text) {
   bits_[static_cast<std::size_t>(Module::language)] =
       precision == Precision::q4 ? Bits::q4 : Bits::q8;
   bits_[static_cast<std::size_t>(Module::head)] = Bits::q8;
+  std::vector<std::string_view> named;
   while (!text.empty()) {
     const std::size_t comma = text.find(',');
     change(text.substr(0, comma));
+    const std::string_view module = text.substr(0, text.find('='));
+    if (std::ranges::find(named, module) != named.end()) fail("each module once", module);
+    named.push_back(module);
     if (comma == text.npos) return;
     text.remove_prefix(comma + 1);
     if (text.empty()) fail("MODULE=BITS behind the last comma", "");

@@ -63,6 +63,9 @@ TEST(QuantizeCommand, RefusesBadOptions) {
   refused({"-o", small, "--weights", "f16"}, "q8 or q4");
   refused({"--weights", "q8"}, "--output");
   refused({"-o", small, "--weights", "q8", "--policy", "eyes=q8"}, "policy: expected a module");
+  refused({"-o", small, "--weights", "q8", "--policy", "head=q8,head=q4"}, "each module once");
+  refused({"-o", small, "--weights", "q8", "--policy", "language=half,head=f32"},
+          "expected a part of the model in 8 or 4 bits");
   EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
 }
 

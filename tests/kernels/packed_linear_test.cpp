@@ -491,29 +491,49 @@ TEST(PackedLinearTest, RowsAreRoundedWhereWeightsAreByThemselvesOrWhereThatIsFor
   EXPECT_EQ(chosen(Format::f16, machine, forced), "bytes_portable");
 }
 
-TEST(PackedLinearTest, WhatIsNoNumberDoesNotBecomeOne) {
+// Calls `check(kernel, data, bad)` for each kernel of weights of whole numbers, several numbers of
+// rows, and each number that is none.
+template <class Check>
+void with_what_is_no_number(const Check& check) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  constexpr std::int64_t kInputs = 70, kOutputs = 20;
-  SerialQueue queue;
   for (const PackedLinearKernel& kernel : packed_linear_kernels()) {
     for (const Format format : {Format::w8, Format::w4}) {
       for (const std::int64_t rows : {1, 3, 20}) {
         for (const float bad : {std::numeric_limits<float>::quiet_NaN(), kInfinity, -kInfinity}) {
-          for (const std::int64_t at : {0, 33, 69}) {
-            Data data({.rows = rows, .inputs = kInputs, .outputs = kOutputs, .weights = format});
-            if (!kernel.supports(data.problem, this_machine())) continue;
-            const std::int64_t bad_row = rows / 2;
-            data.x[static_cast<std::size_t>(bad_row * kInputs + at)] = bad;
-            const std::vector<float> y = data.run(kernel, queue);
-            for (std::int64_t i = 0; i < rows * kOutputs; ++i) {
-              EXPECT_EQ(std::isfinite(y[static_cast<std::size_t>(i)]), i / kOutputs != bad_row)
-                  << kernel.name << ", element " << i << ", bad input " << at;
-            }
-          }
+          Data data({.rows = rows, .inputs = 70, .outputs = 20, .weights = format});
+          if (kernel.supports(data.problem, this_machine())) check(kernel, data, bad);
         }
       }
     }
   }
+}
+
+TEST(PackedLinearTest, WhatIsNoNumberDoesNotBecomeOne) {
+  SerialQueue queue;
+  with_what_is_no_number([&](const PackedLinearKernel& kernel, const Data& plain, float bad) {
+    for (const std::size_t at : {0, 33, 69}) {
+      Data data = plain;
+      const auto bad_row = static_cast<std::size_t>(data.problem.rows / 2);
+      data.x[bad_row * 70 + at] = bad;
+      const std::vector<float> y = data.run(kernel, queue);
+      for (std::size_t i = 0; i < y.size(); ++i) {
+        EXPECT_EQ(std::isfinite(y[i]), i / 20 != bad_row) << kernel.name << ", element " << i;
+      }
+    }
+  });
+}
+
+TEST(PackedLinearTest, WeightsThatAreNoNumbersDoNotBecomeSome) {
+  SerialQueue queue;
+  with_what_is_no_number([&](const PackedLinearKernel& kernel, Data& data, float bad) {
+    constexpr std::size_t kBadOutput = 17;
+    data.weights.stored[kBadOutput * 70 + 40] = bad;
+    data.weights.pack(data.problem.weights);
+    const std::vector<float> y = data.run(kernel, queue);
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      EXPECT_EQ(std::isnan(y[i]), i % 20 == kBadOutput) << kernel.name << ", element " << i;
+    }
+  });
 }
 
 TEST(Panels, HoldWhatIsStored) {
