@@ -11,6 +11,10 @@ inline constexpr std::int64_t kTokenizerBytes = 256 << 20;  // bytes of one toke
 inline constexpr std::int64_t kHeaderBytes = 100'000'000;   // safetensors header, as the reference
 inline constexpr int kJsonDepth = 64;                       // nesting of arrays and objects
 inline constexpr std::int64_t kTokenBytes = 1024;           // one token; bounds encoding time
+// Code points that a text has on its way through the normalizers of a tokenizer: sixteen times as
+// many as the longest instruction.
+inline constexpr std::int64_t kNormalizedCodes = 1 << 24;
+inline constexpr std::int64_t kDecodedTokenBytes = 1 << 20;  // what decoders make of one token
 
 // --- files of torch.save(); the largest state_dict of the families here has some 2,000 tensors,
 // each of which takes 20 values

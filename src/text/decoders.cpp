@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/errors.h"
+#include "core/limits.h"
 #include "core/utf8.h"
 #include "text/byte_tokens.h"
 #include "text/unicode.h"
@@ -11,11 +13,21 @@ namespace {
 
 constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";
 
+// Rules that replace one another's results could take all memory.
+void check_length(const std::string& text) {
+  if (text.size() <= static_cast<std::size_t>(limits::kDecodedTokenBytes)) return;
+  throw Error(ErrorCode::bad_model,
+              "tokenizer: decoder: a token becomes more than " +
+                  std::to_string(limits::kDecodedTokenBytes) + " bytes",
+              "is the tokenizer of this model damaged? download it once more");
+}
+
 std::string replace_all(std::string_view text, const ReplaceRule& rule) {
   std::string replaced;
   for (std::size_t found; (found = text.find(rule.pattern)) != std::string_view::npos;) {
     replaced += text.substr(0, found);
     replaced += rule.content;
+    check_length(replaced);
     text.remove_prefix(found + rule.pattern.size());
   }
   return replaced.append(text);
@@ -109,6 +121,7 @@ class ReplaceText final : public DecodeStep {
     std::string out;
     for (std::size_t found; (found = held_.find(rule_.pattern, done)) != std::string::npos;) {
       out.append(held_, done, found - done).append(rule_.content);
+      check_length(out);
       done = found + rule_.pattern.size();
     }
     const std::string_view rest = std::string_view(held_).substr(done);

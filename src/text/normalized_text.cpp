@@ -2,11 +2,26 @@
 
 #include <algorithm>
 #include <numeric>
+#include <string>
 #include <utility>
 
+#include "core/errors.h"
+#include "core/limits.h"
 #include "text/unicode.h"
 
 namespace instructblip {
+namespace {
+
+// Rules that replace one another's results could take all memory.
+void check_length(std::size_t codes) {
+  if (codes <= static_cast<std::size_t>(limits::kNormalizedCodes)) return;
+  throw Error(ErrorCode::bad_model,
+              "tokenizer: normalizer: a text grows to " + std::to_string(codes) +
+                  " characters, expected at most " + std::to_string(limits::kNormalizedCodes),
+              "is the tokenizer of this model damaged? download it once more");
+}
+
+}  // namespace
 
 NormalizedText::NormalizedText(std::u32string_view codes, std::size_t origin)
     : codes_(codes), origins_(codes.size()), origin_(origin) {
@@ -22,6 +37,7 @@ NormalizedText NormalizedText::slice(std::size_t first, std::size_t last) const 
 }
 
 void NormalizedText::transform(const std::vector<Rewrite>& rewrites, std::size_t removed) {
+  check_length(rewrites.size());
   std::u32string codes;
   std::vector<std::uint32_t> origins;
   codes.reserve(rewrites.size());
@@ -40,6 +56,7 @@ void NormalizedText::transform(const std::vector<Rewrite>& rewrites, std::size_t
 
 void NormalizedText::prepend(std::u32string_view text) {
   if (codes_.empty()) return;
+  check_length(codes_.size() + text.size());
   codes_.insert(0, text);
   origins_.insert(origins_.begin(), text.size(), origins_.front());
 }
@@ -47,6 +64,9 @@ void NormalizedText::prepend(std::u32string_view text) {
 void NormalizedText::replace(const Pattern& pattern, std::u32string_view content) {
   const std::vector<Span> spans = pattern.find(codes_);
   if (std::ranges::none_of(spans, &Span::matched)) return;
+  std::size_t length = 0;
+  for (const Span& span : spans) length += span.matched ? content.size() : span.last - span.first;
+  check_length(length);
   std::u32string codes;
   std::vector<std::uint32_t> origins;
   for (const Span& span : spans) {

@@ -208,6 +208,29 @@ std::vector<Row> other_rows() {
   };
 }
 
+// Rules of few bytes that replace one another's results.
+TEST(DamagedRules, TakeNoMemoryBeyondABound) {
+  const std::string plain = test::content_of(kFiles / "llama-tokenizer.json");
+  std::string rules;
+  for (int i = 0; i < 5; ++i) {
+    rules += R"({"type": "Replace", "pattern": {"String": "a"}, "content": ")" +
+             std::string(200, 'a') + "\"}, ";
+  }
+  const auto with = [&](const std::string& list) {
+    const std::size_t at = plain.find("[", plain.find("\"" + list + "\""));
+    return std::string(plain).insert(at + 1, rules);
+  };
+  const TempDirectory directory;
+  directory.write("tokenizer.json", with("normalizers"));
+  const auto normalizing = load_tokenizer(directory.path(), TokenizerKind::llama);
+  test::expect_error(ErrorCode::bad_model, "normalizer: a text grows to",
+                     [&] { normalizing->encode("a"); });
+  directory.write("tokenizer.json", with("decoders"));
+  const auto decoding = load_tokenizer(directory.path(), TokenizerKind::llama);
+  test::expect_error(ErrorCode::bad_model, "decoder: a token becomes more than",
+                     [&] { decoding->decode(decoding->encode("a"), false); });
+}
+
 class DamagedFiles : public testing::TestWithParam<Row> {};
 
 TEST_P(DamagedFiles, AreRefusedByName) {
