@@ -26,11 +26,12 @@ class Builder {
   using string_t = Node::string_t;
   using binary_t = Node::binary_t;
 
-  Builder(Node& root, int max_depth) : root_(root), max_depth_(max_depth) {}
+  Builder(Node& root, int max_depth, std::size_t size)
+      : root_(root), max_depth_(max_depth), size_(size) {}
 
   const std::string& fault() const { return fault_; }
-  // The byte of a parse error.
-  std::size_t stopped_at() const { return stopped_at_; }
+  // Whether the text ended before the document did.
+  bool is_cut() const { return is_cut_; }
 
   bool null() { return put(nullptr); }
   bool boolean(bool value) { return put(value); }
@@ -59,7 +60,8 @@ class Builder {
     for (const std::string_view prefix : {"syntax error", "number overflow"}) {
       if (const auto at = text.find(prefix); at != std::string_view::npos) text.remove_prefix(at);
     }
-    stopped_at_ = position;
+    // "unexpected ']'; expected end of input" is a document with something behind it.
+    is_cut_ = position >= size_ && text.find("; expected end of input") == text.npos;
     return fail("not valid JSON at byte " + std::to_string(position) + ": " + printable(text));
   }
 
@@ -107,11 +109,12 @@ class Builder {
 
   Node& root_;
   int max_depth_;
+  std::size_t size_;  // bytes of the text
   std::vector<Node*> open_;
   std::vector<std::set<std::string>> keys_;
   std::string key_;
   std::string fault_;
-  std::size_t stopped_at_ = 0;
+  bool is_cut_ = false;
 };
 
 // UTF-16 as editors and PowerShell write it: with a byte order mark, or the second byte of the
@@ -161,11 +164,11 @@ Json Json::parse(std::string_view text, const std::string& name, const JsonLimit
   auto document = std::make_shared<Document>();
   document->name = shown;
   document->code = limits.code;
-  Builder builder(document->root, limits.depth);
+  Builder builder(document->root, limits.depth, text.size());
   if (!Node::sax_parse(text, &builder)) {
-    const bool is_cut = builder.stopped_at() >= text.size();
-    throw Error(limits.code, shown + ": " + builder.fault(),
-                is_cut ? "the file is cut short or empty: download or save it once more" : "");
+    throw Error(
+        limits.code, shown + ": " + builder.fault(),
+        builder.is_cut() ? "the file is cut short or empty: download or save it once more" : "");
   }
   const void* root = &document->root;
   return Json(std::move(document), root, "");

@@ -45,6 +45,17 @@ TEST(Json, RejectsWhatStrictJsonForbids) {
   expect_bad(std::string("{}\0 anything", 12), "NUL at byte 2");
 }
 
+TEST(Json, SaysThatAFileIsCutOnlyWhereItIs) {
+  try {
+    parse("{}x");
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    const std::string what = error.what();
+    EXPECT_NE(what.find("syntax error"), std::string::npos) << what;
+    EXPECT_EQ(what.find("cut short"), std::string::npos) << what;
+  }
+}
+
 TEST(Json, RejectsDuplicateKeysAtEveryLevel) {
   expect_bad(R"({"a": 1, "b": 2, "a": 3})", "duplicate key 'a'");
   expect_bad(R"({"x": [{"k": 1, "k": 1}]})", "duplicate key 'k'");
