@@ -38,6 +38,17 @@ TEST(Streams, AnswersGrowWhileTheyAreGenerated) {
   EXPECT_EQ(finished.out.substr(0, common), whole.out.substr(0, common));
 }
 
+TEST(Streams, EndAsByCtrlCWhereOthersEndThem) {
+  for (const int signal : {SIGTERM, SIGHUP}) {
+    Process process(instructblip(endless()));
+    process.wait_for_output(1);
+    process.signal(signal);
+    const Finished finished = process.finish();
+    EXPECT_EQ(finished.exit_code, 128 + signal) << finished.err;
+    EXPECT_TRUE(finished.out.ends_with('\n'));
+  }
+}
+
 TEST(Streams, CtrlCEndsJsonWithAnObjectThatSaysSo) {
   Arguments more = {"--json"};
   for (int i = 0; i < 50; ++i) more = more + Arguments{"--image", image("coffee.jpg")};

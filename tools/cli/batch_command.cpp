@@ -55,7 +55,9 @@ class BatchRun {
       if (!result) return ExitCode::interrupted;
       if (result->row.empty()) continue;  // answered before
       answers_.write(result->row);
-      failed_ += result->failed ? 1 : 0;
+      if (!result->fault.empty() && failed_++ == 0) {
+        first_fault_ = "item " + std::to_string(i) + ": " + result->fault;
+      }
       session_.progress.update(++written, total);
     }
     session_.progress.end();
@@ -65,8 +67,8 @@ class BatchRun {
 
  private:
   struct Result {
-    std::string row;  // empty: nothing to write
-    bool failed = false;
+    std::string row;    // empty: nothing to write
+    std::string fault;  // what was wrong with the item; else empty
   };
 
   void tell(std::size_t written) {
@@ -79,6 +81,10 @@ class BatchRun {
       session_.progress.print(std::to_string(written) + " written, " + std::to_string(failed_) +
                               " of them errors; " + std::to_string(kept) + " kept\n");
     }
+    if (failed_ == 0) return;
+    session_.progress.print(
+        "error: " + std::to_string(failed_) + " of " + std::to_string(items_.size()) +
+        " items failed, the first: " + harmless(on_one_line(first_fault_)) + "\n");
   }
 
   void stop() {
@@ -179,7 +185,7 @@ class BatchRun {
   std::string bytes_of(const std::string& name, Digest& digest) const {
     try {
       std::string bytes =
-          read_to_end(name, static_cast<std::size_t>(session_.settings.decode.max_bytes));
+          read_regular(name, static_cast<std::size_t>(session_.settings.decode.max_bytes));
       digest.add(bytes);
       return bytes;
     } catch (const Failure& failure) {
@@ -208,7 +214,7 @@ class BatchRun {
       } else {
         put(i, {row_of(i, key,
                        to_json(*response.generation, subject, session_.settings, pipeline_.info())),
-                false});
+                ""});
       }
     };
     while (true) {
@@ -230,7 +236,7 @@ class BatchRun {
   }
 
   Result failed(std::size_t i, const std::string& key, const Failure& failure) const {
-    return {row_of(i, key, to_json(failure, failure.what(), subject_of(i))), true};
+    return {row_of(i, key, to_json(failure, failure.what(), subject_of(i))), failure.what()};
   }
 
   // {"key": ..., "index": ..., "id": ..., and the fields of the object}.
@@ -244,6 +250,7 @@ class BatchRun {
   const std::vector<BatchItem> items_;
   AnswerFile& answers_;
   std::size_t failed_ = 0;
+  std::string first_fault_;
 
   std::mutex mutex_;  // guards what follows, up to stopping_
   std::condition_variable changed_;
@@ -262,7 +269,7 @@ ExitCode batch(Session& session) {
   during(Stage::request, [&] { validate(settings.generation); });
   check_video_options(settings);
   std::vector<BatchItem> items = read_items(session, settings.task.input);
-  AnswerFile answers(settings.output, settings.task.resume);
+  AnswerFile answers(settings.output, settings.task.resume, "--resume goes on where it ends");
   const Pipeline pipeline = session.load_pipeline();
   const Interrupt::Graceful graceful(session.interrupt);
   BatchRun run(session, pipeline, std::move(items), answers);

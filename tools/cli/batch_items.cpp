@@ -2,12 +2,13 @@
 
 #include <cstdio>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <system_error>
 
 #include "cli/picture_list.h"
 #include "cli/text_input.h"
+#include "cli/whole_file.h"
 
 namespace instructblip::cli {
 namespace {
@@ -17,8 +18,10 @@ using Object = nlohmann::ordered_json;
 
 // A field of a line as text; throws what is wrong with it.
 std::string text_of(const Object& line, const char* key) {
-  if (!line.at(key).is_string())
-    throw std::invalid_argument(std::string(key) + ": expected a text");
+  if (!line.at(key).is_string()) {
+    throw std::invalid_argument(std::string(key) + ": expected a text, got " +
+                                line.at(key).type_name());
+  }
   return line.at(key).get<std::string>();
 }
 
@@ -80,6 +83,8 @@ BatchItem item_of(const std::string& text, const std::optional<std::string>& ins
       throw std::invalid_argument("\"instruction\" is missing, and there is no --instruction");
     }
     if (line.contains("qformer_text")) item.qformer_text = text_of(line, "qformer_text");
+  } catch (const Object::parse_error& error) {
+    item.fault = "the line is not valid JSON from byte " + std::to_string(error.byte) + " on";
   } catch (const Object::exception&) {
     item.fault = "the line is not valid JSON";
   } catch (const std::invalid_argument& fault) {
@@ -134,6 +139,10 @@ void Digest::add(std::string_view bytes) {
 }
 
 void Digest::add_file(const fs::path& file) {
+  std::error_code unknown;
+  if (fs::exists(file, unknown) && !fs::is_regular_file(file, unknown)) {
+    throw Failure(ExitCode::image, file.string() + ": expected a regular file, got a special file");
+  }
   std::ifstream stream(file, std::ios::binary);
   std::string block(1 << 20, '\0');
   std::size_t size = 0;
@@ -155,14 +164,19 @@ std::string Digest::text() const {
   return digits;
 }
 
-AnswerFile::AnswerFile(const fs::path& file, bool resume) : name_(file) {
+AnswerFile::AnswerFile(const fs::path& file, bool resume, const std::string& hint) : name_(file) {
   std::error_code unknown;
-  const bool holds = fs::exists(file, unknown) && fs::file_size(file, unknown) > 0;
+  const fs::file_type type = fs::status(file, unknown).type();
+  const bool is_special = type != fs::file_type::regular && type != fs::file_type::not_found;
+  if (is_special && resume) {
+    throw Failure(ExitCode::usage,
+                  file.string() + ": expected a regular file, which --resume goes on with, got " +
+                      (type == fs::file_type::directory ? "a directory" : "a special file"));
+  }
+  const bool holds = type == fs::file_type::regular && fs::file_size(file, unknown) > 0;
   if (holds && !resume) {
     throw Failure(ExitCode::usage,
-                  file.string() +
-                      ": is there already, expected a new file\n  hint: --resume goes "
-                      "on where it ends");
+                  file.string() + ": is there already, expected a new file\n  hint: " + hint);
   }
   if (holds) keep_answers(file);
   stream_ = std::fopen(file.c_str(), "ab");
@@ -177,10 +191,7 @@ AnswerFile::~AnswerFile() {
 }
 
 void AnswerFile::keep_answers(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::stringstream all;
-  all << in.rdbuf();
-  const std::string text = all.str();
+  const std::string text = read_regular(file.string(), std::numeric_limits<std::size_t>::max());
   std::string rows;
   std::size_t number = 0;
   for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos;
@@ -200,14 +211,7 @@ void AnswerFile::keep_answers(const fs::path& file) {
     rows += row + "\n";
   }
   if (rows.size() == text.size()) return;
-  const fs::path temporary = file.string() + ".part";
-  std::ofstream out(temporary, std::ios::binary);
-  out << rows;
-  out.close();
-  std::error_code fault;
-  if (out) fs::rename(temporary, file, fault);
-  if (out && !fault) return;
-  throw Failure(ExitCode::fault, file.string() + ": cannot be written");
+  write_whole(file, rows);
 }
 
 std::size_t AnswerFile::kept_count() const {
@@ -220,7 +224,9 @@ void AnswerFile::write(const std::string& row) {
   const std::string line = row + "\n";
   const bool written =
       std::fwrite(line.data(), 1, line.size(), stream_) == line.size() && std::fflush(stream_) == 0;
-  if (!written) throw Failure(ExitCode::fault, name_.string() + ": cannot be written");
+  if (written) return;
+  throw Failure(ExitCode::fault,
+                name_.string() + ": cannot be written: " + std::generic_category().message(errno));
 }
 
 }  // namespace instructblip::cli

@@ -48,8 +48,9 @@ class AnswerFile {
  public:
   // With `resume` the answers that the file holds are kept; errors and a last line that was cut
   // short are dropped, so that those items are tried again. A file with other lines is refused, and
-  // without `resume` one that holds something. Throws Failure: usage, fault.
-  AnswerFile(const std::filesystem::path& file, bool resume);
+  // without `resume` one that holds something, with this `hint`. Devices and pipes take lines and
+  // keep none: they are refused with `resume`. Throws Failure: usage, fault.
+  AnswerFile(const std::filesystem::path& file, bool resume, const std::string& hint);
   ~AnswerFile();
   AnswerFile(const AnswerFile&) = delete;
   AnswerFile& operator=(const AnswerFile&) = delete;

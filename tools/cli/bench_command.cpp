@@ -21,6 +21,7 @@ ExitCode bench(Session& session) {
   options.progress = [&](const std::string& what) {
     session.progress.begin(what, Progress::Unit::none);
   };
+  for (const int threads : options.threads) session.warn_of_threads(threads);
   const BenchmarkReport report = during(Stage::load, [&] { return benchmark(options); });
   session.progress.end();
   const SystemReport machine = examine_system(settings.load.kernels);

@@ -14,6 +14,7 @@
 #include "cli/requests.h"
 #include "cli/session.h"
 #include "cli/text_input.h"
+#include "cli/whole_file.h"
 #include "instructblip/chat.h"
 
 namespace instructblip::cli {
@@ -69,6 +70,7 @@ class Dialogue {
     try {
       return line.starts_with("/") ? command(line) : ask(line);
     } catch (const Failure& failure) {
+      if (failure.code() == ExitCode::fault && !line.starts_with("/")) throw;
       session_.progress.print("error: " + std::string(failure.what()) + "\n");
       failed_ = true;
       return true;
@@ -105,6 +107,7 @@ class Dialogue {
     if (name == "/undo") {
       if (!chat_.undo()) throw Failure(ExitCode::usage, "/undo: nothing has been said");
     } else if ((name == "/save" || name == "/restore") && !file.empty()) {
+      if (name == "/save") check_not_read(session_.settings, "save", file);
       during(Stage::request, [&] { name == "/save" ? chat_.save(file) : chat_.restore(file); });
     } else {
       session_.progress.print(kHelp);
@@ -122,6 +125,7 @@ class Dialogue {
 ExitCode chat(Session& session) {
   const Settings& settings = session.settings;
   during(Stage::request, [&] { validate(settings.generation); });
+  check_not_read(settings, "save", settings.task.save);
   Pictures pictures(list_pictures(session), session);
   const Pipeline pipeline = session.load_pipeline();
   const std::size_t each = pictures_that_go_together(pipeline, pictures.list());

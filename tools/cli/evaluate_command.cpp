@@ -212,7 +212,8 @@ ExitCode evaluate(Session& session) {
   const Pipeline pipeline = session.load_pipeline(load);
   Examination examination(session, pipeline, recipe);
   std::optional<AnswerFile> rows;
-  if (!settings.output.empty()) rows.emplace(settings.output, /*resume=*/false);
+  if (!settings.output.empty())
+    rows.emplace(settings.output, /*resume=*/false, "give another name");
   const Interrupt::Graceful graceful(session.interrupt);
   session.progress.begin("evaluating", Progress::Unit::pictures);
   std::size_t taken = 0, errors = 0;

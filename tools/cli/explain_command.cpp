@@ -1,10 +1,7 @@
 // instructblip explain: what an answer rests on.
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -13,6 +10,7 @@
 #include "cli/session.h"
 #include "cli/table.h"
 #include "cli/text_input.h"
+#include "cli/whole_file.h"
 #include "instructblip/explain.h"
 
 namespace instructblip::cli {
@@ -49,16 +47,6 @@ std::string table_of(const Explanation& explanation) {
                     harmless(scored.pieces[t])});
   }
   return table(rows);
-}
-
-void write_page(const fs::path& file, const std::string& page) {
-  errno = 0;
-  std::ofstream stream(file, std::ios::binary);
-  stream << page;
-  stream.close();
-  if (stream) return;
-  throw Failure(ExitCode::fault, file.string() + ": cannot be written" +
-                                     (errno == 0 ? "" : std::string(": ") + std::strerror(errno)));
 }
 
 // rollout-1.png and token-01.png: one for each picture, and one for each of its tokens.
@@ -109,6 +97,7 @@ ExitCode explain_one(Session& session) {
   if (instructions.size() > 1 || settings.task.answers.size() > 1) {
     throw Failure(ExitCode::usage, "explain: expected one --instruction and one --answer at most");
   }
+  check_not_read(settings, "html", settings.task.html);
   Pictures pictures(list_pictures(session), session);
   const Pipeline pipeline = session.load_pipeline(load_options_for(settings));
   const std::size_t each =
@@ -130,7 +119,7 @@ ExitCode explain_one(Session& session) {
   });
   during(Stage::request, [&] {
     if (!settings.task.html.empty()) {
-      write_page(settings.task.html, to_html(explanation, shown->images));
+      write_whole(settings.task.html, to_html(explanation, shown->images));
     }
     if (!settings.task.overlays.empty()) {
       write_overlays(settings.task.overlays, explanation, shown->images);

@@ -19,7 +19,7 @@ enum class ExitCode {
   model = 5,    // the checkpoint directory or one of its files
   image = 6,    // missing, unreadable, unsupported or too large
   memory = 7,
-  interrupted = 130,  // Ctrl-C, after the partial text
+  interrupted = 130,  // Ctrl-C, after the partial text; other signals have their own number
 };
 
 // Ends the command with a message on stderr.

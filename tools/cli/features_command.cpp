@@ -5,6 +5,7 @@
 
 #include "cli/requests.h"
 #include "cli/text_input.h"
+#include "cli/whole_file.h"
 
 namespace instructblip::cli {
 namespace {
@@ -37,6 +38,7 @@ void check_count(Session& session, const PictureList& list,
 
 ExitCode features(Session& session) {
   const Settings& settings = session.settings;
+  check_not_read(settings, "output", settings.output);
   const std::optional<std::string> instruction = instruction_of(settings);
   PictureList list = list_pictures(session);
   check_count(session, list, instruction);

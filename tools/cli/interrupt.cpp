@@ -3,26 +3,23 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include <csignal>
-
-#include "cli/failure.h"
-
 namespace instructblip::cli {
 namespace {
 
-sigset_t interrupt_signal() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  return set;
+bool is_ignored(int signal) {
+  struct sigaction action;
+  return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
 }  // namespace
 
-Interrupt::Interrupt() {
+Interrupt::Interrupt() : first_(SIGINT) {
+  sigemptyset(&signals_);
+  sigaddset(&signals_, SIGINT);
+  sigaddset(&signals_, SIGTERM);
+  if (!is_ignored(SIGHUP)) sigaddset(&signals_, SIGHUP);
   // Not a handler: what a stop token's callbacks may do is not allowed inside one.
-  const sigset_t set = interrupt_signal();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
   std::signal(SIGINT, SIG_DFL);  // a shell ignores it for commands in the background
   thread_ = std::thread([this] { wait(); });
 }
@@ -34,12 +31,12 @@ Interrupt::~Interrupt() {
 }
 
 void Interrupt::wait() {
-  const sigset_t set = interrupt_signal();
   for (;;) {
     int signal = 0;
-    sigwait(&set, &signal);
+    sigwait(&signals_, &signal);
     if (closing_) return;
-    if (!graceful_ || requested()) ::_exit(static_cast<int>(ExitCode::interrupted));
+    if (!requested()) first_ = signal;
+    if (!graceful_ || requested()) ::_exit(exit_code());
     source_.request_stop();
   }
 }

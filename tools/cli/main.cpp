@@ -41,9 +41,8 @@ ExitCode fail(ExitCode code, const std::string& message) {
   return code;
 }
 
-ExitCode guarded(const std::vector<std::string>& arguments) {
+ExitCode guarded(const std::vector<std::string>& arguments, Interrupt& interrupt) {
   try {
-    Interrupt interrupt;
     return run(parse(arguments), interrupt);
   } catch (const Failure& failure) {
     return fail(failure.code(), failure.what());
@@ -70,8 +69,9 @@ int main(int argc, char** argv) {
   // numbers anew.
   ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
   ::mallopt(M_TRIM_THRESHOLD, 64 << 20);
-  const cli::ExitCode code = cli::guarded({argv + 1, argv + argc});
+  cli::Interrupt interrupt;
+  const cli::ExitCode code = cli::guarded({argv + 1, argv + argc}, interrupt);
   // Without what is registered for the end of the process: everything has been written, and taking
   // the operators out again costs LibTorch half of what registering them did.
-  std::_Exit(static_cast<int>(code));
+  std::_Exit(code == cli::ExitCode::interrupted ? interrupt.exit_code() : static_cast<int>(code));
 }

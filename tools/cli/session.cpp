@@ -1,6 +1,8 @@
 #include "cli/session.h"
 
 #include <algorithm>
+#include <string>
+#include <thread>
 #include <utility>
 
 #include "cli/failure.h"
@@ -57,11 +59,21 @@ ModelInfo Session::describe() {
   return load_description().info();
 }
 
+// A few more than cores cost little; each of a hundred waits for its turn in every step.
+void Session::warn_of_threads(int threads) {
+  const unsigned cores = std::thread::hardware_concurrency();
+  constexpr unsigned kMany = 8;
+  if (cores == 0 || threads <= static_cast<int>(kMany * cores)) return;
+  warn("--threads " + std::to_string(threads) + ": this process may use " + std::to_string(cores) +
+       " cores; more threads than that only wait for each other");
+}
+
 template <typename Model>
 Model Session::load(LoadOptions options) {
   options.progress = [this](std::int64_t done, std::int64_t total) {
     progress.update(done, total);
   };
+  warn_of_threads(settings.load.threads);
   progress.begin("loading", Progress::Unit::bytes);
   Model model = during(Stage::load, [&] { return Model::load(settings.model, options); });
   progress.end();

@@ -43,6 +43,9 @@ class Session {
   // On standard error, unless the command is to be quiet; the same one once.
   void warn(const std::string& message);
 
+  // Warns where there are many times as many threads as cores.
+  void warn_of_threads(int threads);
+
   // Takes the progress line away where an answer would share it.
   void clear_line() {
     if (output.is_terminal()) progress.end();

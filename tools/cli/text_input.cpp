@@ -1,6 +1,7 @@
 #include "cli/text_input.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +23,18 @@ constexpr std::string_view kStandardInput = "standard input";
 [[noreturn]] void fail(const std::string& where, const std::string& what) {
   throw Failure(ExitCode::usage, where + ": " + what);
 }
+
+struct Opened {
+  Opened(const std::string& file, int flags) : descriptor(::open(file.c_str(), flags | O_CLOEXEC)) {
+    const std::string name = file.empty() ? "a file without a name" : file;
+    if (descriptor < 0) fail(name, std::string("cannot be opened: ") + std::strerror(errno));
+  }
+  ~Opened() { ::close(descriptor); }
+  Opened(const Opened&) = delete;
+  Opened& operator=(const Opened&) = delete;
+
+  const int descriptor;
+};
 
 std::string read_all(int descriptor, std::size_t most, const std::string& where) {
   std::string bytes;
@@ -76,13 +89,18 @@ std::string read_standard_input(std::size_t most) {
 }
 
 std::string read_to_end(const std::string& file, std::size_t most) {
-  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) fail(file, std::string("cannot be opened: ") + std::strerror(errno));
-  struct Closer {
-    int descriptor;
-    ~Closer() { ::close(descriptor); }
-  } const closer{descriptor};
-  return read_all(descriptor, most, file);
+  const Opened opened(file, O_RDONLY);
+  return read_all(opened.descriptor, most, file);
+}
+
+std::string read_regular(const std::string& file, std::size_t most) {
+  const Opened opened(file, O_RDONLY | O_NONBLOCK);
+  struct stat status;
+  if (::fstat(opened.descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
+    fail(file, std::string("expected a regular file, got ") +
+                   (S_ISDIR(status.st_mode) ? "a directory" : "a special file"));
+  }
+  return read_all(opened.descriptor, most, file);
 }
 
 std::string text_or_input(const std::string& text) {

@@ -13,6 +13,8 @@ std::string read_standard_input(std::size_t most);
 
 // A pipe or a file to its end, byte for byte; throws as read_standard_input().
 std::string read_to_end(const std::string& file, std::size_t most);
+// The same of a regular file alone: nobody waits for what a pipe or a device may give.
+std::string read_regular(const std::string& file, std::size_t most);
 
 // All readers below take UTF-8 with or without its mark at the beginning and with line ends of
 // Unix or Windows. They throw Failure(usage) where a file cannot be read, is too long or UTF-16.
