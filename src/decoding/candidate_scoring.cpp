@@ -62,7 +62,7 @@ class CandidateScoring final : public Search {
   std::optional<Step> propose() override {
     if (rows_.empty()) return std::nullopt;
     if (watch_.cancelled(steps_run_)) {
-      throw Error(ErrorCode::cancelled, "rank: stopped before every candidate had its score");
+      throw Error(ErrorCode::cancelled, "stopped before every candidate had its score");
     }
     return Step{.sources = sources_,
                 .tokens = tokens_,

@@ -17,10 +17,11 @@ namespace {
 
 constexpr int kBicubic = 3;  // PIL's number
 
+[[noreturn]] void fail(const std::string& what) {
+  throw Error(ErrorCode::bad_model, "image settings (preprocessor_config.json): " + what);
+}
+
 void check(const ImageConfig& config) {
-  const auto fail = [](const std::string& what) {
-    throw Error(ErrorCode::bad_model, "image settings: " + what);
-  };
   const auto check_side = [&](std::int64_t side, const std::string& of) {
     if (side >= 1 && side <= limits::kImageSide) return;
     fail(of + " is " + std::to_string(side) + ", expected 1 to " +
@@ -209,7 +210,12 @@ ImageProcessor::ImageProcessor(const ImageConfig& config, ResizeMode mode)
   }
   for (std::size_t channel = 0; channel < 3; ++channel) {
     for (int byte = 0; byte < 256; ++byte) {
-      values_[channel][static_cast<std::size_t>(byte)] = value_of(config_, mode_, byte, channel);
+      const float value = value_of(config_, mode_, byte, channel);
+      if (!std::isfinite(value)) {
+        fail("image_mean, image_std and rescale_factor make a byte of " + std::to_string(byte) +
+             " no finite number");
+      }
+      values_[channel][static_cast<std::size_t>(byte)] = value;
     }
   }
 }

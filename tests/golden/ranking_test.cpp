@@ -247,7 +247,7 @@ TEST_F(RankTest, StopIsAnError) {
   std::stop_source stop;
   stop.request_stop();
   const std::vector<std::string> candidates = {"cat"};
-  expect_error(ErrorCode::cancelled, "rank: stopped",
+  expect_error(ErrorCode::cancelled, "stopped before every candidate",
                [&] { pipeline_.rank(image_, "Why?", candidates, {}, {.stop = stop.get_token()}); });
 }
 

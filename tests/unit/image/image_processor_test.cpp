@@ -346,6 +346,8 @@ TEST(ImageProcessor, RefusesSettingsThatCannotBeRun) {
       [](ImageConfig& c) { c.std[1] = 0; },
       [](ImageConfig& c) { c.std[1] = 1e-60; },  // zero as a float
       [](ImageConfig& c) { c.rescale_factor = 0; },
+      [](ImageConfig& c) { c.std[1] = 1e-40; },  // values beyond float32
+      [](ImageConfig& c) { c.rescale_factor = 1e300; },
   };
   for (std::size_t i = 0; i < faults.size(); ++i) {
     ImageConfig config;
