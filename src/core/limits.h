@@ -14,7 +14,9 @@ inline constexpr std::int64_t kTokenBytes = 1024;           // one token; bounds
 // Code points that a text has on its way through the normalizers of a tokenizer: sixteen times as
 // many as the longest instruction.
 inline constexpr std::int64_t kNormalizedCodes = 1 << 24;
-inline constexpr std::int64_t kDecodedTokenBytes = 1 << 20;  // what decoders make of one token
+inline constexpr std::int64_t kPatternCodes = 2000;  // characters of a literal one: time and memory
+// What decoders make of one token: a thousand times as long as a token may be.
+inline constexpr std::int64_t kDecodedTokenBytes = 1 << 20;
 
 // --- files of torch.save(); the largest state_dict of the families here has some 2,000 tensors,
 // each of which takes 20 values

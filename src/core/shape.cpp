@@ -1,16 +1,12 @@
 #include "core/shape.h"
 
-#include <algorithm>
-
 namespace instructblip {
 
 std::string to_string(const Shape& shape) {
-  constexpr std::size_t kShown = 8;  // a file may name any number of them
   std::string out = "[";
-  for (std::size_t i = 0; i < std::min(shape.size(), kShown); ++i) {
+  for (std::size_t i = 0; i < shape.size(); ++i) {
     out += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
   }
-  if (shape.size() > kShown) out += ", ... (" + std::to_string(shape.size()) + " numbers)";
   return out + "]";
 }
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";
 
-// Rules that replace one another's results could take all memory.
+// Refuses what rules that replace one another's results have grown to.
 void check_length(const std::string& text) {
   if (text.size() <= static_cast<std::size_t>(limits::kDecodedTokenBytes)) return;
   throw Error(ErrorCode::bad_model,

@@ -10,18 +10,14 @@
 #include "text/unicode.h"
 
 namespace instructblip {
-namespace {
 
-// Rules that replace one another's results could take all memory.
-void check_length(std::size_t codes) {
+void NormalizedText::check_length(std::size_t codes) {
   if (codes <= static_cast<std::size_t>(limits::kNormalizedCodes)) return;
   throw Error(ErrorCode::bad_model,
               "tokenizer: normalizer: a text grows to " + std::to_string(codes) +
                   " characters, expected at most " + std::to_string(limits::kNormalizedCodes),
               "is the tokenizer of this model damaged? download it once more");
 }
-
-}  // namespace
 
 NormalizedText::NormalizedText(std::u32string_view codes, std::size_t origin)
     : codes_(codes), origins_(codes.size()), origin_(origin) {

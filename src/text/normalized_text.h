@@ -28,6 +28,8 @@ class NormalizedText {
 
   const std::u32string& codes() const { return codes_; }
   bool empty() const { return codes_.empty(); }
+  // Refuses a text of so many characters, which rules may have grown to. Throws Error(bad_model).
+  static void check_length(std::size_t codes);
   // Whether it starts where the instruction does.
   bool at_start() const { return origin_ == 0; }
   NormalizedText slice(std::size_t first, std::size_t last) const;

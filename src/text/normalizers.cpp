@@ -120,6 +120,7 @@ class Precompiled final : public Normalizer {
   bool rewrite(std::u32string_view part, std::vector<Rewrite>& rewrites) const {
     const std::optional<std::u32string> replacement = map_.transform(part);
     if (!replacement) return false;
+    NormalizedText::check_length(rewrites.size() + replacement->size());
     for (const char32_t code : *replacement) rewrites.push_back({code, 0});
     const auto grown =
         static_cast<std::ptrdiff_t>(replacement->size()) - static_cast<std::ptrdiff_t>(part.size());

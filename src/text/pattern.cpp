@@ -1,9 +1,11 @@
 #include "text/pattern.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "core/errors.h"
+#include "core/limits.h"
 #include "text/regex.h"
 
 namespace instructblip {
@@ -219,6 +221,11 @@ class Pattern::Search {
 Pattern Pattern::literal(std::u32string_view text) {
   Pattern pattern;
   if (text.empty()) return pattern;
+  if (std::ssize(text) > limits::kPatternCodes) {
+    throw Error(ErrorCode::bad_model, "tokenizer: a pattern of " + std::to_string(text.size()) +
+                                          " characters, expected at most " +
+                                          std::to_string(limits::kPatternCodes));
+  }
   for (const char32_t code : text) {
     pattern.program_.push_back({.kind = Instruction::Kind::code,
                                 .test = [code](char32_t other) { return other == code; }});
