@@ -135,7 +135,7 @@ class Writing {
     RoundedMatrix matrix = rounded(tensor);
     if (!std::isfinite(matrix.error.error)) {
       throw Error(ErrorCode::bad_model,
-                  tensor.entry.file + ": tensor " + quote(tensor.entry.name) +
+                  printable(tensor.entry.file) + ": tensor " + quote(tensor.entry.name) +
                       ": holds NaN or infinities, expected finite numbers",
                   "download or save the checkpoint once more");
     }

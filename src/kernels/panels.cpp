@@ -56,12 +56,18 @@ float nearest(float x, float least, float greatest) {
   return (within + kLastBitIsOne) - kLastBitIsOne;
 }
 
+// 0 where there is none in float32.
+float inverse_of(float x) {
+  const float inverse = 1.0f / x;
+  return std::isfinite(inverse) ? inverse : 0.0f;
+}
+
 // Returns the scale: NaN where a number is NaN or infinite, so that every product with the row is.
 // `elements` are zeros before.
 float quantise_to_8_bits(const float* in, std::span<std::int8_t> elements) {
   const float scale = largest_of(in, std::ssize(elements)) / 127.0f;
   if (std::isnan(scale)) return scale;
-  const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
+  const float inverse = inverse_of(scale);
   for (std::size_t k = 0; k < elements.size(); ++k) {
     elements[k] = static_cast<std::int8_t>(
         static_cast<std::int32_t>(nearest(in[k] * inverse, -127.0f, 127.0f)));
@@ -138,11 +144,11 @@ void quantise_to_4_bits(const PanelSource& from, std::byte* panel) {
       const float* in = rows + row * from.columns + begin;
       const std::uint16_t scale = to_f16(scale_of_block(in, count));
       const float value = reference::from_f16(scale);
-      const float inverse = value == 0.0f ? 0.0f : 1.0f / value;
+      const float inverse = inverse_of(value);
       scales[static_cast<std::size_t>(row)] = scale;
       std::array<std::uint8_t, kColumnsOfBlock> bits;
       bits.fill(8);
-      for (std::int64_t k = 0; k < count && !std::isnan(value); ++k) {
+      for (std::int64_t k = 0; k < count && inverse != 0.0f; ++k) {
         bits[static_cast<std::size_t>(k)] = static_cast<std::uint8_t>(
             static_cast<std::int32_t>(nearest(in[k] * inverse, -8.0f, 7.0f) + 8.0f));
       }

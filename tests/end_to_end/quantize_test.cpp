@@ -1,7 +1,10 @@
 // instructblip quantize: what it prints, and that what it writes is a model.
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <filesystem>
+#include <fstream>
+#include <limits>
 
 #include "end_to_end/command.h"
 #include "support/temp_directory.h"
@@ -47,6 +50,37 @@ TEST(QuantizeCommand, PrintsATable) {
   for (const char* part : {"matrix", "worst row", "language_model.decoder.block.0.layer.0",
                            "first difference", "of 1 answers are equal", "q8, vision=half"}) {
     EXPECT_NE(finished.out.find(part), std::string::npos) << part << " not in:\n" << finished.out;
+  }
+}
+
+// The first number of a tensor of 32 bits becomes NaN.
+void damage(const std::filesystem::path& weights, const std::string& tensor) {
+  std::fstream file(weights, std::ios::in | std::ios::out | std::ios::binary);
+  std::uint64_t length = 0;
+  file.read(reinterpret_cast<char*>(&length), sizeof length);
+  std::string header(length, '\0');
+  file.read(header.data(), static_cast<std::streamsize>(length));
+  const Json entry = Json::parse(header).at(tensor);
+  ASSERT_EQ(entry["dtype"], "F32");
+  file.seekp(static_cast<std::streamoff>(sizeof length + length +
+                                         entry["data_offsets"][0].get<std::uint64_t>()));
+  const float bad = std::numeric_limits<float>::quiet_NaN();
+  file.write(reinterpret_cast<const char*>(&bad), sizeof bad);
+}
+
+TEST(QuantizeCommand, RefusesWeightsThatAreNoNumbers) {
+  const TempDirectory directory;
+  const std::filesystem::path model = directory.path() / "model";
+  std::filesystem::copy(kT5, model, std::filesystem::copy_options::recursive);
+  const std::string tensor = "language_model.decoder.block.0.layer.0.SelfAttention.q.weight";
+  damage(model / "model-00004-of-00005.safetensors", tensor);
+  for (const char* weights : {"q8", "q4"}) {
+    const Finished finished = call({"quantize", model.string(), "-o", directory / "small",
+                                    "--weights", weights, "--probes", "0"});
+    EXPECT_EQ(finished.exit_code, 5) << finished.err;
+    EXPECT_NE(finished.err.find(tensor), std::string::npos) << finished.err;
+    EXPECT_FALSE(std::filesystem::exists(directory.path() / "small"));
+    EXPECT_EQ(call(ask({"--weights", weights}, model.string())).exit_code, 5);
   }
 }
 
