@@ -106,6 +106,13 @@ std::optional<std::int64_t> checked_bytes(const Shape& shape, DType dtype) {
   return bytes;
 }
 
+// A header may claim any number of sizes.
+std::string shown(const Shape& shape) {
+  constexpr std::size_t kShown = 8;
+  return shape.size() <= kShown ? to_string(shape)
+                                : "of " + std::to_string(shape.size()) + " sizes";
+}
+
 Claim read_claim(const std::string& file, const std::string& name, const Json& json) {
   const DType dtype = read_dtype(file, name, json);
   Shape shape = json.at("shape").integers(0);
@@ -114,11 +121,10 @@ Claim read_claim(const std::string& file, const std::string& name, const Json& j
     fail(file, tensor(name) + std::to_string(offsets.size()) + " data_offsets, expected 2");
   }
   const std::string held = "data_offsets " + to_string(offsets);
-  const std::string stated =
-      "(shape " + to_string(shape) + " x " + std::string(name_of(dtype)) + ")";
+  const std::string stated = "(shape " + shown(shape) + " x " + std::string(name_of(dtype)) + ")";
   if (offsets[0] > offsets[1]) fail(file, tensor(name) + held + " end before they begin");
   const auto bytes = checked_bytes(shape, dtype);
-  if (!bytes) fail(file, tensor(name) + "shape " + to_string(shape) + " overflows 63 bits");
+  if (!bytes) fail(file, tensor(name) + "shape " + shown(shape) + " overflows 63 bits");
   if (offsets[1] - offsets[0] != *bytes) {
     fail(file, tensor(name) + held + " hold " + std::to_string(offsets[1] - offsets[0]) +
                    " bytes, expected " + std::to_string(*bytes) + " " + stated);

@@ -173,11 +173,14 @@ void write_file_atomically(const std::filesystem::path& name,
     throw Error(ErrorCode::io, shown(name) + ": cannot be written: " + std::strerror(errno));
   };
   static std::atomic<unsigned> counter{0};
-  const std::string temporary =
-      file.string() + "." + std::to_string(::getpid()) + "." + std::to_string(counter++) + ".tmp";
-  const Descriptor descriptor(
-      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  const int fd = descriptor.get();
+  std::string temporary;
+  int fd = -1;
+  do {  // a process of this number may have been killed here
+    temporary =
+        file.string() + "." + std::to_string(::getpid()) + "." + std::to_string(counter++) + ".tmp";
+    fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (fd < 0 && errno == EEXIST);
+  const Descriptor descriptor(fd);
   if (fd < 0) fail_write();
   try {
     write([&](std::span<const std::byte> bytes) {
