@@ -44,8 +44,9 @@ WAYS = {
     "q4, others q8": ["--dtype", "q4", "--policy", EVERY],
     "q4, all": ["--dtype", "q4", "--policy", "vision=q4,qformer=q4,projection=q4,head=q4"],
 }
-# Rows as AVX512-VNNI and AVX512-BF16 have them, and in float32, see docs/kernels.md.
+# Rows as AVX512-VNNI, AVX2 and AVX512-BF16 have them, and in float32, see docs/kernels.md.
 ROWS = {"rows of 8 bits": ("packed_linear=bytes_portable", ("q8", "q4")),
+        "rows of 16 bits": ("packed_linear=bytes_avx2", ("q8", "q8, all")),
         "rows of bf16": ("packed_linear=bf16_portable", ("bf16",)),
         "float32 rows": ("packed_linear=portable", ("bf16", "q8", "q4"))}  # fmt: skip
 for rows, (kernel, weights) in ROWS.items():
