@@ -15,6 +15,7 @@
 #include "cli/pictures.h"
 #include "cli/session.h"
 #include "cli/text_input.h"
+#include "cli/whole_file.h"
 #include "instructblip/engine.h"
 
 namespace instructblip::cli {
@@ -269,10 +270,16 @@ ExitCode batch(Session& session) {
   during(Stage::request, [&] { validate(settings.generation); });
   check_video_options(settings);
   std::vector<BatchItem> items = read_items(session, settings.task.input);
-  AnswerFile answers(settings.output, settings.task.resume, "--resume goes on where it ends");
+  check_not_read(settings, "--output", settings.output);
+  std::optional<AnswerFile> answers;
+  {
+    const Interrupt::Graceful writing(session.interrupt);  // what is kept is written whole
+    answers.emplace(settings.output, settings.task.resume, "--resume goes on where it ends");
+  }
+  if (session.interrupt.requested()) return ExitCode::interrupted;
   const Pipeline pipeline = session.load_pipeline();
   const Interrupt::Graceful graceful(session.interrupt);
-  BatchRun run(session, pipeline, std::move(items), answers);
+  BatchRun run(session, pipeline, std::move(items), *answers);
   return run.run();
 }
 

@@ -140,8 +140,10 @@ void Digest::add(std::string_view bytes) {
 
 void Digest::add_file(const fs::path& file) {
   std::error_code unknown;
-  if (fs::exists(file, unknown) && !fs::is_regular_file(file, unknown)) {
-    throw Failure(ExitCode::image, file.string() + ": expected a regular file, got a special file");
+  const fs::file_type type = fs::status(file, unknown).type();
+  if (type != fs::file_type::regular && type != fs::file_type::not_found) {
+    throw Failure(ExitCode::image,
+                  file.string() + ": expected a regular file, got " + kind_of(type));
   }
   std::ifstream stream(file, std::ios::binary);
   std::string block(1 << 20, '\0');
@@ -167,11 +169,14 @@ std::string Digest::text() const {
 AnswerFile::AnswerFile(const fs::path& file, bool resume, const std::string& hint) : name_(file) {
   std::error_code unknown;
   const fs::file_type type = fs::status(file, unknown).type();
+  if (type == fs::file_type::none) {
+    throw Failure(ExitCode::fault, file.string() + ": cannot be written: " + unknown.message());
+  }
   const bool is_special = type != fs::file_type::regular && type != fs::file_type::not_found;
   if (is_special && resume) {
     throw Failure(ExitCode::usage,
                   file.string() + ": expected a regular file, which --resume goes on with, got " +
-                      (type == fs::file_type::directory ? "a directory" : "a special file"));
+                      kind_of(type));
   }
   const bool holds = type == fs::file_type::regular && fs::file_size(file, unknown) > 0;
   if (holds && !resume) {
@@ -192,24 +197,29 @@ AnswerFile::~AnswerFile() {
 
 void AnswerFile::keep_answers(const fs::path& file) {
   const std::string text = read_regular(file.string(), std::numeric_limits<std::size_t>::max());
+  const auto refuse = [&](std::size_t line) {
+    throw Failure(ExitCode::usage, file.string() + ", line " + std::to_string(line) +
+                                       ": expected an answer of batch, with its \"key\"\n  hint: "
+                                       "--output names the file of answers, --input the requests");
+  };
   std::string rows;
-  std::size_t number = 0;
-  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos;
-       begin = end + 1) {
+  std::size_t number = 0, begin = 0;
+  for (std::size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
     const std::string row = text.substr(begin, end - begin);
     const Object object = Object::parse(row, nullptr, /*allow_exceptions=*/false);
     ++number;
     // Another file's lines are not ours to drop.
     if (!object.is_object() || !object.contains("key") || !object.at("key").is_string()) {
-      throw Failure(ExitCode::usage,
-                    file.string() + ", line " + std::to_string(number) +
-                        ": expected an answer of batch, with its \"key\"\n  hint: "
-                        "--output names the file of answers, --input the requests");
+      refuse(number);
     }
     if (object.contains("error")) continue;
     ++kept_[object.at("key").get<std::string>()];
     rows += row + "\n";
   }
+  // Nor is a last one that no answer begins with.
+  constexpr std::string_view kBegin = "{\"key\":\"";
+  const std::string_view rest = std::string_view(text).substr(begin);
+  if (!rest.starts_with(kBegin) && !kBegin.starts_with(rest)) refuse(number + 1);
   if (rows.size() == text.size()) return;
   write_whole(file, rows);
 }

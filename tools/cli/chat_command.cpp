@@ -107,7 +107,7 @@ class Dialogue {
     if (name == "/undo") {
       if (!chat_.undo()) throw Failure(ExitCode::usage, "/undo: nothing has been said");
     } else if ((name == "/save" || name == "/restore") && !file.empty()) {
-      if (name == "/save") check_not_read(session_.settings, "save", file);
+      if (name == "/save") check_not_read(session_.settings, "/save", file);
       during(Stage::request, [&] { name == "/save" ? chat_.save(file) : chat_.restore(file); });
     } else {
       session_.progress.print(kHelp);
@@ -122,11 +122,28 @@ class Dialogue {
   bool failed_ = false;
 };
 
+// Until the conversation is over.
+void talk(Session& session, Dialogue& dialogue, const std::vector<std::string>& questions,
+          bool is_dialogue) {
+  bool goes_on = true;
+  for (const std::string& question : questions) goes_on = goes_on && dialogue.take(question);
+  Lines lines(session.interrupt);
+  while (goes_on && session.settings.task.questions.empty()) {
+    if (is_dialogue) session.progress.print("> ");
+    std::optional<std::string> line = lines.next();
+    if (!line) break;
+    if (line->ends_with('\r')) line->pop_back();
+    if (!line->empty()) goes_on = dialogue.take(*line);
+  }
+}
+
 ExitCode chat(Session& session) {
   const Settings& settings = session.settings;
   during(Stage::request, [&] { validate(settings.generation); });
-  check_not_read(settings, "save", settings.task.save);
-  Pictures pictures(list_pictures(session), session);
+  PictureList list = list_pictures(session);
+  check_not_read(settings, "--save", settings.task.save, list.names);
+  const std::vector<std::string> questions = texts_or_lines(settings.task.questions);
+  Pictures pictures(std::move(list), session);
   const Pipeline pipeline = session.load_pipeline();
   const std::size_t each = pictures_that_go_together(pipeline, pictures.list());
   if (each != pictures.size()) {
@@ -145,21 +162,17 @@ ExitCode chat(Session& session) {
   Dialogue dialogue(session, chat, pipeline, shown->subject());
   const bool is_dialogue = ::isatty(STDIN_FILENO) == 1 && settings.task.questions.empty();
   if (is_dialogue) session.progress.print(kHelp);
-  bool goes_on = true;
-  for (const std::string& question : texts_or_lines(settings.task.questions)) {
-    goes_on = goes_on && dialogue.take(question);
-  }
-  Lines lines(session.interrupt);
-  while (goes_on && settings.task.questions.empty()) {
-    if (is_dialogue) session.progress.print("> ");
-    std::optional<std::string> line = lines.next();
-    if (!line) break;
-    if (line->ends_with('\r')) line->pop_back();
-    if (!line->empty()) goes_on = dialogue.take(*line);
-  }
-  if (!settings.task.save.empty()) {
+  const auto save = [&] {
+    if (settings.task.save.empty()) return;
     during(Stage::request, [&] { chat.save(settings.task.save); });
+  };
+  try {
+    talk(session, dialogue, questions, is_dialogue);
+  } catch (const Failure&) {  // what has been said stays
+    save();
+    throw;
   }
+  save();
   if (session.interrupt.requested()) return ExitCode::interrupted;
   return dialogue.failed() && !is_dialogue ? ExitCode::usage : session.end();
 }

@@ -50,8 +50,9 @@ std::string table_of(const Explanation& explanation) {
 }
 
 // rollout-1.png and token-01.png: one for each picture, and one for each of its tokens.
-void write_overlays(const fs::path& folder, const Explanation& explanation,
-                    const std::vector<Image>& images) {
+void write_overlays(const Settings& settings, const std::vector<std::string>& pictures,
+                    const Explanation& explanation, const std::vector<Image>& images) {
+  const fs::path folder = settings.task.overlays;
   std::error_code fault;
   fs::create_directories(folder, fault);
   if (fault) throw Failure(ExitCode::fault, folder.string() + ": " + fault.message());
@@ -60,7 +61,9 @@ void write_overlays(const fs::path& folder, const Explanation& explanation,
     const Image overlay = heat_map(images[picture], map, explanation.grid_rows,
                                    explanation.grid_columns, explanation.pictures[picture].region);
     const std::string number = images.size() > 1 ? "-" + std::to_string(picture + 1) : "";
-    save_png(overlay, folder / (name + number + ".png"));
+    const fs::path file = folder / (name + number + ".png");
+    check_not_read(settings, "--overlays", file, pictures);
+    save_png(overlay, file);
   };
   const auto two_digits = [](std::size_t number) {
     return (number < 10 ? "0" : "") + std::to_string(number);
@@ -97,8 +100,10 @@ ExitCode explain_one(Session& session) {
   if (instructions.size() > 1 || settings.task.answers.size() > 1) {
     throw Failure(ExitCode::usage, "explain: expected one --instruction and one --answer at most");
   }
-  check_not_read(settings, "html", settings.task.html);
-  Pictures pictures(list_pictures(session), session);
+  PictureList list = list_pictures(session);
+  const std::vector<std::string> names = list.names;
+  check_not_read(settings, "--html", settings.task.html, names);
+  Pictures pictures(std::move(list), session);
   const Pipeline pipeline = session.load_pipeline(load_options_for(settings));
   const std::size_t each =
       pictures_of_a_request(pipeline, instructions, pictures.list(), "explain");
@@ -122,7 +127,7 @@ ExitCode explain_one(Session& session) {
       write_whole(settings.task.html, to_html(explanation, shown->images));
     }
     if (!settings.task.overlays.empty()) {
-      write_overlays(settings.task.overlays, explanation, shown->images);
+      write_overlays(settings, names, explanation, shown->images);
     }
   });
   session.clear_line();

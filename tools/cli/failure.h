@@ -15,7 +15,7 @@ enum class ExitCode {
   success = 0,
   fault = 1,    // the answer could not be written, or a defect of ours
   usage = 2,    // options; a text that is too long, not UTF-8 or holds an image token
-  partial = 3,  // --keep-going: some pictures could not be answered about, the others were
+  partial = 3,  // some pictures, items of batch or rows of evaluate failed, the others did not
   model = 5,    // the checkpoint directory or one of its files
   image = 6,    // missing, unreadable, unsupported or too large
   memory = 7,

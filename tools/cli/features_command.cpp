@@ -38,9 +38,9 @@ void check_count(Session& session, const PictureList& list,
 
 ExitCode features(Session& session) {
   const Settings& settings = session.settings;
-  check_not_read(settings, "output", settings.output);
   const std::optional<std::string> instruction = instruction_of(settings);
   PictureList list = list_pictures(session);
+  check_not_read(settings, "--output", settings.output, list.names);
   check_count(session, list, instruction);
   warn_of_order(session, list, list.names.size());
   Pictures pictures(std::move(list), session);
@@ -48,8 +48,11 @@ ExitCode features(Session& session) {
   const std::optional<Shown> shown = take(session, pictures, 0, pictures.size());
 
   session.progress.begin("computing", Progress::Unit::none);
-  during(Stage::request,
-         [&] { save_tensors(settings.output, pipeline.features(shown->pictures(), instruction)); });
+  during(Stage::request, [&] {
+    const auto tensors = pipeline.features(shown->pictures(), instruction);
+    const Interrupt::Graceful writing(session.interrupt);  // whole, or not begun
+    save_tensors(settings.output, tensors);
+  });
   return ExitCode::success;
 }
 

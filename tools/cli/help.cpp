@@ -25,8 +25,8 @@ std::string overview() {
          paragraph(lead, commands().front()->usage, lead.size() + 1) + "\nCommands:\n" + list +
          "\ninstructblip COMMAND --help lists the options of a command; --version prints\n"
          "the version. Exit codes: 0 success, 1 output cannot be written, 2 options or\n"
-         "text, 3 some pictures were passed over (--keep-going), 5 model, 6 image,\n"
-         "7 memory, 130 Ctrl-C.\n";
+         "text, 3 some pictures (--keep-going), items or rows failed, 5 model, 6 image,\n"
+         "7 memory, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.\n";
 }
 
 std::string cell(std::string text) {

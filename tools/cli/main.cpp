@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <exception>
 #include <new>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,9 +42,10 @@ ExitCode fail(ExitCode code, const std::string& message) {
   return code;
 }
 
-ExitCode guarded(const std::vector<std::string>& arguments, Interrupt& interrupt) {
+ExitCode guarded(const std::vector<std::string>& arguments, std::optional<Interrupt>& interrupt) {
   try {
-    return run(parse(arguments), interrupt);
+    interrupt.emplace();
+    return run(parse(arguments), *interrupt);
   } catch (const Failure& failure) {
     return fail(failure.code(), failure.what());
   } catch (const std::bad_alloc&) {
@@ -69,9 +71,10 @@ int main(int argc, char** argv) {
   // numbers anew.
   ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
   ::mallopt(M_TRIM_THRESHOLD, 64 << 20);
-  cli::Interrupt interrupt;
+  std::optional<cli::Interrupt> interrupt;
   const cli::ExitCode code = cli::guarded({argv + 1, argv + argc}, interrupt);
   // Without what is registered for the end of the process: everything has been written, and taking
   // the operators out again costs LibTorch half of what registering them did.
-  std::_Exit(code == cli::ExitCode::interrupted ? interrupt.exit_code() : static_cast<int>(code));
+  const bool by_signal = code == cli::ExitCode::interrupted && interrupt;
+  std::_Exit(by_signal ? interrupt->exit_code() : static_cast<int>(code));
 }

@@ -1,8 +1,9 @@
 #include "cli/session.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "cli/failure.h"
@@ -61,9 +62,11 @@ ModelInfo Session::describe() {
 
 // A few more than cores cost little; each of a hundred waits for its turn in every step.
 void Session::warn_of_threads(int threads) {
-  const unsigned cores = std::thread::hardware_concurrency();
-  constexpr unsigned kMany = 8;
-  if (cores == 0 || threads <= static_cast<int>(kMany * cores)) return;
+  cpu_set_t allowed;
+  const bool known = ::sched_getaffinity(0, sizeof allowed, &allowed) == 0;
+  const int cores = known ? CPU_COUNT(&allowed) : 0;
+  constexpr int kMany = 8;
+  if (cores == 0 || threads <= kMany * cores) return;
   warn("--threads " + std::to_string(threads) + ": this process may use " + std::to_string(cores) +
        " cores; more threads than that only wait for each other");
 }

@@ -40,30 +40,45 @@ bool is_same(const fs::path& one, const fs::path& other) {
   return fs::equivalent(one, other, none_of_both);
 }
 
+// By the names that lead there, or by where links on the way lead.
 bool lies_in(const fs::path& file, const fs::path& folder) {
   std::error_code unknown;
-  const fs::path whole = fs::weakly_canonical(file, unknown);
-  for (fs::path above = whole.parent_path(); !unknown; above = above.parent_path()) {
-    if (is_same(above, folder)) return true;
-    if (above == above.parent_path()) return false;
+  const fs::path parent = file.has_parent_path() ? file.parent_path() : ".";
+  for (const fs::path& place :
+       {fs::canonical(parent, unknown), fs::weakly_canonical(file, unknown).parent_path()}) {
+    for (fs::path above = place; !above.empty(); above = above.parent_path()) {
+      if (is_same(above, folder)) return true;
+      if (above == above.parent_path()) break;
+    }
   }
   return false;
 }
 
 }  // namespace
 
+std::string kind_of(fs::file_type type) {
+  return type == fs::file_type::directory ? "a directory" : "a special file";
+}
+
 void write_whole(const fs::path& name, std::string_view content) {
   std::error_code unknown;
-  const fs::file_type type = fs::status(name, unknown).type();
-  if (type != fs::file_type::regular && type != fs::file_type::not_found) {
-    fail(name, type == fs::file_type::directory ? "it is a directory"
-                                                : "expected a regular file, got a special file");
+  const fs::file_status old = fs::status(name, unknown);
+  if (old.type() == fs::file_type::none) fail(name, unknown.message());
+  const bool is_new = old.type() == fs::file_type::not_found;
+  if (!is_new && old.type() != fs::file_type::regular) {
+    fail(name, "expected a regular file, got " + kind_of(old.type()));
   }
-  const fs::path target = fs::canonical(name, unknown);
-  const fs::path file = unknown ? name : target;
-  const std::string temporary = file.string() + "." + std::to_string(::getpid()) + ".tmp";
-  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  const fs::path file = is_new ? name : fs::canonical(name, unknown);
+  std::string temporary;
+  int descriptor = -1;
+  int number = 0;
+  do {  // a process of this number may have been killed here
+    temporary =
+        file.string() + "." + std::to_string(::getpid()) + "." + std::to_string(number++) + ".tmp";
+    descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (descriptor < 0 && errno == EEXIST);
   if (descriptor < 0) fail(name, std::strerror(errno));
+  if (!is_new) fs::permissions(temporary, old.permissions(), unknown);
   int fault = write_and_close(descriptor, content);
   if (fault == 0 && std::rename(temporary.c_str(), file.c_str()) != 0) fault = errno;
   if (fault == 0) return;
@@ -71,27 +86,37 @@ void write_whole(const fs::path& name, std::string_view content) {
   fail(name, std::strerror(fault));
 }
 
-void check_not_read(const Settings& settings, const std::string& option,
-                    const std::string& output) {
-  const auto refuse = [&](const std::string& read, const std::string& what) {
-    throw Failure(ExitCode::usage, "--" + option + " " + output + ": " + what + " " + read +
+void check_not_read(const Settings& settings, const std::string& option, const fs::path& output,
+                    const std::vector<std::string>& pictures) {
+  const auto refuse = [&](const fs::path& read, const std::string& what) {
+    throw Failure(ExitCode::usage, option + " " + output.string() + ": " + what + " " +
+                                       read.string() +
                                        ", which is read, and would be replaced\n  hint: give "
                                        "another name");
   };
   std::error_code unknown;
   if (output.empty() || !fs::exists(output, unknown)) return;
-  std::vector<std::string> read = settings.features;
-  for (const options::PictureSource& source : settings.pictures) read.push_back(source.value);
-  for (const std::string& file : read) {
+  std::vector<fs::path> files(pictures.begin(), pictures.end());
+  files.insert(files.end(), settings.features.begin(), settings.features.end());
+  for (const options::PictureSource& source : settings.pictures) files.emplace_back(source.value);
+  files.insert(files.end(), {settings.task.input, settings.task.data});
+  for (const fs::path& file : files) {
     if (is_same(output, file)) refuse(file, "is");
   }
   std::vector<fs::path> models = settings.load.overlays;
   models.insert(models.end(), settings.load.adapters.begin(), settings.load.adapters.end());
-  models.push_back(settings.model);
+  models.emplace_back(settings.model);
   if (settings.load.language_model) models.push_back(*settings.load.language_model);
+  for (const options::PictureSource& source : settings.pictures) {
+    if (source.kind == options::PictureSource::Kind::video) models.emplace_back(source.value);
+  }
   for (const fs::path& model : models) {
-    if (is_same(output, model)) refuse(model.string(), "is");
-    if (lies_in(output, model)) refuse(model.string(), "lies in");
+    if (is_same(output, model)) refuse(model, "is");
+    if (lies_in(output, model)) refuse(model, "lies in");
+    // A cache of downloads has links in the place of files.
+    for (const auto& entry : fs::directory_iterator(model, unknown)) {
+      if (is_same(output, entry.path())) refuse(entry.path(), "is");
+    }
   }
 }
 
