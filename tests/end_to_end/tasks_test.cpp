@@ -239,16 +239,16 @@ TEST(Explain, LeavesNoHalfOfAPage) {
   const fs::path page = directory.path() / "why.html";
   std::ofstream(page) << "an older page";
   fs::permissions(page, fs::perms::owner_read | fs::perms::owner_write);
-  const Arguments arguments = {
-      INSTRUCTBLIP_COMMAND, "explain",       "--model", kT5,      "--image",
-      kAstronaut,           "--instruction", "What?",   "--html", page.string()};
+  const Start plain =
+      instructblip({"explain", "--model", kT5, "--image", kAstronaut, "--instruction", "What?",
+                    "--answer", "a cat", "--html", page.string()});
   Start limited{.command = {"/bin/sh", "-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "sh"}};
-  limited.command.insert(limited.command.end(), arguments.begin(), arguments.end());
+  limited.command.insert(limited.command.end(), plain.command.begin(), plain.command.end());
   const Finished failed = run(limited);
   EXPECT_EQ(failed.exit_code, 1) << failed.err;
   EXPECT_EQ(text_of(page), "an older page");
   EXPECT_EQ(std::distance(fs::directory_iterator(directory.path()), {}), 1);
-  const Finished written = run({.command = arguments});
+  const Finished written = run(plain);
   EXPECT_EQ(written.exit_code, 0) << written.err;
   EXPECT_TRUE(text_of(page).starts_with("<!doctype html>"));
   EXPECT_EQ(fs::status(page).permissions(), fs::perms::owner_read | fs::perms::owner_write);
