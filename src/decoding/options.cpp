@@ -45,7 +45,7 @@ void check_positive(Findings& findings, const char* name, std::optional<double> 
   if (fits) return;
   const std::string range = high < std::numeric_limits<double>::max()
                                 ? "a number above 0, at most " + number(high)
-                                : "a number above 0 that is neither 0 nor infinite as a float32";
+                                : "a finite number above 0, as a float32 too";
   findings.add(std::string(name) + ": expected " + range + ", got " + number(*value));
 }
 
