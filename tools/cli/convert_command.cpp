@@ -10,6 +10,7 @@ namespace {
 ExitCode convert_model(Session& session) {
   const Settings& settings = session.settings;
   LoadOptions options = settings.load;
+  session.warn_of_threads(options.threads);
   const Interrupt::Graceful graceful(session.interrupt);
   options.progress = [&](std::int64_t done, std::int64_t total) {
     if (session.interrupt.requested()) {

@@ -226,8 +226,10 @@ ExitCode evaluate(Session& session) {
       object["answer"] = examination.answer();
     } catch (const Failure& failure) {
       fault = failure.what();
+    } catch (const Object::parse_error& error) {
+      fault = "the line is not valid JSON from byte " + std::to_string(error.byte) + " on";
     } catch (const Object::exception&) {
-      fault = "the line is not valid JSON, or a field is of another type";
+      fault = "a field of the line is of another type";
     } catch (const std::invalid_argument& missing) {
       fault = missing.what();
     }

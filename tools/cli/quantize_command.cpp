@@ -108,6 +108,7 @@ std::string to_text(const QuantizeReport& report) {
 ExitCode quantize_model(Session& session) {
   const Settings& settings = session.settings;
   LoadOptions options = settings.load;
+  session.warn_of_threads(options.threads);
   QuantizeOptions how = settings.quantize;
   const Interrupt::Graceful graceful(session.interrupt);
   const auto go_on = [&] {
