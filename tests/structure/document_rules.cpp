@@ -3,7 +3,6 @@
 #include <cctype>
 #include <filesystem>
 #include <regex>
-#include <set>
 #include <sstream>
 #include <string>
 
@@ -22,7 +21,6 @@ std::string place(const SourceFile& document, int line) {
   return document.path + ":" + std::to_string(line);
 }
 
-// What a heading is linked by: "With AVX-512" is #with-avx-512.
 std::string anchor_of(const std::string& heading) {
   std::string anchor;
   for (const char c : heading) {
@@ -36,7 +34,9 @@ std::string anchor_of(const std::string& heading) {
   return anchor;
 }
 
-std::set<std::string> anchors_of(const SourceFile& document) {
+}  // namespace
+
+std::set<std::string> headings_of(const SourceFile& document) {
   static const std::regex heading("^#+ (.*)$");
   std::set<std::string> anchors;
   for_lines(document, [&](const std::string& line, int) {
@@ -45,8 +45,6 @@ std::set<std::string> anchors_of(const SourceFile& document) {
   });
   return anchors;
 }
-
-}  // namespace
 
 Findings check_paths(const SourceFile& document,
                      const std::function<bool(const std::string& path)>& exists) {
@@ -65,20 +63,24 @@ Findings check_paths(const SourceFile& document,
 }
 
 Findings check_links(const SourceFile& document,
-                     const std::function<bool(const std::string& path)>& exists) {
+                     const std::function<bool(const std::string& path)>& exists,
+                     const Headings& headings) {
   static const std::regex link(R"(\]\(([^)#\s]*)(#[^)\s]*)?\))");
-  const std::set<std::string> anchors = anchors_of(document);
   const auto folder = std::filesystem::path(document.path).parent_path();
   Findings findings;
   for_lines(document, [&](const std::string& line, int number) {
     for (std::sregex_iterator found(line.begin(), line.end(), link), end; found != end; ++found) {
-      const std::string path = (*found)[1], anchor = (*found)[2];
+      const std::string path = (*found)[1], heading = (*found)[2];
       if (path.find("://") != path.npos) continue;
-      const bool leads = path.empty() ? anchor.empty() || anchors.contains(anchor.substr(1))
-                                      : exists((folder / path).lexically_normal().string());
-      if (!leads)
-        findings.push_back(place(document, number) + ": links " + path + anchor +
-                           ", which does not exist");
+      const std::string to =
+          path.empty() ? document.path : (folder / path).lexically_normal().string();
+      const auto of_document = headings.find(to);
+      const bool leads = path.empty() || exists(to);
+      const bool is_there = heading.empty() || of_document == headings.end() ||
+                            of_document->second.contains(heading.substr(1));
+      if (leads && is_there) continue;
+      findings.push_back(place(document, number) + ": links " + path + heading +
+                         ", which does not exist");
     }
   });
   return findings;

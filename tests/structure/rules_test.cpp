@@ -204,8 +204,15 @@ TEST(RulesTest, DocumentsNameWhatExists) {
             ""},
            {"docs/a.md", "# A title\n[up](#another)\n", "a.md:2: links #another"},
            {"docs/a.md", "[ours](src/core/limits.h)\n", "a.md:1: links src/core/limits.h"},
+           {"docs/a.md", "[there](b.md#there)\n", ""},
+           {"docs/a.md", "[not](b.md#not)\n", "a.md:1: links b.md#not"},
        }) {
-    expect(check_links({sample.path, sample.text}, exists), sample);
+    const SourceFile document{sample.path, sample.text};
+    const Headings headings = {{"docs/b.md", {"there"}}, {sample.path, headings_of(document)}};
+    const auto is_known = [&](const std::string& path) {
+      return exists(path) || headings.contains(path);
+    };
+    expect(check_links(document, is_known, headings), sample);
   }
   EXPECT_TRUE(
       check_named({"docs/a.md", "`src/core/` and `src/nn/linear.h`"}, {"src/core", "src/nn"})
