@@ -39,13 +39,14 @@ void check_integer(Findings& findings, const char* name, std::optional<int> valu
 void check_positive(Findings& findings, const char* name, std::optional<double> value,
                     double high) {
   if (!value) return;
-  const bool fits = std::isfinite(*value) && *value <= high &&
-                    *value <= static_cast<double>(std::numeric_limits<float>::max()) &&
-                    static_cast<float>(*value) > 0;
+  constexpr auto kMost = static_cast<double>(std::numeric_limits<float>::max());
+  const bool fits =
+      std::isfinite(*value) && *value <= std::min(high, kMost) && static_cast<float>(*value) > 0;
   if (fits) return;
-  const std::string range = high < std::numeric_limits<double>::max()
-                                ? "a number above 0, at most " + number(high)
-                                : "a finite number above 0, as a float32 too";
+  const bool is_bounded = high < kMost || (std::isfinite(*value) && *value > kMost);
+  const std::string range = is_bounded
+                                ? "a number above 0, at most " + number(std::min(high, kMost))
+                                : "a finite number above 0";
   findings.add(std::string(name) + ": expected " + range + ", got " + number(*value));
 }
 

@@ -141,6 +141,8 @@ TEST(Options, EveryBadValueIsNamed) {
        [](auto& c) { c.temperature = -1; }},
       {"temperature: expected a finite number above 0, got 1e-60",
        [](auto& c) { c.temperature = 1e-60; }},
+      {"temperature: expected a number above 0, at most 3.4028234663852886e+38, got 1e+300",
+       [](auto& c) { c.temperature = 1e300; }},
       {"temperature: expected a finite number above 0, got nan",
        [=](auto& c) { c.temperature = nan; }},
       {"top_p: expected a number above 0, at most 1, got 1.5", [](auto& c) { c.top_p = 1.5; }},
