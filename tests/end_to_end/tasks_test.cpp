@@ -228,6 +228,12 @@ TEST(Outputs, DoNotReplaceWhatIsRead) {
   refused({"explain", "--instruction", "x", "--overlays", folder.string()}, "--overlays", model,
           folder);
   refused({"chat", "--question", "x", "--save", config}, "--save", model, picture);
+  // What was written beside them before is nobody's input.
+  for (int times = 0; times < 2; ++times) {
+    const Finished again = call({"features", "-o", (model / "mine.safetensors").string(), "--model",
+                                 model.string(), "--image", picture.string()});
+    EXPECT_EQ(again.exit_code, 0) << again.err;
+  }
   EXPECT_EQ(text_of(picture), text_of(kAstronaut));
   EXPECT_EQ(text_of(folder / "rollout.png"), text_of(kAstronaut));
   EXPECT_EQ(text_of(config), text_of(fs::path(kT5) / "config.json"));

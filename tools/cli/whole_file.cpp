@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -52,6 +53,20 @@ bool lies_in(const fs::path& file, const fs::path& folder) {
     }
   }
   return false;
+}
+
+// Whether a file of this name is one that models consist of: others may lie in their directory,
+// such as what was written there before.
+bool is_of_a_model(const fs::path& file) {
+  constexpr std::string_view kBegins[] = {
+      "adapter_",           "added_tokens",  "chat_template",  "config",       "consolidated",
+      "generation",         "merges",        "model",          "preprocessor", "processor",
+      "pytorch_model",      "sentencepiece", "special_tokens", "spiece",       "tokenizer",
+      "video_preprocessor", "vocab"};
+  constexpr std::string_view kEnds[] = {".bin", ".model", ".pt", ".pth"};
+  const std::string name = file.filename().string();
+  return std::ranges::any_of(kBegins, [&](auto begin) { return name.starts_with(begin); }) ||
+         std::ranges::any_of(kEnds, [&](auto end) { return name.ends_with(end); });
 }
 
 }  // namespace
@@ -107,15 +122,18 @@ void check_not_read(const Settings& settings, const std::string& option, const f
   models.insert(models.end(), settings.load.adapters.begin(), settings.load.adapters.end());
   models.emplace_back(settings.model);
   if (settings.load.language_model) models.push_back(*settings.load.language_model);
-  for (const options::PictureSource& source : settings.pictures) {
-    if (source.kind == options::PictureSource::Kind::video) models.emplace_back(source.value);
-  }
   for (const fs::path& model : models) {
     if (is_same(output, model)) refuse(model, "is");
-    if (lies_in(output, model)) refuse(model, "lies in");
+    if (is_of_a_model(output) && lies_in(output, model)) refuse(model, "lies in");
     // A cache of downloads has links in the place of files.
     for (const auto& entry : fs::directory_iterator(model, unknown)) {
-      if (is_same(output, entry.path())) refuse(entry.path(), "is");
+      if (is_of_a_model(entry.path()) && is_same(output, entry.path())) refuse(entry.path(), "is");
+    }
+  }
+  for (const options::PictureSource& source : settings.pictures) {
+    const bool is_video = source.kind == options::PictureSource::Kind::video;
+    if (is_video && output.extension() != ".html" && lies_in(output, source.value)) {
+      refuse(source.value, "lies in");
     }
   }
 }

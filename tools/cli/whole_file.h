@@ -19,8 +19,7 @@ std::string kind_of(std::filesystem::file_type type);
 void write_whole(const std::filesystem::path& file, std::string_view content);
 
 // Throws Failure(usage) where `output`, which replaces files, is one that the command reads: one of
-// these pictures, features, the input, or anything in the directory of a model. `option` is how the
-// message calls it.
+// these pictures, features, the input, or a file of a model. `option` is how the message calls it.
 void check_not_read(const Settings& settings, const std::string& option,
                     const std::filesystem::path& output,
                     const std::vector<std::string>& pictures = {});
