@@ -157,6 +157,7 @@ class Examination {
       throw Failure(ExitCode::usage, "the answer is none of the candidates");
     }
     std::vector<std::size_t> order;
+    order.reserve(ranked.size());
     for (const RankedCandidate& one : ranked) order.push_back(one.index);
     if (recipe_.measure == Measure::roc_auc) {
       const auto positive =
