@@ -205,14 +205,14 @@ class StripWhiteSpace final : public DecodeStep {
 }  // namespace
 
 DecodeStepMaker replace_step(ReplaceRule rule) {
-  return rewriting([rule = std::move(rule)](std::string token, std::size_t) {
+  return rewriting([rule = std::move(rule)](const std::string& token, std::size_t) {
     return replace_all(token, rule);
   });
 }
 
 DecodeStepMaker metaspace_step(char32_t replacement, PrependScheme scheme) {
   const ReplaceRule removed{utf8_of(replacement), ""}, space{utf8_of(replacement), " "};
-  return rewriting([=](std::string token, std::size_t index) {
+  return rewriting([=](const std::string& token, std::size_t index) {
     return replace_all(token, index == 0 && scheme != PrependScheme::never ? removed : space);
   });
 }
@@ -225,7 +225,7 @@ DecodeStepMaker byte_fallback_step(ByteRuns runs) {
   return [runs] { return std::make_unique<ByteFallback>(runs); };
 }
 
-DecodeStepMaker word_piece_step(std::string prefix, bool cleanup) {
+DecodeStepMaker word_piece_step(const std::string& prefix, bool cleanup) {
   static const std::vector<ReplaceRule> rules = {
       {" .", "."},   {" ?", "?"},     {" !", "!"},     {" ,", ","},
       {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},   {" do not", " don't"},
@@ -252,7 +252,7 @@ DecodeStepMaker strip_step(char32_t code, std::size_t start, std::size_t stop) {
 }
 
 DecodeStepMaker join_step(std::string separator) {
-  return rewriting([separator = std::move(separator)](std::string token, std::size_t index) {
+  return rewriting([separator = std::move(separator)](const std::string& token, std::size_t index) {
     return index > 0 ? separator + token : token;
   });
 }

@@ -42,7 +42,7 @@ enum class ByteRuns {
   piecewise,  // for each byte that is part of no character: SentencePiece itself
 };
 DecodeStepMaker byte_fallback_step(ByteRuns runs = ByteRuns::whole);
-DecodeStepMaker word_piece_step(std::string prefix, bool cleanup);
+DecodeStepMaker word_piece_step(const std::string& prefix, bool cleanup);
 // Removes up to `start` and `stop` copies of `code` from the ends of each token.
 DecodeStepMaker strip_step(char32_t code, std::size_t start, std::size_t stop);
 DecodeStepMaker join_step(std::string separator);

@@ -180,7 +180,7 @@ class BatchRun {
         during(Stage::picture, [&] { return read_video(item.pictures, session_.settings); });
     Subject subject = subject_of(i);
     subject.frames = std::move(read.places);
-    submit(i, key, Video(std::move(read.images)), std::move(subject));
+    submit(i, key, Video(std::move(read.images)), subject);
   }
 
   std::string bytes_of(const std::string& name, Digest& digest) const {
