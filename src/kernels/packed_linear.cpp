@@ -27,7 +27,7 @@ Support supports_bf16(const PackedLinearProblem& problem, const Machine& machine
 // Those that round x where weights are of 8 or 4 bits. Others they multiply as the others do.
 template <Support (*has)(const Machine&)>
 Support supports_bytes(const PackedLinearProblem& problem, const Machine& machine) {
-  const Support support = has(machine);
+  const Support support = supports<has>(problem, machine);
   const bool bytes = problem.weights == Format::w8 || problem.weights == Format::w4;
   return support && !bytes ? Support::where_forced() : support;
 }

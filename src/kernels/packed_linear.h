@@ -1,5 +1,5 @@
-// y = f(x w^T + bias) + plus over a packed matrix, or f of its first half times the second half:
-// the contract, and the table of its kernels.
+// y = f(x w^T + bias) + plus over a packed matrix, or f of its first half times the second half,
+// where x may be normalised while it is read: the contract, and the table of its kernels.
 #pragma once
 
 #include <cstddef>
@@ -29,6 +29,7 @@ struct PackedLinearProblem {
   // The matrix is two halves of a whole number of panels each: y = f(x first^T) * x second^T, each
   // with its bias.
   bool gated = false;
+  float eps = 0.0f;  // of the norm, where there is one
 
   // Numbers of a row of y.
   std::int64_t results() const { return gated ? outputs / 2 : outputs; }
@@ -41,6 +42,9 @@ struct PackedLinearBuffers {
   const float* bias;         // [outputs], added to the rounded product; or null
   const float* plus;         // [rows, results()], added last; or null. May be y.
   float* y;                  // [rows, results()]
+  // [inputs], the weight of an RMSNorm that stands before the product, with the bits that the
+  // kernels of rms_norm.h give; or null
+  const float* norm = nullptr;
 };
 
 // What is multiplied where weights are of bf16, of 8 and of 4 bits; of all others it is float32.

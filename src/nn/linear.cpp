@@ -63,7 +63,7 @@ at::Tensor Linear::times(const at::Tensor& x, const at::Tensor& weight,
   return bias.defined() ? y + bias : y;
 }
 
-at::Tensor Linear::times_packed(const at::Tensor& x, BehindProduct behind) const {
+at::Tensor Linear::times_packed(const Normed& x, BehindProduct behind) const {
   const PackedMatrix& packed = *weight_.packed();
   // Products begin with a panel; the rows before the first one wanted are cut off.
   const std::int64_t skipped = weight_.first_packed_row() % kernels::kRowsOfPanel;
@@ -89,7 +89,7 @@ at::Tensor Linear::activated(const Normed& normed, Activation activation, bool g
     const std::int64_t half = gated ? weight_.rows() / 2 : 0;
     if (weight_.first_packed_row() % kernels::kRowsOfPanel != 0) return {};
     if (half % kernels::kRowsOfPanel != 0) return {};
-    return times_packed(normed.value(), {.activation = f, .gated = gated});
+    return times_packed(normed, {.activation = f, .gated = gated});
   }
   const std::span<const at::Tensor> blocks = weight_.blocks();
   if (runtime_->row_type() != at::kFloat || blocks.size() != (gated ? 2U : 1U)) return {};
@@ -97,8 +97,9 @@ at::Tensor Linear::activated(const Normed& normed, Activation activation, bool g
   const auto gate = panels_in_rows(*runtime_, like, blocks.front());
   const auto times = panels_in_rows(*runtime_, like, blocks.back());
   if (!gate || !times || times->rows != gate->rows) return {};
-  const at::Tensor x = normed.value();
-  if (!gated) return product_with_panels(*runtime_, x, *gate, {.bias = bias_, .activation = f});
+  if (!gated)
+    return product_with_panels(*runtime_, normed, *gate, {.bias = bias_, .activation = f});
+  const at::Tensor x = normed.value();  // both products read it
   const auto bias_of = [&](std::int64_t half) {
     return bias_.defined() ? bias_.narrow(0, half * gate->rows, gate->rows) : bias_;
   };
@@ -127,8 +128,8 @@ at::Tensor Linear::by_kernel(const Normed& x, const Sum& plus, bool wide) const 
 
 std::vector<at::Tensor> Linear::by_block(const Normed& normed) const {
   if (const at::Tensor y = by_kernel(normed, at::Tensor(), false); y.defined()) return {y};
+  if (weight_.packed() != nullptr) return {times_packed(normed, {})};
   const at::Tensor x = normed.value();
-  if (weight_.packed() != nullptr) return {times_packed(x, {})};
   if (weight_.tiled() != nullptr) {
     return {times(x, weight_.tiled_values(x.scalar_type()), bias_)};
   }
@@ -166,13 +167,12 @@ std::vector<at::Tensor> Linear::split(const Normed& x, std::span<const std::int6
 }
 
 Sum Linear::operator()(const Normed& x, const Sum& plus) const {
-  if (weight_.packed() != nullptr) return times_packed(x.value(), {.plus = plus});
+  if (weight_.packed() != nullptr) return times_packed(x, {.plus = plus});
   if (runtime_->row_type() == at::kFloat) {
     if (weight_.blocks().size() != 1) return plus.value() + (*this)(x);
-    const at::Tensor rows = x.value();
-    const auto matrix = panels_in_rows(*runtime_, rows, weight_.blocks().front());
-    if (!matrix) return plus.value() + (*this)(rows);
-    return product_with_panels(*runtime_, rows, *matrix, {.bias = bias_, .plus = plus.value()});
+    const auto matrix = panels_in_rows(*runtime_, x.like(), weight_.blocks().front());
+    if (!matrix) return plus.value() + (*this)(x);
+    return product_with_panels(*runtime_, x, *matrix, {.bias = bias_, .plus = plus.value()});
   }
   const at::Tensor y = by_kernel(x, plus, false);
   if (y.defined()) return y;

@@ -50,7 +50,7 @@ class Linear {
   std::optional<ProductWith> on_device() const;
 
  private:
-  at::Tensor times_packed(const at::Tensor& x, BehindProduct behind) const;
+  at::Tensor times_packed(const Normed& x, BehindProduct behind) const;
   // The result of each block of the weight.
   std::vector<at::Tensor> by_block(const Normed& x) const;
   at::Tensor times(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const;

@@ -17,21 +17,27 @@
 namespace instructblip::nn {
 namespace {
 
-// By a kernel of the processor; undefined where numerics ask for the composition, or rows are
-// watched.
+bool forces_kernel(const Runtime& runtime) {
+  return runtime.forces(kernels::RmsNormKernel::kOperation);
+}
+
+// Not where numerics ask for the composition, or rows are watched.
+bool takes_kernel(const Runtime& runtime, const NormWeights& w) {
+  const bool wanted = runtime.numerics() == Numerics::fast || forces_kernel(runtime);
+  return wanted && !w.centred && w.weight.scalar_type() == at::kFloat &&
+         !runtime.tables().rms_norm.empty() && !is_watched();
+}
+
+// By a kernel of the processor, or undefined.
 at::Tensor normalized_by_kernel(const Runtime& runtime, const at::Tensor& x, const NormWeights& w) {
-  const auto& kernels = runtime.tables().rms_norm;
-  const bool wanted =
-      runtime.numerics() == Numerics::fast || runtime.forces(kernels::RmsNormKernel::kOperation);
-  if (w.centred || !wanted || kernels.empty() || is_watched()) return {};
-  if (x.scalar_type() != at::kFloat || w.weight.scalar_type() != at::kFloat) return {};
+  if (!takes_kernel(runtime, w) || x.scalar_type() != at::kFloat) return {};
   const at::Tensor rows = x.contiguous();
   const kernels::RmsNormProblem problem{
       .rows = rows.numel() / std::max<std::int64_t>(1, rows.size(-1)),
       .width = rows.size(-1),
       .eps = static_cast<float>(w.eps)};
   const at::Tensor y = runtime.empty(rows.sizes().vec(), at::kFloat);
-  runtime.kernel(kernels, problem)
+  runtime.kernel(runtime.tables().rms_norm, problem)
       .run(problem,
            {.x = rows.const_data_ptr<float>(),
             .weight = w.weight.const_data_ptr<float>(),
@@ -55,6 +61,10 @@ at::Tensor Normed::like() const {
 
 at::Tensor Normed::value() const { return norm_ == nullptr ? rows_.value() : (*norm_)(rows_); }
 
+std::optional<NormInProduct> Normed::in_product() const {
+  return norm_ == nullptr ? std::nullopt : norm_->in_product();
+}
+
 Norm::Norm(const Runtime& runtime, NormWeights weights, double factor)
     : runtime_(&runtime), weights_(std::move(weights)), factor_(factor) {
   // Rows of half precision are not those of the reference to the bit: one product less there.
@@ -67,6 +77,13 @@ at::Tensor Norm::operator()(const Sum& x) const {
   if (!y.defined()) y = normalized_by_kernel(*runtime_, x.value(), weights_);
   if (!y.defined()) y = composed(x.value(), weights_);
   return scaled(y, factor_);
+}
+
+// A kernel that is forced is one by itself.
+std::optional<NormInProduct> Norm::in_product() const {
+  if (factor_ != 1.0 || forces_kernel(*runtime_) || !takes_kernel(*runtime_, weights_)) return {};
+  return NormInProduct{.weight = weights_.weight.const_data_ptr<float>(),
+                       .eps = static_cast<float>(weights_.eps)};
 }
 
 LayerNorm::LayerNorm(const Weights& weights, std::int64_t width, double eps)

@@ -13,8 +13,14 @@ namespace instructblip::nn {
 
 class Norm;
 
-// Rows, and the norm that is still to be done to them, if there is one: a device may do it in the
-// launch of the product that the rows go into.
+// What kernels of products on the processor need of a norm, to do it while they read rows.
+struct NormInProduct {
+  const float* weight;  // [width]
+  float eps;
+};
+
+// Rows, and the norm that is still to be done to them, if there is one: the kernel of the product
+// that the rows go into may do it.
 class Normed {
  public:
   // As they are.
@@ -27,6 +33,8 @@ class Normed {
   at::Tensor like() const;                           // a tensor of their sizes and their type
   const Norm* norm() const { return norm_; }         // null: none
   at::Tensor value() const;                          // after it
+  // The norm as kernels of products may do it, of rows(); none: value() is what they take.
+  std::optional<NormInProduct> in_product() const;
 
  private:
   Sum rows_;
@@ -48,6 +56,8 @@ class Norm {
   Normed of(const Sum& x) const { return Normed(x, *this); }
 
   const NormWeights& weights() const { return weights_; }
+  // An RMSNorm alone, and where a kernel of ours would do it to rows of float32.
+  std::optional<NormInProduct> in_product() const;
 
  private:
   const Runtime* runtime_;

@@ -3,6 +3,7 @@
 #include <c10/util/Exception.h>
 #include <c10/util/accumulate.h>
 
+#include <optional>
 #include <vector>
 
 #include "kernels/packed_linear.h"
@@ -39,12 +40,15 @@ std::optional<MatrixPanels> panels_in_rows(const Runtime& runtime, const at::Ten
   return panels;
 }
 
-at::Tensor product_with_panels(const Runtime& runtime, const at::Tensor& x,
+at::Tensor product_with_panels(const Runtime& runtime, const Normed& normed,
                                const MatrixPanels& matrix, const BehindProduct& behind) {
+  const std::optional<NormInProduct> norm = normed.in_product();
+  const at::Tensor x = norm ? normed.rows() : normed.value();
   const at::Tensor input = x.contiguous();
   kernels::PackedLinearProblem problem = problem_of(runtime, input, matrix);
   problem.activation = behind.activation;
   problem.gated = behind.gated;
+  if (norm) problem.eps = norm->eps;
   TORCH_CHECK(problem.inputs == matrix.columns, "product of ", x.sizes(), " and [", matrix.rows,
               ", ", matrix.columns, "]");
   std::vector<std::int64_t> shape = x.sizes().vec();
@@ -59,7 +63,8 @@ at::Tensor product_with_panels(const Runtime& runtime, const at::Tensor& x,
                                              .weights = matrix.at,
                                              .bias = data(behind.bias),
                                              .plus = data(plus),
-                                             .y = y.mutable_data_ptr<float>()};
+                                             .y = y.mutable_data_ptr<float>(),
+                                             .norm = norm ? norm->weight : nullptr};
   runtime.kernel(runtime.tables().packed_linear, problem).run(problem, buffers, runtime.queue());
   return behind.plus.defined() && !added ? behind.plus + y : y;
 }

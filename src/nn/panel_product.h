@@ -9,6 +9,7 @@
 
 #include "kernels/activation.h"
 #include "kernels/panels.h"
+#include "nn/normalization.h"
 #include "nn/runtime.h"
 
 namespace instructblip::nn {
@@ -35,7 +36,7 @@ struct BehindProduct {
 };
 
 // x [..., columns] -> [..., rows], or half as many where it is gated; float32.
-at::Tensor product_with_panels(const Runtime& runtime, const at::Tensor& x,
-                               const MatrixPanels& matrix, const BehindProduct& behind);
+at::Tensor product_with_panels(const Runtime& runtime, const Normed& x, const MatrixPanels& matrix,
+                               const BehindProduct& behind);
 
 }  // namespace instructblip::nn

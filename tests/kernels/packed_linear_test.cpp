@@ -9,6 +9,7 @@
 
 #include "kernels/numbers.h"
 #include "kernels/reference/half.h"
+#include "kernels/rms_norm.h"
 #include "support/expect_error.h"
 #include "support/operations.h"
 
@@ -76,7 +77,7 @@ struct Matrix {
 
 struct Data {
   PackedLinearProblem problem;
-  std::vector<float> x, bias, plus;
+  std::vector<float> x, bias, plus, norm = {};
   Matrix weights;
 
   explicit Data(const PackedLinearProblem& p)
@@ -92,10 +93,14 @@ struct Data {
                                         : weights.panels.data();
     std::vector<float> y(static_cast<std::size_t>(problem.rows * problem.outputs),
                          std::numeric_limits<float>::quiet_NaN());
-    kernel.run(
-        problem,
-        {x.data(), matrix, more ? bias.data() : nullptr, more ? plus.data() : nullptr, y.data()},
-        queue);
+    kernel.run(problem,
+               {.x = x.data(),
+                .weights = matrix,
+                .bias = more ? bias.data() : nullptr,
+                .plus = more ? plus.data() : nullptr,
+                .y = y.data(),
+                .norm = norm.empty() ? nullptr : norm.data()},
+               queue);
     return y;
   }
 };
@@ -420,6 +425,45 @@ TEST_P(PackedLinear, WidensEveryNumberOf16Bits) {
       }
     }
   }
+}
+
+// The bits of the norm's own kernel, and then of the product.
+TEST_P(PackedLinear, NormalisesTheRowsThatItReads) {
+  SerialQueue serial;
+  ScatteringQueue scattering;
+  const auto norms = rms_norm_kernels();
+  const bool plain = GetParam().name == "reference";
+  const RmsNormKernel& norm = plain ? norms.back() : norms[norms.size() - 2];
+  const auto expect_the_same = [&](const PackedLinearProblem& problem) {
+    Data normed(problem), data(problem);
+    normed.problem.eps = 1e-5f;
+    normed.norm = numbers(problem.inputs, 5);
+    norm.run({problem.rows, problem.inputs, 1e-5f},
+             {normed.x.data(), normed.norm.data(), data.x.data()}, serial);
+    ASSERT_TRUE(
+        same_bits(normed.run(GetParam(), scattering, true), data.run(GetParam(), serial, true)))
+        << name_of(problem.weights) << ", " << problem.rows << " x " << problem.inputs
+        << (problem.gated ? ", gated" : "") << (problem.in_rows ? ", in rows" : "");
+  };
+  for (const Format format : formats_of(GetParam())) {
+    for (const std::int64_t rows : {1, 2, 8, 9, 33}) {
+      for (const std::int64_t inputs : {1, 15, 33, 64, 1777}) {
+        PackedLinearProblem problem{
+            .rows = rows, .inputs = inputs, .outputs = 40, .weights = format};
+        expect_the_same(problem);
+        problem.in_rows = true;
+        if (GetParam().supports(problem, this_machine())) expect_the_same(problem);
+      }
+      expect_the_same({.rows = rows,
+                       .inputs = 70,
+                       .outputs = 96,
+                       .weights = format,
+                       .activation = Activation::silu,
+                       .gated = true});
+    }
+  }
+  expect_the_same(
+      {.rows = 301, .inputs = 530, .outputs = 70, .weights = sixteen_bits_of(GetParam())});
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, PackedLinear, testing::ValuesIn(packed_linear_kernels()),

@@ -28,9 +28,8 @@ struct StepsOfBlock {
 
 // Rows of a tile, rounded.
 struct RowsToRound {
-  const float* x;       // [rows], `stride` apart
-  std::int64_t stride;  // all inputs of a row
-  std::int64_t rows, inputs;
+  InputRows from;
+  std::int64_t inputs;
   Held held;  // what they are multiplied with: w8 or w4
   // For each block: [steps][rows] words, [rows] float32 scales, [rows] words that sums begin
   // with.

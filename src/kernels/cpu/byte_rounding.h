@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cpu/byte_lanes.h"
+#include "kernels/cpu/input_rows.h"
 
 namespace instructblip::kernels::cpu {
 namespace {
@@ -14,9 +15,9 @@ template <class Bits>
 struct InputsOfBlock {
   Lanes all[Bits::kInputs / kLanes];
 
-  INSTRUCTBLIP_KERNEL InputsOfBlock(const float* x, std::int64_t left) {
-    for (int i = 0; i < Bits::kInputs / kLanes; ++i) {
-      all[i] = load_up_to(x + i * kLanes, left - i * kLanes);
+  INSTRUCTBLIP_KERNEL InputsOfBlock(const RowsToRound& r, std::int64_t row, std::int64_t first) {
+    for (int i = 0; i < Bits::kInputs / kLanes; ++i, first += kLanes) {
+      all[i] = inputs_at(r.from, row, first, r.inputs - first);
     }
   }
 };
@@ -24,33 +25,33 @@ struct InputsOfBlock {
 // A block of one row. Where a number is NaN or infinite the scale is NaN, and so are the results.
 template <class Bits>
 INSTRUCTBLIP_KERNEL void round_block(const RowsToRound& r, std::int64_t row, std::int64_t block) {
-  const std::int64_t at = block * Bits::kInputs;
-  const InputsOfBlock<Bits> x(r.x + row * r.stride + at, r.inputs - at);
+  const std::int64_t rows = r.from.rows;
+  const InputsOfBlock<Bits> x(r, row, block * Bits::kInputs);
   const float most = largest_magnitude(x.all);
   constexpr float kLeast = 1e-30f;  // below it kMost / most is no float
   const float scale = most / Bits::kMost + (most - most);
   const Lanes inverse = broadcast(most > kLeast ? Bits::kMost / most : 0.0f);
-  std::byte* out = r.out + block * r.rows * kSteps<Bits>.bytes_of_row() + row * 4;
+  std::byte* out = r.out + block * rows * kSteps<Bits>.bytes_of_row() + row * 4;
   // Words of one row follow one another; those of several alternate, and are put in place below.
   std::byte apart[Bits::kSteps * 4];
-  std::byte* const words = r.rows == 1 ? out : apart;
+  std::byte* const words = rows == 1 ? out : apart;
   std::int32_t start = 0;
   for (int i = 0; i < Bits::kInputs / kLanes; i += 2) {
     start += Bits::round(multiply(x.all[i], inverse), multiply(x.all[i + 1], inverse),
                          words + i * (Bits::kSteps * 4 * kLanes / Bits::kInputs));
   }
-  for (std::int64_t step = 0; step < Bits::kSteps; ++step, out += r.rows * 4) {
-    if (r.rows > 1) std::memcpy(out, words + step * 4, 4);
+  for (std::int64_t step = 0; step < Bits::kSteps; ++step, out += rows * 4) {
+    if (rows > 1) std::memcpy(out, words + step * 4, 4);
   }
   std::memcpy(out, &scale, 4);
-  std::memcpy(out + r.rows * 4, &start, 4);
+  std::memcpy(out + rows * 4, &start, 4);
 }
 
 template <class Bits>
 void round_rows_for(const RowsToRound& rows) {
   const RowsToRound r = rows;  // a copy, which no store of a word can change
   for (std::int64_t block = 0; block < kSteps<Bits>.blocks_in(r.inputs); ++block) {
-    for (std::int64_t row = 0; row < r.rows; ++row) round_block<Bits>(r, row, block);
+    for (std::int64_t row = 0; row < r.from.rows; ++row) round_block<Bits>(r, row, block);
   }
 }
 

@@ -17,17 +17,16 @@ std::int64_t words_of(const PanelKernel& kernel, std::int64_t inputs) {
 }
 
 void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const PanelKernel& kernel,
-             Queue& queue) {
+             const RmsNormRow& norm, Queue& queue) {
   const RowTiles tiles{p.rows, kernel.most_rows_of_few};
-  const bool as_it_is = p.rows == 1 && kernel.inputs_of_step == 1;
+  const ProductRows rows(p, b, norm, queue);
+  const bool as_it_is = p.rows == 1 && kernel.inputs_of_step == 1 && b.norm == nullptr;
   const std::int64_t words = words_of(kernel, p.inputs);
   const Room own(Room::rows, as_it_is ? 0 : p.rows * words);
   if (!as_it_is) {
     for (std::int64_t tile = 0; tile < count_of(tiles); ++tile) {
       const std::int64_t begin = begin_of(tiles, tile);
-      kernel.regroup({.x = b.x + begin * p.inputs,
-                      .stride = p.inputs,
-                      .rows = begin_of(tiles, tile + 1) - begin,
+      kernel.regroup({.from = rows.inputs(begin, begin_of(tiles, tile + 1)),
                       .count = p.inputs,
                       .tile = own.get() + begin * words});
     }
@@ -60,10 +59,12 @@ void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const P
 class TallProduct {
  public:
   TallProduct(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
-              const PanelKernel& kernel)
+              const PanelKernel& kernel, const RmsNormRow& norm, Queue& queue)
       : p_(problem),
         b_(buffers),
         kernel_(kernel),
+        queue_(queue),
+        rows_(problem, buffers, norm, queue),
         bytes_(bytes_of_panel(problem.weights, problem.inputs)),
         row_blocks_{problem.rows, kernel.rows_of_block},
         // A panel, and the one that multiplies its results.
@@ -72,14 +73,14 @@ class TallProduct {
         groups_((panels_of(problem.results()) + panels_of_group_ - 1) / panels_of_group_),
         x_(Room::rows, problem.rows * words_of(problem.inputs)) {}
 
-  void run(Queue& queue) {
+  void run() {
     const std::int64_t blocks = count_of(row_blocks_);
-    queue.run(blocks * input_blocks(), 1, [&](std::int64_t first, std::int64_t last) {
+    queue_.run(blocks * input_blocks(), 1, [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t i = first; i < last; ++i) pack(i / input_blocks(), i % input_blocks());
     });
     const std::int64_t sums = p_.rows / blocks * at_once_ * kRowsOfPanel;
     const std::int64_t grain = tasks_worth_a_thread(sums * p_.inputs);
-    share_out_groups(queue, {blocks, groups_, grain, groups_at_once(p_, sums)},
+    share_out_groups(queue_, {blocks, groups_, grain, groups_at_once(p_, sums)},
                      [&](std::int64_t block, std::int64_t first, std::int64_t last) {
                        multiply(block, first, last);
                      });
@@ -106,13 +107,11 @@ class TallProduct {
   void pack(std::int64_t row_block, std::int64_t input_block) const {
     const RowTiles tiles = tiles_of(row_block);
     const std::int64_t count = inputs_in(input_block);
-    const float* const from =
-        b_.x + begin_of(row_blocks_, row_block) * p_.inputs + input_block * most_inputs();
+    const std::int64_t row = begin_of(row_blocks_, row_block);
     for (std::int64_t tile = 0; tile < count_of(tiles); ++tile) {
       const std::int64_t begin = begin_of(tiles, tile);
-      kernel_.regroup({.x = from + begin * p_.inputs,
-                       .stride = p_.inputs,
-                       .rows = begin_of(tiles, tile + 1) - begin,
+      kernel_.regroup({.from = rows_.inputs(row + begin, row + begin_of(tiles, tile + 1),
+                                            input_block * most_inputs()),
                        .count = count,
                        .tile = packed(row_block, input_block) + begin * words_of(count)});
     }
@@ -164,6 +163,8 @@ class TallProduct {
   const PackedLinearProblem& p_;
   const PackedLinearBuffers& b_;
   const PanelKernel& kernel_;
+  Queue& queue_;
+  ProductRows rows_;
   std::size_t bytes_;
   RowTiles row_blocks_;
   std::int64_t at_once_, panels_of_group_;
@@ -172,12 +173,12 @@ class TallProduct {
 };
 
 void run(const PackedLinearProblem& p, const PackedLinearBuffers& b, const PanelKernel& kernel,
-         Queue& queue) {
+         const RmsNormRow& norm, Queue& queue) {
   if (p.rows == 0 || p.outputs == 0) return;
   // What is in rows is brought into the order of panels first, for however few rows.
   const bool few = p.rows <= kFewRows && !p.in_rows && kernel.run != nullptr;
-  if (few) return run_few(p, b, kernel, queue);
-  TallProduct(p, b, kernel).run(queue);
+  if (few) return run_few(p, b, kernel, norm, queue);
+  TallProduct(p, b, kernel, norm, queue).run();
 }
 
 }  // namespace
@@ -185,32 +186,32 @@ void run(const PackedLinearProblem& p, const PackedLinearBuffers& b, const Panel
 #if INSTRUCTBLIP_KERNELS_X86
 void packed_linear_avx512(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
                           Queue& queue) {
-  run(problem, buffers, panel_kernel_avx512(), queue);
+  run(problem, buffers, panel_kernel_avx512(), rms_norm_row_avx512(), queue);
 }
 void packed_linear_avx2(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
                         Queue& queue) {
-  run(problem, buffers, panel_kernel_avx2(), queue);
+  run(problem, buffers, panel_kernel_avx2(), rms_norm_row_avx2(), queue);
 }
 void packed_linear_bf16_avx512(const PackedLinearProblem& problem,
                                const PackedLinearBuffers& buffers, Queue& queue) {
-  run(problem, buffers, pair_kernel_avx512_bf16(), queue);
+  run(problem, buffers, pair_kernel_avx512_bf16(), rms_norm_row_avx512(), queue);
 }
 void packed_linear_bf16_amx(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
                             Queue& queue) {
-  run(problem, buffers, tile_kernel_amx(), queue);
+  run(problem, buffers, tile_kernel_amx(), rms_norm_row_avx512(), queue);
 }
 #endif
 void packed_linear_bf16_tiles_portable(const PackedLinearProblem& problem,
                                        const PackedLinearBuffers& buffers, Queue& queue) {
-  run(problem, buffers, tile_kernel_portable(), queue);
+  run(problem, buffers, tile_kernel_portable(), rms_norm_row_portable(), queue);
 }
 void packed_linear_bf16_portable(const PackedLinearProblem& problem,
                                  const PackedLinearBuffers& buffers, Queue& queue) {
-  run(problem, buffers, pair_kernel_portable(), queue);
+  run(problem, buffers, pair_kernel_portable(), rms_norm_row_portable(), queue);
 }
 void packed_linear_portable(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
                             Queue& queue) {
-  run(problem, buffers, panel_kernel_portable(), queue);
+  run(problem, buffers, panel_kernel_portable(), rms_norm_row_portable(), queue);
 }
 
 }  // namespace instructblip::kernels::cpu

@@ -26,10 +26,12 @@ std::byte* bytes_of(const Room& room) { return reinterpret_cast<std::byte*>(room
 class ByteProducts {
  public:
   ByteProducts(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
-               const ByteKernel& kernel)
+               const ByteKernel& kernel, const RmsNormRow& norm, Queue& queue)
       : p_(problem),
         b_(buffers),
         kernel_(kernel),
+        queue_(queue),
+        rows_(problem, buffers, norm, queue),
         // A panel, and the one that multiplies its results.
         at_once_(problem.gated ? 2 : kernel.panels),
         panels_of_group_(problem.gated ? 1 : kernel.panels),
@@ -39,16 +41,16 @@ class ByteProducts {
         bytes_of_row_(bytes_of_row(problem, kernel)),
         x_(Room::rows, problem.rows * bytes_of_row_ / 4) {}
 
-  void run(Queue& queue) {
+  void run() {
     const std::int64_t blocks = count_of(row_blocks_);
     const std::int64_t tiles = count_of(tiles_of(0));
-    queue.run(blocks * tiles, tasks_worth_a_thread(4 * p_.rows / blocks / tiles * p_.inputs),
-              [&](std::int64_t first, std::int64_t last) {
-                for (std::int64_t i = first; i < last; ++i) round(i / tiles, i % tiles);
-              });
+    queue_.run(blocks * tiles, tasks_worth_a_thread(4 * p_.rows / blocks / tiles * p_.inputs),
+               [&](std::int64_t first, std::int64_t last) {
+                 for (std::int64_t i = first; i < last; ++i) round(i / tiles, i % tiles);
+               });
     const std::int64_t sums = p_.rows / blocks * at_once_ * kRowsOfPanel;
     const std::int64_t grain = tasks_worth_a_thread(sums * p_.inputs);
-    share_out_groups(queue, {blocks, groups_, grain, groups_at_once(p_, sums)},
+    share_out_groups(queue_, {blocks, groups_, grain, groups_at_once(p_, sums)},
                      [&](std::int64_t block, std::int64_t first, std::int64_t last) {
                        multiply(block, first, last);
                      });
@@ -69,10 +71,9 @@ class ByteProducts {
     const RowTiles tiles = tiles_of(row_block);
     const std::int64_t all = count_of(tiles), first = count_of(tiles_of(0));
     for (; tile < all; tile += first) {
-      const std::int64_t begin = begin_of(row_blocks_, row_block) + begin_of(tiles, tile);
-      kernel_.round({.x = b_.x + begin * p_.inputs,
-                     .stride = p_.inputs,
-                     .rows = begin_of(tiles, tile + 1) - begin_of(tiles, tile),
+      const std::int64_t row = begin_of(row_blocks_, row_block);
+      const std::int64_t begin = row + begin_of(tiles, tile);
+      kernel_.round({.from = rows_.inputs(begin, row + begin_of(tiles, tile + 1)),
                      .inputs = p_.inputs,
                      .held = held_of(p_),
                      .out = rounded(begin)});
@@ -125,6 +126,8 @@ class ByteProducts {
   const PackedLinearProblem& p_;
   const PackedLinearBuffers& b_;
   const ByteKernel& kernel_;
+  Queue& queue_;
+  ProductRows rows_;
   std::int64_t at_once_, panels_of_group_;
   std::size_t bytes_;
   RowTiles row_blocks_;
@@ -134,16 +137,15 @@ class ByteProducts {
 
 // Products of up to kFewRows rows.
 void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const ByteKernel& kernel,
-             Queue& queue) {
+             const RmsNormRow& norm, Queue& queue) {
+  const ProductRows rows(p, b, norm, queue);
   const RowTiles tiles{p.rows, kernel.most_rows_of_few};
   const std::int64_t row_bytes = bytes_of_row(p, kernel);
   const Room x(Room::rows, p.rows * row_bytes / 4);
   std::byte* const rounded = bytes_of(x);
   for (std::int64_t tile = 0; tile < count_of(tiles); ++tile) {
     const std::int64_t begin = begin_of(tiles, tile);
-    kernel.round({.x = b.x + begin * p.inputs,
-                  .stride = p.inputs,
-                  .rows = begin_of(tiles, tile + 1) - begin,
+    kernel.round({.from = rows.inputs(begin, begin_of(tiles, tile + 1)),
                   .inputs = p.inputs,
                   .held = held_of(p),
                   .out = rounded + begin * row_bytes});
@@ -172,12 +174,12 @@ void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const B
 using RunPacked = void (*)(const PackedLinearProblem&, const PackedLinearBuffers&, Queue&);
 
 void run(const PackedLinearProblem& p, const PackedLinearBuffers& b, const ByteKernel& kernel,
-         RunPacked run_others, Queue& queue) {
+         const RmsNormRow& norm, RunPacked run_others, Queue& queue) {
   const bool bytes = p.weights == Format::w8 || p.weights == Format::w4;
   if (!bytes || p.inputs == 0) return run_others(p, b, queue);
   if (p.rows == 0 || p.outputs == 0) return;
-  if (p.rows <= kFewRows) return run_few(p, b, kernel, queue);
-  ByteProducts(p, b, kernel).run(queue);
+  if (p.rows <= kFewRows) return run_few(p, b, kernel, norm, queue);
+  ByteProducts(p, b, kernel, norm, queue).run();
 }
 
 }  // namespace
@@ -185,16 +187,18 @@ void run(const PackedLinearProblem& p, const PackedLinearBuffers& b, const ByteK
 #if INSTRUCTBLIP_KERNELS_X86
 void packed_linear_bytes_avx512_vnni(const PackedLinearProblem& problem,
                                      const PackedLinearBuffers& buffers, Queue& queue) {
-  run(problem, buffers, byte_kernel_avx512_vnni(), packed_linear_avx512, queue);
+  run(problem, buffers, byte_kernel_avx512_vnni(), rms_norm_row_avx512(), packed_linear_avx512,
+      queue);
 }
 void packed_linear_bytes_avx2(const PackedLinearProblem& problem,
                               const PackedLinearBuffers& buffers, Queue& queue) {
-  run(problem, buffers, byte_kernel_avx2(), packed_linear_avx2, queue);
+  run(problem, buffers, byte_kernel_avx2(), rms_norm_row_avx2(), packed_linear_avx2, queue);
 }
 #endif
 void packed_linear_bytes_portable(const PackedLinearProblem& problem,
                                   const PackedLinearBuffers& buffers, Queue& queue) {
-  run(problem, buffers, byte_kernel_portable(), packed_linear_portable, queue);
+  run(problem, buffers, byte_kernel_portable(), rms_norm_row_portable(), packed_linear_portable,
+      queue);
 }
 
 }  // namespace instructblip::kernels::cpu

@@ -6,6 +6,8 @@
 #include <cstdint>
 
 #include "kernels/cpu/panel_product.h"
+#include "kernels/cpu/rms_norm.h"
+#include "kernels/cpu/rms_norm_rows.h"
 #include "kernels/cpu/room.h"
 #include "kernels/packed_linear.h"
 
@@ -38,6 +40,36 @@ inline Held held_of(const PackedLinearProblem& p) {
 inline std::int64_t tasks_worth_a_thread(std::int64_t work_of_task) {
   return std::max<std::int64_t>(1, kWorthAThread / std::max<std::int64_t>(1, work_of_task));
 }
+
+// Rows of a product, and the norm before it, where there is one.
+class ProductRows {
+ public:
+  ProductRows(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
+              const RmsNormRow& norm, Queue& queue)
+      : p_(problem), b_(buffers), scales_(Room::scales, buffers.norm == nullptr ? 0 : p_.rows) {
+    if (b_.norm == nullptr) return;
+    queue.run(p_.rows, tasks_worth_a_thread(p_.inputs), [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t row = first; row < last; ++row) {
+        const float sum = norm.sum_of_squares(b_.x + row * p_.inputs, p_.inputs);
+        scales_.get()[row] = rms_scale(sum, p_.inputs, p_.eps);
+      }
+    });
+  }
+
+  // The inputs from `input` on of the rows [first, last).
+  InputRows inputs(std::int64_t first, std::int64_t last, std::int64_t input = 0) const {
+    return {.x = b_.x + first * p_.inputs + input,
+            .stride = p_.inputs,
+            .rows = last - first,
+            .weight = b_.norm == nullptr ? nullptr : b_.norm + input,
+            .scales = scales_.get() + first};
+  }
+
+ private:
+  const PackedLinearProblem& p_;
+  const PackedLinearBuffers& b_;
+  Room scales_;
+};
 
 // Groups of panels whose sums a thread keeps, `sums` of each. Few, so that a second level cache of
 // 1 MB has room for them beside a block of rows; with weights in rows 16, which were not slower

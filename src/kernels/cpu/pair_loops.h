@@ -57,12 +57,12 @@ void regroup_pairs(const RowsToRegroup& r) {
   const std::int64_t words = (r.count + 1) / 2;
   for (std::int64_t first = 0; first < words; first += kLanes) {
     const std::int64_t here = words - first < kLanes ? words - first : kLanes;
-    float* const to = r.tile + first * r.rows;
-    for (std::int64_t row = 0; row < r.rows; ++row) {
+    float* const to = r.tile + first * r.from.rows;
+    for (std::int64_t row = 0; row < r.from.rows; ++row) {
       float pairs[kLanes];
-      round_inputs(r.x + row * r.stride + 2 * first, r.count - 2 * first, pairs);
+      round_inputs(r, row, 2 * first, pairs);
       for (std::int64_t word = 0; word < here; ++word) {
-        std::memcpy(to + word * r.rows + row, pairs + word, sizeof(float));
+        std::memcpy(to + word * r.from.rows + row, pairs + word, sizeof(float));
       }
     }
   }

@@ -4,14 +4,18 @@
 
 #include <cstddef>
 
+#include "kernels/cpu/input_rows.h"
 #include "kernels/cpu/pair_lanes.h"
 
 namespace instructblip::kernels::cpu {
 namespace {
 
-// 32 inputs of a row as 16 words, of which `left` are there; zeros behind them.
-INSTRUCTBLIP_KERNEL void round_inputs(const float* from, std::int64_t left, float* words) {
-  round_to_pairs(load_up_to(from, left), load_up_to(from + kLanes, left - kLanes), words);
+// 32 inputs of a row from `first` on as 16 words; zeros behind the last.
+INSTRUCTBLIP_KERNEL void round_inputs(const RowsToRegroup& r, std::int64_t row, std::int64_t first,
+                                      float* words) {
+  const std::int64_t left = r.count - first;
+  round_to_pairs(inputs_at(r.from, row, first, left),
+                 inputs_at(r.from, row, first + kLanes, left - kLanes), words);
 }
 
 // A panel's columns, two by two. `next` bytes behind them lie those that are read after these.

@@ -63,9 +63,17 @@ void run_panel_block(const PanelBlock& b) {
 }
 
 void regroup(const RowsToRegroup& r) {
-  for (std::int64_t row = 0; row < r.rows; ++row) {
-    const float* const from = r.x + row * r.stride;
-    for (std::int64_t k = 0; k < r.count; ++k) r.tile[k * r.rows + row] = from[k];
+  const std::int64_t rows = r.from.rows;
+  const float* const weight = r.from.weight;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const float* const from = r.from.x + row * r.from.stride;
+    float* const to = r.tile + row;
+    if (weight == nullptr) {
+      for (std::int64_t k = 0; k < r.count; ++k) to[k * rows] = from[k];
+    } else {
+      const float scale = r.from.scales[row];
+      for (std::int64_t k = 0; k < r.count; ++k) to[k * rows] = from[k] * scale * weight[k];
+    }
   }
 }
 

@@ -73,11 +73,19 @@ struct PanelProduct {
   Results results;
 };
 
-// Some inputs of the rows of a tile, on their way into it.
-struct RowsToRegroup {
+// Rows on their way into a product: as they are, or normalised, (x * scale) * weight.
+struct InputRows {
   const float* x;       // the first of the inputs of the first row
   std::int64_t stride;  // all inputs of a row
-  std::int64_t rows, count;
+  std::int64_t rows;
+  const float* weight;  // of the first of these inputs on; or null
+  const float* scales;  // [rows]
+};
+
+// Some inputs of the rows of a tile, on their way into it.
+struct RowsToRegroup {
+  InputRows from;
+  std::int64_t count;
   float* tile;  // [words][rows], as PanelKernel::run_block reads them
 };
 

@@ -1,7 +1,6 @@
 #include "kernels/cpu/rms_norm.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "kernels/cpu/rms_norm_rows.h"
 
@@ -16,8 +15,7 @@ void run(const RmsNormProblem& p, const RmsNormBuffers& b, const RmsNormRow& ker
             [&](std::int64_t first, std::int64_t last) {
               for (std::int64_t row = first; row < last; ++row) {
                 const float* const x = b.x + row * p.width;
-                const float mean = kernel.sum_of_squares(x, p.width) / static_cast<float>(p.width);
-                const float scale = 1.0f / std::sqrt(mean + p.eps);
+                const float scale = rms_scale(kernel.sum_of_squares(x, p.width), p.width, p.eps);
                 kernel.scale(x, scale, b.weight, p.width, b.y + row * p.width);
               }
             });

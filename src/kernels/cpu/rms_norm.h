@@ -3,9 +3,17 @@
 // sixteen lanes.
 #pragma once
 
+#include <cmath>
+#include <cstdint>
+
 #include "kernels/rms_norm.h"
 
 namespace instructblip::kernels::cpu {
+
+// What a row is multiplied with.
+inline float rms_scale(float sum_of_squares, std::int64_t width, float eps) {
+  return 1.0f / std::sqrt(sum_of_squares / static_cast<float>(width) + eps);
+}
 
 void rms_norm_avx512(const RmsNormProblem& problem, const RmsNormBuffers& buffers, Queue& queue);
 void rms_norm_avx2(const RmsNormProblem& problem, const RmsNormBuffers& buffers, Queue& queue);

@@ -13,11 +13,11 @@ namespace instructblip::kernels::cpu {
 // tenth of the time of a product.
 class Room {
  public:
-  enum Use { rows, sums, weights };  // those of a product that are needed at once
+  enum Use { rows, sums, weights, scales };  // those of a product that are needed at once
 
   Room(Use use, std::int64_t count) {
     constexpr std::size_t kMostKept = std::size_t{4} << 20;
-    thread_local std::array<Memory, 3> kept;
+    thread_local std::array<Memory, 4> kept;
     const auto size = static_cast<std::size_t>(count) + kLine / sizeof(float);
     Memory& memory = size > kMostKept ? own_ : kept[use];
     if (size > memory.size) {

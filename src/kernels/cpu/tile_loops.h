@@ -15,8 +15,8 @@ static_assert(kPairInputsOfBlock % kInputsOfTile == 0);
 void regroup_for_tiles(const RowsToRegroup& r) {
   float* to = r.tile;
   for (std::int64_t first = 0; first < r.count; first += kInputsOfTile) {
-    for (std::int64_t row = 0; row < r.rows; ++row, to += kWordsOfTile) {
-      round_inputs(r.x + row * r.stride + first, r.count - first, to);
+    for (std::int64_t row = 0; row < r.from.rows; ++row, to += kWordsOfTile) {
+      round_inputs(r, row, first, to);
     }
   }
 }

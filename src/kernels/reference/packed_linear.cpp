@@ -5,6 +5,8 @@
 #include <numbers>
 #include <vector>
 
+#include "kernels/reference/rms_norm.h"
+
 namespace instructblip::kernels::reference {
 namespace {
 
@@ -57,7 +59,14 @@ std::vector<float> times_row(const PackedLinearProblem& p, const PackedLinearBuf
 
 }  // namespace
 
-void packed_linear(const PackedLinearProblem& p, const PackedLinearBuffers& b, Queue& queue) {
+void packed_linear(const PackedLinearProblem& p, const PackedLinearBuffers& given, Queue& queue) {
+  PackedLinearBuffers b = given;
+  std::vector<float> normed;
+  if (b.norm != nullptr) {
+    normed.resize(static_cast<std::size_t>(p.rows * p.inputs));
+    rms_norm({p.rows, p.inputs, p.eps}, {b.x, b.norm, normed.data()}, queue);
+    b.x = normed.data();
+  }
   const std::int64_t results = p.results();
   queue.run(results, 1, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t output = first; output < last; ++output) {

@@ -165,6 +165,36 @@ TEST(Linear, FastNumericsActivateFloat32ThatIsNotPacked) {
   EXPECT_FALSE(one.activated(x.narrow(1, 0, 4), Activation::gelu, false).defined());
 }
 
+// Whatever the weights are, a product gives the bits that it gives of rows whose norm was done
+// before.
+TEST(Linear, DoesTheNormOfItsRows) {
+  const nn::Runtime runtime(2, nn::Numerics::fast);
+  const nn::Norm norm(runtime, {.weight = wave({75}, 0.8), .eps = 1e-5, .centred = false});
+  const at::Tensor gate = wave({32, 75}, 0.3), times = wave({32, 75}, 0.4), bias = wave({64}, 0.6);
+  std::vector<nn::Matrix> matrices = {nn::Matrix({at::cat({gate, times})}),
+                                      nn::Matrix(std::vector<at::Tensor>{gate, times})};
+  for (const auto format : {nn::Format::f32, nn::Format::f16, nn::Format::w8, nn::Format::w4}) {
+    matrices.push_back(packed(runtime, format, {gate, times}));
+  }
+  for (const nn::Matrix& matrix : matrices) {
+    const nn::Linear linear(runtime, matrix, bias), some = linear.some_rows(3, 17);
+    for (const std::int64_t rows : {1, 5, 40}) {
+      const at::Tensor x = wave({1, rows, 75}, 0.5), plus = wave({1, rows, 64}, 0.7);
+      const at::Tensor done = norm(x);
+      EXPECT_FALSE(linear(x).equal(linear(done)));
+      EXPECT_TRUE(linear(norm.of(x)).equal(linear(done)));
+      EXPECT_TRUE(some(norm.of(x)).equal(some(done)));
+      EXPECT_TRUE(at::Tensor(linear(norm.of(x), plus)).equal(linear(done, plus)));
+      for (const bool gated : {false, true}) {
+        const at::Tensor y = linear.activated(norm.of(x), Activation::silu, gated);
+        const at::Tensor want = linear.activated(done, Activation::silu, gated);
+        ASSERT_EQ(y.defined(), want.defined());
+        if (y.defined()) EXPECT_TRUE(y.equal(want)) << rows << (gated ? ", gated" : "");
+      }
+    }
+  }
+}
+
 // A kernel that is forced and takes other weights leaves these to LibTorch.
 TEST(Linear, FastNumericsLeaveFloat32ToLibTorchWhereTheForcedKernelDoesNotTakeIt) {
   const nn::Runtime runtime(2, nn::Numerics::fast,

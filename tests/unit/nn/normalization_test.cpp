@@ -8,6 +8,8 @@
 #include <ATen/ops/sqrt.h>
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include "nn/gradients.h"
 #include "unit/nn/runtimes.h"
 #include "unit/nn/tensors.h"
@@ -59,6 +61,29 @@ TEST(RmsNorm, OfOtherNumericsIsTheCompositionUnlessAKernelIsForced) {
   }
   const ComposingRuntime without(2, nn::Numerics::fast);
   EXPECT_TRUE(rms_norm(without, weight)(x).equal(composed(x, weight)));
+}
+
+// Products do a norm where that is what the norm itself would do.
+TEST(RmsNorm, MayBeDoneByAProduct) {
+  using Config = std::tuple<nn::Numerics, kernels::Choice>;
+  const at::Tensor weight = wave({40}, 0.4);
+  const auto in_product = [&](const Config& config, double factor = 1.0, bool centred = false) {
+    const auto& [numerics, kernels] = config;
+    const nn::Runtime runtime(2, numerics, kernels);
+    const nn::NormWeights weights{.weight = weight, .eps = 0.5, .centred = centred};
+    return nn::Norm(runtime, weights, factor).in_product();
+  };
+  const Config fast(nn::Numerics::fast, {});
+  ASSERT_TRUE(in_product(fast));
+  EXPECT_EQ(in_product(fast)->weight, weight.const_data_ptr<float>());
+  EXPECT_EQ(in_product(fast)->eps, 0.5f);
+  EXPECT_FALSE(in_product(fast, 0.25));
+  EXPECT_FALSE(in_product(fast, 1.0, true));
+  EXPECT_FALSE(in_product({nn::Numerics::reference, {}}));
+  EXPECT_FALSE(in_product({nn::Numerics::fast, kInDouble}));
+  EXPECT_FALSE(nn::Normed(weight).in_product());
+  const nn::Watching watching;
+  EXPECT_FALSE(in_product(fast));
 }
 
 TEST(RmsNorm, OfWatchedRowsIsTheComposition) {
