@@ -34,33 +34,41 @@ void throw_not_finite(int step, std::size_t token, float logit) {
               "the weights are damaged, or overflow in the precision in which they are held");
 }
 
-// Logits are looked at before anybody believes them.
-void HostLogits::check(const Step& step) const {
+OwnedSummary summary_of(std::span<const float> logits, std::size_t top,
+                        std::span<const std::int32_t> named) {
+  OwnedSummary summary;
+  if (!all_finite(logits)) {  // logits are looked at before anybody believes them
+    const auto bad = std::find_if_not(logits.begin(), logits.end(), is_finite);
+    summary.not_finite = static_cast<std::size_t>(bad - logits.begin());
+    return summary;
+  }
+  for (const std::int32_t token : named) {
+    summary.named.push_back(logits[static_cast<std::size_t>(token)]);
+  }
+  summary.best = best_of(logits, top, named);
+  summary.normalizer = log_normalizer(logits);
+  return summary;
+}
+
+void HostLogits::check_size(const Step& step) const {
   if (logits_.size() != step.rows() * vocabulary_) {
     throw Error(ErrorCode::internal,
                 "language model: expected logits [" + std::to_string(step.rows()) + ", " +
                     std::to_string(vocabulary_) + "] at step " + std::to_string(step.number) +
                     ", got " + std::to_string(logits_.size()) + " values");
   }
-  if (all_finite(logits_)) return;
-  const auto bad = std::find_if_not(logits_.begin(), logits_.end(), is_finite);
-  throw_not_finite(step.number, static_cast<std::size_t>(bad - logits_.begin()) % vocabulary_,
-                   *bad);
 }
 
 std::span<const RowSummary> HostLogits::summarize(const Step& step) {
-  check(step);
+  check_size(step);
+  for (std::size_t r = own_.size(); r < step.rows(); ++r) {
+    own_.push_back(summary_of(row(r), step.top, step.named_in(r)));
+  }
   summaries_.clear();
-  named_.resize(step.rows());
-  best_.resize(step.rows());
   for (std::size_t r = 0; r < step.rows(); ++r) {
-    const auto logits = row(r);
-    named_[r].clear();
-    for (const std::int32_t token : step.named_in(r)) {
-      named_[r].push_back(logits[static_cast<std::size_t>(token)]);
-    }
-    best_[r] = best_of(logits, step.top, step.named_in(r));
-    summaries_.push_back({log_normalizer(logits), named_[r], best_[r]});
+    const OwnedSummary& own = own_[r];
+    if (own.not_finite) throw_not_finite(step.number, *own.not_finite, row(r)[*own.not_finite]);
+    summaries_.push_back({own.normalizer, own.named, own.best});
   }
   return summaries_;
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "decoding/log_softmax.h"
@@ -100,12 +101,25 @@ class Logits {
 // A logit that is no finite number. Throws Error(bad_model), naming the step and the token.
 [[noreturn]] void throw_not_finite(int step, std::size_t token, float logit);
 
+// A row of logits in memory in short, with what a RowSummary refers to.
+struct OwnedSummary {
+  std::optional<std::size_t> not_finite;  // the first token whose logit is not; nothing else counts
+  LogNormalizer normalizer = {};
+  std::vector<float> named;
+  std::vector<Ranked> best;
+};
+// `named` is ascending, each once. Thread-safe.
+OwnedSummary summary_of(std::span<const float> logits, std::size_t top,
+                        std::span<const std::int32_t> named);
+
 // Logits in memory.
 class HostLogits final : public Logits {
  public:
-  // [rows, vocabulary], borrowed.
-  HostLogits(std::span<const float> logits, std::size_t vocabulary)
-      : logits_(logits), vocabulary_(vocabulary) {}
+  // [rows, vocabulary], borrowed. `summaries` of all rows for the step that will ask, if somebody
+  // has made them already.
+  HostLogits(std::span<const float> logits, std::size_t vocabulary,
+             std::vector<OwnedSummary> summaries = {})
+      : logits_(logits), vocabulary_(vocabulary), own_(std::move(summaries)) {}
 
   // Errors: as above; internal (not as many as the step has rows).
   std::span<const RowSummary> summarize(const Step& step) override;
@@ -114,13 +128,12 @@ class HostLogits final : public Logits {
   }
 
  private:
-  void check(const Step& step) const;
+  void check_size(const Step& step) const;
 
   std::span<const float> logits_;
   std::size_t vocabulary_;
+  std::vector<OwnedSummary> own_;
   std::vector<RowSummary> summaries_;
-  std::vector<std::vector<float>> named_;  // one list per row, as best_
-  std::vector<std::vector<Ranked>> best_;
 };
 
 }  // namespace instructblip

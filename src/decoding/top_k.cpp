@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 
 namespace instructblip {
 namespace {
@@ -61,6 +62,13 @@ std::vector<Ranked> select_by_partition(std::span<const float> values, std::size
   return pairs;
 }
 
+// Without a branch for each value.
+bool any_above(std::span<const float> values, float least) {
+  std::uint32_t any = 0;
+  for (const float value : values) any |= static_cast<std::uint32_t>(value > least);
+  return any != 0;
+}
+
 }  // namespace
 
 std::vector<Ranked> top_k(std::span<const float> values, std::size_t count) {
@@ -83,11 +91,11 @@ std::vector<Ranked> best_of(std::span<const float> values, std::size_t count,
   };
   std::vector<Ranked> heap;  // its root is the last of the best so far
   heap.reserve(count + 1);
-  // Few blocks hold one that is better, and a block's maximum is found many values at a time.
-  constexpr std::size_t kBlock = 1024;
+  // Few blocks hold one that is better, which shows many values at a time.
+  constexpr std::size_t kBlock = 64;
   for (std::size_t begin = 0; begin < values.size(); begin += kBlock) {
     const auto block = values.subspan(begin, std::min(kBlock, values.size() - begin));
-    if (heap.size() == count && !(max_value(block) > heap.front().value)) continue;
+    if (heap.size() == count && !any_above(block, heap.front().value)) continue;
     for (std::size_t i = begin; i < begin + block.size(); ++i) {
       if (heap.size() == count && !(values[i] > heap.front().value)) continue;
       if (!wanted(i)) continue;

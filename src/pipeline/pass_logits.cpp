@@ -1,6 +1,8 @@
 #include "pipeline/pass_logits.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -18,8 +20,8 @@ std::size_t width_of(const at::Tensor& rows) { return static_cast<std::size_t>(r
 // Rows that came to the host.
 class WholeRows final : public Logits {
  public:
-  explicit WholeRows(at::Tensor rows)  // [R, N], contiguous
-      : rows_(std::move(rows)), logits_(floats_of(rows_), width_of(rows_)) {}
+  WholeRows(at::Tensor rows, std::vector<OwnedSummary> summaries)  // [R, N], contiguous
+      : rows_(std::move(rows)), logits_(floats_of(rows_), width_of(rows_), std::move(summaries)) {}
 
   std::span<const RowSummary> summarize(const Step& step) override {
     return logits_.summarize(step);
@@ -74,6 +76,49 @@ class Summaries final : public Logits {
   std::vector<std::vector<Ranked>> best_;
 };
 
+// Summaries of the rows [R of all, N] of these steps in the host's memory, by all threads.
+std::vector<OwnedSummary> summaries_of(kernels::Queue& queue, const at::Tensor& rows,
+                                       std::span<const StepTaken> steps) {
+  struct Wanted {
+    std::size_t top;
+    std::span<const std::int32_t> named;
+  };
+  std::vector<Wanted> wanted;
+  for (const StepTaken& taken : steps) {
+    for (std::size_t r = 0; r < taken.step->rows(); ++r) {
+      wanted.push_back({taken.step->top, taken.step->named_in(r)});
+    }
+  }
+  const std::span<const float> logits = floats_of(rows);
+  const std::size_t width = width_of(rows);
+  std::vector<OwnedSummary> summaries(wanted.size());
+  constexpr std::int64_t kWorthAThread = 1 << 14;
+  queue.run(std::ssize(wanted), 1 + kWorthAThread / rows.size(1),
+            [&](std::int64_t first, std::int64_t last) {
+              for (auto r = static_cast<std::size_t>(first); std::cmp_less(r, last); ++r) {
+                summaries[r] =
+                    summary_of(logits.subspan(r * width, width), wanted[r].top, wanted[r].named);
+              }
+            });
+  return summaries;
+}
+
+// Adds the logits of these steps, whose rows [R of all, N] are in the host's memory.
+void add_whole_rows(const nn::Runtime& runtime, const at::Tensor& rows,
+                    std::span<const StepTaken> steps, std::vector<LogitsOfStep>& result) {
+  std::vector<OwnedSummary> all = summaries_of(runtime.queue(), rows, steps);
+  auto next = std::make_move_iterator(all.begin());
+  std::int64_t first = 0;
+  for (const StepTaken& taken : steps) {
+    const auto count = static_cast<std::int64_t>(taken.step->rows());
+    const at::Tensor own = rows.narrow(0, first, count);
+    std::vector<OwnedSummary> summaries(next, next + count);
+    result.push_back({std::make_unique<WholeRows>(own, std::move(summaries)), own});
+    first += count;
+    next += count;
+  }
+}
+
 bool comes_down(const StepTaken& taken) { return taken.shown || taken.step->whole_rows; }
 
 // What the steps ask of all rows.
@@ -122,23 +167,22 @@ std::vector<LogitsOfStep> logits_of_steps(nn::Runtime& runtime, const at::Tensor
   const bool all_come_down = std::ranges::all_of(steps, comes_down);
   const nn::AskedOfRows asked = asked_of(steps);
   const auto summaries = all_come_down ? nullptr : summarized(runtime, logits, asked);
-  const at::Tensor whole =
-      summaries ? at::Tensor() : runtime.download(logits).contiguous();  // [R of all, N]
   std::vector<LogitsOfStep> result;
+  if (!summaries) {
+    add_whole_rows(runtime, runtime.download(logits).contiguous(), steps, result);
+    return result;
+  }
   SummarizedRows share{summaries, 0, 0, static_cast<std::size_t>(asked.top)};
   for (const StepTaken& taken : steps) {
     const Step& step = *taken.step;
-    const auto first = static_cast<std::int64_t>(share.first_row);
-    const auto count = static_cast<std::int64_t>(step.rows());
-    if (!summaries || comes_down(taken)) {
-      const at::Tensor rows = summaries ? runtime.download(logits.narrow(0, first, count))
-                                        : whole.narrow(0, first, count);
-      result.push_back({std::make_unique<WholeRows>(rows), rows});
+    const at::Tensor rows = logits.narrow(0, static_cast<std::int64_t>(share.first_row),
+                                          static_cast<std::int64_t>(step.rows()));
+    if (comes_down(taken)) {
+      add_whole_rows(runtime, runtime.download(rows), {&taken, 1}, result);
     } else {
       // A step that is launched again puts its logits where these are.
-      const at::Tensor rows =
-          step.rows_of_equals ? logits.narrow(0, first, count).clone() : at::Tensor();
-      result.push_back({summarized_logits(runtime, share, rows), {}});
+      const at::Tensor kept = step.rows_of_equals ? rows.clone() : at::Tensor();
+      result.push_back({summarized_logits(runtime, share, kept), {}});
     }
     share.first_row += step.rows();
     share.first_named += named_by(step);

@@ -184,20 +184,23 @@ TEST(PassLogits, AFaultOfTheKernelShows) {
 }
 
 TEST(PassLogits, NameTheLogitThatIsNotFinite) {
-  EmulatedRuntime runtime;
+  EmulatedRuntime device;
+  nn::Runtime host(2);
   std::vector<float> logits(3 * 50, 0.5f);
   logits[2 * 50 + 7] = -std::numeric_limits<float>::infinity();
   logits[1 * 50 + 9] = std::numeric_limits<float>::quiet_NaN();
-  OnDevice there(runtime, logits, 50);
   const std::int32_t rows[] = {0, 0, 0};
-  test::expect_error(ErrorCode::bad_model,
-                     "non-finite logits at step 4: expected a finite number for token 9, got NaN",
-                     [&] { there.summarize({.number = 4, .sources = rows, .tokens = rows}); });
+  for (nn::Runtime* const runtime : {&host, static_cast<nn::Runtime*>(&device)}) {
+    OnDevice there(*runtime, logits, 50);
+    test::expect_error(ErrorCode::bad_model,
+                       "non-finite logits at step 4: expected a finite number for token 9, got NaN",
+                       [&] { there.summarize({.number = 4, .sources = rows, .tokens = rows}); });
+  }
 }
 
 // Rows of one pass for steps that want different things of them.
-TEST(PassLogits, StepsOfAPassGetTheirOwn) {
-  EmulatedRuntime runtime;
+void expect_their_own(nn::Runtime& runtime) {
+  const bool on_host = runtime.device() == at::kCPU && runtime.row_type() == at::kFloat;
   std::vector<float> values(6 * 40);
   for (std::size_t i = 0; i < values.size(); ++i) {
     values[i] = static_cast<float>(i * 7919 % 241) / 16;
@@ -217,7 +220,7 @@ TEST(PassLogits, StepsOfAPassGetTheirOwn) {
   std::size_t first = 0;
   for (std::size_t i = 0; i < 4; ++i) {
     const std::span<const float> own(values.data() + first * 40, steps[i].rows() * 40);
-    EXPECT_EQ(logits[i].rows.defined(), i == 1 || i == 2);
+    EXPECT_EQ(logits[i].rows.defined(), on_host || i == 1 || i == 2);
     HostLogits judge(own, 40);
     const auto got = logits[i].logits->summarize(steps[i]), want = judge.summarize(steps[i]);
     ASSERT_EQ(got.size(), want.size());
@@ -226,11 +229,22 @@ TEST(PassLogits, StepsOfAPassGetTheirOwn) {
       EXPECT_TRUE(std::ranges::equal(got[r].best, want[r].best, [](auto& a, auto& b) {
         return a.value == b.value && a.index == b.index;
       })) << i;
+      if (on_host) {
+        EXPECT_EQ(got[r].normalizer.max, want[r].normalizer.max) << i;
+        EXPECT_EQ(got[r].normalizer.log_sum, want[r].normalizer.log_sum) << i;
+      }
       if (i == 0) continue;  // which reads no rows
       EXPECT_TRUE(std::ranges::equal(logits[i].logits->row(r), own.subspan(r * 40, 40))) << i;
     }
     first += steps[i].rows();
   }
+}
+
+TEST(PassLogits, StepsOfAPassGetTheirOwn) {
+  EmulatedRuntime device;
+  nn::Runtime host(2);
+  expect_their_own(device);
+  expect_their_own(host);
 }
 
 // Requests of every kind in one batch, greedy, with beams, with all that edits scores, drawn: as
