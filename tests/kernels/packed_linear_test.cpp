@@ -190,7 +190,7 @@ TEST_P(PackedLinear, IsTheProduct) {
   for (const Format format : formats_of(GetParam())) {
     for (const std::int64_t inputs : {0, 1, 7, 8, 9, 31, 33, 64, 257}) {
       for (const std::int64_t outputs : {0, 1, 15, 16, 17, 33, 150}) {
-        for (const std::int64_t rows : {0, 1, 2, 3, 5, 8, 9}) {
+        for (const std::int64_t rows : {0, 1, 2, 3, 5, 8, 9, 26}) {
           const Data data({rows, inputs, outputs, format});
           expect_close(GetParam(), data, data.run(GetParam(), queue), false);
         }
@@ -301,7 +301,7 @@ TEST_P(PackedLinear, AppliesAnActivation) {
 
 TEST_P(PackedLinear, GatesInEveryFormat) {
   for (const Format format : formats_of(GetParam())) {
-    for (const std::int64_t rows : {2, 8, 9, 26}) {
+    for (const std::int64_t rows : {2, 8, 9, 24, 26}) {
       for (const std::int64_t inputs : {33, 1100, 1777}) {
         if (inputs > 1100 && !multiplies_pairs(GetParam())) continue;  // whose blocks are longer
         expect_activated(GetParam(), Data({.rows = rows,
@@ -542,7 +542,7 @@ void with_what_is_no_number(const Check& check) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   for (const PackedLinearKernel& kernel : packed_linear_kernels()) {
     for (const Format format : {Format::w8, Format::w4}) {
-      for (const std::int64_t rows : {1, 3, 20}) {
+      for (const std::int64_t rows : {1, 3, 20, 30}) {
         for (const float bad : {std::numeric_limits<float>::quiet_NaN(), kInfinity, -kInfinity}) {
           Data data({.rows = rows, .inputs = 70, .outputs = 20, .weights = format});
           if (kernel.supports(data.problem, this_machine())) check(kernel, data, bad);

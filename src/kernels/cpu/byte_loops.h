@@ -122,6 +122,7 @@ void run_byte_product(const ByteProduct& p) {
 
 ByteKernel byte_kernel() {
   return {.most_rows = kMostByteRows,
+          .few_rows = kFewByteRows,
           .most_rows_of_few = kMostByteRowsOfFew,
           .panels = kBytePanels,
           .of_4_bits = kSteps<FourBits>,

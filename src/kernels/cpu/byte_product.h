@@ -69,7 +69,8 @@ struct ByteProduct {
 
 struct ByteKernel {
   std::int64_t most_rows;         // rows of a tile at most
-  std::int64_t most_rows_of_few;  // the same of FewByteRows
+  std::int64_t few_rows;          // rows of FewByteRows at most
+  std::int64_t most_rows_of_few;  // rows of its tiles at most
   std::int64_t panels;            // panels of a ByteProduct at most
   StepsOfBlock of_4_bits, of_8_bits;
   void (*round)(const RowsToRound& rows);

@@ -12,14 +12,17 @@ namespace {
 #if defined(__AVX512VNNI__)
 constexpr int kMostByteRows = 6;
 constexpr int kMostByteRowsOfFew = 8;
+constexpr int kFewByteRows = 24;
 constexpr int kBytePanels = 2;
 #elif defined(__AVX2__)
 constexpr int kMostByteRows = 5;
 constexpr int kMostByteRowsOfFew = 5;
+constexpr int kFewByteRows = 12;
 constexpr int kBytePanels = 1;
 #else
 constexpr int kMostByteRows = 3;
 constexpr int kMostByteRowsOfFew = 3;
+constexpr int kFewByteRows = 8;
 constexpr int kBytePanels = 1;
 #endif
 

@@ -37,7 +37,7 @@ void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const P
   const std::int64_t work = p.rows * p.inputs * kRowsOfPanel * kPanelsOfTask;
   const std::size_t bytes = bytes_of_panel(p.weights, p.inputs);
   queue.run(tasks, tasks_worth_a_thread(work), [&](std::int64_t first, std::int64_t last) {
-    float totals[kFewRows * kMostPanels * kRowsOfPanel];
+    float totals[kMostFewRows * kMostPanels * kRowsOfPanel];
     const std::int64_t end = std::min(panels, last * kPanelsOfTask);
     for (std::int64_t panel = first * kPanelsOfTask; panel < end; panel += at_once) {
       const std::byte* const weights = b.weights + static_cast<std::size_t>(panel) * bytes;
@@ -176,7 +176,7 @@ void run(const PackedLinearProblem& p, const PackedLinearBuffers& b, const Panel
          const RmsNormRow& norm, Queue& queue) {
   if (p.rows == 0 || p.outputs == 0) return;
   // What is in rows is brought into the order of panels first, for however few rows.
-  const bool few = p.rows <= kFewRows && !p.in_rows && kernel.run != nullptr;
+  const bool few = p.rows <= kernel.few_rows && !p.in_rows && kernel.run != nullptr;
   if (few) return run_few(p, b, kernel, norm, queue);
   TallProduct(p, b, kernel, norm, queue).run();
 }

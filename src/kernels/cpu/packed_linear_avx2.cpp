@@ -4,6 +4,7 @@ namespace instructblip::kernels::cpu {
 
 PanelKernel panel_kernel_avx2() {
   return {.most_rows = kMostRows,
+          .few_rows = 10,
           .most_rows_of_few = 6,
           .panels_of_many = 1,
           .rows_of_block = kRowsOfBlock,

@@ -4,6 +4,7 @@ namespace instructblip::kernels::cpu {
 
 PanelKernel panel_kernel_avx512() {
   return {.most_rows = kMostRows,
+          .few_rows = kMostFewRows,
           .most_rows_of_few = 8,
           .panels_of_many = 2,
           .rows_of_block = kRowsOfBlock,

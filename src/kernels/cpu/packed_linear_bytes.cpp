@@ -135,7 +135,7 @@ class ByteProducts {
   Room x_;
 };
 
-// Products of up to kFewRows rows.
+// Products of few rows.
 void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const ByteKernel& kernel,
              const RmsNormRow& norm, Queue& queue) {
   const ProductRows rows(p, b, norm, queue);
@@ -155,7 +155,7 @@ void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const B
   const std::size_t bytes = bytes_of_panel(p.weights, p.inputs);
   const std::int64_t work = p.rows * p.inputs * kRowsOfPanel;
   queue.run(panels, tasks_worth_a_thread(work), [&](std::int64_t first, std::int64_t last) {
-    float totals[kFewRows * kMostPanels * kRowsOfPanel];
+    float totals[kMostFewRows * kMostPanels * kRowsOfPanel];
     for (std::int64_t panel = first; panel < last; panel += at_once) {
       const std::byte* const weights = b.weights + static_cast<std::size_t>(panel) * bytes;
       kernel.run_few({.x = rounded,
@@ -178,7 +178,7 @@ void run(const PackedLinearProblem& p, const PackedLinearBuffers& b, const ByteK
   const bool bytes = p.weights == Format::w8 || p.weights == Format::w4;
   if (!bytes || p.inputs == 0) return run_others(p, b, queue);
   if (p.rows == 0 || p.outputs == 0) return;
-  if (p.rows <= kFewRows) return run_few(p, b, kernel, norm, queue);
+  if (p.rows <= kernel.few_rows) return run_few(p, b, kernel, norm, queue);
   ByteProducts(p, b, kernel, norm, queue).run();
 }
 

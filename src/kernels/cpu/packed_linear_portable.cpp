@@ -4,6 +4,7 @@ namespace instructblip::kernels::cpu {
 
 PanelKernel panel_kernel_portable() {
   return {.most_rows = kMostRows,
+          .few_rows = 8,
           .most_rows_of_few = 4,
           .panels_of_many = 1,
           .rows_of_block = kRowsOfBlock,

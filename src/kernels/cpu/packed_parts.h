@@ -16,10 +16,6 @@ namespace instructblip::kernels::cpu {
 // Multiplications below which another thread costs more than it saves.
 inline constexpr std::int64_t kWorthAThread = 1 << 16;
 
-// Rows up to which a weight is multiplied where it is read; behind them it is widened once, for
-// several tiles of rows.
-inline constexpr std::int64_t kFewRows = 8;
-
 inline Held held_of(const PackedLinearProblem& p) {
   if (p.in_rows) return Held::rows;
   switch (p.weights) {

@@ -84,6 +84,7 @@ void run_pair_block(const PanelBlock& b) {
 
 PanelKernel pair_kernel(std::int64_t most_rows_of_few, std::int64_t panels_of_many) {
   return {.most_rows = kMostRows,
+          .few_rows = kMostFewRows,
           .most_rows_of_few = most_rows_of_few,
           .panels_of_many = panels_of_many,
           .rows_of_block = kPairRowsOfBlock,

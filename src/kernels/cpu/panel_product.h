@@ -30,6 +30,11 @@ inline constexpr std::int64_t kPairRowsOfBlock = 288;
 // Most panels that are multiplied with the same rows at once.
 inline constexpr std::int64_t kMostPanels = 8;
 
+// Few rows are multiplied with a weight where it is read, tile by tile; for more it is widened once
+// for all. No kernel takes more than these as few, three tiles with AVX-512: beside them a product
+// waits for arithmetic alone.
+inline constexpr std::int64_t kMostFewRows = 24;
+
 // Rows of x are regrouped into tiles, one behind the other, of most_rows rows or fewer: the inputs
 // of a tile go [inputs][rows of the tile], so that a tile's numbers for one input lie side by side.
 struct RowTiles {
@@ -113,7 +118,8 @@ struct PanelBlock {
 
 struct PanelKernel {
   std::int64_t most_rows;         // rows of a tile at most
-  std::int64_t most_rows_of_few;  // the same where all rows are one or two tiles
+  std::int64_t few_rows;          // rows of a PanelProduct at most
+  std::int64_t most_rows_of_few;  // rows of its tiles at most
   std::int64_t panels_of_many;    // panels of a PanelBlock
   std::int64_t rows_of_block;     // rows of a PanelBlock at most
   std::int64_t inputs_of_block;   // its inputs at most
@@ -121,7 +127,7 @@ struct PanelKernel {
   // are.
   std::int64_t inputs_of_step, words_of_step;
   void (*regroup)(const RowsToRegroup& rows);
-  void (*run)(const PanelProduct& product);  // null: it takes few rows as it takes many
+  void (*run)(const PanelProduct& product);  // null: few rows are taken as many
   void (*run_block)(const PanelBlock& block);
 };
 

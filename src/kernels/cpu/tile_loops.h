@@ -98,6 +98,7 @@ void run_tile_block(const PanelBlock& b) {
 
 PanelKernel tile_kernel() {
   return {.most_rows = 2 * kRowsOfTile,
+          .few_rows = 0,
           .most_rows_of_few = 0,
           .panels_of_many = 2,
           .rows_of_block = kPairRowsOfBlock,
