@@ -29,7 +29,7 @@ struct PackedLinearProblem {
   // The matrix is two halves of a whole number of panels each: y = f(x first^T) * x second^T, each
   // with its bias.
   bool gated = false;
-  float eps = 0.0f;  // of the norm, where there is one
+  float eps = 0.0f;  // what the norm adds to the mean square, where there is one
 
   // Numbers of a row of y.
   std::int64_t results() const { return gated ? outputs / 2 : outputs; }

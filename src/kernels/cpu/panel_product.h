@@ -83,7 +83,7 @@ struct InputRows {
   const float* x;       // the first of the inputs of the first row
   std::int64_t stride;  // all inputs of a row
   std::int64_t rows;
-  const float* weight;  // of the first of these inputs on; or null
+  const float* weight;  // that the norm gives these inputs; or null
   const float* scales;  // [rows]
 };
 
