@@ -97,8 +97,9 @@ at::Tensor Linear::activated(const Normed& normed, Activation activation, bool g
   const auto gate = panels_in_rows(*runtime_, like, blocks.front());
   const auto times = panels_in_rows(*runtime_, like, blocks.back());
   if (!gate || !times || times->rows != gate->rows) return {};
-  if (!gated)
+  if (!gated) {
     return product_with_panels(*runtime_, normed, *gate, {.bias = bias_, .activation = f});
+  }
   const at::Tensor x = normed.value();  // both products read it
   const auto bias_of = [&](std::int64_t half) {
     return bias_.defined() ? bias_.narrow(0, half * gate->rows, gate->rows) : bias_;

@@ -189,7 +189,8 @@ TEST(Linear, DoesTheNormOfItsRows) {
         const at::Tensor y = linear.activated(norm.of(x), Activation::silu, gated);
         const at::Tensor want = linear.activated(done, Activation::silu, gated);
         ASSERT_EQ(y.defined(), want.defined());
-        if (y.defined()) EXPECT_TRUE(y.equal(want)) << rows << (gated ? ", gated" : "");
+        if (!y.defined()) continue;
+        EXPECT_TRUE(y.equal(want)) << rows << (gated ? ", gated" : "");
       }
     }
   }
