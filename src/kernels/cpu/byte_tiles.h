@@ -26,6 +26,8 @@ constexpr int kFewByteRows = 8;
 constexpr int kBytePanels = 1;
 #endif
 
+static_assert(kFewByteRows <= kMostFewRows);
+
 // Pairs of steps that the compiler lays side by side. With AVX-512 VNNI all of a block, so that no
 // sum is copied between two of them; elsewhere one, or sums would go to memory.
 #if defined(__AVX512VNNI__)

@@ -31,8 +31,8 @@ inline constexpr std::int64_t kPairRowsOfBlock = 288;
 inline constexpr std::int64_t kMostPanels = 8;
 
 // Few rows are multiplied with a weight where it is read, tile by tile; for more it is widened once
-// for all. No kernel takes more than these as few, three tiles with AVX-512: beside them a product
-// waits for arithmetic alone.
+// for all. No kernel takes more rows than these as few: with three tiles of AVX-512 both ways take
+// about the same time.
 inline constexpr std::int64_t kMostFewRows = 24;
 
 // Rows of x are regrouped into tiles, one behind the other, of most_rows rows or fewer: the inputs
