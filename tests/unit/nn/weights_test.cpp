@@ -3,6 +3,7 @@
 #include <ATen/ops/equal.h>
 #include <ATen/ops/from_blob.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -275,6 +276,9 @@ TEST_F(WeightsTest, RefusesF16ForValuesBeyondItsRange) {
 class LargeTableTest : public WeightsTest, public testing::WithParamInterface<bool> {
  protected:
   static constexpr std::int64_t kRows = 3 << 10, kColumns = 2 << 10;
+
+  // Else malloc keeps what is freed, and gives it back when something small is.
+  static void SetUpTestSuite() { ASSERT_EQ(mallopt(M_MMAP_THRESHOLD, 1 << 20), 1); }
 
   static float value(std::int64_t i) { return static_cast<float>(i % 2039); }  // exact as f16
 
