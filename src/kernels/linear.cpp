@@ -28,7 +28,7 @@ constexpr Traits kFixedOrder = {.row_invariant = true};
 
 constexpr LinearKernel kKernels[] = {
 #if INSTRUCTBLIP_KERNELS_X86
-    {"fixed_order_avx512", kFixedOrder, supports<cpu::has_avx512>, cpu::linear_avx512},
+    {"fixed_order_avx512", kFixedOrder, supports<cpu::has_avx512>, cpu::linear_avx512, 72},
     {"fixed_order_avx2", kFixedOrder, supports<cpu::has_avx2>, cpu::linear_avx2},
 #endif
     {"fixed_order_portable", kFixedOrder, supports<cpu::has_anything>, cpu::linear_portable},

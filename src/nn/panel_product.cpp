@@ -30,7 +30,7 @@ std::optional<MatrixPanels> panels_in_rows(const Runtime& runtime, const at::Ten
   if (runtime.numerics() != Numerics::fast || runtime.tables().packed_linear.empty()) return {};
   if (x.scalar_type() != at::kFloat || matrix.scalar_type() != at::kFloat) return {};
   if (uses_linear_kernel(runtime) || is_watched() || !matrix.is_contiguous()) return {};
-  if (x.numel() == 0 || is_of_few_rows(x)) return {};
+  if (x.numel() == 0 || has_few_rows(runtime, x, matrix)) return {};
   const MatrixPanels panels{.in_rows = true,
                             .rows = matrix.size(0),
                             .columns = matrix.size(1),

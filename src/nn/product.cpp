@@ -78,13 +78,14 @@ at::Tensor widened_product(const at::Tensor& x, const at::Tensor& weight) {
   return y.view(shape);
 }
 
-// Rows of a product up to which float32 weights are multiplied where they are read. For more it
-// pays to bring them into another order first.
-constexpr std::int64_t kMostRowsOfStep = 16;
-
 }  // namespace
 
-bool is_of_few_rows(const at::Tensor& x) { return x.numel() / x.size(-1) <= kMostRowsOfStep; }
+bool has_few_rows(const Runtime& runtime, const at::Tensor& x, const at::Tensor& weight) {
+  if (runtime.tables().linear.empty()) return false;
+  const kernels::LinearProblem problem{
+      .rows = x.numel() / x.size(-1), .inputs = x.size(-1), .outputs = weight.size(-2)};
+  return problem.rows <= runtime.kernel(runtime.tables().linear, problem).few_rows;
+}
 
 bool uses_linear_kernel(const Runtime& runtime) {
   if (runtime.tables().linear.empty()) return false;
@@ -92,9 +93,9 @@ bool uses_linear_kernel(const Runtime& runtime) {
 }
 
 at::Tensor product_of_few_rows(const Runtime& runtime, const at::Tensor& a, const at::Tensor& b) {
-  if (runtime.numerics() != Numerics::fast || runtime.tables().linear.empty()) return {};
+  if (runtime.numerics() != Numerics::fast) return {};
   if (a.scalar_type() != at::kFloat || b.scalar_type() != at::kFloat || is_watched()) return {};
-  if (!is_of_few_rows(a)) return {};
+  if (!has_few_rows(runtime, a, b)) return {};
   return product_by_kernel(runtime, a, b);
 }
 

@@ -20,8 +20,9 @@ at::Tensor product(const Runtime& runtime, const at::Tensor& a, const at::Tensor
 // must be deterministic, or one is forced by name.
 bool uses_linear_kernel(const Runtime& runtime);
 
-// Whether x [..., n] has so few rows, those of a step, that products of them wait for the weights.
-bool is_of_few_rows(const at::Tensor& x);
+// Whether x [..., K] has so few rows that the kernel of `linear` multiplies weight [N, K], which is
+// float32, fastest where it lies.
+bool has_few_rows(const Runtime& runtime, const at::Tensor& x, const at::Tensor& weight);
 
 // a b^T as product() has it, of so few rows that kernels are faster than ATen: undefined where they
 // are more, or numerics are not fast. b [N, K] float32.

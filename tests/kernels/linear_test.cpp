@@ -102,7 +102,7 @@ TEST_P(Linear, IsTheProduct) {
   for (const DType type : kStored) {
     for (const std::int64_t inputs : kSizes) {
       for (const std::int64_t outputs : {0, 1, 2, 9, 16, 17, 33}) {
-        for (const std::int64_t rows : {0, 1, 2, 3, 4, 5, 7}) {
+        for (const std::int64_t rows : {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 13}) {
           const Data data({.rows = rows, .inputs = inputs, .outputs = outputs, .weights = type});
           expect_close(data, data.run(GetParam(), queue), false);
         }
@@ -116,7 +116,7 @@ TEST_P(Linear, IsTheProduct) {
 TEST_P(Linear, TakesMatricesInPairs) {
   SerialQueue queue;
   for (const DType type : kStored) {
-    for (const std::int64_t rows : {1, 3, 5, 14}) {
+    for (const std::int64_t rows : {1, 3, 5, 14, 31}) {
       const Data data({.batch = 3, .rows = rows, .inputs = 33, .outputs = 18, .weights = type});
       expect_close(data, data.run(GetParam(), queue, true), true);
     }
@@ -135,13 +135,14 @@ TEST_P(Linear, DoesNotMindHowTasksAreHandedOut) {
 TEST_P(Linear, ARowHasItsBitsInAnyBatch) {
   if (!GetParam().traits.row_invariant) GTEST_SKIP() << "promises no such thing";
   SerialQueue queue;
+  constexpr std::int64_t kRows = 31;
   for (const DType type : kStored) {
     for (const std::int64_t inputs : {1, 16, 31, 203}) {
-      Data data({.rows = 11, .inputs = inputs, .outputs = 37, .weights = type});
+      Data data({.rows = kRows, .inputs = inputs, .outputs = 37, .weights = type});
       const std::vector<float> all = data.run(GetParam(), queue);
-      for (std::int64_t first = 0; first < 11; ++first) {
+      for (std::int64_t first = 0; first < kRows; ++first) {
         Data some = data;
-        some.problem.rows = first % 2 == 0 ? 1 : 11 - first;
+        some.problem.rows = first % 2 == 0 ? 1 : kRows - first;
         some.x.erase(some.x.begin(), some.x.begin() + first * inputs);
         const std::vector<float> y = some.run(GetParam(), queue);
         ASSERT_TRUE(same_bits(

@@ -38,18 +38,17 @@ void run(const LinearProblem& problem, const LinearBuffers& buffers, Queue& queu
   const bool widened_first = storage != Storage::f32 && rows > kRowsWidenedInPlace;
   const std::int64_t stride = rows > 1 ? inputs_by_sixteens(inputs) : inputs;
   const Room regrouped(Room::rows, rows > 1 ? problem.batch * rows * stride : 0);
-  const std::int64_t parts = rows > 1 ? (rows + kRowsRegrouped - 1) / kRowsRegrouped : 0;
-  const std::int64_t copied = std::max<std::int64_t>(1, std::min(rows, kRowsRegrouped) * inputs);
-  queue.run(problem.batch * parts, std::max<std::int64_t>(1, kWorthAThread / copied),
+  const std::int64_t groups = (rows + kRowsOfGroup - 1) / kRowsOfGroup;
+  const std::int64_t copied = std::max<std::int64_t>(1, std::min(rows, kRowsOfGroup) * inputs);
+  queue.run(rows > 1 ? problem.batch * groups : 0,
+            std::max<std::int64_t>(1, kWorthAThread / copied),
             [&](std::int64_t task, std::int64_t last) {
               for (; task < last; ++task) {
-                const std::int64_t matrix = task / parts, row = task % parts * kRowsRegrouped;
-                regroup({.x = buffers.x + matrix * rows * inputs,
-                         .rows = rows,
+                const std::int64_t first = task / groups * rows + task % groups * kRowsOfGroup;
+                regroup({.x = buffers.x + first * inputs,
+                         .rows = std::min(kRowsOfGroup, rows - task % groups * kRowsOfGroup),
                          .inputs = inputs,
-                         .tiles = regrouped.get() + matrix * rows * stride,
-                         .first = row,
-                         .last = std::min(rows, row + kRowsRegrouped)});
+                         .tiles = regrouped.get() + first * stride});
               }
             });
   const float* const x = rows > 1 ? regrouped.get() : buffers.x;
@@ -74,7 +73,13 @@ void run(const LinearProblem& problem, const LinearBuffers& buffers, Queue& queu
         block.weights = wide.data();
         block.storage = Storage::f32;
       }
-      run_block(block);
+      for (std::int64_t row = 0; row < rows; row += kRowsOfGroup) {
+        LinearBlock group = block;
+        group.x += row * stride;
+        group.y += row * outputs;
+        group.rows = std::min(kRowsOfGroup, rows - row);
+        run_block(group);
+      }
       if (buffers.bias != nullptr) add_bias(block, buffers.bias + begin);
     }
   };

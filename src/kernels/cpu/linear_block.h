@@ -24,12 +24,12 @@ struct LinearBlock {
 struct RowsBySixteens {
   const float* x;  // [rows, inputs]
   std::int64_t rows, inputs;
-  float* tiles;              // [rows, inputs_by_sixteens(inputs)]
-  std::int64_t first, last;  // rows to regroup; the first is a multiple of kRowsRegrouped
+  float* tiles;  // [rows, inputs_by_sixteens(inputs)]
 };
 
-// Rows that are whole tiles of any instruction set.
-inline constexpr std::int64_t kRowsRegrouped = 12;
+// Rows that are multiplied with a block of weights before the next rows are: what is read of the
+// weights for the first of them stays in a cache for the others.
+inline constexpr std::int64_t kRowsOfGroup = 12;
 
 namespace {  // to each file its own
 

@@ -10,19 +10,21 @@ namespace {
 
 static_assert(kLanes == 16);  // RowsBySixteens
 
-// Sums that stay in registers at once: tiles of M rows and N outputs.
+// Sums that stay in registers at once: tiles of M rows and N outputs. Rows that are no more than
+// kRowsOfOneTile are one tile, so that nothing is loaded twice; more are tiles of kRowsOfATile,
+// which multiply most for what they load.
 #if defined(__AVX512F__)
-constexpr int kTileRows = 4;
-constexpr int kTileOutputs = 4;
-constexpr int kTileOutputsOfFewRows = 8;  // for one or two
-constexpr int kTileOutputsOfABeam = 4;    // for five, or four
+constexpr std::int64_t kRowsOfOneTile = 8;
+constexpr std::int64_t kRowsOfATile = 6;
+constexpr int outputs_of_tile(int rows) {
+  if (rows <= 2) return 8;
+  return rows <= 6 ? 4 : 3;
+}
 #else
-constexpr int kTileRows = 3;
-constexpr int kTileOutputs = 2;
-constexpr int kTileOutputsOfFewRows = 2;
-constexpr int kTileOutputsOfABeam = 1;
+constexpr std::int64_t kRowsOfOneTile = 5;
+constexpr std::int64_t kRowsOfATile = 3;
+constexpr int outputs_of_tile(int rows) { return rows <= 3 ? 2 : 1; }
 #endif
-static_assert(kRowsRegrouped % kTileRows == 0);
 
 // y[m, n] = x[m] . weights[n] for M x N of them: each is the same sum, whatever M and N are. A
 // stream of weights is read once, in the order of memory; others are read again with the next rows.
@@ -59,33 +61,18 @@ INSTRUCTBLIP_KERNEL void tile(const LinearBlock& block, const float* x, const We
   }
 }
 
-template <int M, int N, class Weight, bool kStream>
-INSTRUCTBLIP_KERNEL void row_of_tiles(const LinearBlock& block, std::int64_t row) {
-  const auto* weights = static_cast<const Weight*>(block.weights);
-  const float* x = block.x + row * inputs_by_sixteens(block.inputs);
-  float* y = block.y + row * block.stride;
-  std::int64_t j = 0;
-  for (; j + N <= block.outputs; j += N) {
-    tile<M, N, kStream>(block, x, weights + j * block.inputs, y + j);
-  }
-  for (; j < block.outputs; ++j) {
-    tile<M, 1, kStream>(block, x, weights + j * block.inputs, y + j);
-  }
-}
-
-// Rows of the tile that begins with `row`. Up to five rows, as a step with beams has, are one tile,
-// so that no weight is read twice.
+// Rows of the tile that begins with `row`, of a group of rows, which is shared out evenly.
 INSTRUCTBLIP_KERNEL std::int64_t rows_of_tile(std::int64_t rows, std::int64_t row) {
-  if (rows <= 5) return rows;
-  const std::int64_t left = rows - row;
-  if (left >= kTileRows) return kTileRows;
-  return left >= 2 ? 2 : 1;
+  const std::int64_t tiles = rows <= kRowsOfOneTile ? 1 : (rows + kRowsOfATile - 1) / kRowsOfATile;
+  const std::int64_t most = (rows + tiles - 1) / tiles;
+  const std::int64_t those_of_most = rows - tiles * (most - 1);
+  return row < those_of_most * most ? most : most - 1;
 }
 
 INSTRUCTBLIP_KERNEL void regroup(const RowsBySixteens& r) {
-  for (std::int64_t row = r.first, count; row < r.last; row += count) {
+  float* tile = r.tiles;
+  for (std::int64_t row = 0, count; row < r.rows; row += count) {
     count = rows_of_tile(r.rows, row);
-    float* tile = r.tiles + row * inputs_by_sixteens(r.inputs);
     for (std::int64_t i = 0; i < r.inputs; i += kLanes, tile += count * kLanes) {
       for (std::int64_t m = 0; m < count; ++m) {
         store(load_up_to(r.x + (row + m) * r.inputs + i, r.inputs - i), tile + m * kLanes);
@@ -94,34 +81,60 @@ INSTRUCTBLIP_KERNEL void regroup(const RowsBySixteens& r) {
   }
 }
 
+// N outputs of all rows of a block, whose first tile has M: it reads the weights from memory, the
+// tiles behind it from a cache.
+template <int M, int N, class Weight>
+INSTRUCTBLIP_KERNEL void column_of_tiles(const LinearBlock& block, const Weight* weights,
+                                         float* y) {
+  constexpr bool kStream = true;
+  tile<M, N, kStream>(block, block.x, weights, y);
+  for (std::int64_t row = M, count; row < block.rows; row += count) {
+    count = rows_of_tile(block.rows, row);
+    const float* x = block.x + row * inputs_by_sixteens(block.inputs);
+    if (count == M) {
+      tile<M, N, !kStream>(block, x, weights, y + row * block.stride);
+    } else if constexpr (M > 1) {
+      tile<M - 1, N, !kStream>(block, x, weights, y + row * block.stride);
+    }
+  }
+}
+
+template <int M, class Weight>
+INSTRUCTBLIP_KERNEL void columns_of_tiles(const LinearBlock& block) {
+  constexpr int N = outputs_of_tile(M);
+  const auto* weights = static_cast<const Weight*>(block.weights);
+  std::int64_t j = 0;
+  for (; j + N <= block.outputs; j += N) {
+    column_of_tiles<M, N>(block, weights + j * block.inputs, block.y + j);
+  }
+  for (; j < block.outputs; ++j) {
+    column_of_tiles<M, 1>(block, weights + j * block.inputs, block.y + j);
+  }
+}
+
 template <class Weight>
 INSTRUCTBLIP_KERNEL void linear_block(const LinearBlock& block) {
-  constexpr bool kStream = true;
-  switch (block.rows) {
-    case 5:
-      return row_of_tiles<5, kTileOutputsOfABeam, Weight, kStream>(block, 0);
-    case 4:
-      return row_of_tiles<4, kTileOutputsOfABeam, Weight, kStream>(block, 0);
-    case 3:
-      return row_of_tiles<3, kTileOutputs, Weight, kStream>(block, 0);
-    case 2:
-      return row_of_tiles<2, kTileOutputsOfFewRows, Weight, kStream>(block, 0);
+  switch (rows_of_tile(block.rows, 0)) {
     case 1:
-      return row_of_tiles<1, kTileOutputsOfFewRows, Weight, kStream>(block, 0);
+      return columns_of_tiles<1, Weight>(block);
+    case 2:
+      return columns_of_tiles<2, Weight>(block);
+    case 3:
+      return columns_of_tiles<3, Weight>(block);
+    case 4:
+      return columns_of_tiles<4, Weight>(block);
+    case 5:
+      return columns_of_tiles<5, Weight>(block);
+#if defined(__AVX512F__)
+    case 6:
+      return columns_of_tiles<6, Weight>(block);
+    case 7:
+      return columns_of_tiles<7, Weight>(block);
+    case 8:
+      return columns_of_tiles<8, Weight>(block);
+#endif
     default:
       break;
-  }
-  for (std::int64_t row = 0; row < block.rows; row += rows_of_tile(block.rows, row)) {
-    switch (rows_of_tile(block.rows, row)) {
-      case kTileRows:
-        row_of_tiles<kTileRows, kTileOutputs, Weight, !kStream>(block, row);
-        break;
-      case 2:
-        row_of_tiles<2, kTileOutputsOfFewRows, Weight, !kStream>(block, row);
-        break;
-      default:
-        row_of_tiles<1, kTileOutputsOfFewRows, Weight, !kStream>(block, row);
-    }
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include "instructblip/error.h"
 #include "kernels/cpu/supports.h"
+#include "kernels/linear.h"
 #include "unit/nn/tensors.h"
 
 namespace instructblip {
@@ -124,22 +125,24 @@ TEST(Linear, RoundsRowsToBf16WhereTheRuntimeMay) {
   }
 }
 
-// Up to sixteen rows by one kernel, more by another, which gives the bits of packed weights.
+// Few rows by one kernel, more by another, which gives the bits of packed weights.
 TEST(Linear, FastNumericsMultiplyFloat32ThatIsNotPacked) {
   const nn::Runtime runtime(2, nn::Numerics::fast);
+  const std::int64_t few =
+      runtime.kernel(runtime.tables().linear, kernels::LinearProblem{.rows = 1}).few_rows;
   const at::Tensor weight = wave({37, 75}, 0.3), bias = wave({37}, 0.6);
   const nn::Linear linear(runtime, nn::Matrix({weight}), bias);
   const nn::Linear of_panels(runtime, packed(runtime, nn::Format::f32, {weight}), bias);
-  for (const std::int64_t rows : {0, 1, 5, 16, 17, 40}) {
+  for (const std::int64_t rows : {0L, 1L, 5L, 16L, few, few + 1, few + 24}) {
     const at::Tensor x = wave({1, rows, 75}, 0.5), plus = wave({1, rows, 37}, 0.7);
     const at::Tensor y = linear(x), want = at::linear(x, weight, bias);
     ASSERT_EQ(y.sizes(), want.sizes());
     if (rows == 0) continue;
     EXPECT_LT(largest_difference(y, want), 2e-5) << rows;
     EXPECT_LT(largest_difference(linear(x, plus), want + plus), 2e-5) << rows;
-    EXPECT_EQ(y.equal(of_panels(x)), rows > 16) << rows;
+    EXPECT_EQ(y.equal(of_panels(x)), rows > few) << rows;
     const at::Tensor added = linear(x, plus), of_panels_added = of_panels(x, plus);
-    EXPECT_EQ(added.equal(of_panels_added), rows > 16) << rows;
+    EXPECT_EQ(added.equal(of_panels_added), rows > few) << rows;
     const at::Tensor more = linear(x, plus.narrow(1, 0, 1));  // one row for all
     EXPECT_LT(largest_difference(more, want + plus.narrow(1, 0, 1)), 2e-5) << rows;
   }
@@ -152,7 +155,7 @@ TEST(Linear, FastNumericsActivateFloat32ThatIsNotPacked) {
   const nn::Linear two(runtime, nn::Matrix(std::vector<at::Tensor>{gate, times}), bias);
   const nn::Linear one(runtime, nn::Matrix(gate), bias.narrow(0, 0, 32));
   const nn::Linear panels(runtime, packed(runtime, nn::Format::f32, {gate, times}), bias);
-  const at::Tensor x = wave({1, 40, 75}, 0.5);
+  const at::Tensor x = wave({1, 100, 75}, 0.5);
   const at::Tensor gated = two.activated(x, Activation::gelu, true);
   ASSERT_TRUE(gated.defined());
   EXPECT_TRUE(gated.equal(panels.activated(x, Activation::gelu, true)));
@@ -178,7 +181,7 @@ TEST(Linear, DoesTheNormOfItsRows) {
   }
   for (const nn::Matrix& matrix : matrices) {
     const nn::Linear linear(runtime, matrix, bias), some = linear.some_rows(3, 17);
-    for (const std::int64_t rows : {1, 5, 40}) {
+    for (const std::int64_t rows : {1, 5, 40, 100}) {
       const at::Tensor x = wave({1, rows, 75}, 0.5), plus = wave({1, rows, 64}, 0.7);
       const at::Tensor done = norm(x);
       EXPECT_FALSE(linear(x).equal(linear(done)));
@@ -200,7 +203,7 @@ TEST(Linear, DoesTheNormOfItsRows) {
 TEST(Linear, FastNumericsLeaveFloat32ToLibTorchWhereTheForcedKernelDoesNotTakeIt) {
   const nn::Runtime runtime(2, nn::Numerics::fast,
                             kernels::Choice::parse("packed_linear=bf16_portable", "kernels"));
-  const at::Tensor weight = wave({37, 75}, 0.3), x = wave({1, 40, 75}, 0.5);
+  const at::Tensor weight = wave({37, 75}, 0.3), x = wave({1, 100, 75}, 0.5);
   EXPECT_TRUE(nn::Linear(runtime, nn::Matrix(weight))(x).equal(at::linear(x, weight)));
 }
 
