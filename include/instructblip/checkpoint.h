@@ -55,7 +55,9 @@ struct LoadOptions {
   /// false: check every tensor's name, type and shape, but read no values. Fast and small, and
   /// enough for info() and tokenize(); every other function throws Error(invalid_argument).
   bool weights = true;
-  /// false: read weights into memory instead of mapping the files.
+  /// false: read weights into memory instead of mapping the files. A mapped file must stay as it is
+  /// while the model is in use: replace it by renaming a new one to its name. Where one is cut
+  /// short or written over in place, the system ends the process (SIGBUS), or answers change.
   bool mmap = true;
   /// How parts of the model are held where that differs from Precision::q8 or q4: for each a module
   /// (vision, qformer, projection, language, head), an equals sign and half (16 bits, bf16 where a
@@ -108,6 +110,7 @@ struct ModuleInfo {
   std::string name;  ///< "vision", "qformer", "projection", "language", "head", "tables" of words
   std::int64_t parameters = 0;
   std::int64_t bytes = 0;
+  std::string precision;  ///< how they are held, most of them: "f32", "f16", "bf16", "q8", "q4"
 };
 
 /// What was loaded.

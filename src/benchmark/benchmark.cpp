@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "benchmark/cells.h"
 #include "benchmark/device_limits.h"
@@ -100,25 +102,38 @@ constexpr std::pair<nn::Module, double costs::Elements::*> kParts[] = {
     {nn::Module::language, &costs::Elements::language},
     {nn::Module::head, &costs::Elements::head}};
 
+bool is_quantised(Precision precision) {
+  return precision == Precision::q8 || precision == Precision::q4;
+}
+
+// The modules that are multiplied with, and what of a cost belongs to each.
+std::vector<std::pair<const ModuleInfo*, double costs::Elements::*>> parts_of(
+    const ModelInfo& info) {
+  std::vector<std::pair<const ModuleInfo*, double costs::Elements::*>> parts;
+  for (const ModuleInfo& module : info.modules) {
+    for (const auto& [named, part] : kParts) {
+      if (module.name == name_of(named)) parts.emplace_back(&module, part);
+    }
+  }
+  return parts;
+}
+
 // Bytes of an element of the matrices of each part of a model.
 costs::Elements bytes_of_elements(const ModelInfo& info) {
   costs::Elements bytes;
-  for (const ModuleInfo& module : info.modules) {
-    for (const auto& [named, part] : kParts) {
-      if (module.name != name_of(named)) continue;
-      bytes.*part = static_cast<double>(module.bytes) / static_cast<double>(module.parameters);
-    }
+  for (const auto& [module, part] : parts_of(info)) {
+    bytes.*part = static_cast<double>(module->bytes) / static_cast<double>(module->parameters);
   }
   return bytes;
 }
 
-// How the matrices of a module are held, as far as it matters to what they are multiplied with. All
-// 16 bits of a model that is stored in bf16, if only in part, count as bf16.
-nn::Format format_of(nn::Module module, const ModelInfo& info) {
-  if (info.policy.empty()) return info.precision == "bf16" ? nn::Format::bf16 : nn::Format::f32;
-  const bool bf16 = std::ranges::any_of(
-      info.tensors, [](const TensorInfo& tensor) { return tensor.dtype == "BF16"; });
-  return WeightPolicy(Precision::q8, info.policy).format(module, bf16 ? DType::bf16 : DType::f16);
+// The format of this name in ModuleInfo::precision.
+nn::Format format_named(std::string_view name) {
+  using enum nn::Format;
+  constexpr nn::Format kFormats[] = {f32, f16, bf16, w8, w4};
+  const auto* const found =
+      std::ranges::find(kFormats, name, [](nn::Format format) { return name_of(format); });
+  return found == std::end(kFormats) ? f32 : *found;
 }
 
 // What the processor multiplies with weights in this format.
@@ -135,9 +150,9 @@ kernels::Number multiplied(const nn::Runtime& runtime, nn::Format format) {
 
 void count_products(costs::Pass& pass, const costs::Cost& cost, const ModelParts& model) {
   if (model.runtime->numerics() != Numerics::fast) return;
-  for (const auto& [module, part] : kParts) {
+  for (const auto& [module, part] : parts_of(model.info)) {
     const double operations = cost.products.*part;
-    switch (multiplied(*model.runtime, format_of(module, model.info))) {
+    switch (multiplied(*model.runtime, format_named(module->precision))) {
       case kernels::Number::int8:
         pass.flops_of_8_bits += operations;
         break;
@@ -169,13 +184,19 @@ class Benchmark {
         run(subject);
       }
     }
-    for (std::size_t i = 0; i < report_.rows.size(); ++i) {
-      compare_with_limit(report_.rows[i], passes_[i]);
+    for (Measured& one : measured_) {
+      compare_with_limit(one.row, one.passes);  // when the limits have all their samples
+      report_.rows.push_back(std::move(one.row));
     }
     return std::move(report_);
   }
 
  private:
+  struct Measured {
+    BenchmarkRow row;
+    std::vector<costs::Pass> passes;
+  };
+
   bool stopped() const { return options_.stop.stop_requested(); }
 
   void tell(const std::string& what) const {
@@ -194,8 +215,8 @@ class Benchmark {
           LoadOptions load = options_.load;
           load.numerics = numerics;
           load.precision = precision;
-          const bool quantised = precision == Precision::q8 || precision == Precision::q4;
-          if (!quantised) load.policy = {};  // it is for the others in the list
+          const bool for_others = std::ranges::any_of(options_.precisions, is_quantised);
+          if (for_others && !is_quantised(precision)) load.policy = {};
           load.threads = asked > 0 ? asked : usable_cores();
           load.cache_bytes = 0;  // or a picture is encoded once
           check_options(load);
@@ -209,30 +230,27 @@ class Benchmark {
     tell("loading " + subject.name());
     PeakMemory memory;
     memory.begin();
-    std::vector<BenchmarkRow> rows;
-    {
-      const ModelParts model = subject.load(load);
-      memory.end();  // what is read to find the machine's limit is not the model's
-      sample_limits(model);
-      memory.begin();
-      std::vector<Cell> cells = cells_of(model, subject.config(), options_);
-      for (Cell& cell : cells) describe(cell, subject, model, load);
-      sample(cells, warm_up_of(model), subject.name());
-      memory.end();
-      for (Cell& cell : cells) {
-        if (cell.ms.empty()) continue;
-        summarise(cell);
-        rows.push_back(cell.row);
-        passes_.push_back(std::move(cell.passes));
-      }
-      nn::DeviceRuntime* const device = device_of(model);
-      for (BenchmarkRow& row : rows) {
-        row.peak_rss_bytes = memory.bytes();
-        if (device != nullptr) row.peak_device_bytes = device->peak_memory();
-      }
-      sample_limits(model);
+    const ModelParts model = subject.load(load, options_.stop);
+    memory.end();  // what is read to find the machine's limit is not the model's
+    if (stopped()) {
+      report_.complete = false;
+      return;
     }
-    std::ranges::move(rows, std::back_inserter(report_.rows));
+    sample_limits(model);
+    memory.begin();
+    std::vector<Cell> cells = cells_of(model, subject.config(), options_);
+    for (Cell& cell : cells) describe(cell, subject, model, load);
+    sample(cells, warm_up_of(model), subject.name());
+    memory.end();
+    nn::DeviceRuntime* const device = device_of(model);
+    for (Cell& cell : cells) {
+      if (cell.ms.empty()) continue;
+      summarise(cell);
+      cell.row.peak_rss_bytes = memory.bytes();
+      if (device != nullptr) cell.row.peak_device_bytes = device->peak_memory();
+      measured_.push_back({std::move(cell.row), std::move(cell.passes)});
+    }
+    if (!stopped()) sample_limits(model);
   }
 
   // A device computes with the type that weights have; the limits of a processor name all its
@@ -254,7 +272,7 @@ class Benchmark {
     if (nn::DeviceRuntime* const device = device_of(model)) {
       sample_device_limits(best, *device, options_.read_bytes);
     } else {
-      instructblip::sample_limits(best, options_.read_bytes);
+      instructblip::sample_limits(best, options_.read_bytes, options_.stop);
     }
   }
 
@@ -331,7 +349,7 @@ class Benchmark {
 
   const BenchmarkOptions& options_;
   BenchmarkReport report_;
-  std::vector<std::vector<costs::Pass>> passes_;  // those of each row
+  std::vector<Measured> measured_;
 };
 
 }  // namespace

@@ -221,7 +221,7 @@ class CellMaker {
                       .rows = rows,
                       .prompt = prompt,
                       .new_tokens = steps},
-              .costs = {{all.weights * (1.0 / steps), all.cached / steps, all.flops / steps}}};
+              .costs = {costs::times(all, 1.0 / steps)}};
     const Ids tokens = ids(prompt, model_.info.vocabulary);
     const Ids next = ids(rows, model_.info.vocabulary);
     cell.sample = [&model = model_, tokens, next, steps] {
@@ -283,9 +283,8 @@ class CellMaker {
     for (int i = 0; i + 1 < of.new_tokens; ++i) written.push_back(step_cost(prompt, of.rows, i));
     std::vector<costs::Cost> all = {costs::vision_cost(config_.vision, views_ * of.requests),
                                     reading_cost(of.requests, reads_text() ? text : 0)};
-    const double n = of.requests;
     for (const costs::Cost& one : written) {
-      all.push_back({one.weights, one.cached * n, one.flops * n});
+      all.push_back(costs::shared_by(one, static_cast<double>(of.requests)));
     }
     return all;
   }

@@ -7,8 +7,8 @@
 #include <functional>
 #include <vector>
 
-#include "benchmark/together.h"
 #include "core/pages.h"
+#include "core/together.h"
 #include "kernels/probe.h"
 
 namespace instructblip {
@@ -105,16 +105,18 @@ double ms_of_all(std::span<const TimeAtWork> threads) {
   return std::chrono::duration<double, std::milli>(end - begin).count();
 }
 
-void sample_limits(BenchmarkLimits& limits, std::int64_t bytes) {
+void sample_limits(BenchmarkLimits& limits, std::int64_t bytes, const std::stop_token& stop) {
   read_pages(PageSize::ordinary, limits.read_gbps_ordinary, limits, bytes);
+  if (stop.stop_requested()) return;
   read_pages(PageSize::huge, limits.read_gbps, limits, bytes);
   // Huge pages may be nowhere to be had, and never make reading slower.
   limits.read_gbps = std::max(limits.read_gbps, limits.read_gbps_ordinary);
+  if (stop.stop_requested()) return;
   each_probe([&](const kernels::Probe& probe) {
     sample_arithmetic(limits.peak_gflops, probe, limits.threads);
   });
   for (const kernels::RoundedProbe& probe : kernels::rounded_probes()) {
-    if (!probe.supports(kernels::this_machine())) continue;
+    if (!probe.supports(kernels::this_machine()) || stop.stop_requested()) continue;
     sample_products(peak_of(limits, probe.numbers), probe, limits.threads);
   }
 }

@@ -62,14 +62,15 @@ Subject Subject::synthetic(const std::string& name, int layers) {
   return subject;
 }
 
-std::shared_ptr<const TensorStore> Subject::weights(const LoadOptions& options) {
+std::shared_ptr<const TensorStore> Subject::weights(const LoadOptions& options,
+                                                    const std::stop_token& stop) {
   if (!directory_.empty()) {
     auto store = open_weights(directory_, options, config_);
     check_plausible(config_, *store);
     return store;
   }
   const VisionEncoder::PixelSize pixels{image_.height, image_.width, /*interpolate=*/false};
-  const MadeAs as{stored_for(options.precision), policy_of(options)};
+  const MadeAs as{stored_for(options.precision), policy_of(options), stop};
   return synthetic_weights(tensors_of(config_, pixels), as, usable_cores());
 }
 
@@ -88,9 +89,9 @@ PromptBuilder Subject::prompts() const {
   return PromptBuilder(std::move(files), config_, rows);
 }
 
-ModelParts Subject::load(const LoadOptions& asked) {
+ModelParts Subject::load(const LoadOptions& asked, const std::stop_token& stop) {
   const LoadOptions options = directory_.empty() ? asked : as_written(directory_, asked);
-  auto store = weights(options);
+  auto store = weights(options, stop);
   return assemble({config_, image_, std::move(store), prompts()}, options);
 }
 

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "config/image_config.h"
@@ -24,15 +25,17 @@ class Subject {
   int layers() const { return layers_; }  // 0: all of them
 
   // To run as `options` have it: threads, precision and all else. Its texts are words by number.
-  // Made-up weights are made anew for each model: one that is still there keeps its own.
-  ModelParts load(const LoadOptions& options);
+  // Made-up weights are made anew for each model: one that is still there keeps its own. They are
+  // not worth a measurement where `stop` was asked meanwhile.
+  ModelParts load(const LoadOptions& options, const std::stop_token& stop = {});
 
   // As the last model was built from it.
   const ModelConfig& config() const { return config_; }
 
  private:
   Subject() = default;
-  std::shared_ptr<const TensorStore> weights(const LoadOptions& options);
+  std::shared_ptr<const TensorStore> weights(const LoadOptions& options,
+                                             const std::stop_token& stop);
   PromptBuilder prompts() const;
 
   std::string name_;

@@ -11,10 +11,10 @@
 #include <string>
 #include <utility>
 
-#include "benchmark/together.h"
 #include "core/errors.h"
 #include "core/pages.h"
 #include "core/shape.h"
+#include "core/together.h"
 #include "kernels/stored_rows.h"
 #include "pipeline/stages.h"
 
@@ -246,7 +246,7 @@ std::shared_ptr<const TensorStore> synthetic_weights(std::span<const nn::Request
   }
   std::atomic<std::size_t> next = 0;
   run_together(threads, [&](int) {
-    for (std::size_t at; (at = next++) < tensors.size();) {
+    for (std::size_t at; !as.stop.stop_requested() && (at = next++) < tensors.size();) {
       const Format format = format_of(tensors[at], as);
       const Sizes sizes = sizes_of(tensors[at], as);
       const std::span<std::byte> elements(places[at], sizes.elements);

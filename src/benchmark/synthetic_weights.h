@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 #include "checkpoint/tensor_store.h"
@@ -23,6 +24,7 @@ std::vector<nn::RequestedTensor> tensors_of(const ModelConfig& config,
 struct MadeAs {
   DType stored = DType::f32;
   nn::ChooseFormat choose = {};
+  std::stop_token stop = {};  // once it is asked, what has not been made is left as it is
 };
 
 // The bytes of all of them.

@@ -19,15 +19,6 @@ Cost product(Part part, double elements, double rows) {
 // Two products of `width` for each pair of a query and a key.
 double attention_flops(double pairs, double width) { return 4 * pairs * width; }
 
-Cost times(const Cost& one, double count) {
-  return {one.weights * count, one.cached * count, one.flops * count, one.products * count};
-}
-
-// Several pictures through the same matrices.
-Cost shared_by(const Cost& one, double count) {
-  return {one.weights, one.cached * count, one.flops * count, one.products * count};
-}
-
 // A layer of a pre-norm encoder of pictures: queries, keys, values and output, two linear layers.
 Cost encoder_layer(double hidden, double feed_forward, double rows) {
   Cost cost = product(&Elements::vision, 4 * hidden * hidden + 2 * hidden * feed_forward, rows);
@@ -88,9 +79,10 @@ Cost project(const LinearProjectionConfig&, const ProjectedRows& of) {
                  static_cast<double>(of.rows));
 }
 
-// A decoder-only model as sums need it.
+// A decoder-only model as sums need it: elements of the matrices of a layer, and of those of them
+// that keys and values come from.
 struct Decoder {
-  double layers, matrices, attention_width, cache_width, head;
+  double layers, matrices, key_matrices, attention_width, cache_width, head;
 };
 
 Decoder decoder_of(const LlamaConfig& c) {
@@ -99,23 +91,35 @@ Decoder decoder_of(const LlamaConfig& c) {
   const double keys = static_cast<double>(c.key_value_heads * c.head_dim);
   const double matrices =
       hidden * (2 * queries + 2 * keys) + 3 * hidden * static_cast<double>(c.feed_forward);
-  return {static_cast<double>(c.layers), matrices, queries, 2 * keys,
-          hidden * static_cast<double>(c.answer_rows.value_or(c.vocabulary))};
+  return {.layers = static_cast<double>(c.layers),
+          .matrices = matrices,
+          .key_matrices = 2 * hidden * keys,
+          .attention_width = queries,
+          .cache_width = 2 * keys,
+          .head = hidden * static_cast<double>(c.answer_rows.value_or(c.vocabulary))};
 }
 
 Decoder decoder_of(const OptConfig& c) {
   const auto hidden = static_cast<double>(c.hidden);
   const auto embedding = static_cast<double>(c.embedding_width);
-  return {static_cast<double>(c.layers),
-          4 * hidden * hidden + 2 * hidden * static_cast<double>(c.feed_forward), hidden,
-          2 * hidden, embedding * static_cast<double>(c.vocabulary)};
+  return {.layers = static_cast<double>(c.layers),
+          .matrices = 4 * hidden * hidden + 2 * hidden * static_cast<double>(c.feed_forward),
+          .key_matrices = 2 * hidden * hidden,
+          .attention_width = hidden,
+          .cache_width = 2 * hidden,
+          .head = embedding * static_cast<double>(c.vocabulary)};
 }
 
+// The next token is told from the last row alone: of the last layer all other rows need keys and
+// values, and nothing more.
 Cost decoder_prefill(const Decoder& d, double prompt) {
   Cost layer = product(&Elements::language, d.matrices, prompt);
   layer.flops += attention_flops(prompt * (prompt + 1) / 2, d.attention_width);  // causal
-  layer.cached = prompt * d.cache_width;
-  return times(layer, d.layers) + product(&Elements::head, d.head, 1);
+  Cost last = product(&Elements::language, d.key_matrices, prompt) +
+              product(&Elements::language, d.matrices - d.key_matrices, 1);
+  last.flops += attention_flops(prompt, d.attention_width);
+  layer.cached = last.cached = prompt * d.cache_width;
+  return times(layer, d.layers - 1) + last + product(&Elements::head, d.head, 1);
 }
 
 // Keys and values: of the prompt once for all rows, of what is behind it for each, and the new
@@ -184,6 +188,19 @@ Cost one_step(const Config& config, const DecodeStep& step) {
 
 }  // namespace
 
+Cost times(const Cost& one, double count) {
+  return {.weights = one.weights * count,
+          .cached = one.cached * count,
+          .flops = one.flops * count,
+          .products = one.products * count};
+}
+
+Cost shared_by(const Cost& one, double count) {
+  Cost all = times(one, count);
+  all.weights = one.weights;
+  return all;
+}
+
 Elements& Elements::operator+=(const Elements& other) {
   vision += other.vision;
   qformer += other.qformer;
@@ -226,9 +243,11 @@ Cost qformer_cost(const QFormerConfig& c, const Readings& of) {
   const double feed_forward = 2 * hidden * static_cast<double>(c.feed_forward);
   Cost layer = product(&Elements::qformer, 4 * hidden * hidden, rows) +
                product(&Elements::qformer, feed_forward, queries);
-  if (of.text > 0) layer += product(&Elements::qformer, feed_forward, words);
   layer.flops += attention_flops(rows * rows, hidden);
-  const Cost one = times(layer, static_cast<double>(c.layers)) + cross_attention(c, of.positions);
+  const auto layers = static_cast<double>(c.layers);
+  Cost one = times(layer, layers) + cross_attention(c, of.positions);
+  // Queries alone leave the last layer, in which the text goes through no feed-forward.
+  if (of.text > 0) one += times(product(&Elements::qformer, feed_forward, words), layers - 1);
   return shared_by(one, static_cast<double>(of.pictures));
 }
 

@@ -16,9 +16,7 @@ namespace instructblip::costs {
 struct Elements {
   double vision = 0, qformer = 0, projection = 0, language = 0, head = 0;
 
-  // All of them.
-  // NOLINTNEXTLINE(google-explicit-constructor): where a number is asked for
-  operator double() const { return vision + qformer + projection + language + head; }
+  double total() const { return vision + qformer + projection + language + head; }
   Elements& operator+=(const Elements& other);
   Elements operator*(double factor) const;
   bool operator==(const Elements&) const = default;
@@ -35,6 +33,11 @@ struct Cost {
 };
 
 inline Cost operator+(Cost a, const Cost& b) { return a += b; }
+
+// `count` times the same work, each with matrices of its own; of parts of it, 1 / count.
+Cost times(const Cost& one, double count);
+// The same work for `count` inputs by the same matrices, which are read once for all of them.
+Cost shared_by(const Cost& one, double count);
 
 // Bytes of an element, as it is held: of weights of each part, and of keys and values.
 struct ElementBytes {

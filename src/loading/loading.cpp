@@ -12,6 +12,7 @@
 #include "config/lavis.h"
 #include "core/boundary.h"
 #include "core/errors.h"
+#include "core/log.h"
 #include "core/processors.h"
 #include "kernels/cpu/supports.h"
 #include "loading/devices.h"
@@ -257,13 +258,27 @@ nn::Format rows_on_device(const LoadOptions& options, const ModelInfo& info) {
 
 namespace {
 
+// Throws where a kernel was forced that these numerics have no use for.
+void check_used(const kernels::Choice& forced, nn::Numerics numerics) {
+  if (numerics == nn::Numerics::fast) return;
+  for (const std::string operation : {"packed_linear", "attention"}) {
+    if (forced.forced(operation).empty()) continue;
+    throw Error(ErrorCode::invalid_argument,
+                "kernels: expected no kernel of " + operation + " with numerics " +
+                    std::string(to_string(numerics)) + ", got " +
+                    std::string(forced.forced(operation)) + ", which numerics fast alone would run",
+                "set numerics to fast, or leave the kernel out");
+  }
+}
+
 std::unique_ptr<nn::Runtime> unpinned_runtime(const LoadOptions& options, const ModelInfo& info) {
   if (const DeviceChoice choice = choose_device(options); choice.cuda) {
     return make_cuda_runtime(*choice.cuda, info.threads, rows_on_device(options, info),
                              options.kernels);
   }
-  return std::make_unique<nn::Runtime>(info.threads, numerics_of(options),
-                                       kernels::Choice::parse(options.kernels, "kernels"),
+  kernels::Choice forced = kernels::Choice::parse(options.kernels, "kernels");
+  check_used(forced, info.numerics);
+  return std::make_unique<nn::Runtime>(info.threads, info.numerics, std::move(forced),
                                        info.rounds_rows);
 }
 
@@ -288,6 +303,10 @@ void describe_weights(const LoadOptions& options, const TensorStore& store, Mode
   info.compat = options.compat;
   info.threads = threads_for(options, store);
   info.numerics = numerics_of(options);
+  if (options.numerics == Numerics::reference && info.numerics == Numerics::fast) {
+    log_warning("numerics: fast, not reference: no operation of the reference has weights of " +
+                std::string(options.precision == Precision::q8 ? "8" : "4") + " bits");
+  }
   info.rounds_rows = !device.cuda && info.numerics == Numerics::fast && rounds_rows(options);
   info.deterministic = info.numerics == Numerics::deterministic;
   const bool mixed = sources_of({}, options).mixed();
@@ -301,9 +320,10 @@ void describe_weights(const LoadOptions& options, const TensorStore& store, Mode
 void describe_modules(const nn::WeightLoader& loader, ModelInfo& info) {
   for (int i = 0; i < nn::kModules; ++i) {
     const auto module = static_cast<nn::Module>(i);
-    const nn::WeightLoader::Taken taken = loader.taken_by(module);
+    const nn::WeightLoader::Taken& taken = loader.taken_by(module);
     if (taken.elements == 0) continue;
-    info.modules.push_back({std::string(name_of(module)), taken.elements, taken.bytes});
+    info.modules.push_back(
+        {std::string(name_of(module)), taken.elements, taken.bytes, name_of(taken.usual_format())});
   }
 }
 

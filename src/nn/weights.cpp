@@ -37,6 +37,10 @@ bool is_stored_as(const TensorEntry& entry, Format format) {
   return format == (entry.scales->bits == 8 ? Format::w8 : Format::w4);
 }
 
+auto most_of(const std::map<Format, std::int64_t>& counts) {
+  return std::ranges::max_element(counts, {}, [](const auto& counted) { return counted.second; });
+}
+
 }  // namespace
 
 struct WeightLoader::Impl {
@@ -168,15 +172,16 @@ bool WeightLoader::packs(Format format) const {
 }
 
 Format WeightLoader::usual_format() const {
-  const auto most = std::ranges::max_element(impl_->bytes_of, {},
-                                             [](const auto& bytes_of) { return bytes_of.second; });
+  const auto most = most_of(impl_->bytes_of);
   return most == impl_->bytes_of.end() ? impl_->as.format : most->first;
 }
 
 const std::map<std::string, HeldMatrix, std::less<>>& WeightLoader::held() const {
   return impl_->held;
 }
-WeightLoader::Taken WeightLoader::taken_by(Module module) const {
+Format WeightLoader::Taken::usual_format() const { return most_of(elements_of)->first; }
+
+const WeightLoader::Taken& WeightLoader::taken_by(Module module) const {
   return impl_->taken[static_cast<std::size_t>(module)];
 }
 const std::vector<RequestedTensor>& WeightLoader::requested() const { return impl_->requested; }
@@ -270,6 +275,7 @@ void WeightLoader::hold(const std::string& path, const Shape& shape, const HeldM
   const bool in_tiles = impl_->runtime->tables().packed_linear.empty();
   Taken& taken = impl_->taken[static_cast<std::size_t>(held.module)];
   taken.elements += elements;
+  taken.elements_of[held.format] += elements;
   taken.bytes +=
       packed && in_tiles ? tiled_bytes(held.format, shape[0], shape[1])
       : packed           ? packed_bytes(held.format, shape[0], shape[1])

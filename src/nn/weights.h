@@ -147,8 +147,11 @@ class WeightLoader {
   // What the matrices of a module take; 0 elements where there are none.
   struct Taken {
     std::int64_t elements = 0, bytes = 0;
+    std::map<Format, std::int64_t> elements_of;  // those in each format
+
+    Format usual_format() const;  // that of most elements; there is one at least
   };
-  Taken taken_by(Module module) const;
+  const Taken& taken_by(Module module) const;
 
  private:
   friend class Weights;

@@ -103,10 +103,10 @@ at::Tensor QFormer::queries_on_device(std::span<const nn::Part> parts, const at:
 at::Tensor QFormer::queries_of(at::Tensor x, std::span<const nn::Part> parts,
                                const at::Tensor& visual) const {
   const nn::Rows rows{parts};
-  for (const QFormerLayer& layer : layers_) x = layer.forward(x, rows, visual);
-  return nn::by_part(parts, 0, [&](const nn::Part& part, std::size_t) {
-    return x.narrow(0, part.first, queries_.size(1)).unsqueeze(0);
-  });
+  for (const QFormerLayer& layer : std::span(layers_).first(layers_.size() - 1)) {
+    x = layer.forward(x, rows, visual);
+  }
+  return layers_.back().forward_queries(x, rows, visual);
 }
 
 at::Tensor QFormer::forward_each(std::span<const Ids> instructions,

@@ -120,17 +120,25 @@ QFormerLayer::QFormerLayer(const nn::Weights& weights, const QFormerConfig& conf
   }
 }
 
+at::Tensor QFormerLayer::queries_of(const at::Tensor& h, std::span<const nn::Part> parts,
+                                    const at::Tensor& visual, at::Tensor* cross) const {
+  at::Tensor queries = nn::by_part(parts, 0, [&](const nn::Part& part, std::size_t) {
+    return h.narrow(0, part.first, num_queries_).unsqueeze(0);
+  });
+  if (cross_attention_) queries = cross_attention_->forward(queries, visual, cross);
+  return query_feed_forward_.forward(queries);
+}
+
+at::Tensor QFormerLayer::forward_queries(const at::Tensor& x, const nn::Rows& rows,
+                                         const at::Tensor& visual) const {
+  return queries_of(self_attention_.forward(x, rows), rows.parts, visual, nullptr);
+}
+
 at::Tensor QFormerLayer::forward(const at::Tensor& x, const nn::Rows& rows,
                                  const at::Tensor& visual, at::Tensor* cross) const {
   // Queries and instruction tokens attend to each other: the instruction-aware step.
-  const at::Tensor h = self_attention_.forward(x, rows);  // [N, D]
-
-  // Only the queries look at the image.
-  at::Tensor queries = nn::by_part(rows.parts, 0, [&](const nn::Part& part, std::size_t) {
-    return h.narrow(0, part.first, num_queries_).unsqueeze(0);
-  });  // [B, Q, D]
-  if (cross_attention_) queries = cross_attention_->forward(queries, visual, cross);
-  queries = query_feed_forward_.forward(queries);
+  const at::Tensor h = self_attention_.forward(x, rows);                // [N, D]
+  const at::Tensor queries = queries_of(h, rows.parts, visual, cross);  // [B, Q, D]
   if (h.size(0) == queries.size(0) * num_queries_) return queries.view_as(h);
 
   const at::Tensor text = nn::by_part(rows.parts, 0, [&](const nn::Part& part, std::size_t) {

@@ -90,6 +90,9 @@ class QFormerLayer {
   // queries attended to, [B, H, Q, P], if the layer looks at the picture.
   at::Tensor forward(const at::Tensor& x, const nn::Rows& rows, const at::Tensor& visual,
                      at::Tensor* cross = nullptr) const;
+  // The same of the queries alone, [B, Q, D]: of a last layer the text is not read.
+  at::Tensor forward_queries(const at::Tensor& x, const nn::Rows& rows,
+                             const at::Tensor& visual) const;
   // What it attends to on the way: x [N, D] of one picture, visual [1, P, V].
   QFormerAttention attention(const at::Tensor& x, const nn::Rows& rows,
                              const at::Tensor& visual) const;
@@ -99,6 +102,10 @@ class QFormerLayer {
   std::optional<nn::DeviceQFormerLayer> on_device() const;
 
  private:
+  // h [N, D], what self-attention makes of all rows -> queries [B, Q, D]: they alone look at the
+  // picture.
+  at::Tensor queries_of(const at::Tensor& h, std::span<const nn::Part> parts,
+                        const at::Tensor& visual, at::Tensor* cross) const;
   // Packed again: queries [B, Q, D], text [N - B Q, D] -> [N, D].
   at::Tensor joined(const at::Tensor& queries, const at::Tensor& text,
                     std::span<const nn::Part> parts) const;

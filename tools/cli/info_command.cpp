@@ -36,12 +36,12 @@ std::string language(const ModelInfo& info) {
          std::to_string(info.vocabulary) + ", stops at " + joined(info.stop_tokens);
 }
 
-// "vision 1.97 GB, ..."
+// "vision 197.1 MB as f16, ..."
 std::string modules(const ModelInfo& info) {
   std::string out;
   for (const ModuleInfo& module : info.modules) {
     out += (out.empty() ? "" : ", ") + module.name + " " +
-           fixed(static_cast<double>(module.bytes) / 1e6, 1) + " MB";
+           fixed(static_cast<double>(module.bytes) / 1e6, 1) + " MB as " + module.precision;
   }
   return out + (info.policy.empty() ? "" : "; " + info.policy);
 }

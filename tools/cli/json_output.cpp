@@ -117,8 +117,10 @@ namespace {
 Object modules_of(const ModelInfo& info) {
   Object modules = Object::array();
   for (const ModuleInfo& module : info.modules) {
-    modules.push_back(
-        {{"name", module.name}, {"parameters", module.parameters}, {"bytes", module.bytes}});
+    modules.push_back({{"name", module.name},
+                       {"parameters", module.parameters},
+                       {"bytes", module.bytes},
+                       {"precision", module.precision}});
   }
   return modules;
 }

@@ -90,8 +90,8 @@ constexpr auto kTable = std::to_array<Option>({
      },
      {.also = "dtype"}},
     {"numerics", Group::running, Kind::list, "LIST", "auto",
-     "some of auto, reference, deterministic, fast, as `run` has them; q8 and q4 are fast in any "
-     "case",
+     "some of auto, reference, deterministic, fast, as `run` has them; q8 and q4 are fast "
+     "instead of reference",
      [](S s, A a) {
        s.bench.numerics = some_of<Numerics>(a, {{"auto", Numerics::automatic},
                                                 {"reference", Numerics::reference},

@@ -1,5 +1,5 @@
 // Threads that begin together, or not at all.
-#include "benchmark/together.h"
+#include "core/together.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -47,6 +47,12 @@ TEST(Together, MoreThreadsThanTheSystemStartsAreAnErrorAndNoneWorks) {
                        [&] { run_together(4096, [&](int) { ++calls; }); });
   }
   EXPECT_EQ(calls, 0);
+}
+
+TEST(Together, WhetherThreadsCanBeStartedIsFoundOut) {
+  EXPECT_TRUE(can_start(7));
+  const LittleAddressSpace little;
+  EXPECT_FALSE(can_start(4096));
 }
 
 }  // namespace

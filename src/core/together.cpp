@@ -1,4 +1,4 @@
-#include "benchmark/together.h"
+#include "core/together.h"
 
 #include <atomic>
 #include <latch>
@@ -39,6 +39,15 @@ void run_together(int threads, const std::function<void(int)>& work) {
     call_off();
     throw;
   }
+}
+
+bool can_start(int threads) {
+  try {
+    run_together(threads, [](int) {});
+  } catch (const Error&) {
+    return false;
+  }
+  return true;
 }
 
 }  // namespace instructblip

@@ -10,4 +10,7 @@ namespace instructblip {
 // none has worked then. `work` throws nothing.
 void run_together(int threads, const std::function<void(int)>& work);
 
+// Whether the system starts so many threads beside those that there are, now.
+bool can_start(int threads);
+
 }  // namespace instructblip
