@@ -22,7 +22,7 @@ struct Key {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();  // only null switches it off
 
-constexpr std::array<Key, 16> kKeys = {{
+constexpr std::array<Key, 17> kKeys = {{
     {"assistant_early_exit", kNone, kNone, When::single_beam, false},
     {"constraints", kNone, kNone, When::always, true},
     {"dola_layers", kNone, kNone, When::single_beam, true},
@@ -31,6 +31,7 @@ constexpr std::array<Key, 16> kKeys = {{
     {"guidance_scale", 1, 1, When::always, false},
     {"num_beam_groups", -kInfinity, 1, When::beams, true},
     {"penalty_alpha", -kInfinity, 0, When::contrasts, false},
+    {"prefill_chunk_size", kNone, kNone, When::single_beam, false},
     {"prompt_lookup_num_tokens", kNone, kNone, When::single_beam, false},
     {"sequence_bias", kNone, kNone, When::always, false},
     {"stop_strings", kNone, kNone, When::always, false},

@@ -64,6 +64,8 @@ void read_blip_geometry(const Json& settings, ImageConfig& config) {
   config.width = size.width;
 }
 
+constexpr const char* kTypeKey = "image_processor_type";
+
 // The length of the shorter side, which a bare number means too; 0 where both sides are given.
 std::int64_t read_shortest_edge(const Json& value) {
   if (value.is_integer()) return value.integer(1, limits::kImageSide);
@@ -77,8 +79,8 @@ std::int64_t read_shortest_edge(const Json& value) {
   return edge->integer(1, limits::kImageSide);
 }
 
-// CLIP's: what the shorter side or both become, and the middle that is cut out of it.
-void read_clip_geometry(const Json& settings, ImageConfig& config) {
+// What the shorter side or both become, both where `square`, and the middle that is cut out of it.
+void read_sides(const Json& settings, bool square, ImageConfig& config) {
   constexpr std::int64_t kSide = 224;
   Size resized = {kSide, kSide};
   config.shortest_edge = kSide;
@@ -88,6 +90,7 @@ void read_clip_geometry(const Json& settings, ImageConfig& config) {
     resized = edge > 0 ? Size{edge, edge} : read_size(*size);
     check_area(*size, resized);
   }
+  if (square) config.shortest_edge = 0;
   config.center_crop = flag(settings, "do_center_crop", true);
   Size final_size = resized;
   if (config.center_crop) {
@@ -100,6 +103,21 @@ void read_clip_geometry(const Json& settings, ImageConfig& config) {
   }
   config.height = final_size.height;
   config.width = final_size.width;
+}
+
+// transformers/models/clip/image_processing_clip.py and its fast one, each with a key of its own
+// for squares.
+void read_clip_geometry(const Json& settings, ImageConfig& config) {
+  const bool is_fast = settings.string_or(kTypeKey, "").ends_with("Fast");
+  const auto size = settings.find("size");
+  const bool square = is_fast
+                          ? size && size->is_integer() && flag(settings, "default_to_square", false)
+                          : flag(settings, "use_square_size", false);
+  read_sides(settings, square, config);
+}
+
+void read_llava_geometry(const Json& settings, ImageConfig& config) {
+  read_sides(settings, /*square=*/false, config);
 }
 
 // InstructBlipVideoVideoProcessor's: it can do all that CLIP's can, and leaves most of it out.
@@ -145,14 +163,12 @@ struct Kind {
 constexpr std::array<Kind, 4> kKinds = {
     {{"BlipImageProcessor", read_blip_geometry},
      {"CLIPImageProcessor", read_clip_geometry},
-     {"LlavaImageProcessor", read_clip_geometry, /*pads=*/true},
-     {"LlavaNextImageProcessor", read_clip_geometry, /*pads=*/false, /*tiles=*/true}}};
+     {"LlavaImageProcessor", read_llava_geometry, /*pads=*/true},
+     {"LlavaNextImageProcessor", read_llava_geometry, /*pads=*/false, /*tiles=*/true}}};
 constexpr Kind kVideo = {"InstructBlipVideoVideoProcessor", read_video_geometry};
 constexpr const Kind& kBlip = kKinds[0];
 constexpr const Kind& kLlava = kKinds[2];
 constexpr const Kind& kLlavaNext = kKinds[3];
-
-constexpr const char* kTypeKey = "image_processor_type";
 
 // transformers/models/auto/image_processing_auto.py: image_processor_type, else the name that
 // feature extractors had for it, else the class that goes with the model.

@@ -129,7 +129,7 @@ void follow_lavis(ModelConfig& config) {
   const bool instruct = config.qformer->reads_instruction;
   if (instruct)
     config.prompt.qformer_limit = TokenLimit{kInstructionTokens, 1, 1, /*keeps_end=*/true};
-  config.prompt.bos_alone = false;
+  config.prompt.bos_alone = config.prompt.cuts_as_tokenizer = false;
   config.image_processor.transformers_5 = false;
   std::visit(Language{config, instruct}, config.text);
 }

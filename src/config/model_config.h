@@ -118,6 +118,8 @@ struct PromptConfig {
   bool optional = false;
   // Then the language model's bos, if it has one, stands in its place; else it is read as a text.
   bool bos_alone = false;
+  // Whether texts are cut as the tokenizer's files have it, to a TextLength.
+  bool cuts_as_tokenizer = true;
   std::optional<TokenLimit> qformer_limit, language_limit;  // none: too long a text is refused
   // How an answer's ids become text where it is not as the tokenizer's files say.
   std::optional<bool> clean_up_spaces;  // before punctuation

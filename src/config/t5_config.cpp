@@ -35,7 +35,8 @@ void read_activation(const ConfigSection& text, const char* fallback, T5Config& 
 // Where the writer was transformers 5, tie_word_embeddings is true whatever the model, and
 // scale_decoder_outputs, which it always writes, says what the old key used to say.
 void read_t5_head(const ConfigSection& text, T5Config& config) {
-  const bool tied = text.flag("tie_word_embeddings", true);
+  // Null is none of the reference's defaults, but false.
+  const bool tied = !text.is_null("tie_word_embeddings") && text.flag("tie_word_embeddings", true);
   const bool is_new = text.find("scale_decoder_outputs").has_value();
   config.scale_decoder_output = text.flag("scale_decoder_outputs", tied);
   config.tie_word_embeddings = is_new ? false : tied;
@@ -82,6 +83,10 @@ void read_common(const ConfigSection& text, T5Config& config) {
   if (config.relative_max_distance <= config.relative_buckets / 2) {
     text.fail("relative_attention_max_distance", "more than half of the buckets",
               std::to_string(config.relative_max_distance));
+  }
+  if (text.flag("tie_encoder_decoder", false)) {
+    throw Error(ErrorCode::unsupported,
+                text.where("tie_encoder_decoder") + ": expected false, got true");
   }
   config.layer_norm_eps = text.positive("layer_norm_epsilon", config.layer_norm_eps);
 }

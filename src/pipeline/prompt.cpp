@@ -28,6 +28,20 @@ std::int32_t added_image_token(const Tokenizer& tokenizer, const std::string& ma
   return tokenizer.id_of(marker).value_or(tokenizer.size());
 }
 
+// So many tokens, in which the special ones have to find room.
+TokenLimit limit_of(const Tokenizer& tokenizer, std::int64_t tokens, bool keeps_end) {
+  const std::vector<std::int32_t> around = tokenizer.encode(""), one = tokenizer.encode("a");
+  const auto before = std::ranges::mismatch(around, one).in1 - around.begin();
+  const std::int64_t specials = std::ssize(around);
+  if (tokens >= specials) return {tokens, before, specials - before, keeps_end};
+  throw Error(ErrorCode::bad_model,
+              printable(tokenizer.file().string()) + ": texts are cut to " +
+                  std::to_string(tokens) + " tokens, expected " + std::to_string(specials) +
+                  " at least, beside the rows of a picture",
+              "take max_length out of tokenizer_config.json, truncation and padding out of "
+              "tokenizer.json");
+}
+
 [[noreturn]] void refuse(const std::string& message, const std::string& hint = {}) {
   throw Error(ErrorCode::invalid_argument, message, hint);
 }
@@ -65,10 +79,55 @@ PromptBuilder::PromptBuilder(PromptFiles files, const ModelConfig& config,
   check_table(*tokenizer_, words_, /*warns=*/false, config_.image_marker);
   check_image_token();
   if (template_) config_.chat = words_of(*template_, *config_.chat);
+  if (config_.cuts_as_tokenizer) cut_as_tokenizer(config);
   if (!qformer_tokenizer_) return;
   max_qformer_tokens_ = config.qformer->max_positions;
   qformer_words_.rows = config.qformer->vocabulary;
   check_table(*qformer_tokenizer_, qformer_words_, /*warns=*/true, config_.image_marker);
+}
+
+// transformers/models/instructblip/processing_instructblip.py and blip_2's: the queries of a
+// picture come off the language model's length, and the Q-Former's tokenizer takes the same one
+// undiminished. A model that chats has its pictures among the tokens, as many as there are.
+void PromptBuilder::cut_as_tokenizer(const ModelConfig& config) {
+  const TextLength length = tokenizer_->length();
+  if (!length.tokens) return;
+  if (config_.chat) {
+    prompt_limit_ = limit_of(*tokenizer_, *length.tokens, length.keeps_end);
+    return;
+  }
+  const std::int64_t queries = length.counts_pictures ? config.qformer->queries : 0;
+  config_.language_limit = limit_of(*tokenizer_, *length.tokens - queries, length.keeps_end);
+  if (!qformer_tokenizer_) return;
+  config_.qformer_limit =
+      limit_of(*qformer_tokenizer_, *length.tokens, qformer_tokenizer_->length().keeps_end);
+}
+
+// Pictures stand where their marks are, and are not cut.
+void PromptBuilder::cut_prompt(Instruction& instruction, std::int64_t visual) const {
+  if (!prompt_limit_) return;
+  TokenLimit limit = *prompt_limit_;
+  limit.tokens -= visual;
+  std::vector<std::size_t>& marks = instruction.marks;
+  const std::int64_t too_many = std::ssize(instruction.language) - limit.tokens;
+  const std::int64_t begin = limit.keeps_end ? limit.before : limit.tokens - limit.after;
+  const std::int64_t end = begin + std::max<std::int64_t>(too_many, 0);
+  const bool all_stay = limit.tokens >= limit.before + limit.after &&
+                        std::ranges::all_of(marks, [&](std::size_t mark) {
+                          const auto place = static_cast<std::int64_t>(mark);
+                          return too_many <= 0 || (limit.keeps_end ? place >= end : place <= begin);
+                        });
+  if (!all_stay) {
+    refuse("the prompt has " + std::to_string(std::ssize(instruction.language) + visual) +
+               " tokens, of which the tokenizer's files keep " +
+               std::to_string(prompt_limit_->tokens) + ", expected room for the whole picture",
+           "take max_length out of tokenizer_config.json, truncation and padding out of "
+           "tokenizer.json");
+  }
+  if (too_many <= 0) return;
+  instruction.language_cut = cut_to(limit, instruction.language, {"instruction", "language model"});
+  if (!limit.keeps_end) return;
+  for (std::size_t& mark : marks) mark -= static_cast<std::size_t>(too_many);
 }
 
 // With another id than the tokenizer's the reference puts no picture into the prompt, and fails or
@@ -213,6 +272,7 @@ void PromptBuilder::check_count(const Instruction& instruction, std::int64_t pic
 
 Prompt PromptBuilder::without_pictures(Instruction instruction) const {
   instruction.marks.clear();
+  cut_prompt(instruction, 0);
   if (instruction.language.empty()) {
     refuse("the instruction has no token, expected one at least where there is no picture");
   }
@@ -224,8 +284,9 @@ Prompt PromptBuilder::without_pictures(Instruction instruction) const {
 Prompt PromptBuilder::with_pictures(Instruction instruction, std::vector<std::int64_t> rows,
                                     bool is_video) const {
   check_count(instruction, std::ssize(rows), is_video);
-  const std::size_t text = instruction.language.size();
   const std::int64_t visual = std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
+  cut_prompt(instruction, visual);
+  const std::size_t text = instruction.language.size();
   if (static_cast<std::int64_t>(text) + visual > max_positions_) {
     refuse("the prompt has " + std::to_string(text) + " tokens of text and " +
            std::to_string(visual) + " of pictures, expected at most " +

@@ -89,6 +89,10 @@ class PromptBuilder {
   void take_marks(Instruction& instruction) const;
   void read_for_qformer(std::string_view text, const std::string& name,
                         Instruction& instruction) const;
+  void cut_as_tokenizer(const ModelConfig& config);
+  // To what the tokenizer's files keep of a prompt with so many rows of pictures. Throws
+  // Error(invalid_argument) where a picture would be cut.
+  void cut_prompt(Instruction& instruction, std::int64_t visual) const;
   void check_image_token() const;
   void check_count(const Instruction& instruction, std::int64_t pictures, bool is_video) const;
 
@@ -98,6 +102,8 @@ class PromptBuilder {
   std::optional<ChatTemplate> template_;  // its words are in config_.chat then
   std::int64_t max_qformer_tokens_ = 0;
   std::int64_t max_positions_;  // pictures included
+  // What the tokenizer's files keep of a prompt, pictures included, where these stand in the text.
+  std::optional<TokenLimit> prompt_limit_;
   std::int32_t image_token_;
   // Whether the tokenizer puts the end token behind every text, as an encoder-decoder's does; a
   // decoder-only model's puts a first token in front of it.

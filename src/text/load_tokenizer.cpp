@@ -237,8 +237,8 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& dir
   }
   const bool has_slow_class =
       settings.tokenizer_class == Class::t5 || settings.tokenizer_class == Class::llama;
-  const bool from_slow = settings.add_prefix_space_is_set && has_slow_class && !settings.version5 &&
-                         is_present(slow_file);
+  const bool from_slow = (settings.add_prefix_space_is_set || settings.from_slow) &&
+                         has_slow_class && !settings.version5 && is_present(slow_file);
   TokenizerParts parts = !json || from_slow  ? convert(slow_file, slow, settings)
                          : settings.version5 ? read_version5(*json, settings)
                                              : read_tokenizer_json(*json);
@@ -257,6 +257,10 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& dir
   parts.clean_up_spaces = rules.clean_up_spaces.value_or(settings.clean_up_spaces && !spared);
   parts.file = json && !from_slow ? json_file : slow_file;
   if (const TokenSpec* eos = settings.find_named("eos_token")) parts.eos = parts.find(eos->content);
+  if (!settings.version5) {
+    parts.length = read_text_length(read_optional(directory / "tokenizer_config.json"),
+                                    from_slow ? std::nullopt : json);
+  }
   return make_tokenizer(std::move(parts));
 }
 

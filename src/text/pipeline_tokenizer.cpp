@@ -54,6 +54,7 @@ class PipelineTokenizer final : public Tokenizer {
     return token == nullptr ? std::nullopt : std::optional(*token);
   }
   const std::filesystem::path& file() const override { return parts_.file; }
+  TextLength length() const override { return parts_.length; }
 
  private:
   class Stream final : public TokenStream {

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "text/text_length.h"
+
 namespace instructblip {
 
 // Which tokenizer a folder holds, where its files leave it open.
@@ -57,6 +59,8 @@ class Tokenizer {
   virtual std::optional<std::int32_t> eos() const = 0;
   // The file that lists the tokens, for messages.
   virtual const std::filesystem::path& file() const = 0;
+  // To what its files have texts cut, which encode() does not do: what else counts is another's.
+  virtual TextLength length() const { return {}; }
 };
 
 // What a reference does otherwise than the tokenizer's files say.

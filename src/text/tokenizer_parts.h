@@ -29,6 +29,7 @@ struct TokenizerParts {
   bool clean_up_spaces = false;
   std::optional<std::int32_t> eos;
   std::filesystem::path file;  // that lists the tokens
+  TextLength length;
 
   // Where options of tokenizer_config.json have to be compared with the file's.
   std::optional<BertNormalizerOptions> bert_options;

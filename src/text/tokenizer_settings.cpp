@@ -17,13 +17,6 @@ using Class = TokenizerSettings::Class;
 constexpr std::array<std::string_view, 7> kNamedTokens = {
     "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
 
-std::optional<Json> read_optional(const std::filesystem::path& file) {
-  if (!is_present(file)) return {};
-  Json json = Json::read(file);
-  if (!json.is_object()) json.fail("an object");
-  return json;
-}
-
 TokenSpec token_spec(const Json& value) {
   TokenSpec spec;
   spec.is_string = value.is_string();
@@ -118,6 +111,7 @@ class SettingsReader {
         "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output", false);
     has_clean_up_ = config.contains("clean_up_tokenization_spaces");
     settings_.split_special_tokens = config.boolean_or("split_special_tokens", false);
+    settings_.from_slow = config.boolean_or("from_slow", false);
     settings_.legacy = config.boolean_or("legacy", !settings_.version5);
     // Null is not the default here, but false.
     const auto unless_null = [&](std::string_view key, bool fallback) {
@@ -285,6 +279,13 @@ const TokenSpec* TokenizerSettings::find_named(std::string_view key) const {
 std::string TokenizerSettings::named_or(std::string_view key, std::string fallback) const {
   const TokenSpec* token = find_named(key);
   return token == nullptr ? fallback : token->content;
+}
+
+std::optional<Json> read_optional(const std::filesystem::path& file) {
+  if (!is_present(file)) return {};
+  Json json = Json::read(file);
+  if (!json.is_object()) json.fail("an object");
+  return json;
 }
 
 TokenizerSettings read_tokenizer_settings(const std::filesystem::path& directory,

@@ -57,6 +57,7 @@ struct TokenizerSettings {
   // Absent counts as true, but for GPT-2, and null as false. Any value makes T5 and LLaMA read the
   // slow file.
   bool add_prefix_space = true;
+  bool from_slow = false;  // the slow file is read for T5 and LLaMA, not tokenizer.json
   bool add_prefix_space_is_set = false, add_prefix_space_is_null = false;
   std::int32_t extra_ids = 100;  // T5's
   BertNormalizerOptions bert;
@@ -65,6 +66,9 @@ struct TokenizerSettings {
   const TokenSpec* find_named(std::string_view key) const;
   std::string named_or(std::string_view key, std::string fallback) const;
 };
+
+// The object of a file that may be missing. Throws Error(bad_model).
+std::optional<Json> read_optional(const std::filesystem::path& file);
 
 // The class that reads a directory of this kind where none is named.
 TokenizerSettings::Class usual_class(TokenizerKind kind);

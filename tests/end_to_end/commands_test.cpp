@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <sstream>
 
@@ -101,6 +102,42 @@ TEST(Tokenize, GivesWhatTheModelIsFed) {
     }
   }
   EXPECT_EQ(call({"tokenize", "--model", kT5, "--text", ""}).out, "lm 1\nqformer 2 3\n");
+}
+
+// A tokenizer that was saved after it had cut or padded texts cuts every text in the reference,
+// whose processor gave these ids. The queries of a picture, five here, count.
+TEST(Tokenize, CutsTextsAsTheTokenizersFilesSay) {
+  const TempDirectory directory;
+  std::filesystem::copy(kT5, directory.path(), std::filesystem::copy_options::recursive);
+  const auto ids = [&](const std::string& file, const Json& changes) {
+    std::filesystem::copy(kT5 + "/tokenizer_config.json", directory / "tokenizer_config.json",
+                          std::filesystem::copy_options::overwrite_existing);
+    Json settings = Json::parse(content_of(kT5 + "/" + file));
+    settings.update(changes);
+    directory.write(file, settings.dump());
+    return call({"tokenize", "--model", directory.path().string(), "--text",
+                 "What is unusual about this image? Describe the picture.", "--json"});
+  };
+  const auto language = [](const Finished& finished) { return objects(finished.out).at(0)["lm"]; };
+  const Json whole = {74, 9,  16, 144, 164, 22, 77, 5,  101, 31, 7,
+                      51, 28, 11, 110, 197, 62, 4,  71, 8,   1};
+  const Json first = {74, 9, 16, 144, 164, 22, 77, 5, 101, 31, 7, 51, 28, 11, 1};
+  const Json last = {77, 5, 101, 31, 7, 51, 28, 11, 110, 197, 62, 4, 71, 8, 1};
+  const std::string config = "tokenizer_config.json";
+  EXPECT_EQ(language(ids(config, {{"max_length", nullptr}})), whole);
+  const Finished cut = ids(config, {{"max_length", 20}});
+  EXPECT_EQ(language(cut), first);
+  EXPECT_NE(cut.err.find("its end is cut off"), std::string::npos) << cut.err;
+  EXPECT_EQ(objects(cut.out).at(0)["qformer"].size(), 13u);
+  EXPECT_EQ(objects(ids(config, {{"max_length", 12}}).out).at(0)["qformer"].size(), 12u);
+  EXPECT_EQ(language(ids(config, {{"max_length", 20}, {"truncation_side", "left"}})), last);
+  const Finished none = ids(config, {{"max_length", 5}});
+  EXPECT_EQ(none.exit_code, 5);
+  EXPECT_NE(none.err.find("texts are cut to 0 tokens, expected 1 at least"), std::string::npos)
+      << none.err;
+  const Json truncation = {
+      {"direction", "Left"}, {"max_length", 20}, {"strategy", "LongestFirst"}, {"stride", 0}};
+  EXPECT_EQ(language(ids("tokenizer.json", {{"truncation", truncation}})), last);
 }
 
 // The picture size of this checkpoint needs an option to be answered about, but not to be asked

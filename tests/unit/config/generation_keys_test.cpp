@@ -46,7 +46,7 @@ const Key kKeys[] = {
     {"cache_implementation", "\"static\"", {}},
     {"cache_config", "{\"nbits\":4}", {}},
     {"return_legacy_cache", "true", {}},
-    {"prefill_chunk_size", "16", {}},
+    {"prefill_chunk_size", "16", When::single_beam},
     {"temperature", "0.5", {}},
     {"temperature", "\"0.5\"", When::draws},
     {"temperature", "0", When::draws},

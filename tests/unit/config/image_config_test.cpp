@@ -46,6 +46,20 @@ TEST(ImageConfig, ReadsFilesAsTheReferenceDoes) {
   }
 }
 
+// CLIPImageProcessorFast's, whose class takes a bare number for the shorter side unless it is told.
+TEST(ImageConfig, OfTheFastClassMayBeSquare) {
+  const test::TempDirectory directory;
+  const auto edge = [&](const std::string& settings) {
+    directory.write("preprocessor_config.json",
+                    R"({"image_processor_type": "CLIPImageProcessorFast", )" + settings + "}");
+    return read_image_config(directory.path(), {.named_by_file = true}).shortest_edge;
+  };
+  EXPECT_EQ(edge(R"("size": 42)"), 42);
+  EXPECT_EQ(edge(R"("size": 42, "default_to_square": true)"), 0);
+  EXPECT_EQ(edge(R"("size": {"shortest_edge": 42}, "default_to_square": true)"), 42);
+  EXPECT_EQ(edge(R"("size": 42, "use_square_size": true)"), 42);
+}
+
 TEST(ImageConfig, KnowsWhichReleaseReadsPictures) {
   const test::TempDirectory directory;
   directory.write("preprocessor_config.json", "{}");
