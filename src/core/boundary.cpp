@@ -2,6 +2,7 @@
 
 #include <new>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "instructblip/error.h"
@@ -10,6 +11,12 @@ namespace instructblip {
 namespace {
 
 thread_local bool inside = false;
+
+[[noreturn]] void throw_unexpected(const std::exception& error) {
+  const std::string what = error.what();
+  throw Error(ErrorCode::internal, "an unexpected failure: " + what.substr(0, what.find('\n')),
+              "this is a defect of the library; please report it with the command that showed it");
+}
 
 }  // namespace
 
@@ -33,11 +40,12 @@ void BoundaryScope::rethrow() const {
     throw;
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory, "out of memory");
+  } catch (const std::system_error& error) {
+    if (error.code() != std::errc::resource_unavailable_try_again) throw_unexpected(error);
+    throw Error(ErrorCode::out_of_memory, "the system starts no more threads",
+                "raise what limits them (ulimit -u, ulimit -v, a container's pids)");
   } catch (const std::exception& error) {
-    const std::string what = error.what();
-    throw Error(
-        ErrorCode::internal, "an unexpected failure: " + what.substr(0, what.find('\n')),
-        "this is a defect of the library; please report it with the command that showed it");
+    throw_unexpected(error);
   }
 }
 

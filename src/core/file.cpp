@@ -50,6 +50,9 @@ class Descriptor {
 
 // O_NONBLOCK, because opening a FIFO would otherwise wait for a writer.
 Descriptor open_regular(const std::filesystem::path& file, ErrorCode code, std::int64_t& size) {
+  if (file.native().find('\0') != std::string::npos) {
+    fail(file, code, "expected the name of a file, got one with a NUL byte");
+  }
   Descriptor descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (descriptor.get() < 0) fail_with_errno(file, code, "cannot be opened", errno);
   struct stat status {};

@@ -1,8 +1,12 @@
 #include "core/module.h"
 
 #include <dlfcn.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 
 #include "core/errors.h"
@@ -46,6 +50,32 @@ int flags_for(const char* rival) {
   return kFlags | RTLD_NOW | RTLD_DEEPBIND;
 }
 
+// MKL, which LibTorch multiplies with, ends the process where there is none.
+void check_working_directory() {
+  std::error_code fault;
+  const fs::path here = fs::current_path(fault);
+  if (!fault) return;
+  throw Error(ErrorCode::not_found,
+              "the working directory: expected one that exists, got: " + fault.message(),
+              "change to another directory");
+}
+
+// What LibTorch registers while it is opened ends the process where there is no memory for it.
+void check_address_space() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+  std::uint64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  constexpr std::uint64_t kMegabyte = 1 << 20, kNeeded = 512 * kMegabyte;
+  const std::uint64_t used = pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  if (limit.rlim_cur >= used + kNeeded) return;
+  throw Error(ErrorCode::out_of_memory,
+              "address space: expected a limit of " + std::to_string((used + kNeeded) / kMegabyte) +
+                  " MiB at least, which opening LibTorch takes, got " +
+                  std::to_string(limit.rlim_cur / kMegabyte) + " MiB",
+              "raise the limit (ulimit -v)");
+}
+
 }  // namespace
 
 std::string module_place(const char* file) { return place_of(file).string(); }
@@ -58,6 +88,8 @@ void* open_module(const ModuleName& name) {
                 printable(file.string()) + ": no such file, expected a part of this library",
                 "install the library whole: the folder `instructblip` belongs beside it");
   }
+  check_working_directory();
+  check_address_space();
   // With OMP_PROC_BIND the OpenMP library of LibTorch puts the thread that loads it on one core,
   // and all that it starts later would run there, and count one core.
   const KeepCpus keep;

@@ -1,12 +1,16 @@
 #include "core/shape.h"
 
+#include <algorithm>
+
 namespace instructblip {
 
 std::string to_string(const Shape& shape) {
   std::string out = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) {
+  constexpr std::size_t kShown = 16;  // more than any tensor has; a damaged file may have millions
+  for (std::size_t i = 0; i < std::min(shape.size(), kShown); ++i) {
     out += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
   }
+  if (shape.size() > kShown) out += ", ... " + std::to_string(shape.size()) + " dimensions";
   return out + "]";
 }
 

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "core/errors.h"
+#include "core/together.h"
 #include "nn/spin.h"
 #include "nn/torch_threads.h"
 
@@ -21,6 +22,16 @@ namespace {
 // How long callers spin until their work is done, and the thread until there is more of it: what a
 // search does between two steps is much shorter.
 constexpr std::chrono::microseconds kLongestStep{20000}, kBetweenSteps{200};
+
+// LibTorch waits for ever for a thread of its own pool that the system did not start, and OpenMP
+// ends the process. Beside the thread that runs everything each has one for every other.
+int startable(int threads) {
+  if (threads <= 1 || can_start(2 * threads - 1)) return threads;
+  throw Error(ErrorCode::invalid_argument,
+              "threads: expected as many as the system starts now, got " + std::to_string(threads) +
+                  ", for which LibTorch starts " + std::to_string(2 * threads - 1),
+              "take fewer, or raise what limits them (ulimit -u, ulimit -v, a container's pids)");
+}
 
 }  // namespace
 
@@ -65,7 +76,7 @@ Runtime::Runtime(int threads, Numerics numerics, kernels::Choice kernels, bool r
     : numerics_(numerics),
       kernels_(kernels.or_else(kernels::Choice::of_environment())),
       rounds_rows_(rounds_rows),
-      thread_([this, threads] { loop(threads); }) {}
+      thread_([this, threads = startable(threads)] { loop(threads); }) {}
 
 Runtime::~Runtime() {
   {

@@ -108,5 +108,38 @@ TEST(RecipeNames, AreListedWhereOneIsWrong) {
   }
 }
 
+// A key or a value that is misspelt would be another measure in silence.
+TEST(RecipeFiles, SayWhatIsWrongWithThem) {
+  const TempDirectory directory;
+  directory.write("data.jsonl", Json{{"image", image("coffee.jpg")}, {"answer", "cup"}}.dump());
+  const Json right = {{"task", "generate"}, {"prompt", "What?"}, {"metric", "exact_match"}};
+  const auto evaluate = [&](const Json& recipe) {
+    directory.write("recipe.json", recipe.dump());
+    return call({"evaluate", "--model", kT5, "--recipe", directory / "recipe.json", "--data",
+                 directory / "data.jsonl"});
+  };
+  EXPECT_EQ(evaluate(right).exit_code, 0);
+  const auto refused = [&](const std::string& key, const Json& value, const std::string& why) {
+    Json recipe = right;
+    recipe[key] = value;
+    const Finished finished = evaluate(recipe);
+    EXPECT_EQ(finished.exit_code, 2);
+    EXPECT_NE(finished.err.find(why), std::string::npos) << finished.err;
+  };
+  refused("task", "rnak", R"(task: expected "rank" or "generate", got "rnak")");
+  refused("task", 7, "task: expected a text, got 7");
+  refused("geometry", "crp", "geometry: expected");
+  refused("text", "qestion", "text: expected");
+  refused("metric", "rouge", "metric: expected one of vqa_accuracy, ");
+  refused("decodng", Json::object(), "unknown key 'decodng'");
+  refused("decoding", Json::array(), "decoding: expected an object, got []");
+  refused("decoding", {{"num_beams", 1.5}}, "num_beams: expected a whole number, got 1.5");
+  refused("decoding", {{"length_penalty", "1"}}, "length_penalty: expected a number");
+  refused("candidates", {1, 2}, "candidates: expected a list of texts, got [1,2]");
+  const Finished missing = evaluate({{"task", "generate"}});
+  EXPECT_NE(missing.err.find("prompt is missing, expected a text"), std::string::npos)
+      << missing.err;
+}
+
 }  // namespace
 }  // namespace instructblip::test

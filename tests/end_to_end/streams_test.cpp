@@ -3,8 +3,10 @@
 #include <signal.h>
 
 #include <chrono>
+#include <filesystem>
 
 #include "end_to_end/command.h"
+#include "support/temp_directory.h"
 
 namespace instructblip::test {
 namespace {
@@ -101,6 +103,24 @@ TEST(Streams, AFullDiskIs1) {
 
 TEST(Streams, NoProgressOffATerminal) {
   EXPECT_EQ(call(endless({"--max-new-tokens=600", "--min-new-tokens=600"})).err, "");
+}
+
+// Weights in float32 are read where the file is mapped.
+TEST(Streams, AModelsFileThatIsCutWhileItIsInUseIsNamed) {
+  const TempDirectory directory;
+  const std::string model = kSource + "/tests/golden/checkpoints/t5_2023";
+  std::filesystem::copy(model, directory.path(), std::filesystem::copy_options::recursive);
+  Process process(instructblip({"run", "--model", directory.path().string(), "--image",
+                                image("astronaut.jpg"), "--instruction", kQuestion,
+                                "--max-new-tokens", "4096", "--suppress-tokens", "1"}));
+  process.wait_for_output(1);
+  for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
+    if (entry.path().extension() == ".safetensors") std::filesystem::resize_file(entry, 0);
+  }
+  const Finished finished = process.finish();
+  EXPECT_EQ(finished.exit_code, 5);
+  EXPECT_NE(finished.err.find(directory.path().string()), std::string::npos) << finished.err;
+  EXPECT_NE(finished.err.find(".safetensors: became shorter"), std::string::npos) << finished.err;
 }
 
 }  // namespace

@@ -1,9 +1,13 @@
 #include "cli/batch_items.h"
 
+#include <sys/file.h>
+
+#include <cerrno>
 #include <cstdio>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <system_error>
 
 #include "cli/picture_list.h"
@@ -59,12 +63,36 @@ bool read_pictures(const Object& line, std::vector<std::string>& names) {
   return is_video;
 }
 
+// Throws what is wrong with it. Of a key that is there twice one value would be dropped in silence.
+Object object_of(const std::string& text) {
+  std::set<std::string> keys;
+  const auto once = [&](int depth, Object::parse_event_t event, Object& key) {
+    if (event == Object::parse_event_t::key && depth == 1 &&
+        !keys.insert(key.get<std::string>()).second) {
+      throw std::invalid_argument("key " + key.dump() + " is there twice");
+    }
+    return true;
+  };
+  Object line = Object::parse(text, once);
+  if (!line.is_object()) throw std::invalid_argument("expected an object");
+  return line;
+}
+
+// As it is handed on. A number of more digits than are kept would come back as another one.
+std::string id_of(const Object& id, const std::string& text) {
+  std::string written = id.dump();
+  if (!id.is_number() || text.find(written) != std::string::npos) return written;
+  throw std::invalid_argument(
+      "id: expected a text, or a number that 64 bits hold, got one that "
+      "would come back as " +
+      written);
+}
+
 BatchItem item_of(const std::string& text, const std::optional<std::string>& instruction) {
   BatchItem item;
   try {
-    const Object line = Object::parse(text);
-    if (!line.is_object()) throw std::invalid_argument("expected an object");
-    if (line.contains("id")) item.id = line.at("id").dump();
+    const Object line = object_of(text);
+    if (line.contains("id")) item.id = id_of(line.at("id"), text);
     for (const auto& [key, value] : line.items()) {
       constexpr std::string_view kKnown[] = {"id",    "image",       "images",
                                              "video", "instruction", "qformer_text"};
@@ -75,6 +103,10 @@ BatchItem item_of(const std::string& text, const std::optional<std::string>& ins
       }
     }
     item.is_video = read_pictures(line, item.pictures);
+    for (const std::string& name : item.pictures) {
+      if (name.find('\0') == std::string::npos) continue;
+      throw std::invalid_argument("expected the name of a file, got one with a NUL byte");
+    }
     if (line.contains("instruction")) {
       item.instruction = text_of(line, "instruction");
     } else if (instruction) {
@@ -178,24 +210,46 @@ AnswerFile::AnswerFile(const fs::path& file, bool resume, const std::string& hin
                   file.string() + ": expected a regular file, which --resume goes on with, got " +
                       kind_of(type));
   }
-  const bool holds = type == fs::file_type::regular && fs::file_size(file, unknown) > 0;
-  if (holds && !resume) {
+  if (is_special) {
+    open();
+    return;
+  }
+  const auto holds = [&] { return fs::exists(file, unknown) && fs::file_size(file, unknown) > 0; };
+  const auto check_new = [&] {
+    if (resume || !holds()) return;
     throw Failure(ExitCode::usage,
                   file.string() + ": is there already, expected a new file\n  hint: " + hint);
-  }
-  if (holds) keep_answers(file);
-  stream_ = std::fopen(file.c_str(), "ab");
-  if (stream_ == nullptr) {
-    throw Failure(ExitCode::fault,
-                  file.string() + ": cannot be written: " + std::generic_category().message(errno));
-  }
+  };
+  check_new();
+  open();
+  lock();
+  check_new();  // now that nobody else begins it
+  if (!holds() || !keep_answers(file)) return;
+  open();  // the file that has taken its place
+  lock();
 }
 
 AnswerFile::~AnswerFile() {
   if (stream_ != nullptr) std::fclose(stream_);
 }
 
-void AnswerFile::keep_answers(const fs::path& file) {
+void AnswerFile::open() {
+  if (stream_ != nullptr) std::fclose(stream_);
+  stream_ = std::fopen(name_.c_str(), "abe");
+  if (stream_ != nullptr) return;
+  throw Failure(ExitCode::fault,
+                name_.string() + ": cannot be written: " + std::generic_category().message(errno));
+}
+
+// Two that write one file would each answer every item. A file system without locks has none.
+void AnswerFile::lock() {
+  if (::flock(::fileno(stream_), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  throw Failure(ExitCode::usage, name_.string() +
+                                     ": another process is writing it\n  hint: wait until it has "
+                                     "ended, or give another name");
+}
+
+bool AnswerFile::keep_answers(const fs::path& file) {
   const std::string text = read_regular(file.string(), std::numeric_limits<std::size_t>::max());
   const auto refuse = [&](std::size_t line) {
     throw Failure(ExitCode::usage, file.string() + ", line " + std::to_string(line) +
@@ -220,8 +274,9 @@ void AnswerFile::keep_answers(const fs::path& file) {
   constexpr std::string_view kBegin = "{\"key\":\"";
   const std::string_view rest = std::string_view(text).substr(begin);
   if (!rest.starts_with(kBegin) && !kBegin.starts_with(rest)) refuse(number + 1);
-  if (rows.size() == text.size()) return;
+  if (rows.size() == text.size()) return false;
   write_whole(file, rows);
+  return true;
 }
 
 std::size_t AnswerFile::kept_count() const {

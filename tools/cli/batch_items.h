@@ -49,7 +49,8 @@ class AnswerFile {
   // With `resume` the answers that the file holds are kept; errors and a last line that was cut
   // short are dropped, so that those items are tried again. A file with other lines is refused, and
   // without `resume` one that holds something, with this `hint`. Devices and pipes take lines and
-  // keep none: they are refused with `resume`. Throws Failure: usage, fault.
+  // keep none: they are refused with `resume`. So is a file that another process is writing.
+  // Throws Failure: usage, fault.
   AnswerFile(const std::filesystem::path& file, bool resume, const std::string& hint);
   ~AnswerFile();
   AnswerFile(const AnswerFile&) = delete;
@@ -62,7 +63,10 @@ class AnswerFile {
   void write(const std::string& row);
 
  private:
-  void keep_answers(const std::filesystem::path& file);
+  // @return whether another file has taken its place, without what is not kept
+  bool keep_answers(const std::filesystem::path& file);
+  void open();
+  void lock();
 
   std::filesystem::path name_;
   std::map<std::string, std::size_t> kept_;

@@ -107,7 +107,7 @@ class Dialogue {
     if (name == "/undo") {
       if (!chat_.undo()) throw Failure(ExitCode::usage, "/undo: nothing has been said");
     } else if ((name == "/save" || name == "/restore") && !file.empty()) {
-      if (name == "/save") check_not_read(session_.settings, "/save", file);
+      if (name == "/save") check_output(session_.settings, "/save", file);
       during(Stage::request, [&] { name == "/save" ? chat_.save(file) : chat_.restore(file); });
     } else {
       session_.progress.print(kHelp);
@@ -141,7 +141,7 @@ ExitCode chat(Session& session) {
   const Settings& settings = session.settings;
   during(Stage::request, [&] { validate(settings.generation); });
   PictureList list = list_pictures(session);
-  check_not_read(settings, "--save", settings.task.save, list.names);
+  check_output(settings, "--save", settings.task.save, list.names);
   const std::vector<std::string> questions = texts_or_lines(settings.task.questions);
   Pictures pictures(std::move(list), session);
   const Pipeline pipeline = session.load_pipeline();

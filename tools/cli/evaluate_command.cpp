@@ -32,8 +32,14 @@ struct Row {
 
 std::vector<std::string> texts(const Object& line, const char* key) {
   if (!line.contains(key)) return {};
-  if (line.at(key).is_string()) return {line.at(key).get<std::string>()};
-  return line.at(key).get<std::vector<std::string>>();
+  const Object& value = line.at(key);
+  if (value.is_string()) return {value.get<std::string>()};
+  const auto is_text = [](const Object& one) { return one.is_string(); };
+  if (value.is_array() && std::ranges::all_of(value, is_text)) {
+    return value.get<std::vector<std::string>>();
+  }
+  throw std::invalid_argument(std::string(key) + ": expected a text or a list of texts, got " +
+                              std::string(value.dump()).substr(0, 60));
 }
 
 Row row_of(const std::string& text) {

@@ -1,8 +1,14 @@
 // instructblip explain: what an answer rests on.
+#include <stdlib.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <filesystem>
+#include <regex>
+#include <set>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "cli/pictures.h"
@@ -49,21 +55,73 @@ std::string table_of(const Explanation& explanation) {
   return table(rows);
 }
 
+// Drawings that take the place of those of an earlier answer in a folder when all are there: until
+// then they lie in a folder of their own, which goes with whatever does not get so far.
+class Overlays {
+ public:
+  explicit Overlays(const fs::path& folder) : folder_(folder) {
+    std::error_code fault;
+    fs::create_directories(folder, fault);
+    std::string scratch = (folder / ".overlays.XXXXXX").string();
+    if (fault || ::mkdtemp(scratch.data()) == nullptr) {
+      fail(fault ? fault : std::error_code(errno, std::generic_category()));
+    }
+    scratch_ = scratch;
+  }
+  ~Overlays() {
+    std::error_code ignored;
+    fs::remove_all(scratch_, ignored);
+  }
+  Overlays(const Overlays&) = delete;
+  Overlays& operator=(const Overlays&) = delete;
+
+  void add(const Image& drawing, const std::string& name) {
+    save_png(drawing, scratch_ / name);
+    names_.insert(name);
+  }
+
+  void replace() {
+    std::error_code fault;
+    for (const std::string& name : names_) {
+      fs::rename(scratch_ / name, folder_ / name, fault);
+      if (fault) fail(fault);
+    }
+    for (const fs::path& old : older()) fs::remove(old, fault);
+  }
+
+ private:
+  // What an answer with more tokens, layers or pictures has left.
+  std::vector<fs::path> older() const {
+    static const std::regex ours("(rollout|layer-[0-9]+|token-[0-9]+)(-[0-9]+)?[.]png");
+    std::vector<fs::path> files;
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder_)) {
+      const std::string name = entry.path().filename().string();
+      if (std::regex_match(name, ours) && !names_.contains(name)) files.push_back(entry.path());
+    }
+    return files;
+  }
+
+  [[noreturn]] void fail(const std::error_code& fault) const {
+    throw Failure(ExitCode::fault, folder_.string() + ": cannot be written: " + fault.message());
+  }
+
+  fs::path folder_, scratch_;
+  std::set<std::string> names_;
+};
+
 // rollout-1.png and token-01.png: one for each picture, and one for each of its tokens.
 void write_overlays(const Settings& settings, const std::vector<std::string>& pictures,
                     const Explanation& explanation, const std::vector<Image>& images) {
   const fs::path folder = settings.task.overlays;
-  std::error_code fault;
-  fs::create_directories(folder, fault);
-  if (fault) throw Failure(ExitCode::fault, folder.string() + ": " + fault.message());
+  Overlays overlays(folder);
   const auto draw = [&](std::size_t picture, const std::vector<float>& map,
                         const std::string& name) {
     const Image overlay = heat_map(images[picture], map, explanation.grid_rows,
                                    explanation.grid_columns, explanation.pictures[picture].region);
     const std::string number = images.size() > 1 ? "-" + std::to_string(picture + 1) : "";
-    const fs::path file = folder / (name + number + ".png");
-    check_not_read(settings, "--overlays", file, pictures);
-    save_png(overlay, file);
+    const std::string file = name + number + ".png";
+    check_not_read(settings, "--overlays", folder / file, pictures);
+    overlays.add(overlay, file);
   };
   const auto two_digits = [](std::size_t number) {
     return (number < 10 ? "0" : "") + std::to_string(number);
@@ -82,6 +140,21 @@ void write_overlays(const Settings& settings, const std::vector<std::string>& pi
                                        : explanation.gradcam_patches(token, picture),
            "token-" + two_digits(t + 1));
     }
+  }
+  overlays.replace();
+}
+
+void check_overlays(const Settings& settings) {
+  const fs::path folder = settings.task.overlays;
+  std::error_code unknown;
+  if (folder.empty()) return;
+  if (fs::exists(folder, unknown) && !fs::is_directory(folder, unknown)) {
+    throw Failure(ExitCode::usage, "--overlays " + folder.string() +
+                                       ": expected a folder or a new name, got a file");
+  }
+  if (fs::weakly_canonical(folder, unknown) == fs::weakly_canonical(settings.task.html, unknown)) {
+    throw Failure(ExitCode::usage, "--overlays " + folder.string() +
+                                       ": is the page of --html\n  hint: give a folder");
   }
 }
 
@@ -102,7 +175,8 @@ ExitCode explain_one(Session& session) {
   }
   PictureList list = list_pictures(session);
   const std::vector<std::string> names = list.names;
-  check_not_read(settings, "--html", settings.task.html, names);
+  check_output(settings, "--html", settings.task.html, names);
+  check_overlays(settings);
   Pictures pictures(std::move(list), session);
   const Pipeline pipeline = session.load_pipeline(load_options_for(settings));
   const std::size_t each =

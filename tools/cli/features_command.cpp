@@ -40,7 +40,7 @@ ExitCode features(Session& session) {
   const Settings& settings = session.settings;
   const std::optional<std::string> instruction = instruction_of(settings);
   PictureList list = list_pictures(session);
-  check_not_read(settings, "--output", settings.output, list.names);
+  check_output(settings, "--output", settings.output, list.names);
   check_count(session, list, instruction);
   warn_of_order(session, list, list.names.size());
   Pictures pictures(std::move(list), session);

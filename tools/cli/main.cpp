@@ -5,8 +5,10 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <vector>
 
+#include "cli/bus_fault.h"
 #include "cli/help.h"
 #include "cli/parse.h"
 #include "cli/session.h"
@@ -42,6 +44,12 @@ ExitCode fail(ExitCode code, const std::string& message) {
   return code;
 }
 
+ExitCode unexpected(const std::exception& fault) {
+  return fail(ExitCode::fault, std::string(fault.what()) +
+                                   "\n  hint: this is a defect of instructblip " +
+                                   std::string(version()) + "; please report it");
+}
+
 ExitCode guarded(const std::vector<std::string>& arguments, std::optional<Interrupt>& interrupt) {
   try {
     interrupt.emplace();
@@ -50,10 +58,14 @@ ExitCode guarded(const std::vector<std::string>& arguments, std::optional<Interr
     return fail(failure.code(), failure.what());
   } catch (const std::bad_alloc&) {
     return fail(ExitCode::memory, "out of memory");
+  } catch (const std::system_error& fault) {
+    if (fault.code() != std::errc::resource_unavailable_try_again) return unexpected(fault);
+    return fail(
+        ExitCode::memory,
+        "the system starts no thread\n  hint: raise what limits them (ulimit -u, ulimit -v, "
+        "a container's pids)");
   } catch (const std::exception& fault) {
-    return fail(ExitCode::fault, std::string(fault.what()) +
-                                     "\n  hint: this is a defect of instructblip " +
-                                     std::string(version()) + "; please report it");
+    return unexpected(fault);
   }
 }
 
@@ -63,6 +75,7 @@ ExitCode guarded(const std::vector<std::string>& arguments, std::optional<Interr
 int main(int argc, char** argv) {
   namespace cli = instructblip::cli;
   cli::prepare_standard_streams();
+  cli::explain_bus_faults();
   // FFmpeg, which reads videos, would complain of damage on standard error beside our own message.
   ::setenv("OPENCV_FFMPEG_LOGLEVEL", "-8", /*replace=*/0);
   // LibTorch registers its operators in 20 MB of small pieces: the heap grows by more at a time.

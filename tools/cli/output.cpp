@@ -33,6 +33,7 @@ void prepare_standard_streams() {
     if (::fstat(descriptor, &status) != 0 && errno == EBADF) ::open("/dev/null", O_RDWR);
   }
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file beyond `ulimit -f` is an error of write()
 }
 
 Output::Output() : is_terminal_(::isatty(STDOUT_FILENO) == 1) {}

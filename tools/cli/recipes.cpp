@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <type_traits>
 
 namespace instructblip::cli {
 namespace {
@@ -47,22 +48,63 @@ Measure measure_of(const std::string& name) {
   for (const auto& [known, measure] : kMeasures) {
     if (known == name) return measure;
   }
-  throw std::invalid_argument("metric: unknown, '" + name + "'");
+  std::string names;
+  for (const auto& [known, measure] : kMeasures) {
+    names += (names.empty() ? "" : ", ") + std::string(known);
+  }
+  throw std::invalid_argument("metric: expected one of " + names + ", got '" + name + "'");
+}
+
+[[noreturn]] void refuse(const std::string& key, const std::string& expected, const Object& got) {
+  throw std::invalid_argument(key + ": expected " + expected + ", got " + got.dump());
+}
+
+// What `key` says; `otherwise` where it is not there.
+template <class Value>
+Value value_of(const Object& file, const std::string& key, const std::string& expected,
+               Value otherwise) {
+  if (!file.contains(key)) return otherwise;
+  if (std::is_integral_v<Value> && !file.at(key).is_number_integer()) {
+    refuse(key, expected, file.at(key));
+  }
+  try {
+    return file.at(key).get<Value>();
+  } catch (const Object::exception&) {
+    refuse(key, expected, file.at(key));
+  }
+}
+
+std::string needed(const Object& file, const std::string& key) {
+  if (!file.contains(key)) throw std::invalid_argument(key + " is missing, expected a text");
+  return value_of<std::string>(file, key, "a text", "");
+}
+
+// Whether `key` says `yes`, where it says one of the two, the other one if nothing.
+bool says(const Object& file, const std::string& key, const std::string& yes,
+          const std::string& no) {
+  const auto value = value_of<std::string>(file, key, "a text", no);
+  if (value != yes && value != no) refuse(key, '"' + yes + "\" or \"" + no + '"', file.at(key));
+  return value == yes;
 }
 
 GenerationConfig decoding_of(const Object& options) {
+  if (!options.is_object()) refuse("decoding", "an object", options);
   GenerationConfig config;
   for (const auto& [key, value] : options.items()) {
+    const auto set = [&, &key = key](auto& option, const std::string& expected) {
+      using Value = std::remove_cvref_t<decltype(*option)>;
+      option = value_of<Value>(options, key, expected, Value());
+    };
     if (key == "num_beams") {
-      config.num_beams = value.get<int>();
+      set(config.num_beams, "a whole number");
     } else if (key == "length_penalty") {
-      config.length_penalty = value.get<double>();
+      set(config.length_penalty, "a number");
     } else if (key == "max_new_tokens") {
-      config.max_new_tokens = value.get<int>();
+      set(config.max_new_tokens, "a whole number");
     } else if (key == "min_new_tokens") {
-      config.min_new_tokens = value.get<int>();
+      set(config.min_new_tokens, "a whole number");
     } else if (key == "repetition_penalty") {
-      config.repetition_penalty = value.get<double>();
+      set(config.repetition_penalty, "a number");
     } else {
       throw std::invalid_argument("decoding: unknown option '" + key + "'");
     }
@@ -70,19 +112,35 @@ GenerationConfig decoding_of(const Object& options) {
   return config;
 }
 
+// A misspelt key would be another measure in silence.
+void check_keys(const Object& file) {
+  constexpr std::string_view kKnown[] = {"data",      "task",     "prompt",   "prompt_source",
+                                         "text",      "geometry", "decoding", "candidates",
+                                         "spellings", "positive", "metric",   "published"};
+  if (!file.is_object()) throw std::invalid_argument("expected an object, got " + file.dump());
+  for (const auto& [key, value] : file.items()) {
+    if (std::ranges::find(kKnown, key) != std::end(kKnown)) continue;
+    std::string names;
+    for (const auto& known : kKnown) names += (names.empty() ? "" : ", ") + std::string(known);
+    throw std::invalid_argument("unknown key '" + key + "', expected some of " + names);
+  }
+}
+
 Recipe recipe_of(const std::string& name, const Object& file) {
+  check_keys(file);
   Recipe recipe;
   recipe.name = name;
-  recipe.data = file.value("data", "");
-  recipe.ranks = file.at("task").get<std::string>() == "rank";
-  recipe.prompt = file.at("prompt").get<std::string>();
-  recipe.cleans = file.value("text", "") == "question";
-  if (file.value("geometry", "") == "crop") recipe.geometry = Geometry::crop;
+  recipe.data = value_of<std::string>(file, "data", "a text", "");
+  needed(file, "task");
+  recipe.ranks = says(file, "task", "rank", "generate");
+  recipe.prompt = needed(file, "prompt");
+  recipe.cleans = says(file, "text", "question", "as it is");
+  if (says(file, "geometry", "crop", "squash")) recipe.geometry = Geometry::crop;
   if (file.contains("decoding")) recipe.decoding = decoding_of(file.at("decoding"));
-  recipe.candidates = file.value("candidates", recipe.candidates);
-  recipe.spellings = file.value("spellings", recipe.spellings);
-  recipe.positive = file.value("positive", "");
-  recipe.measure = measure_of(file.at("metric").get<std::string>());
+  recipe.candidates = value_of(file, "candidates", "a list of texts", recipe.candidates);
+  recipe.spellings = value_of(file, "spellings", "lists of texts by candidates", recipe.spellings);
+  recipe.positive = value_of<std::string>(file, "positive", "a text", "");
+  recipe.measure = measure_of(needed(file, "metric"));
   if (file.contains("published")) recipe.published = file.at("published");
   return recipe;
 }
@@ -103,8 +161,9 @@ std::vector<std::string> recipe_names() {
 Recipe read_recipe(const std::string& name) {
   try {
     return recipe_of(name, Object::parse(text_of(name)));
-  } catch (const Object::exception& fault) {
-    throw Failure(ExitCode::usage, "--recipe " + name + ": " + fault.what());
+  } catch (const Object::parse_error& fault) {
+    throw Failure(ExitCode::usage, "--recipe " + name + ": is not valid JSON from byte " +
+                                       std::to_string(fault.byte) + " on");
   } catch (const std::invalid_argument& fault) {
     throw Failure(ExitCode::usage, "--recipe " + name + ": " + fault.what());
   }

@@ -101,6 +101,26 @@ void write_whole(const fs::path& name, std::string_view content) {
   fail(name, std::strerror(fault));
 }
 
+void check_output(const Settings& settings, const std::string& option, const fs::path& output,
+                  const std::vector<std::string>& pictures) {
+  if (output.empty()) return;
+  std::error_code unknown;
+  const fs::file_type type = fs::status(output, unknown).type();
+  const bool is_new = type == fs::file_type::not_found;
+  if (!is_new && type != fs::file_type::regular && type != fs::file_type::none) {
+    throw Failure(ExitCode::usage, option + " " + output.string() +
+                                       ": expected a regular file or a new name, got " +
+                                       kind_of(type));
+  }
+  const fs::path file = is_new ? output : fs::canonical(output, unknown);
+  const fs::path folder = file.has_parent_path() ? file.parent_path() : ".";
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) {
+    throw Failure(ExitCode::fault, option + " " + output.string() + ": cannot be written in " +
+                                       folder.string() + ": " + std::strerror(errno));
+  }
+  check_not_read(settings, option, output, pictures);
+}
+
 void check_not_read(const Settings& settings, const std::string& option, const fs::path& output,
                     const std::vector<std::string>& pictures) {
   const auto refuse = [&](const fs::path& read, const std::string& what) {

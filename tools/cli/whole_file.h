@@ -18,8 +18,15 @@ std::string kind_of(std::filesystem::file_type type);
 // Failure(fault), also where there is a device or a pipe.
 void write_whole(const std::filesystem::path& file, std::string_view content);
 
-// Throws Failure(usage) where `output`, which replaces files, is one that the command reads: one of
-// these pictures, features, the input, or a file of a model. `option` is how the message calls it.
+// Throws Failure before work is done whose result could not be written to `output`, or would
+// replace what the command reads: usage where it is one of these pictures, features, the input, a
+// file of a model, or no regular file; fault where nothing can be written in its folder. None is
+// asked for where it is empty. `option` is how the message calls it.
+void check_output(const Settings& settings, const std::string& option,
+                  const std::filesystem::path& output,
+                  const std::vector<std::string>& pictures = {});
+
+// The part of it that is about what the command reads.
 void check_not_read(const Settings& settings, const std::string& option,
                     const std::filesystem::path& output,
                     const std::vector<std::string>& pictures = {});

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <stdexcept>
+#include <system_error>
 
 #include "support/expect_error.h"
 
@@ -21,6 +22,13 @@ TEST(Boundary, EveryExceptionBecomesAnError) {
                [] { at_boundary([] { throw Error(ErrorCode::busy, "full"); }); });
   expect_error(ErrorCode::out_of_memory, "out of memory",
                [] { at_boundary([] { throw std::bad_alloc(); }); });
+  const auto system_error = [](std::errc code) {
+    at_boundary([&] { throw std::system_error(std::make_error_code(code)); });
+  };
+  expect_error(ErrorCode::out_of_memory, "starts no more threads",
+               [&] { system_error(std::errc::resource_unavailable_try_again); });
+  expect_error(ErrorCode::internal, "an unexpected failure",
+               [&] { system_error(std::errc::bad_file_descriptor); });
   expect_error(ErrorCode::internal, "vector::reserve",
                [] { at_boundary([] { throw std::length_error("vector::reserve\nframe #0"); }); });
 }
