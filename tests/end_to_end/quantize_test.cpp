@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <map>
+#include <string>
 
 #include "end_to_end/command.h"
 #include "support/temp_directory.h"
@@ -40,6 +42,20 @@ TEST(QuantizeCommand, WritesAModelThatAnswersAsItDoesOnTheFly) {
   const Json info = objects(call({"info", "--model", small, "--json"}).out).at(0);
   EXPECT_EQ(info["precision"], "q4");
   EXPECT_EQ(info["modules"].size(), 6u);
+  std::map<std::string, std::string> held;
+  for (const Json& module : info["modules"]) held[module["name"]] = module["precision"];
+  EXPECT_EQ(held["vision"], "q8");
+  EXPECT_EQ(held["qformer"], "f16");
+  EXPECT_EQ(held["language"], "q4");
+  EXPECT_EQ(held["head"], "q8");
+}
+
+TEST(QuantizeCommand, NumericsThatAreNotThoseThatWereAskedForAreNamed) {
+  const Finished finished = call(ask({"--dtype", "q4", "--numerics", "reference", "--json"}));
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_NE(finished.err.find("warning: numerics: fast, not reference"), std::string::npos)
+      << finished.err;
+  EXPECT_EQ(objects(finished.out).at(0)["options"]["numerics"], "fast");
 }
 
 TEST(QuantizeCommand, PrintsATable) {

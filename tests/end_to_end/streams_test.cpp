@@ -105,6 +105,26 @@ TEST(Streams, NoProgressOffATerminal) {
   EXPECT_EQ(call(endless({"--max-new-tokens=600", "--min-new-tokens=600"})).err, "");
 }
 
+// LibTorch ends the process in both.
+TEST(Streams, AWorkingDirectoryThatIsGoneAndTooLittleMemoryAreErrors) {
+  const auto from = [](const std::string& script) {
+    const Start plain = instructblip(ask());
+    Start start{.command = {"/bin/sh", "-c", script + "; exec \"$@\"", "sh"}};
+    start.command.insert(start.command.end(), plain.command.begin(), plain.command.end());
+    return run(start);
+  };
+  const TempDirectory directory;
+  const std::string gone = directory / "gone";
+  const Finished nowhere = from("mkdir " + gone + "; cd " + gone + "; rmdir " + gone);
+  EXPECT_EQ(nowhere.exit_code, 5);
+  EXPECT_NE(nowhere.err.find("the working directory: expected one that exists"), std::string::npos)
+      << nowhere.err;
+  const Finished little = from("ulimit -v 300000");
+  EXPECT_EQ(little.exit_code, 7);
+  EXPECT_NE(little.err.find("address space: expected a limit of "), std::string::npos)
+      << little.err;
+}
+
 // Weights in float32 are read where the file is mapped.
 TEST(Streams, AModelsFileThatIsCutWhileItIsInUseIsNamed) {
   const TempDirectory directory;

@@ -21,6 +21,8 @@
 #include "kernels/paged_attention.h"
 #include "nn/product.h"
 #include "nn/torch_threads.h"
+#include "support/expect_error.h"
+#include "support/little_address_space.h"
 #include "unit/nn/tensors.h"
 
 namespace instructblip {
@@ -48,6 +50,14 @@ TEST(Runtime, TranslatesWhatItsWorkThrows) {
             ErrorCode::internal);
   EXPECT_EQ(code_of(runtime, [] { at::empty({std::int64_t{1} << 60}); }), ErrorCode::out_of_memory);
   EXPECT_EQ(runtime.run([] { return 7; }), 7);  // and goes on
+}
+
+// LibTorch would wait for ever for a thread that was not started, and OpenMP end the process.
+TEST(Runtime, OfMoreThreadsThanTheSystemStartsIsAnError) {
+  const test::LittleAddressSpace little;
+  test::expect_error(ErrorCode::invalid_argument,
+                     "threads: expected as many as the system starts now, got 512",
+                     [] { nn::Runtime(512); });
 }
 
 TEST(Runtime, SaysThatADeviceFails) {
