@@ -144,10 +144,10 @@ struct TokenEvent {
   int request = 0;  ///< index of the request in its batch, from 0
 };
 
-/// Called on the thread of generate() after each step, and once more with id -1 for text that was
-/// held back, or for the whole text of a beam search. The pieces concatenated are Sequence::text.
-/// What it throws leaves generate(). Where several sequences are sampled, it is called for steps
-/// alone (id -1).
+/// Called on the thread of generate(), in an Engine on the engine's own, after each step, and once
+/// more with id -1 for text that was held back, or for the whole text of a beam search. The pieces
+/// concatenated are Sequence::text. What it throws leaves generate(). Where several sequences are
+/// sampled, it is called for steps alone (id -1).
 using TokenCallback = std::function<Flow(const TokenEvent& event)>;
 
 /// How a call may be watched and ended early.

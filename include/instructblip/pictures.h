@@ -16,8 +16,10 @@
 namespace instructblip {
 
 /// Output of the vision encoder for one picture or several. It depends on no instruction, so any
-/// number of questions can be asked about it. A cheap handle that may outlive its pipeline; meant
-/// for pipelines with the same weights. Threads: may be used from any thread at once.
+/// number of questions can be asked about it. A cheap handle that may outlive its pipeline. It is
+/// for pipelines with the same vision encoder: another one of the same sizes cannot be told apart,
+/// and would answer about something that it has not seen. Threads: may be used from any thread at
+/// once.
 class INSTRUCTBLIP_API ImageFeatures {
  public:
   /// Number of pictures, rows of each, and width of a row.

@@ -81,7 +81,8 @@ struct Usage {
   std::int64_t step_rows = 0;         ///< rows of all decoding steps: a token of a hypothesis each
 };
 
-/// Answers instructions about pictures. Owns the weights; movable, not copyable.
+/// Answers instructions about pictures. Owns the weights; movable, not copyable. One that was moved
+/// from may be destroyed or assigned to, and nothing else.
 ///
 /// Threads: every const function may be called from any thread at once. Calls share one pool of
 ///          threads and take turns step by step; encoded pictures are cached for all of them.

@@ -182,7 +182,7 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"TokenizeNotUtf8", {"tokenize", "--model", kT5, "--text", kNotUtf8}, 2, "UTF-8"},
         Row{"FeaturesNotUtf8",
             {"features", "--model", kT5, "--image", image("coffee.jpg"), "--instruction", kNotUtf8,
-             "--output", "/nonexistent/f"},
+             "--output", testing::TempDir() + "not_written.safetensors"},
             2,
             "UTF-8"}),
     name_of);

@@ -283,5 +283,17 @@ TEST(Run, KeepsPicturesUnlessTold) {
   }
 }
 
+TEST(Run, OptionsWithoutEffectAreNamed) {
+  const auto warned = [](const Arguments& more, const std::string& of) {
+    const Finished finished = call(ask(more));
+    EXPECT_EQ(finished.exit_code, 0) << finished.err;
+    EXPECT_NE(finished.err.find("warning: " + of), std::string::npos) << finished.err;
+  };
+  warned({"--logprobs"}, "--logprobs has no effect without --json");
+  warned({"--names", "--json"}, "--names has no effect with --json");
+  warned({"--frames", "8"}, "--frames, --sampling and --frame-seed have no effect without --video");
+  EXPECT_EQ(call(ask({"--logprobs", "--json"})).err, "");
+}
+
 }  // namespace
 }  // namespace instructblip::test

@@ -102,6 +102,12 @@ Picture read_video(const std::vector<std::string>& names, const Settings& settin
 Pictures::Pictures(PictureList list, Session& session)
     : list_(std::move(list)), settings_(session.settings) {
   check_video_options(settings_);
+  const VideoOptions &video = settings_.video, usual;
+  const bool is_chosen =
+      video.frames != usual.frames || video.sampling != usual.sampling || video.seed != usual.seed;
+  if (is_chosen && !list_.are_videos) {
+    session.warn("--frames, --sampling and --frame-seed have no effect without --video");
+  }
   for (const std::string& name : list_.names) {
     if (list_.are_videos) break;
     if (piped_.contains(name)) continue;

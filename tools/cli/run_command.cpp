@@ -5,6 +5,11 @@ namespace instructblip::cli {
 namespace {
 
 ExitCode run(Session& session) {
+  const Settings& settings = session.settings;
+  if (settings.generation.logprobs && !settings.json) {
+    session.warn("--logprobs has no effect without --json");
+  }
+  if (settings.names && settings.json) session.warn("--names has no effect with --json");
   check_shown(session);
   during(Stage::request, [&] { validate(session.settings.generation); });
   return answer_all(session, {session.instructions(), session.settings.generation,

@@ -199,7 +199,7 @@ TEST(Benchmark, LimitsProductsByWhatIsMultiplied) {
     if (row.weights == "q4") {
       EXPECT_LT(row.limit_ms, as_floats);
     } else {
-      EXPECT_NE(row.limit_ms, as_floats);  // of 16 bits: not faster for certain
+      EXPECT_NE(row.limit_ms, as_floats);  // 16 bits are not faster for certain
     }
   }
 }
