@@ -100,6 +100,8 @@ ModelConfig read_instructblip(const Json& root, const std::filesystem::path&) {
 ModelConfig read_instructblip_video(const Json& root, const std::filesystem::path&) {
   ModelConfig config = read_instruct(root, "video");
   config.prompt.pictures_are_frames = true;
+  // Its processor asks its tokenizers for whole texts, where those of the others ask for nothing.
+  config.prompt.cuts_as_tokenizer = false;
   config.image_processor.of_video = true;
   return config;
 }

@@ -258,8 +258,13 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& dir
   parts.file = json && !from_slow ? json_file : slow_file;
   if (const TokenSpec* eos = settings.find_named("eos_token")) parts.eos = parts.find(eos->content);
   if (!settings.version5) {
-    parts.length = read_text_length(read_optional(directory / "tokenizer_config.json"),
-                                    from_slow ? std::nullopt : json);
+    const auto config = read_optional(directory / "tokenizer_config.json");
+    const auto& file = from_slow ? std::nullopt : json;
+    if (kind == TokenizerKind::bert) {  // a Q-Former's
+      parts.length.keeps_end = read_cuts_beginning(config, file);
+    } else {
+      parts.length = read_text_length(config, file);
+    }
   }
   return make_tokenizer(std::move(parts));
 }

@@ -23,37 +23,33 @@ Setting setting_of(const std::optional<Json>& config, const char* key) {
               "take the key out of the file");
 }
 
+// None where it stands for no limit, as numbers do that no text reaches.
+std::optional<std::int64_t> tokens_of(const Json& value) {
+  if (value.number() > limits::kSize) return std::nullopt;
+  return value.integer(0, limits::kSize);
+}
+
 // A null in tokenizer_config.json stands, and the other file is not asked.
 std::optional<std::int64_t> read_max_length(const std::optional<Json>& config,
                                             const std::optional<Json>& json) {
   const char* const key = "max_length";
   if (config && config->contains(key)) {
     const auto value = config->find(key);
-    return value ? std::optional(value->integer(0, limits::kSize)) : std::nullopt;
+    return value ? tokens_of(*value) : std::nullopt;
   }
   if (!json) return std::nullopt;
   if (const auto truncation = json->find("truncation")) {
-    return truncation->at(key).integer(0, limits::kSize);
+    return tokens_of(truncation->at(key));
   }
   const auto padding = json->find("padding");
   const auto strategy = padding ? padding->find("strategy") : std::nullopt;
   if (!strategy || !strategy->is_object()) return std::nullopt;
-  return strategy->at("Fixed").integer(0, limits::kSize);
+  return tokens_of(strategy->at("Fixed"));
 }
 
-// The longest text of the model; none where the files have one that stands for no limit.
 std::optional<std::int64_t> model_max_length(const std::optional<Json>& config) {
   const auto value = config ? config->find("model_max_length") : std::nullopt;
-  if (!value || value->number() > limits::kSize) return std::nullopt;
-  return value->integer(0, limits::kSize);
-}
-
-bool cuts_beginning(const std::optional<Json>& config, const std::optional<Json>& json) {
-  if (config && config->contains("truncation_side")) {
-    return config->string_or("truncation_side", "right") == "left";
-  }
-  const auto truncation = json ? json->find("truncation") : std::nullopt;
-  return truncation && truncation->string_or("direction", "Right") == "Left";
+  return value ? tokens_of(*value) : std::nullopt;
 }
 
 void check_filled_up(const std::optional<Json>& config, const std::optional<Json>& json) {
@@ -72,9 +68,17 @@ void check_filled_up(const std::optional<Json>& config, const std::optional<Json
 
 }  // namespace
 
+bool read_cuts_beginning(const std::optional<Json>& config, const std::optional<Json>& json) {
+  if (config && config->contains("truncation_side")) {
+    return config->string_or("truncation_side", "right") == "left";
+  }
+  const auto truncation = json ? json->find("truncation") : std::nullopt;
+  return truncation && truncation->string_or("direction", "Right") == "Left";
+}
+
 TextLength read_text_length(const std::optional<Json>& config, const std::optional<Json>& json) {
   TextLength length;
-  length.keeps_end = cuts_beginning(config, json);
+  length.keeps_end = read_cuts_beginning(config, json);
   const Setting padding = setting_of(config, "padding");
   const Setting truncation = setting_of(config, "truncation");
   if (padding == Setting::on) check_filled_up(config, json);

@@ -24,4 +24,7 @@ struct TextLength {
 // Error(unsupported) where texts would be padded, and Error(bad_model).
 TextLength read_text_length(const std::optional<Json>& config, const std::optional<Json>& json);
 
+// TextLength::keeps_end alone, for a tokenizer that is told a length by another one's files.
+bool read_cuts_beginning(const std::optional<Json>& config, const std::optional<Json>& json);
+
 }  // namespace instructblip

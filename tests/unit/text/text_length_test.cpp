@@ -49,6 +49,11 @@ TEST(TextLength, IsThatOfTheLastText) {
   EXPECT_FALSE(read("{}", padding(R"("BatchLongest")")).tokens);
 }
 
+TEST(TextLength, ThatNoTextReachesIsNone) {
+  EXPECT_FALSE(read(R"({"max_length": 1000000000000000019884624838656})").tokens);
+  EXPECT_FALSE(read("{}", truncation(2000000000)).tokens);
+}
+
 TEST(TextLength, OfTheSettingsComesFirst) {
   EXPECT_EQ(read(R"({"max_length": 12})").tokens, 12);
   EXPECT_EQ(read(R"({"max_length": 12})", truncation(24)).tokens, 12);
