@@ -66,7 +66,7 @@ void check_address_space() {
   if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
   std::uint64_t pages = 0;
   std::ifstream("/proc/self/statm") >> pages;
-  constexpr std::uint64_t kMegabyte = 1 << 20, kNeeded = 512 * kMegabyte;
+  constexpr std::uint64_t kMegabyte = 1 << 20, kNeeded = 600 * kMegabyte;
   const std::uint64_t used = pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   if (limit.rlim_cur >= used + kNeeded) return;
   throw Error(ErrorCode::out_of_memory,

@@ -28,15 +28,20 @@ std::int32_t added_image_token(const Tokenizer& tokenizer, const std::string& ma
   return tokenizer.id_of(marker).value_or(tokenizer.size());
 }
 
-// So many tokens, in which the special ones have to find room.
-TokenLimit limit_of(const Tokenizer& tokenizer, std::int64_t tokens, bool keeps_end) {
+// So many tokens, in which the special ones have to find room; none for none, which the reference's
+// tokenizers take for no limit.
+std::optional<TokenLimit> limit_of(const Tokenizer& tokenizer,
+                                   const std::optional<std::int64_t>& tokens) {
+  if (!tokens || *tokens == 0) return std::nullopt;
   const std::vector<std::int32_t> around = tokenizer.encode(""), one = tokenizer.encode("a");
   const auto before = std::ranges::mismatch(around, one).in1 - around.begin();
   const std::int64_t specials = std::ssize(around);
-  if (tokens >= specials) return {tokens, before, specials - before, keeps_end};
+  if (*tokens >= specials) {
+    return TokenLimit{*tokens, before, specials - before, tokenizer.length().keeps_end};
+  }
   throw Error(ErrorCode::bad_model,
               printable(tokenizer.file().string()) + ": texts are cut to " +
-                  std::to_string(tokens) + " tokens, expected " + std::to_string(specials) +
+                  std::to_string(*tokens) + " tokens, expected " + std::to_string(specials) +
                   " at least, beside the rows of a picture",
               "take max_length out of tokenizer_config.json, truncation and padding out of "
               "tokenizer.json");
@@ -91,16 +96,18 @@ PromptBuilder::PromptBuilder(PromptFiles files, const ModelConfig& config,
 // undiminished. A model that chats has its pictures among the tokens, as many as there are.
 void PromptBuilder::cut_as_tokenizer(const ModelConfig& config) {
   const TextLength length = tokenizer_->length();
-  if (!length.tokens) return;
+  const auto own = length.to_own_length ? length.own_length : std::nullopt;
   if (config_.chat) {
-    prompt_limit_ = limit_of(*tokenizer_, *length.tokens, length.keeps_end);
+    prompt_limit_ = limit_of(*tokenizer_, length.tokens ? length.tokens : own);
     return;
   }
-  const std::int64_t queries = length.counts_pictures ? config.qformer->queries : 0;
-  config_.language_limit = limit_of(*tokenizer_, *length.tokens - queries, length.keeps_end);
+  config_.language_limit = limit_of(
+      *tokenizer_, length.tokens ? std::optional(*length.tokens - config.qformer->queries) : own);
   if (!qformer_tokenizer_) return;
+  const auto own_of_qformer =
+      length.to_own_length ? qformer_tokenizer_->length().own_length : std::nullopt;
   config_.qformer_limit =
-      limit_of(*qformer_tokenizer_, *length.tokens, qformer_tokenizer_->length().keeps_end);
+      limit_of(*qformer_tokenizer_, length.tokens ? length.tokens : own_of_qformer);
 }
 
 // Pictures stand where their marks are, and are not cut.
@@ -108,6 +115,7 @@ void PromptBuilder::cut_prompt(Instruction& instruction, std::int64_t visual) co
   if (!prompt_limit_) return;
   TokenLimit limit = *prompt_limit_;
   limit.tokens -= visual;
+  if (instruction.has_own_begin) limit.before = limit.after = 0;
   std::vector<std::size_t>& marks = instruction.marks;
   const std::int64_t too_many = std::ssize(instruction.language) - limit.tokens;
   const std::int64_t begin = limit.keeps_end ? limit.before : limit.tokens - limit.after;
@@ -147,16 +155,17 @@ void PromptBuilder::check_image_token() const {
               "is the tokenizer of another model in this directory?");
 }
 
-std::vector<std::int32_t> PromptBuilder::encode(std::string_view text) const {
+std::vector<std::int32_t> PromptBuilder::encode(std::string_view text, bool& has_own_begin) const {
   if (text.empty() && bos_) return {*bos_};
   const bool marked = text.find(config_.image_marker) != std::string_view::npos;
   if (!config_.chat || marked) return tokenizer_->encode(text);
   refuse_forgotten_picture(text, *config_.chat);
-  if (template_) return encode_as_chat(text);
+  if (template_) return encode_as_chat(text, has_own_begin);
   return tokenizer_->encode(config_.chat->before + std::string(text) + config_.chat->after);
 }
 
-std::vector<std::int32_t> PromptBuilder::encode_as_chat(std::string_view question) const {
+std::vector<std::int32_t> PromptBuilder::encode_as_chat(std::string_view question,
+                                                        bool& has_own_begin) const {
   const std::string prompt = template_->prompt(question);
   if (prompt.find(config_.image_marker) == std::string::npos) {
     throw Error(
@@ -169,8 +178,8 @@ std::vector<std::int32_t> PromptBuilder::encode_as_chat(std::string_view questio
   // Where the template writes the first token, the tokenizer does not put it there again.
   const std::vector<std::int32_t> around = tokenizer_->encode("");
   const auto begin = tokenizer_->id_of(template_->begin_token());
-  const bool written = begin && prompt.starts_with(template_->begin_token());
-  if (written && !around.empty() && around.front() == *begin) ids.erase(ids.begin());
+  has_own_begin = begin && prompt.starts_with(template_->begin_token());
+  if (has_own_begin && !around.empty() && around.front() == *begin) ids.erase(ids.begin());
   return ids;
 }
 
@@ -212,7 +221,7 @@ Instruction PromptBuilder::read(std::string_view text,
   } else if (qformer_tokenizer_) {
     read_for_qformer(text, "instruction", instruction);
   }
-  instruction.language = encode(text);
+  instruction.language = encode(text, instruction.has_own_begin);
   take_marks(instruction);
   const bool marked = text.find(config_.image_marker) != std::string_view::npos;
   if (!config_.chat && (marked || !instruction.marks.empty())) {

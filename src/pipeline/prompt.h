@@ -21,6 +21,8 @@ struct Instruction {
   std::vector<std::int32_t> qformer;   // [CLS] ... [SEP]; empty where the Q-Former reads none
   std::vector<std::int32_t> language;  // without image tokens
   std::int64_t qformer_cut = 0, language_cut = 0;  // tokens that a limit took away
+  // A chat template wrote the first token, which is part of the text then and no special one.
+  bool has_own_begin = false;
   // Where the instruction marks its pictures: each before the token of `language` with this index.
   // Empty where pictures come first.
   std::vector<std::size_t> marks;
@@ -83,9 +85,9 @@ class PromptBuilder {
   std::optional<std::int32_t> end_token() const { return end_token_; }
 
  private:
-  std::vector<std::int32_t> encode(std::string_view text) const;
+  std::vector<std::int32_t> encode(std::string_view text, bool& has_own_begin) const;
   // A question by the directory's chat template.
-  std::vector<std::int32_t> encode_as_chat(std::string_view question) const;
+  std::vector<std::int32_t> encode_as_chat(std::string_view question, bool& has_own_begin) const;
   void take_marks(Instruction& instruction) const;
   void read_for_qformer(std::string_view text, const std::string& name,
                         Instruction& instruction) const;

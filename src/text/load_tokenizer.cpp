@@ -260,11 +260,8 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& dir
   if (!settings.version5) {
     const auto config = read_optional(directory / "tokenizer_config.json");
     const auto& file = from_slow ? std::nullopt : json;
-    if (kind == TokenizerKind::bert) {  // a Q-Former's
-      parts.length.keeps_end = read_cuts_beginning(config, file);
-    } else {
-      parts.length = read_text_length(config, file);
-    }
+    parts.length = kind == TokenizerKind::bert ? read_own_length(config, file)  // a Q-Former's
+                                               : read_text_length(config, file);
   }
   return make_tokenizer(std::move(parts));
 }

@@ -17,6 +17,16 @@ Setting setting_of(const std::optional<Json>& config, const char* key) {
   return on ? Setting::on : Setting::off;
 }
 
+Setting read_truncation(const std::optional<Json>& config) {
+  const Setting setting = setting_of(config, "truncation");
+  if (setting != Setting::on) return setting;
+  const Json value = config->at("truncation");
+  const std::string way = value.is_string() ? value.string() : "longest_first";
+  if (way == "longest_first" || way == "only_first") return setting;
+  throw Error(ErrorCode::unsupported,
+              value.where() + ": expected 'longest_first' or 'only_first', got " + value.got());
+}
+
 [[noreturn]] void refuse_padding(const std::string& where) {
   throw Error(ErrorCode::unsupported,
               where + ": texts would be filled up with padding, expected a tokenizer that does not",
@@ -66,9 +76,7 @@ void check_filled_up(const std::optional<Json>& config, const std::optional<Json
   if (saved && saved->find(key)) refuse_padding(saved->where(key));
 }
 
-}  // namespace
-
-bool read_cuts_beginning(const std::optional<Json>& config, const std::optional<Json>& json) {
+bool cuts_beginning(const std::optional<Json>& config, const std::optional<Json>& json) {
   if (config && config->contains("truncation_side")) {
     return config->string_or("truncation_side", "right") == "left";
   }
@@ -76,20 +84,25 @@ bool read_cuts_beginning(const std::optional<Json>& config, const std::optional<
   return truncation && truncation->string_or("direction", "Right") == "Left";
 }
 
-TextLength read_text_length(const std::optional<Json>& config, const std::optional<Json>& json) {
+}  // namespace
+
+TextLength read_own_length(const std::optional<Json>& config, const std::optional<Json>& json) {
   TextLength length;
-  length.keeps_end = read_cuts_beginning(config, json);
+  length.own_length = model_max_length(config);
+  length.keeps_end = cuts_beginning(config, json);
+  return length;
+}
+
+TextLength read_text_length(const std::optional<Json>& config, const std::optional<Json>& json) {
+  TextLength length = read_own_length(config, json);
   const Setting padding = setting_of(config, "padding");
-  const Setting truncation = setting_of(config, "truncation");
+  const Setting truncation = read_truncation(config);
   if (padding == Setting::on) check_filled_up(config, json);
   const auto most = read_max_length(config, json);
-  if (truncation == Setting::on) {
-    length.tokens = most ? most : model_max_length(config);
-    length.counts_pictures = most.has_value();
-  } else if (truncation == Setting::unset && padding != Setting::on) {  // on by any name
-    length.tokens = most;
-    length.counts_pictures = true;
-  }
+  const bool cuts_to_most = truncation == Setting::on || (truncation == Setting::unset &&
+                                                          padding != Setting::on);  // by any name
+  if (cuts_to_most) length.tokens = most;
+  length.to_own_length = truncation == Setting::on && !most;
   return length;
 }
 

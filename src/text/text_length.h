@@ -12,9 +12,14 @@
 namespace instructblip {
 
 struct TextLength {
-  std::optional<std::int64_t> tokens;  // special ones included; none: texts are read whole
-  bool counts_pictures = false;        // whether the rows of a picture are among them
-  bool keeps_end = false;              // whether the beginning of a longer text is cut off
+  // Number of tokens of a text, special ones and the rows of a picture included, which the
+  // processor hands to every tokenizer of the model; none: texts are read whole, unless
+  std::optional<std::int64_t> tokens;
+  // each tokenizer cuts them to the longest text of its own model, pictures left aside;
+  bool to_own_length = false;
+  // this is that longest text, where there is a bound.
+  std::optional<std::int64_t> own_length;
+  bool keeps_end = false;  // whether the beginning of a longer text is cut off
 };
 
 // From tokenizer_config.json and tokenizer.json, the latter only where the reference reads it;
@@ -24,7 +29,8 @@ struct TextLength {
 // Error(unsupported) where texts would be padded, and Error(bad_model).
 TextLength read_text_length(const std::optional<Json>& config, const std::optional<Json>& json);
 
-// TextLength::keeps_end alone, for a tokenizer that is told a length by another one's files.
-bool read_cuts_beginning(const std::optional<Json>& config, const std::optional<Json>& json);
+// own_length and keeps_end alone, of a tokenizer that does what another one's files say: a
+// Q-Former's does what the language model's do.
+TextLength read_own_length(const std::optional<Json>& config, const std::optional<Json>& json);
 
 }  // namespace instructblip

@@ -131,9 +131,16 @@ TEST(Tokenize, CutsTextsAsTheTokenizersFilesSay) {
   EXPECT_EQ(objects(cut.out).at(0)["qformer"].size(), 13u);
   EXPECT_EQ(objects(ids(config, {{"max_length", 12}}).out).at(0)["qformer"].size(), 12u);
   EXPECT_EQ(language(ids(config, {{"max_length", 20}, {"truncation_side", "left"}})), last);
-  const Finished none = ids(config, {{"max_length", 5}});
+  // No token is no limit there, and one less an error.
+  EXPECT_EQ(language(ids(config, {{"max_length", 5}})), whole);
+  EXPECT_EQ(objects(ids(config, {{"max_length", 5}}).out).at(0)["qformer"].size(), 5u);
+  // To the length of each tokenizer's own model.
+  const Finished own = ids(config, {{"truncation", true}, {"model_max_length", 8}});
+  EXPECT_EQ(language(own).size(), 8u);
+  EXPECT_EQ(objects(own.out).at(0)["qformer"].size(), 13u);
+  const Finished none = ids(config, {{"max_length", 4}});
   EXPECT_EQ(none.exit_code, 5);
-  EXPECT_NE(none.err.find("texts are cut to 0 tokens, expected 1 at least"), std::string::npos)
+  EXPECT_NE(none.err.find("texts are cut to -1 tokens, expected 1 at least"), std::string::npos)
       << none.err;
   const Json truncation = {
       {"direction", "Left"}, {"max_length", 20}, {"strategy", "LongestFirst"}, {"stride", 0}};

@@ -134,6 +134,7 @@ TEST(RecipeFiles, SayWhatIsWrongWithThem) {
   refused("decodng", Json::object(), "unknown key 'decodng'");
   refused("decoding", Json::array(), "decoding: expected an object, got []");
   refused("decoding", {{"num_beams", 1.5}}, "num_beams: expected a whole number, got 1.5");
+  refused("decoding", {{"num_beams", 4294967297}}, "num_beams: expected a whole number");
   refused("decoding", {{"length_penalty", "1"}}, "length_penalty: expected a number");
   refused("candidates", {1, 2}, "candidates: expected a list of texts, got [1,2]");
   const Finished missing = evaluate({{"task", "generate"}});

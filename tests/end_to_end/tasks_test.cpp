@@ -260,6 +260,10 @@ TEST(Outputs, ThatCannotBeWrittenAreRefusedAtOnce) {
   refused({"features", "-o", folder.string()}, 2, "got a directory");
   refused({"features", "-o", "/dev/full"}, 2, "got a special file");
   refused(explain + Arguments{"--overlays", kAstronaut}, 2, "expected a folder");
+  refused(explain + Arguments{"--overlays", kAstronaut + "/maps"}, 1,
+          "cannot be written in " + kAstronaut);
+  refused(explain + Arguments{"--overlays", (folder / std::string(300, 'x')).string()}, 5,
+          "nowhere");
   const std::string both = (folder / "both").string();
   refused(explain + Arguments{"--html", both, "--overlays", both}, 2, "is the page of --html");
 }
@@ -319,6 +323,15 @@ TEST(Explain, OverlaysAreThoseOfOneAnswer) {
   EXPECT_EQ(run(limited).exit_code, 1);
   EXPECT_EQ(names(), of_short);
   EXPECT_EQ(text_of(maps / "rollout.png"), rollout);
+  // What is asked about is no older drawing.
+  const fs::path picture = maps / "token-99.png";
+  fs::copy_file(maps / "rollout.png", picture);
+  const Finished refused =
+      call({"explain", "--model", kT5, "--image", picture.string(), "--instruction", "What?",
+            "--answer", "a", "--overlays", maps.string()});
+  EXPECT_EQ(refused.exit_code, 2) << refused.err;
+  EXPECT_NE(refused.err.find("which is read"), std::string::npos) << refused.err;
+  EXPECT_TRUE(fs::exists(picture));
 }
 
 TEST(Explain, ByGradients) {

@@ -1,15 +1,16 @@
 #include "cli/batch_items.h"
 
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <system_error>
 
+#include "cli/json_object.h"
 #include "cli/picture_list.h"
 #include "cli/text_input.h"
 #include "cli/whole_file.h"
@@ -61,21 +62,6 @@ bool read_pictures(const Object& line, std::vector<std::string>& names) {
   }
   names = names_of(line.at(key), key);
   return is_video;
-}
-
-// Throws what is wrong with it. Of a key that is there twice one value would be dropped in silence.
-Object object_of(const std::string& text) {
-  std::set<std::string> keys;
-  const auto once = [&](int depth, Object::parse_event_t event, Object& key) {
-    if (event == Object::parse_event_t::key && depth == 1 &&
-        !keys.insert(key.get<std::string>()).second) {
-      throw std::invalid_argument("key " + key.dump() + " is there twice");
-    }
-    return true;
-  };
-  Object line = Object::parse(text, once);
-  if (!line.is_object()) throw std::invalid_argument("expected an object");
-  return line;
 }
 
 // As it is handed on. A number of more digits than are kept would come back as another one.
@@ -241,12 +227,22 @@ void AnswerFile::open() {
                 name_.string() + ": cannot be written: " + std::generic_category().message(errno));
 }
 
-// Two that write one file would each answer every item. A file system without locks has none.
+// Two that write one file would each answer every item. What was opened may have been replaced
+// before it was locked. A file system without locks has none.
 void AnswerFile::lock() {
-  if (::flock(::fileno(stream_), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
-  throw Failure(ExitCode::usage, name_.string() +
-                                     ": another process is writing it\n  hint: wait until it has "
-                                     "ended, or give another name");
+  while (true) {
+    if (::flock(::fileno(stream_), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+      throw Failure(ExitCode::usage, name_.string() +
+                                         ": another process is writing it\n  hint: wait until it "
+                                         "has ended, or give another name");
+    }
+    struct stat opened {};
+    struct stat named {};
+    const bool is_known =
+        ::fstat(::fileno(stream_), &opened) == 0 && ::stat(name_.c_str(), &named) == 0;
+    if (is_known && opened.st_dev == named.st_dev && opened.st_ino == named.st_ino) return;
+    open();
+  }
 }
 
 bool AnswerFile::keep_answers(const fs::path& file) {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <climits>
 #include <csignal>
 #include <cstdint>
@@ -48,30 +49,45 @@ std::string_view file_at(std::string_view line, std::uintptr_t address) {
   return line.substr(slash);
 }
 
+void write_name(std::string_view file) {
+  for (const char byte : file) {
+    const bool is_control = static_cast<unsigned char>(byte) < ' ' || byte == 0x7F;
+    write_error_text(is_control ? "?" : std::string_view(&byte, 1));
+  }
+}
+
 // Writes the name of the file that is mapped there, without bytes that a terminal acts on.
 bool write_name_of_file_at(std::uintptr_t address) {
   static std::array<char, PATH_MAX + 256> line;
+  static std::array<char, 4096> block;
   const int maps = ::open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
   if (maps < 0) return false;
   std::size_t size = 0;
-  for (char next = 0; ::read(maps, &next, 1) == 1;) {
-    if (next != '\n') {
-      if (size < line.size()) line[size++] = next;
-      continue;
+  for (ssize_t count; (count = ::read(maps, block.data(), block.size())) > 0;) {
+    for (const char next : std::string_view(block.data(), static_cast<std::size_t>(count))) {
+      if (next != '\n') {
+        if (size < line.size()) line[size++] = next;
+        continue;
+      }
+      const std::string_view file = file_at({line.data(), size}, address);
+      size = 0;
+      if (file.empty()) continue;
+      write_name(file);
+      return true;
     }
-    const std::string_view file = file_at({line.data(), size}, address);
-    size = 0;
-    if (file.empty()) continue;
-    for (const char byte : file) {
-      const bool is_control = static_cast<unsigned char>(byte) < ' ' || byte == 0x7F;
-      write_error_text(is_control ? "?" : std::string_view(&byte, 1));
-    }
-    return true;
   }
   return false;
 }
 
-void end(int, siginfo_t* fault, void*) {
+std::atomic_flag is_told;
+
+void end(int signal, siginfo_t* fault, void*) {
+  if (fault->si_code <= 0) {  // kill() sent it, and no file is to blame
+    ::signal(signal, SIG_DFL);
+    ::raise(signal);  // comes when this returns
+    return;
+  }
+  while (is_told.test_and_set()) ::pause();  // another thread says it, and ends the process
   write_error_text("\nerror: ");
   if (!write_name_of_file_at(reinterpret_cast<std::uintptr_t>(fault->si_addr))) {
     write_error_text("a mapped file");
@@ -88,7 +104,7 @@ void end(int, siginfo_t* fault, void*) {
 void explain_bus_faults() {
   struct sigaction action {};
   action.sa_sigaction = end;
-  action.sa_flags = SA_SIGINFO | SA_RESETHAND;
+  action.sa_flags = SA_SIGINFO;
   ::sigaction(SIGBUS, &action, nullptr);
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/batch_items.h"
+#include "cli/json_object.h"
 #include "cli/pictures.h"
 #include "cli/recipes.h"
 #include "cli/session.h"
@@ -43,7 +44,7 @@ std::vector<std::string> texts(const Object& line, const char* key) {
 }
 
 Row row_of(const std::string& text) {
-  const Object line = Object::parse(text);
+  const Object line = object_of(text);
   const bool is_video = line.contains("video");
   Row row{texts(line, is_video                  ? "video"
                       : line.contains("images") ? "images"

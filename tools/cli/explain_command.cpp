@@ -1,9 +1,11 @@
 // instructblip explain: what an answer rests on.
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <regex>
 #include <set>
@@ -80,13 +82,18 @@ class Overlays {
     names_.insert(name);
   }
 
-  void replace() {
+  // Calls `check` with each file that is replaced or taken away, before one is.
+  template <class Check>
+  void replace(const Check& check) {
+    const std::vector<fs::path> left = older();
+    for (const std::string& name : names_) check(folder_ / name);
+    for (const fs::path& old : left) check(old);
     std::error_code fault;
     for (const std::string& name : names_) {
       fs::rename(scratch_ / name, folder_ / name, fault);
       if (fault) fail(fault);
     }
-    for (const fs::path& old : older()) fs::remove(old, fault);
+    for (const fs::path& old : left) fs::remove(old, fault);
   }
 
  private:
@@ -94,10 +101,13 @@ class Overlays {
   std::vector<fs::path> older() const {
     static const std::regex ours("(rollout|layer-[0-9]+|token-[0-9]+)(-[0-9]+)?[.]png");
     std::vector<fs::path> files;
-    for (const fs::directory_entry& entry : fs::directory_iterator(folder_)) {
-      const std::string name = entry.path().filename().string();
-      if (std::regex_match(name, ours) && !names_.contains(name)) files.push_back(entry.path());
+    std::error_code fault;
+    for (fs::directory_iterator entry(folder_, fault), end; !fault && entry != end;
+         entry.increment(fault)) {
+      const std::string name = entry->path().filename().string();
+      if (std::regex_match(name, ours) && !names_.contains(name)) files.push_back(entry->path());
     }
+    if (fault) fail(fault);
     return files;
   }
 
@@ -112,16 +122,13 @@ class Overlays {
 // rollout-1.png and token-01.png: one for each picture, and one for each of its tokens.
 void write_overlays(const Settings& settings, const std::vector<std::string>& pictures,
                     const Explanation& explanation, const std::vector<Image>& images) {
-  const fs::path folder = settings.task.overlays;
-  Overlays overlays(folder);
+  Overlays overlays(settings.task.overlays);
   const auto draw = [&](std::size_t picture, const std::vector<float>& map,
                         const std::string& name) {
     const Image overlay = heat_map(images[picture], map, explanation.grid_rows,
                                    explanation.grid_columns, explanation.pictures[picture].region);
     const std::string number = images.size() > 1 ? "-" + std::to_string(picture + 1) : "";
-    const std::string file = name + number + ".png";
-    check_not_read(settings, "--overlays", folder / file, pictures);
-    overlays.add(overlay, file);
+    overlays.add(overlay, name + number + ".png");
   };
   const auto two_digits = [](std::size_t number) {
     return (number < 10 ? "0" : "") + std::to_string(number);
@@ -141,7 +148,8 @@ void write_overlays(const Settings& settings, const std::vector<std::string>& pi
            "token-" + two_digits(t + 1));
     }
   }
-  overlays.replace();
+  overlays.replace(
+      [&](const fs::path& file) { check_not_read(settings, "--overlays", file, pictures); });
 }
 
 void check_overlays(const Settings& settings) {
@@ -152,10 +160,18 @@ void check_overlays(const Settings& settings) {
     throw Failure(ExitCode::usage, "--overlays " + folder.string() +
                                        ": expected a folder or a new name, got a file");
   }
-  if (fs::weakly_canonical(folder, unknown) == fs::weakly_canonical(settings.task.html, unknown)) {
+  const fs::path html = settings.task.html, place = fs::weakly_canonical(folder, unknown);
+  if (!html.empty() && !unknown && place == fs::weakly_canonical(html, unknown)) {
     throw Failure(ExitCode::usage, "--overlays " + folder.string() +
                                        ": is the page of --html\n  hint: give a folder");
   }
+  fs::path there = fs::absolute(folder, unknown);
+  while (!fs::exists(there, unknown) && there.has_relative_path()) there = there.parent_path();
+  int why = fs::is_directory(there, unknown) ? 0 : ENOTDIR;
+  if (why == 0 && ::access(there.c_str(), W_OK | X_OK) != 0) why = errno;
+  if (why == 0) return;
+  throw Failure(ExitCode::fault, "--overlays " + folder.string() + ": cannot be written in " +
+                                     there.string() + ": " + std::strerror(why));
 }
 
 // Gradients go back through weights that are not packed.

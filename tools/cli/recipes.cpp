@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <type_traits>
+#include <utility>
+
+#include "cli/json_object.h"
 
 namespace instructblip::cli {
 namespace {
@@ -64,8 +68,13 @@ template <class Value>
 Value value_of(const Object& file, const std::string& key, const std::string& expected,
                Value otherwise) {
   if (!file.contains(key)) return otherwise;
-  if (std::is_integral_v<Value> && !file.at(key).is_number_integer()) {
-    refuse(key, expected, file.at(key));
+  if constexpr (std::is_integral_v<Value>) {
+    const Object& value = file.at(key);
+    const bool fits =
+        value.is_number_unsigned()
+            ? std::in_range<Value>(value.get<std::uint64_t>())
+            : value.is_number_integer() && std::in_range<Value>(value.get<std::int64_t>());
+    if (!fits) refuse(key, expected, value);
   }
   try {
     return file.at(key).get<Value>();
@@ -117,7 +126,6 @@ void check_keys(const Object& file) {
   constexpr std::string_view kKnown[] = {"data",      "task",     "prompt",   "prompt_source",
                                          "text",      "geometry", "decoding", "candidates",
                                          "spellings", "positive", "metric",   "published"};
-  if (!file.is_object()) throw std::invalid_argument("expected an object, got " + file.dump());
   for (const auto& [key, value] : file.items()) {
     if (std::ranges::find(kKnown, key) != std::end(kKnown)) continue;
     std::string names;
@@ -160,7 +168,7 @@ std::vector<std::string> recipe_names() {
 
 Recipe read_recipe(const std::string& name) {
   try {
-    return recipe_of(name, Object::parse(text_of(name)));
+    return recipe_of(name, object_of(text_of(name)));
   } catch (const Object::parse_error& fault) {
     throw Failure(ExitCode::usage, "--recipe " + name + ": is not valid JSON from byte " +
                                        std::to_string(fault.byte) + " on");

@@ -41,7 +41,6 @@ TEST(TextLength, IsNoneWhereNobodyHasCutATextBefore) {
 
 TEST(TextLength, IsThatOfTheLastText) {
   EXPECT_EQ(read("{}", truncation(24)).tokens, 24);
-  EXPECT_TRUE(read("{}", truncation(24)).counts_pictures);
   EXPECT_FALSE(read("{}", truncation(24)).keeps_end);
   EXPECT_TRUE(read("{}", truncation(24, "Left")).keeps_end);
   // What was filled up to a length is cut to it.
@@ -70,9 +69,26 @@ TEST(TextLength, CountsWhereTextsAreCut) {
   EXPECT_FALSE(read(R"({"max_length": 12, "truncation": "do_not_truncate"})").tokens);
   EXPECT_EQ(read(R"({"max_length": 12, "padding": true, "truncation": true})").tokens, 12);
   const TextLength of_model = read(R"({"truncation": "longest_first", "model_max_length": 40})");
-  EXPECT_EQ(of_model.tokens, 40);
-  EXPECT_FALSE(of_model.counts_pictures);
-  EXPECT_FALSE(read(R"({"truncation": true, "model_max_length": 1e30})").tokens);
+  EXPECT_FALSE(of_model.tokens);
+  EXPECT_TRUE(of_model.to_own_length);
+  EXPECT_EQ(of_model.own_length, 40);
+  EXPECT_FALSE(read(R"({"truncation": true, "max_length": 12})").to_own_length);
+  EXPECT_TRUE(read(R"({"truncation": true, "max_length": null})", truncation(24)).to_own_length);
+  EXPECT_FALSE(read(R"({"truncation": true, "model_max_length": 1e30})").own_length);
+  test::expect_error(ErrorCode::unsupported, "truncation: expected 'longest_first'",
+                     [] { read(R"({"truncation": "only_second"})"); });
+}
+
+// A Q-Former's tokenizer does what the language model's files say, to its own length.
+TEST(TextLength, OfAnotherTokenizerLeavesItsOwn) {
+  const auto config = parsed(
+      R"({"model_max_length": 6, "truncation_side": "left", "max_length": 3, "padding": "max_length"})",
+      "tokenizer_config.json");
+  const TextLength own = read_own_length(config, std::nullopt);
+  EXPECT_EQ(own.own_length, 6);
+  EXPECT_TRUE(own.keeps_end);
+  EXPECT_FALSE(own.tokens);
+  EXPECT_FALSE(own.to_own_length);
 }
 
 TEST(TextLength, PaddingIsRefused) {
