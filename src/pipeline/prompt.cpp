@@ -28,8 +28,8 @@ std::int32_t added_image_token(const Tokenizer& tokenizer, const std::string& ma
   return tokenizer.id_of(marker).value_or(tokenizer.size());
 }
 
-// So many tokens, in which the special ones have to find room; none for none, which the reference's
-// tokenizers take for no limit.
+// The limit of so many tokens, in which the special ones have to find room. 0 is no limit, as the
+// reference's tokenizers take it.
 std::optional<TokenLimit> limit_of(const Tokenizer& tokenizer,
                                    const std::optional<std::int64_t>& tokens) {
   if (!tokens || *tokens == 0) return std::nullopt;

@@ -12,12 +12,12 @@
 namespace instructblip {
 
 struct TextLength {
-  // Number of tokens of a text, special ones and the rows of a picture included, which the
-  // processor hands to every tokenizer of the model; none: texts are read whole, unless
+  // Number of tokens of a text that the processor hands to every tokenizer of the model, special
+  // ones and the rows of a picture included.
   std::optional<std::int64_t> tokens;
-  // each tokenizer cuts them to the longest text of its own model, pictures left aside;
+  // Whether, where there is no such number, each tokenizer cuts texts to its own length.
   bool to_own_length = false;
-  // this is that longest text, where there is a bound.
+  // The longest text of the tokenizer's own model, pictures left aside; none: no bound.
   std::optional<std::int64_t> own_length;
   bool keeps_end = false;  // whether the beginning of a longer text is cut off
 };

@@ -69,8 +69,7 @@ std::string id_of(const Object& id, const std::string& text) {
   std::string written = id.dump();
   if (!id.is_number() || text.find(written) != std::string::npos) return written;
   throw std::invalid_argument(
-      "id: expected a text, or a number that 64 bits hold, got one that "
-      "would come back as " +
+      "id: expected a text, or a number that comes back as it is written, got one that would be " +
       written);
 }
 

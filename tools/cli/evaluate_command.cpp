@@ -40,7 +40,7 @@ std::vector<std::string> texts(const Object& line, const char* key) {
     return value.get<std::vector<std::string>>();
   }
   throw std::invalid_argument(std::string(key) + ": expected a text or a list of texts, got " +
-                              std::string(value.dump()).substr(0, 60));
+                              value.dump().substr(0, 60));
 }
 
 Row row_of(const std::string& text) {
