@@ -134,9 +134,12 @@ class Writing {
   std::vector<std::byte> scales_of(const PlannedTensor& tensor) {
     RoundedMatrix matrix = rounded(tensor);
     if (!std::isfinite(matrix.error.error)) {
+      const bool in_4_bits = tensor.held->format == nn::Format::w4;
       throw Error(ErrorCode::bad_model,
                   printable(tensor.entry.file) + ": tensor " + quote(tensor.entry.name) +
-                      ": holds NaN or infinities, expected finite numbers",
+                      ": expected finite numbers" +
+                      (in_4_bits ? " of at most 524032, the largest that q4 holds" : "") +
+                      ", it holds NaN, infinities" + (in_4_bits ? " or larger ones" : ""),
                   "download or save the checkpoint once more");
     }
     matrix.error.name = tensor.entry.name;

@@ -111,7 +111,7 @@ std::uint16_t to_f16(float x) {
 }
 
 // The element farthest from 0, the first of them, becomes -8 times the scale, which uses all
-// sixteen values. NaN where a number is NaN or infinite.
+// sixteen values. NaN where a number is NaN or infinite, or the scale too large for float16.
 float scale_of_block(const float* in, std::int64_t count) {
   const float largest = largest_of(in, count);
   if (std::isnan(largest)) return largest;
@@ -120,7 +120,8 @@ float scale_of_block(const float* in, std::int64_t count) {
     farthest = *std::find_if(in, in + count, [&](float x) { return std::fabs(x) == largest; });
   }
   constexpr float kLargest = 65504.0f;
-  return std::clamp(farthest / -8.0f, -kLargest, kLargest);
+  const float scale = farthest / -8.0f;
+  return std::fabs(scale) <= kLargest ? scale : std::numeric_limits<float>::quiet_NaN();
 }
 
 // The lowest 4 bits of eight bytes, the first in the lowest.

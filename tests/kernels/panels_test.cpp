@@ -113,5 +113,29 @@ INSTANTIATE_TEST_SUITE_P(Shapes, PanelsTest,
                          testing::Combine(testing::Values(1, 15, 16),
                                           testing::Values(1, 15, 16, 31, 32, 33, 63, 64, 65, 300)));
 
+// What becomes of a number among others like it.
+float in_4_bits(float value) {
+  const std::vector<float> row(kColumnsOfBlock, value);
+  std::vector<std::byte> panel(bytes_of_panel(Format::w4, kColumnsOfBlock));
+  pack_panel(Format::w4, {row.data(), 1, kColumnsOfBlock}, panel.data());
+  std::vector<float> out(row.size());
+  unpack_row(Format::w4, panel.data(), 0, kColumnsOfBlock, out.data());
+  return out[5];
+}
+
+TEST(Panels, TakeAScaleOf4BitsThatIsAlmostNothing) {
+  for (const float value : {0.0f, 1e-9f, 3e-7f, 0x1p-24f, 1e-4f, 65504.0f * 8}) {
+    // A scale of float16 has 11 bits, and none below 2^-24.
+    EXPECT_NEAR(in_4_bits(value), value, value * 0x1p-11 + 8 * 0x1p-25) << value;
+  }
+}
+
+// No smaller number in silence.
+TEST(Panels, HaveNoNumberFor4BitsThatNeedALargerScaleThanFloat16Has) {
+  for (const float value : {65505.0f * 8, -65505.0f * 8, 1e30f}) {
+    EXPECT_TRUE(std::isnan(in_4_bits(value))) << value;
+  }
+}
+
 }  // namespace
 }  // namespace instructblip::kernels
