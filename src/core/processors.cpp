@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <map>
+#include <mutex>
 #include <set>
 #include <span>
 #include <string>
@@ -75,6 +77,26 @@ int usable_cores() {
 }
 
 void stay_on(int cpu) noexcept { allow_cpus({&cpu, 1}); }
+
+namespace {
+
+std::mutex holders_mutex;
+std::map<int, int> holders;  // hardware threads, and how many hold each; with the mutex held
+
+}  // namespace
+
+HeldCpus::HeldCpus(std::size_t count) : cpus_(cpus_of_cores()) {
+  const std::lock_guard lock(holders_mutex);
+  std::ranges::stable_sort(cpus_, {}, [](int cpu) { return holders[cpu]; });
+  cpus_.resize(std::min(cpus_.size(), count));
+  std::ranges::sort(cpus_);
+  for (const int cpu : cpus_) ++holders[cpu];
+}
+
+HeldCpus::~HeldCpus() {
+  const std::lock_guard lock(holders_mutex);
+  for (const int cpu : cpus_) --holders[cpu];
+}
 
 KeepCpus::KeepCpus() : allowed_(allowed_cpus()) {}
 

@@ -1,6 +1,8 @@
 // How many threads are worth starting here.
 #pragma once
 
+#include <cstddef>
+#include <span>
 #include <vector>
 
 namespace instructblip {
@@ -16,6 +18,21 @@ std::vector<int> cpus_of_cores();
 // The calling thread, and those that it starts, run on this hardware thread alone. Nothing where
 // the system refuses.
 void stay_on(int cpu) noexcept;
+
+// Hardware threads for `count` threads to stay on, each of a core of its own as long as there are
+// so many: those that the fewest others of this process hold, until this ends. Thread-safe.
+class HeldCpus {
+ public:
+  explicit HeldCpus(std::size_t count);
+  ~HeldCpus();
+  HeldCpus(const HeldCpus&) = delete;
+  HeldCpus& operator=(const HeldCpus&) = delete;
+
+  std::span<const int> cpus() const { return cpus_; }  // in ascending order; fewer where there are
+
+ private:
+  std::vector<int> cpus_;
+};
 
 // Where the calling thread may run is as before when this ends.
 class KeepCpus {

@@ -12,6 +12,7 @@ namespace instructblip::costs {
 namespace {
 
 constexpr std::int32_t kT5Image = 32100, kVicunaImage = 32001, kOptImage = 50265;
+constexpr std::int32_t kMt0Image = 250100;  // the first behind its tokenizer's pieces
 constexpr std::int32_t kLlavaImage = 32000, kLlama3LlavaImage = 128257, kLlama3NextImage = 128256;
 
 // ViT-g/14 of EVA-CLIP and a Q-Former, before a language model.
@@ -52,6 +53,11 @@ T5Config flan_t5(std::int64_t hidden, std::int64_t heads, std::int64_t feed_forw
   return config;
 }
 T5Config flan_t5_xl() { return flan_t5(2048, 32, 5120); }
+T5Config mt0_xl() {
+  T5Config config = flan_t5_xl();
+  config.vocabulary = 250112;
+  return config;
+}
 T5Config flan_t5_xxl() { return flan_t5(4096, 64, 10240); }
 
 LlamaConfig vicuna_7b() {
@@ -184,6 +190,7 @@ constexpr std::array kModels = std::to_array<PublishedModel>({
      [] { return blip2(flan_t5_xl(), kT5Image, 1); }},
     {"blip2-flan-t5-xxl", "Salesforce/blip2-flan-t5-xxl",
      [] { return blip2(flan_t5_xxl(), kT5Image, 1); }},
+    {"mblip-mt0-xl", "Gregor/mblip-mt0-xl", [] { return blip2(mt0_xl(), kMt0Image, 1); }},
     {"llava-1.5-7b", "llava-hf/llava-1.5-7b-hf",
      [] { return llava(with_long_texts(vicuna_7b())); }},
     {"llava-1.5-13b", "llava-hf/llava-1.5-13b-hf",

@@ -161,10 +161,10 @@ at::Tensor PackedStep::embedded() const {
 }
 
 at::Tensor PackedStep::run(const std::function<at::Tensor()>& compute, bool same) const {
-  // Rows of LibTorch's own operations that one thread is as fast with as a region of them.
-  constexpr std::size_t kFewRows = 32;
   if (!tables_) {
-    return tokens_.size() <= kFewRows ? embedding_->runtime().step(compute) : compute();
+    at::Tensor rows;
+    embedding_->runtime().step(tokens_.size(), [&] { rows = compute(); });
+    return rows;
   }
   return unpadded(same ? embedding_->runtime().replay(tables_->key(), compute) : compute());
 }

@@ -17,7 +17,6 @@
 #include "kernels/cpu/supports.h"
 #include "loading/devices.h"
 #include "loading/weight_policy.h"
-#include "nn/torch_threads.h"
 
 namespace instructblip {
 
@@ -287,9 +286,9 @@ std::unique_ptr<nn::Runtime> unpinned_runtime(const LoadOptions& options, const 
 std::unique_ptr<nn::Runtime> make_runtime(const LoadOptions& options, const ModelInfo& info) {
   std::unique_ptr<nn::Runtime> runtime = unpinned_runtime(options, info);
   if (options.pin) {
-    std::vector<int> cpus = cpus_of_cores();
-    cpus.resize(std::min(cpus.size(), static_cast<std::size_t>(info.threads)));
-    runtime->run([&] { nn::TorchThreads::stay_on(cpus); });
+    const auto cpus = std::make_shared<const HeldCpus>(static_cast<std::size_t>(info.threads));
+    runtime->stay_on(cpus);
+    if (&runtime->processor() != runtime.get()) runtime->processor().stay_on(cpus);
   }
   return runtime;
 }
@@ -300,6 +299,8 @@ void describe_weights(const LoadOptions& options, const TensorStore& store, Mode
   info.device_reason = device.why_not;
   info.precision = precision_of(options);
   if (is_quantised(options)) info.policy = WeightPolicy(options.precision, options.policy).text();
+  const auto has_few_bits = [](const TensorEntry& entry) { return entry.scales.has_value(); };
+  info.quantised = is_quantised(options) || std::ranges::any_of(store.entries(), has_few_bits);
   info.compat = options.compat;
   info.threads = threads_for(options, store);
   info.numerics = numerics_of(options);

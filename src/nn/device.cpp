@@ -19,7 +19,8 @@ DeviceRuntime::DeviceRuntime(std::unique_ptr<Device> device, int threads, kernel
                              at::ScalarType row_type)
     : Runtime(threads, Numerics::reference, std::move(kernels)),
       device_(std::move(device)),
-      row_type_(row_type) {
+      row_type_(row_type),
+      processor_(threads) {
   spin_before_sleep();
   run([&] { device_->enter(); });
 }

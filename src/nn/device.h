@@ -61,7 +61,7 @@ struct DevicePlugin {
 };
 // Returns null for another version than its own.
 using DevicePluginEntry = const DevicePlugin*(int version);
-inline constexpr int kDevicePluginVersion = 7;
+inline constexpr int kDevicePluginVersion = 8;
 // Tables are part of what the two sides share: whoever adds one raises the version, too.
 static_assert(sizeof(void*) != 8 || sizeof(kernels::Tables) == 280,
               "the tables have changed: raise kDevicePluginVersion, and this number");
@@ -79,6 +79,7 @@ class DeviceRuntime : public Runtime {
 
   at::Device device() const override { return device_->where(); }
   at::ScalarType row_type() const override { return row_type_; }
+  Runtime& processor() override { return processor_; }
   const kernels::Tables& tables() const override { return device_->tables(); }
   const kernels::Machine& machine() const override { return device_->machine(); }
   std::optional<DeviceMemory> memory() const override { return device_->memory(); }
@@ -116,6 +117,7 @@ class DeviceRuntime : public Runtime {
 
   std::unique_ptr<Device> device_;
   at::ScalarType row_type_;
+  Runtime processor_;
   // Touched by the runtime's thread alone.
   mutable std::map<StepKey, Step> steps_;
   mutable Step* current_ = nullptr;  // that runs, or is being recorded

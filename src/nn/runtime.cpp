@@ -35,12 +35,6 @@ int startable(int threads) {
 
 }  // namespace
 
-at::Tensor to_host(const at::Tensor& tensor) {
-  const at::Tensor here = tensor.to(at::kCPU);
-  const bool half = here.scalar_type() == at::kHalf || here.scalar_type() == at::kBFloat16;
-  return half ? here.to(at::kFloat) : here;
-}
-
 std::exception_ptr translated(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
@@ -109,6 +103,13 @@ at::Tensor Runtime::ids(std::span<const std::int32_t> values) const {
 
 at::Tensor Runtime::known_ids(const std::vector<std::int32_t>& values) const { return ids(values); }
 
+void Runtime::stay_on(std::shared_ptr<const HeldCpus> cpus) {
+  run([&] {
+    TorchThreads::stay_on(cpus->cpus());
+    cpus_ = std::move(cpus);
+  });
+}
+
 kernels::cuda::Stream& Runtime::stream() const {
   throw Error(ErrorCode::internal, "the processor has no stream");
 }
@@ -121,11 +122,12 @@ at::Tensor Runtime::replay(const StepKey&, const std::function<at::Tensor()>& st
   return step();
 }
 
-at::Tensor Runtime::step(const std::function<at::Tensor()>& step) const {
-  if (numerics_ != Numerics::fast || tables().packed_linear.empty()) return step();
-  at::Tensor result;
-  TorchThreads::stand_by([&] { result = step(); });
-  return result;
+void Runtime::step(std::size_t rows, const std::function<void()>& work) const {
+  // Rows of LibTorch's own operations that one thread is as fast with as a region of them.
+  constexpr std::size_t kFewRows = 32;
+  const bool by_kernels = numerics_ == Numerics::fast && !tables().packed_linear.empty();
+  if (rows > kFewRows || !by_kernels) return work();
+  TorchThreads::stand_by(work);
 }
 
 at::Tensor Runtime::step_memory(const StepKey&, std::int64_t count) const {

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <exception>
@@ -20,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/processors.h"
 #include "core/shape.h"
 #include "instructblip/device.h"
 #include "kernels/choice.h"
@@ -28,6 +28,7 @@
 #include "kernels/registry.h"
 #include "kernels/tables.h"
 #include "nn/device_state.h"
+#include "nn/host.h"
 
 namespace instructblip::nn {
 
@@ -35,13 +36,6 @@ namespace instructblip::nn {
 // another order when a matrix has other rows, lies elsewhere, or more threads share the work, and
 // whose elementwise functions may round the last elements otherwise than the ones before.
 using instructblip::Numerics;
-
-// How a tensor of this type is made in the host's memory, whatever the runtime.
-inline at::TensorOptions host(at::ScalarType type) { return at::dtype(type).device(at::kCPU); }
-
-// The values of a tensor in the host's memory, as float32 where they are of half precision: a copy,
-// which waits for the device that computes them, or itself where it is that already.
-at::Tensor to_host(const at::Tensor& tensor);
 
 // `error` with what LibTorch throws, and std::bad_alloc, as instructblip::Error.
 std::exception_ptr translated(const std::exception_ptr& error);
@@ -75,8 +69,7 @@ class Runtime {
   virtual const kernels::Tables& tables() const;
   // What kernels may use.
   virtual const kernels::Machine& machine() const { return kernels::this_machine(); }
-  // What shares out the work of kernels: the team.
-  virtual kernels::Queue& queue() const;
+  virtual kernels::Queue& queue() const;  // shares out the work of kernels: the team
   // The kernel for a problem: the one that is forced, else the first that fits it, this machine and
   // the numerics. Throws Error(invalid_argument) where the forced one does not fit.
   template <typename Kernel, typename Problem>
@@ -104,6 +97,12 @@ class Runtime {
   virtual kernels::cuda::Stream& stream() const;
   // Whether a kernel of this operation is forced, where a composition would be taken otherwise.
   bool forces(std::string_view operation) const { return !kernels_.forced(operation).empty(); }
+
+  // What computes on the processor for callers: itself, or beside a device one of its own, so that
+  // launches wait for no picture.
+  virtual Runtime& processor() { return *this; }
+  // Each thread of the team stays on one of these from now on.
+  void stay_on(std::shared_ptr<const HeldCpus> cpus);
 
   // What its device has, where that is not the host's memory.
   virtual std::optional<DeviceMemory> memory() const { return std::nullopt; }
@@ -141,9 +140,9 @@ class Runtime {
   // that stays where it is (step_memory(), weights, pages), copies nothing from or to the host, and
   // leaves nothing behind on the host. The result is valid until the next step.
   virtual at::Tensor replay(const StepKey& key, const std::function<at::Tensor()>& step) const;
-  // What `step` returns, a decoding step of a few rows. Where all its products are kernels', the
-  // team stands by for them until it is over.
-  at::Tensor step(const std::function<at::Tensor()>& step) const;
+  // Does `work`, a decoding step of so many rows. Where they are few and all its products kernels',
+  // the team stands by for its tasks until it is over. A step may be part of another one.
+  void step(std::size_t rows, const std::function<void()>& work) const;
   // Whether replay() records, so that steps are to be padded and read their tables on the device.
   virtual bool replays() const { return false; }
   // The last use of a key, step_memory()'s too, if its step is recorded. While that stays,
@@ -194,6 +193,7 @@ class Runtime {
   std::vector<std::shared_ptr<void>> left_;
   std::atomic<bool> has_work_ = false;  // whether one of them holds any
   std::atomic<bool> spins_ = false, closing_ = false;
+  std::shared_ptr<const HeldCpus> cpus_;
   std::thread thread_;
 };
 

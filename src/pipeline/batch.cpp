@@ -77,16 +77,23 @@ struct Joining {
 
 // Resizes the pictures of all of them at once. One that fails has its error.
 void add_pictures_of(const ModelParts& model, std::span<const Request> requests,
-                     std::span<const Joining> joining) {
+                     std::vector<Joining> joining) {
+  std::erase_if(joining, [&](const Joining& one) {
+    return !waits_for_pictures(requests[one.request], *one.job);
+  });
+  if (joining.empty()) return;
+  nn::Runtime& processor = model.runtime->processor();
   const auto add = [&](const Joining& one) {
     try {
-      add_pictures(model, requests[one.request], *one.job);
+      resize_pictures(model, requests[one.request], *one.job, processor.queue());
     } catch (...) {
-      one.job->error = std::current_exception();
+      one.job->error = nn::translated(std::current_exception());
     }
   };
-  model.workers->run(std::ssize(joining), 1, [&](std::int64_t first, std::int64_t last) {
-    for (; first < last; ++first) add(joining[static_cast<std::size_t>(first)]);
+  processor.run([&] {
+    processor.queue().run(std::ssize(joining), 1, [&](std::int64_t first, std::int64_t last) {
+      for (; first < last; ++first) add(joining[static_cast<std::size_t>(first)]);
+    });
   });
 }
 
@@ -119,7 +126,7 @@ std::vector<Response> answer_all(const ModelParts& model, std::span<const Reques
       waiting = nullptr;
     }
     if (batch.empty()) return responses;
-    add_pictures_of(model, requests, joining);
+    add_pictures_of(model, requests, std::move(joining));
     for (const std::shared_ptr<Job>& job : batch.advance()) {
       responses[places.extract(job.get()).mapped()] = to_response(*job);
     }

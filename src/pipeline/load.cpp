@@ -102,7 +102,6 @@ ModelParts assemble(ModelSources sources, const LoadOptions& options) {
   auto reader = stages ? std::make_unique<ImageReader>(*runtime, *stages, image_processor.values(),
                                                        options.cache_bytes)
                        : nullptr;
-  auto workers = std::make_unique<kernels::Workers>(info.threads);
   return {.info = std::move(info),
           .generation_defaults = config.generation,
           .image_processor = std::move(image_processor),
@@ -111,8 +110,7 @@ ModelParts assemble(ModelSources sources, const LoadOptions& options) {
           .runtime = std::move(runtime),
           .stages = std::move(stages),
           .reader = std::move(reader),
-          .positions_limit = std::move(sources.positions_limit),
-          .workers = std::move(workers)};
+          .positions_limit = std::move(sources.positions_limit)};
 }
 
 std::shared_ptr<const Pipeline::Impl> load_pipeline(const std::filesystem::path& checkpoint_dir,

@@ -8,7 +8,6 @@
 #include "config/model_config.h"
 #include "image/image_processor.h"
 #include "instructblip/checkpoint.h"
-#include "kernels/workers.h"
 #include "nn/runtime.h"
 #include "pipeline/image_reader.h"
 #include "pipeline/picture_geometry.h"
@@ -31,8 +30,6 @@ struct ModelParts {
   std::string positions_limit = "as many as the language model has";
   // What the language model has done so far.
   std::unique_ptr<WorkCounts> counts = std::make_unique<WorkCounts>();
-  // Threads that resize pictures while others compute, those of all callers together.
-  std::unique_ptr<kernels::Workers> workers = std::make_unique<kernels::Workers>(1);
 
   // Throws Error(invalid_argument) where there are none.
   const Stages& loaded() const;

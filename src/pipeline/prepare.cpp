@@ -69,6 +69,25 @@ std::shared_ptr<Job> job_of(const ModelParts& model, Prompt prompt, const Reques
   return job;
 }
 
+std::vector<at::Tensor> views_of(const ModelParts& model, std::span<const Image> images,
+                                 kernels::Queue& queue) {
+  if (images.empty()) {
+    throw Error(ErrorCode::invalid_argument, "no picture was given, expected one at least");
+  }
+  std::vector<at::Tensor> views;
+  for (const std::size_t i : model.image_processor.picked(images.size())) {
+    views.push_back(to_views(model.image_processor, images[i], queue));
+  }
+  return views;
+}
+
+// When it is the job's turn on the processor.
+void add_pictures(const ModelParts& model, const Request& request, Job& job) {
+  if (!waits_for_pictures(request, job)) return;
+  nn::Runtime& processor = model.runtime->processor();
+  processor.run([&] { resize_pictures(model, request, job, processor.queue()); });
+}
+
 bool is_video(const Pictures& pictures) {
   return pictures.features() ? encoded(*pictures.features()).is_video : pictures.are_frames();
 }
@@ -91,14 +110,8 @@ Prompt prompt_of(const ModelParts& model, const Request& request,
 }
 
 std::vector<at::Tensor> views_of(const ModelParts& model, std::span<const Image> images) {
-  if (images.empty()) {
-    throw Error(ErrorCode::invalid_argument, "no picture was given, expected one at least");
-  }
-  std::vector<at::Tensor> views;
-  for (const std::size_t i : model.image_processor.picked(images.size())) {
-    views.push_back(to_views(model.image_processor, images[i], *model.workers));
-  }
-  return views;
+  nn::Runtime& processor = model.runtime->processor();
+  return processor.run([&] { return views_of(model, images, processor.queue()); });
 }
 
 std::vector<PictureSize> sizes_of(const ModelParts& model, const Pictures& pictures) {
@@ -203,11 +216,15 @@ std::shared_ptr<Job> prepare(const ModelParts& model, const Request& request, Ca
   return job;
 }
 
-void add_pictures(const ModelParts& model, const Request& request, Job& job) {
-  if (job.prompt().places.empty() || request.pictures.features()) return;
-  if (!job.goes_on()) return;  // stopped, or late, while the requests before it were served
+bool waits_for_pictures(const Request& request, Job& job) {
+  if (job.prompt().places.empty() || request.pictures.features()) return false;
+  return job.goes_on();  // not stopped, or late, while the requests before it were served
+}
+
+void resize_pictures(const ModelParts& model, const Request& request, Job& job,
+                     kernels::Queue& queue) {
   Stopwatch watch;
-  job.views = views_of(model, request.pictures.images());
+  job.views = views_of(model, request.pictures.images(), queue);
   job.timings.image = watch.lap_ms();
 }
 

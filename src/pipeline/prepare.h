@@ -34,17 +34,21 @@ Prompt prompt_of(const ModelParts& model, const Request& request,
 std::shared_ptr<Job> make_job(const ModelParts& model, Prompt prompt, const Request& request,
                               Caller caller, std::vector<CandidateTokens> candidates = {});
 
-// prepare() in two steps: the job without what is resized, and then that. The second, of different
-// jobs, may be done by several threads at once.
+// prepare() in two steps: the job without what is resized, and then that, for a job that waits for
+// it: one that has not been stopped, with pictures that are not encoded. Different jobs' pictures
+// may be resized by tasks of `queue` at once, which hand out tasks themselves.
 std::shared_ptr<Job> prepare_text(const ModelParts& model, const Request& request, Caller caller,
                                   std::vector<CandidateTokens> candidates = {});
-void add_pictures(const ModelParts& model, const Request& request, Job& job);
+bool waits_for_pictures(const Request& request, Job& job);
+void resize_pictures(const ModelParts& model, const Request& request, Job& job,
+                     kernels::Queue& queue);
 
 // Only the checks of prepare(), for a request that is answered in parts. Errors: as above.
 void check(const ModelParts& model, const Request& request,
            const std::vector<CandidateTokens>& candidates);
 
-// The bytes of pictures that the vision encoder is shown, each [T, H, W, 3], T views of it.
+// The bytes of pictures that the vision encoder is shown, each [T, H, W, 3], T views of it: resized
+// by the model's processor, when it is their turn. Never from work that runs there.
 std::vector<at::Tensor> views_of(const ModelParts& model, std::span<const Image> images);
 
 // Sizes of the pictures of a request, resized or encoded.

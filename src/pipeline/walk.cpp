@@ -213,22 +213,27 @@ void Walk::decode(const Jobs& live) {
     if (!landed.empty()) return land(*pass, landed, landed.size() == live.size());
   }
   std::vector<LanguageStep> steps;
+  std::size_t rows = 0;
   for (Job* job : live) {
     const Step& step = job->step();
     if (step.back_to) job->state->cache.go_back(*step.back_to);
     if (step.kept) job->state->cache.keep(step.length);
     steps.push_back({job->state.get(), step.sources, step.tokens});
+    rows += step.tokens.size();
   }
-  const StepLogits logits = model_.stages->language->step(steps);
-  model_.counts->step_rows += logits.rows.size(0);
-  const auto work = [&] {
-    const auto pass =
-        joined_ ? nullptr : tried([&] { return PassAhead::of(*model_.runtime, logits, live); });
-    if (!pass) return hand_out(*model_.runtime, logits.rows, live);
-    launch_behind(*pass, live);
-    pass->hand_out(live);
-  };
-  hand_out_by(work, live);
+  // What the searches want to know of the logits is worked out by the threads that stand by.
+  model_.runtime->step(rows, [&] {
+    const StepLogits logits = model_.stages->language->step(steps);
+    model_.counts->step_rows += logits.rows.size(0);
+    const auto work = [&] {
+      const auto pass =
+          joined_ ? nullptr : tried([&] { return PassAhead::of(*model_.runtime, logits, live); });
+      if (!pass) return hand_out(*model_.runtime, logits.rows, live);
+      launch_behind(*pass, live);
+      pass->hand_out(live);
+    };
+    hand_out_by(work, live);
+  });
 }
 
 void Walk::land(PassAhead& pass, const Jobs& landed, bool all) {

@@ -117,8 +117,8 @@ std::vector<std::int32_t> LoadedMatcher::read(std::string_view text) const {
 }
 
 at::Tensor LoadedMatcher::views_of(const Image& image) const {
-  kernels::SerialQueue serial;
-  return to_views(parts_.image_processor, image, serial);
+  nn::Runtime& processor = parts_.runtime->processor();
+  return processor.run([&] { return to_views(parts_.image_processor, image, processor.queue()); });
 }
 
 at::Tensor LoadedMatcher::vision_rows(const Image& image) const {

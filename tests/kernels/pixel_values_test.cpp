@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "kernels/workers.h"
+#include "support/many_threads.h"
 
 namespace instructblip::kernels {
 namespace {
@@ -21,7 +21,7 @@ PixelTable table() {
 
 // More pixels than a task has, and fewer.
 TEST(PixelValues, AreLookedUpChannelByChannel) {
-  Workers workers(3);
+  test::ManyThreads threads;
   for (const std::int64_t pixels : {1, 4096, 9001}) {
     constexpr std::int64_t kPictures = 2;
     std::vector<std::uint8_t> in;
@@ -29,7 +29,7 @@ TEST(PixelValues, AreLookedUpChannelByChannel) {
       in.push_back(static_cast<std::uint8_t>(i * 7 % 256));
     }
     std::vector<float> out(in.size(), -9.0F);
-    look_up_pixels(table(), kPictures, pixels, {in.data(), out.data()}, workers);
+    look_up_pixels(table(), kPictures, pixels, {in.data(), out.data()}, threads);
     std::size_t at = 0;
     for (std::int64_t picture = 0; picture < kPictures; ++picture) {
       for (std::size_t channel = 0; channel < 3; ++channel) {

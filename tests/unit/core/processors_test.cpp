@@ -4,6 +4,8 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <iterator>
 #include <thread>
 #include <vector>
 
@@ -32,6 +34,25 @@ TEST(Processors, AThreadStaysWhereItIsPut) {
       EXPECT_EQ(usable_cores(), 1);
     });
   }
+}
+
+// Two holders of half of them share none; once all are held, one more takes what the fewest hold.
+TEST(Processors, AreHeldByAsFewAsThereAre) {
+  const std::vector<int> all = cpus_of_cores();
+  const std::size_t half = all.size() / 2;
+  std::vector<int> seen;
+  const HeldCpus first(half);
+  {
+    const HeldCpus second(all.size() - half);
+    std::ranges::merge(first.cpus(), second.cpus(), std::back_inserter(seen));
+    EXPECT_EQ(seen, all);
+    EXPECT_TRUE(std::ranges::is_sorted(second.cpus()));
+  }
+  const HeldCpus again(all.size() - half);  // as the second has ended
+  seen.clear();
+  std::ranges::merge(first.cpus(), again.cpus(), std::back_inserter(seen));
+  EXPECT_EQ(seen, all);
+  EXPECT_EQ(HeldCpus(all.size() + 1).cpus().size(), all.size());
 }
 
 TEST(Processors, AreThoseOfBeforeWhereTheyAreKept) {

@@ -12,7 +12,7 @@
 
 #include "golden_image.h"
 #include "instructblip/error.h"
-#include "kernels/workers.h"
+#include "support/many_threads.h"
 #include "support/temp_directory.h"
 
 namespace instructblip {
@@ -309,7 +309,7 @@ TEST(ImageProcessor, WithoutResizingTheSizeMustFit) {
 }
 
 TEST(ImageProcessor, SeveralThreadsGiveTheBytesOfOne) {
-  kernels::Workers workers(3);
+  test::ManyThreads threads;
   kernels::SerialQueue serial;
   ImageConfig padded = config_of(70, 70);
   padded.pad_to_square = true;
@@ -318,7 +318,7 @@ TEST(ImageProcessor, SeveralThreadsGiveTheBytesOfOne) {
       const ImageProcessor processor(config, mode);
       for (const auto& [width, height] : {std::pair(640, 480), std::pair(33, 900)}) {
         const Image image = golden::noise(width, height, 7);
-        EXPECT_EQ(processor.bytes(image, workers), processor.bytes(image, serial))
+        EXPECT_EQ(processor.bytes(image, threads), processor.bytes(image, serial))
             << width << " " << height;
       }
     }

@@ -1,5 +1,6 @@
 #include "nn/runtime.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
@@ -133,7 +134,9 @@ TEST(Runtime, SharesTheTasksOfAStepOut) {
   nn::Runtime runtime(2, nn::Numerics::fast);
   std::atomic<int> begun = 0;
   const at::Tensor result = runtime.run([&] {
-    return runtime.step([&] {
+    at::Tensor product;
+    runtime.step(1, [&] {
+      EXPECT_TRUE(at::in_parallel_region());  // one, and none for each of what follows
       for (int i = 0; i < 100; ++i) {
         begun = 0;
         runtime.queue().run(2, 1, [&](std::int64_t, std::int64_t) {
@@ -143,8 +146,11 @@ TEST(Runtime, SharesTheTasksOfAStepOut) {
           EXPECT_EQ(begun, 2) << "one thread did the work of both";
         });
       }
-      return at::matmul(at::ones({3, 4}), at::ones({4, 2}));
+      runtime.step(1, [&] { product = at::matmul(at::ones({3, 4}), at::ones({4, 2})); });
     });
+    EXPECT_FALSE(at::in_parallel_region());
+    runtime.step(33, [] { EXPECT_FALSE(at::in_parallel_region()); });
+    return product;
   });
   EXPECT_EQ(result.sum().item<float>(), 24.0f);
 }
@@ -154,8 +160,8 @@ TEST(Runtime, KeepsItsThreadsOnCoresOfTheirOwn) {
   const std::vector<int> cpus = cpus_of_cores();
   nn::Runtime runtime(static_cast<int>(cpus.size()));
   std::vector<int> seen(cpus.size());
+  runtime.stay_on(std::make_shared<const HeldCpus>(cpus.size()));
   runtime.run([&] {
-    nn::TorchThreads::stay_on(cpus);
     std::atomic<std::size_t> begun = 0;
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
     runtime.queue().run(std::ssize(cpus), 1, [&](std::int64_t first, std::int64_t last) {
@@ -173,11 +179,11 @@ TEST(Runtime, KeepsItsThreadsOnCoresOfTheirOwn) {
 
 TEST(Runtime, GoesOnBehindAStepThatFails) {
   nn::Runtime runtime(2, nn::Numerics::fast);
-  const auto fail = [&] {
-    (void)runtime.step([]() -> at::Tensor { throw Error(ErrorCode::deadline, "late"); });
-  };
+  const auto fail = [&] { runtime.step(1, [] { throw Error(ErrorCode::deadline, "late"); }); };
   EXPECT_EQ(code_of(runtime, fail), ErrorCode::deadline);
-  EXPECT_EQ(runtime.run([&] { return runtime.step([] { return at::ones({2}); }).size(0); }), 2);
+  std::int64_t size = 0;
+  runtime.run([&] { runtime.step(1, [&] { size = at::ones({2}).size(0); }); });
+  EXPECT_EQ(size, 2);
 }
 
 TEST(Runtime, TakesTheKernelThatIsForced) {
