@@ -34,6 +34,7 @@ std::vector<std::string> instruction_sets(const kernels::Machine& machine) {
       {"AVX-512 BW", machine.avx512bw},
       {"AVX-512 VL", machine.avx512vl},
       {"AVX-512 VNNI", machine.avx512vnni},
+      {"AVX-VNNI", machine.avxvnni},
       {"AVX-512 BF16", machine.avx512bf16},
       {"AMX", machine.amx_tile},
       {"AMX INT8", machine.amx_int8},

@@ -1,5 +1,9 @@
 #include "kernels/machine.h"
 
+#include <cstdlib>
+
+#include "kernels/instruction_limit.h"
+
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <cpuid.h>
 
@@ -16,9 +20,9 @@ struct Leaf {
   unsigned a = 0, b = 0, c = 0, d = 0;
 };
 
-Leaf leaf(unsigned number) {
+Leaf leaf(unsigned number, unsigned part = 0) {
   Leaf found;
-  __get_cpuid_count(number, 0, &found.a, &found.b, &found.c, &found.d);
+  __get_cpuid_count(number, part, &found.a, &found.b, &found.c, &found.d);
   return found;
 }
 
@@ -47,6 +51,8 @@ Machine detect() {
       .avx512bf16 = __builtin_cpu_supports("avx512bf16") != 0,
   };
   machine.f16c = machine.avx2 && has(leaf(1).c, 29);
+  const unsigned parts = leaf(7).a;
+  machine.avxvnni = machine.avx2 && parts >= 1 && has(leaf(7, 1).a, 4);
   const bool has_tiles = has(leaf(7).d, 24);
   const unsigned extended = has_tiles && saves_tiles() && ask_for_tiles() ? leaf(7).d : 0;
   machine.amx_tile = has(extended, 24);
@@ -61,7 +67,11 @@ Machine detect() { return {}; }
 }  // namespace
 
 const Machine& this_machine() {
-  static const Machine machine = detect();
+  static const Machine machine = [] {
+    const char* const newest = std::getenv(kInstructionsVariable);
+    const bool is_set = newest != nullptr && *newest != '\0';
+    return is_set ? limited(detect(), newest) : detect();
+  }();
   return machine;
 }
 

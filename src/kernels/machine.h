@@ -10,6 +10,7 @@ struct Machine {
   bool avx2 = false;
   bool fma = false;
   bool f16c = false;  // conversion of IEEE half precision
+  bool avxvnni = false;
   bool avx512f = false;
   bool avx512bw = false;
   bool avx512vl = false;  // AVX-512's instructions on shorter registers

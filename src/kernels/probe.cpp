@@ -20,6 +20,8 @@ constexpr auto kProbes = std::to_array<Probe>({
 constexpr auto kRoundedProbes = std::to_array<RoundedProbe>({
     {"8 bits, avx512_vnni", Number::int8, cpu::has_avx512_vnni, cpu::multiply_8_bits_avx512_vnni,
      12 * 64, 12 * 16},
+    {"8 bits, avx_vnni", Number::int8, cpu::has_avx_vnni, cpu::multiply_8_bits_avx_vnni, 12 * 32,
+     12 * 8},
     {"8 bits, avx2", Number::int8, cpu::has_avx2, cpu::multiply_8_bits_avx2, 12 * 32, 12 * 16},
     {"16 bits, avx2", Number::int16, cpu::has_avx2, cpu::multiply_16_bits_avx2, 12 * 16, 12 * 8},
     {"bf16, amx", Number::bf16, cpu::has_amx_bf16, cpu::multiply_bf16_amx, 4 * 256 * 32, 4 * 256},

@@ -233,6 +233,24 @@ TEST(Doctor, ShowsForcedKernels) {
   EXPECT_NE(wrong.err.find("fixed_order_portable, reference"), std::string::npos) << wrong.err;
 }
 
+TEST(Doctor, TakesTheProcessorForLessWhereThatIsAskedFor) {
+  Start start = instructblip({"doctor", "--json"});
+  start.environment["INSTRUCTBLIP_INSTRUCTIONS"] = "portable";
+  const Json report = objects(run(start).out).at(0);
+  EXPECT_EQ(report["instruction_sets"], Json::array());
+  for (const Json& operation : report["operations"]) {
+    for (const Json& kernel : operation["kernels"]) {
+      const bool is_portable = std::string(kernel["name"]).find("avx") == std::string::npos;
+      EXPECT_TRUE(is_portable || !kernel["used"]) << operation;
+    }
+  }
+  start = instructblip(ask());
+  start.environment["INSTRUCTBLIP_INSTRUCTIONS"] = "sse9";
+  const Finished wrong = run(start);
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_NE(wrong.err.find("found 'sse9'"), std::string::npos) << wrong.err;
+}
+
 TEST(Help, IsPrintedForEachCommand) {
   for (const Arguments& arguments :
        {Arguments{"--help"}, {"-h"}, {"help"}, {"run", "--help"}, {"help", "info"}}) {

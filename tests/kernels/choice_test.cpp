@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/catalogue.h"
+#include "kernels/instruction_limit.h"
 #include "kernels/linear.h"
 #include "support/expect_error.h"
 
@@ -29,6 +31,40 @@ TEST(ChoiceTest, TakesTheFirstThatFitsTheMachine) {
   machine.avx512f = true;
   EXPECT_EQ(chosen(Choice(), machine), "fixed_order_avx512");
 #endif
+}
+
+TEST(ChoiceTest, AProcessorMayBeTakenForLess) {
+  const Machine all{.avx2 = true,
+                    .fma = true,
+                    .f16c = true,
+                    .avxvnni = true,
+                    .avx512f = true,
+                    .avx512bw = true,
+                    .avx512vl = true,
+                    .avx512vnni = true,
+                    .avx512bf16 = true,
+                    .amx_tile = true,
+                    .amx_int8 = true,
+                    .amx_bf16 = true};
+  // How many of them are left.
+  const auto left = [&](std::string_view newest) {
+    const Machine some = limited(all, newest);
+    return some.avx2 + some.fma + some.f16c + some.avxvnni + some.avx512f + some.avx512bw +
+           some.avx512vl + some.avx512vnni + some.avx512bf16 + some.amx_tile + some.amx_int8 +
+           some.amx_bf16;
+  };
+  const std::pair<std::string_view, int> expected[] = {
+      {"portable", 0},    {"avx2", 3},        {"avx_vnni", 4}, {"avx512", 7},
+      {"avx512_vnni", 8}, {"avx512_bf16", 9}, {"amx", 12}};
+  for (const auto& [newest, count] : expected) EXPECT_EQ(left(newest), count) << newest;
+  EXPECT_EQ(chosen(Choice(), limited(all, "portable")), "fixed_order_portable");
+#if defined(__x86_64__)
+  EXPECT_EQ(chosen(Choice(), limited(all, "avx_vnni")), "fixed_order_avx2");
+#endif
+  EXPECT_FALSE(limited(Machine(), "amx").avx2);  // nothing is added
+  test::expect_error(ErrorCode::invalid_argument,
+                     "INSTRUCTBLIP_INSTRUCTIONS: expected one of portable, avx2, avx_vnni, avx512,",
+                     [&] { (void)limited(all, "AVX9"); });
 }
 
 TEST(ChoiceTest, AForcedKernelIsTaken) {

@@ -41,6 +41,11 @@ TEST(PackedLinearTest, RowsAreRoundedWhereWeightsAreByThemselvesOrWhereThatIsFor
   EXPECT_EQ(chosen(Format::w8, machine, none), "bytes_avx2");
   EXPECT_EQ(chosen(Format::w4, machine, none), "bytes_avx2");
   EXPECT_EQ(chosen(Format::f16, machine, none), "avx2");
+  machine.avxvnni = true;
+  EXPECT_EQ(chosen(Format::w8, machine, none), "bytes_avx_vnni");
+  EXPECT_EQ(chosen(Format::w4, machine, none), "bytes_avx_vnni");
+  EXPECT_EQ(chosen(Format::bf16, machine, none), "avx2");
+  machine.avxvnni = false;
   machine.avx512f = true;
   EXPECT_EQ(chosen(Format::w4, machine, none), "bytes_avx2");
   EXPECT_EQ(chosen(Format::f16, machine, none), "avx512");

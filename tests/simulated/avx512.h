@@ -1,7 +1,6 @@
 // AVX-512, its VNNI and BF16, and AMX for sources that are compiled for them, on a processor that
-// has AVX2 alone: read before all else (-include), it puts SIMDe's functions in the place of the
-// compiler's, and what SIMDe 0.7.4 lacks beside them. INSTRUCTBLIP_SIMULATED is 1 for AVX-512, 2
-// with VNNI, 3 with BF16, 4 with AMX too.
+// has AVX2 alone: SIMDe's functions in the place of the compiler's, and what SIMDe 0.7.4 lacks
+// beside them.
 #pragma once
 
 #include <immintrin.h>

@@ -1,4 +1,5 @@
-// The processor of simulated tests: what this one has of AVX2, and what avx512.h puts beside it.
+// The processor of simulated tests: what this one has of AVX2, and what instructions.h puts beside
+// it.
 #include "kernels/machine.h"
 
 namespace instructblip::kernels {
@@ -9,6 +10,7 @@ const Machine& this_machine() {
     return Machine{.avx2 = has_base,
                    .fma = has_base,
                    .f16c = has_base,  // every processor that has AVX2 has it
+                   .avxvnni = has_base,
                    .avx512f = has_base,
                    .avx512bw = has_base,
                    .avx512vl = has_base,

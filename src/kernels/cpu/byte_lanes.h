@@ -35,6 +35,8 @@ constexpr std::int64_t kBytesOf4Bits = 16 * 2 + 4 * 16 * 4;  // a block of w4
 
 #if defined(__AVX512VNNI__)
 #include "kernels/cpu/byte_lanes_avx512.h"
+#elif defined(__AVXVNNI__)
+#include "kernels/cpu/byte_lanes_avx_vnni.h"
 #elif defined(__AVX2__)
 #include "kernels/cpu/byte_lanes_avx2.h"
 #else

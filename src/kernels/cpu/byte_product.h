@@ -79,6 +79,7 @@ struct ByteKernel {
 };
 
 ByteKernel byte_kernel_avx512_vnni();
+ByteKernel byte_kernel_avx_vnni();
 ByteKernel byte_kernel_avx2();
 ByteKernel byte_kernel_portable();
 

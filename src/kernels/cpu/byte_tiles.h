@@ -14,6 +14,11 @@ constexpr int kMostByteRows = 6;
 constexpr int kMostByteRowsOfFew = 8;
 constexpr int kFewByteRows = 24;
 constexpr int kBytePanels = 2;
+#elif defined(__AVXVNNI__)
+constexpr int kMostByteRows = 6;
+constexpr int kMostByteRowsOfFew = 6;
+constexpr int kFewByteRows = 12;
+constexpr int kBytePanels = 1;
 #elif defined(__AVX2__)
 constexpr int kMostByteRows = 5;
 constexpr int kMostByteRowsOfFew = 5;
@@ -28,9 +33,9 @@ constexpr int kBytePanels = 1;
 
 static_assert(kFewByteRows <= kMostFewRows);
 
-// Pairs of steps that the compiler lays side by side. With AVX-512 VNNI all of a block, so that no
+// Pairs of steps that the compiler lays side by side. With VNNI all of a block, so that no
 // sum is copied between two of them; elsewhere one, or sums would go to memory.
-#if defined(__AVX512VNNI__)
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
 constexpr int kTwosUnrolled = 4;
 #else
 constexpr int kTwosUnrolled = 1;

@@ -29,6 +29,8 @@ void packed_linear_bf16_tiles_portable(const PackedLinearProblem& problem,
 // instructions take them with weights of 8, 32 inputs with a scale of their own.
 void packed_linear_bytes_avx512_vnni(const PackedLinearProblem& problem,
                                      const PackedLinearBuffers& buffers, Queue& queue);
+void packed_linear_bytes_avx_vnni(const PackedLinearProblem& problem,
+                                  const PackedLinearBuffers& buffers, Queue& queue);
 void packed_linear_bytes_avx2(const PackedLinearProblem& problem,
                               const PackedLinearBuffers& buffers, Queue& queue);
 void packed_linear_bytes_portable(const PackedLinearProblem& problem,

@@ -190,6 +190,10 @@ void packed_linear_bytes_avx512_vnni(const PackedLinearProblem& problem,
   run(problem, buffers, byte_kernel_avx512_vnni(), rms_norm_row_avx512(), packed_linear_avx512,
       queue);
 }
+void packed_linear_bytes_avx_vnni(const PackedLinearProblem& problem,
+                                  const PackedLinearBuffers& buffers, Queue& queue) {
+  run(problem, buffers, byte_kernel_avx_vnni(), rms_norm_row_avx2(), packed_linear_avx2, queue);
+}
 void packed_linear_bytes_avx2(const PackedLinearProblem& problem,
                               const PackedLinearBuffers& buffers, Queue& queue) {
   run(problem, buffers, byte_kernel_avx2(), rms_norm_row_avx2(), packed_linear_avx2, queue);

@@ -14,6 +14,7 @@ float multiply_add_avx2(std::int64_t rounds, float one, float step);
 float multiply_add_portable(std::int64_t rounds, float one, float step);
 
 std::int64_t multiply_8_bits_avx512_vnni(std::int64_t rounds, int one, int step);
+std::int64_t multiply_8_bits_avx_vnni(std::int64_t rounds, int one, int step);
 std::int64_t multiply_8_bits_avx2(std::int64_t rounds, int one, int step);
 std::int64_t multiply_16_bits_avx2(std::int64_t rounds, int one, int step);
 std::int64_t multiply_bf16_avx512(std::int64_t rounds, int one, int step);

@@ -15,6 +15,10 @@ inline Support has_avx2(const Machine& machine) {
   return Support::yes();
 }
 
+inline Support has_avx_vnni(const Machine& machine) {
+  return machine.avxvnni ? has_avx2(machine) : Support::no("this processor has no AVX-VNNI");
+}
+
 inline Support has_avx512(const Machine& machine) {
   return machine.avx512f ? has_avx2(machine) : Support::no("this processor has no AVX-512");
 }
