@@ -40,7 +40,7 @@ nn::Format in_16_bits(DType stored) {
 std::string_view name_of(Module module) { return kModuleNames[static_cast<std::size_t>(module)]; }
 
 // A step reads the layers of the language model and its head, so that fewer bits make it faster;
-// the errors of a head are those of its logits, and in 8 bits too small to be measured in answers.
+// the errors of a head are those of its logits, and in 8 bits change hardly an answer.
 // Pictures and prompts are not read but computed.
 WeightPolicy::WeightPolicy(Precision precision, std::string_view text) {
   bits_[static_cast<std::size_t>(Module::language)] =

@@ -49,7 +49,7 @@ std::unique_ptr<Search> Job::search(DecodeRequest decoding) {
   }
   const std::int64_t vocabulary = model_.loaded().language->vocabulary();
   if (candidates_.empty()) {
-    if (!model_.info.policy.empty()) decoding.is_empty = empty_answer();
+    if (model_.info.quantised) decoding.is_empty = empty_answer();
     return make_search(std::move(decoding), vocabulary);
   }
   return make_candidate_scoring(std::move(decoding), candidates_, vocabulary);

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "checkpoint/safetensors_writer.h"
@@ -73,6 +74,47 @@ TEST(Quantize, HoldsEachPartAsThePolicyHasIt) {
   EXPECT_EQ(logits_of(written, "t5_2024"),
             logits_of(Pipeline::load(kCheckpoints / "t5_2024", options), "t5_2024"));
   EXPECT_EQ(written.info().policy, report.policy);
+}
+
+// What a model answers that may begin with a stop token or with `word`, nothing else.
+std::string answer_to_little(const Pipeline& model, const std::vector<float>& logits,
+                             std::int32_t word) {
+  const Json golden = Json::read(kCheckpoints / "t5_2024" / "golden.json");
+  const Json request = golden.at("requests").elements().front();
+  GenerationConfig options{.max_new_tokens = 1, .num_beams = 1};
+  options.begin_suppress_tokens.emplace();
+  for (std::int32_t id = 0; std::cmp_less(id, logits.size()); ++id) {
+    const auto& stops = model.info().stop_tokens;
+    if (id != word && std::ranges::find(stops, id) == stops.end()) {
+      options.begin_suppress_tokens->push_back(id);
+    }
+  }
+  return std::string(
+      model.generate(images_of(request).front(), request.at("instruction").string(), options)
+          .text());
+}
+
+// Whatever was rounded, and however the weights are read then.
+TEST(Quantize, LeavesNoAnswerEmpty) {
+  const TempDirectory directory;
+  quantize(kCheckpoints / "t5_2024", directory / "small", {.precision = Precision::q8},
+           kWithoutProbes);
+  const Pipeline whole = Pipeline::load(kCheckpoints / "t5_2024");
+  const std::vector<float> logits = logits_of(whole, "t5_2024");
+  const std::vector<std::int32_t> words = whole.tokenize("a dog on the table").language;
+  const auto stops = [&](std::int32_t word) {
+    return answer_to_little(whole, logits, word).empty();
+  };
+  const auto word = std::ranges::find_if(words, stops);
+  ASSERT_NE(word, words.end()) << "the whole model never stops at once";
+  EXPECT_FALSE(whole.info().quantised);
+  for (const Precision precision : {Precision::automatic, Precision::f32, Precision::f16}) {
+    const Pipeline written = Pipeline::load(directory / "small", {.precision = precision});
+    EXPECT_TRUE(written.info().quantised);
+    EXPECT_FALSE(answer_to_little(written, logits, *word).empty()) << written.info().precision;
+  }
+  const Pipeline loaded = Pipeline::load(kCheckpoints / "t5_2024", {.precision = Precision::q8});
+  EXPECT_FALSE(answer_to_little(loaded, logits, *word).empty());
 }
 
 // As `half` of what is stored in F32 is not.

@@ -136,6 +136,7 @@ std::string to_json(const ModelInfo& info, bool with_tensors) {
                    {"device_reason", info.device_reason},
                    {"precision", info.precision},
                    {"policy", info.policy},
+                   {"quantised", info.quantised},
                    {"modules", modules_of(info)},
                    {"numerics", to_string(info.numerics)},
                    {"rounds_rows", info.rounds_rows},
