@@ -81,6 +81,8 @@ TEST(BenchCommand, ComparesWithAnEarlierRun) {
   // As if it had taken an hour; and another row had not been measured.
   earlier["rows"][0]["median_ms"] = 3'600'000.0;
   earlier["rows"].erase(4);
+  earlier["rows"][1]["policy"] = "vision=f32";  // held otherwise
+  earlier["rows"][2].erase("policy");           // before there were any
   std::ofstream(file) << earlier;
   const Finished finished = call(bench({"--json", "--compare", file}));
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
@@ -89,6 +91,8 @@ TEST(BenchCommand, ComparesWithAnEarlierRun) {
   EXPECT_EQ(first["earlier_median_ms"], 3'600'000.0);
   EXPECT_DOUBLE_EQ(first["times_as_fast"].get<double>(),
                    3'600'000.0 / first["median_ms"].get<double>());
+  EXPECT_TRUE(run["rows"][1]["times_as_fast"].is_null());
+  EXPECT_FALSE(run["rows"][2]["times_as_fast"].is_null());
   EXPECT_TRUE(run["rows"][4]["times_as_fast"].is_null());
   const std::string text = call(bench({"--compare", file})).out;
   EXPECT_NE(text.find("as fast"), std::string::npos) << text;

@@ -14,20 +14,27 @@ using Object = nlohmann::ordered_json;
 
 // What tells the rows of a run apart.
 Object key_of(const BenchmarkRow& row) {
-  return {{"model", row.model},     {"layers", row.layers},         {"stage", to_string(row.stage)},
-          {"weights", row.weights}, {"numerics", row.numerics},     {"rows", row.rows},
-          {"prompt", row.prompt},   {"new_tokens", row.new_tokens}, {"requests", row.requests},
-          {"threads", row.threads}, {"device", row.device}};
+  return {{"model", row.model},
+          {"layers", row.layers},
+          {"stage", to_string(row.stage)},
+          {"weights", row.weights},
+          {"numerics", row.numerics},
+          {"rows", row.rows},
+          {"prompt", row.prompt},
+          {"new_tokens", row.new_tokens},
+          {"requests", row.requests},
+          {"threads", row.threads},
+          {"device", row.device},
+          {"policy", row.policy},
+          {"kernels", row.kernels},
+          {"pin", row.pin}};
 }
 
 Object known(std::int64_t bytes) { return bytes > 0 ? Object(bytes) : Object(nullptr); }
 
 Object object_of(const BenchmarkRow& row, const EarlierRun& earlier) {
   Object object = key_of(row);
-  object.update({{"policy", row.policy},
-                 {"kernels", row.kernels},
-                 {"pin", row.pin},
-                 {"samples", row.samples},
+  object.update({{"samples", row.samples},
                  {"median_ms", row.median_ms},
                  {"least_ms", row.least_ms},
                  {"spread", row.spread},
@@ -149,12 +156,18 @@ EarlierRun::EarlierRun(const std::string& file) {
   for (const Object& row : run["rows"]) {
     Object key;
     for (const auto& [name, value] : names.items()) {
-      // Runs before there was a list of numerics did not name them.
-      const bool unnamed = name == "numerics" && row.is_object() && !row.contains(name);
+      // Runs before there were several did not name them.
+      const bool came_later =
+          name == "numerics" || name == "policy" || name == "kernels" || name == "pin";
+      const bool unnamed = came_later && row.is_object() && !row.contains(name);
       if (!unnamed && (!row.is_object() || !row.contains(name))) {
         refuse(file, "has a row without " + name);
       }
-      key[name] = unnamed ? Object("reference") : row[name];
+      if (!unnamed) {
+        key[name] = row[name];
+      } else {
+        key[name] = name == "numerics" ? Object("reference") : value;
+      }
     }
     const auto median = row.find("median_ms");
     if (median == row.end() || !median->is_number() || median->get<double>() <= 0) {
