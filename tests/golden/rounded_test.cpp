@@ -57,15 +57,40 @@ float farthest(const std::vector<float>& a, const std::vector<float>& b) {
   return most;
 }
 
+// The answers to a golden checkpoint's requests, greedy and of so many tokens.
+std::vector<Sequence> greedy_answers(const Pipeline& pipeline, const std::string& name) {
+  const GenerationConfig options{
+      .max_new_tokens = 24, .min_new_tokens = 24, .num_beams = 1, .logprobs = true};
+  std::vector<Sequence> answers;
+  const Json golden = Json::read(kCheckpoints / name / "golden.json");
+  for (const Json& request : golden.at("requests").elements()) {
+    if (interpolates(request) || answers.size() == 3) continue;
+    answers.push_back(
+        pipeline.generate(images_of(request), request.at("instruction").string(), options)
+            .sequences.front());
+  }
+  return answers;
+}
+
 // Sums are added up in another order, so that a number may be rounded to the other side now and
-// then: much less than rounding itself does.
+// then: much less than rounding itself does. Where two words are nearly as likely as each other
+// that may decide, and what follows is another text.
 TEST_P(RoundedTest, TheProcessorAnswersAsPlainLoopsDo) {
   if (!has(pair().processors)) GTEST_SKIP() << "this processor has no " << pair().processors;
   const Pipeline fast = load(pair().processors), plain = load(pair().plain);
   EXPECT_TRUE(fast.info().rounds_rows);
-  EXPECT_EQ(answers_of(fast, model()), answers_of(plain, model()));
   const std::vector<float> got = logits_of(fast, model()), want = logits_of(plain, model());
-  EXPECT_LE(farthest(got, want), 0.25f * farthest(want, logits_of(load("portable"), model())));
+  const float rounding = farthest(want, logits_of(load("portable"), model()));
+  EXPECT_LE(farthest(got, want), 0.25f * rounding);
+  const std::vector<Sequence> answers = greedy_answers(fast, model());
+  const std::vector<Sequence> expected = greedy_answers(plain, model());
+  ASSERT_EQ(answers.size(), expected.size());
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    for (std::size_t t = 0; t < expected[i].tokens.size(); ++t) {
+      EXPECT_NEAR(answers[i].logprobs[t], expected[i].logprobs[t], rounding) << i << ", " << t;
+      if (answers[i].tokens[t] != expected[i].tokens[t]) break;
+    }
+  }
 }
 
 // About as far as rounding the weights leads, which is 0.8 to 1.1 times as far in these models.
