@@ -24,7 +24,8 @@ struct Machine {
   std::int64_t cuda_shared_bytes = 227 << 10;  // shared memory that a block may have; that of 9.0
 };
 
-// The one that this process runs on; looked at once.
+// The one that this process runs on, or what INSTRUCTBLIP_INSTRUCTIONS leaves of it; looked at
+// once. Throws Error(invalid_argument) where that names no instructions.
 const Machine& this_machine();
 
 }  // namespace instructblip::kernels
