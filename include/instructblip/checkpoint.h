@@ -42,7 +42,7 @@ struct LoadOptions {
   /// Keep each compute thread on a physical core of its own, one that the fewest threads of other
   /// pinned pipelines of this process stay on. For an engine that has the machine to itself: with
   /// another busy process on one of those cores all of them wait for that one. More threads than
-  /// cores are an error.
+  /// cores are an error. Beside a device these are the threads that resize pictures.
   bool pin = false;
   /// lavis: its rounding of weights, its norm, pixels, cutting of long texts, defaults of decoding
   /// and beam search.
@@ -124,8 +124,8 @@ struct ModelInfo {
   std::string device_reason;         ///< why DeviceType::automatic took the processor; else empty
   std::string precision;  ///< how weights are held, most of them: "f32", "f16", "bf16", "q8", "q4"
   std::string policy;     ///< LoadOptions::policy, all of it; empty without q8 or q4
-  /// Whether any weight has 8 or 4 bits, or had them when it was stored: no answer ends before it
-  /// has a text then, since what was rounded away cannot be told.
+  /// Whether any module is held in 8 or 4 bits, or any weight was stored in them: no answer ends
+  /// before it has a text then, since what was rounded away cannot be told.
   bool quantised = false;
   std::vector<ModuleInfo> modules;  ///< the parts that have matrices
   /// Whether the processor's products may round what weights are multiplied with, to bf16 where

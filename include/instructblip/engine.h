@@ -83,7 +83,8 @@ class INSTRUCTBLIP_API Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  /// Queues a request. Pictures are resized here, on the caller's thread.
+  /// Queues a request, once its pictures have been resized: by the compute threads, when it is
+  /// their turn, or beside a device by threads of the processor.
   /// @param control  callback, deadline and stop token of this request; the callback is called on
   ///                 the engine's thread as above. A stop that is requested while the request waits
   ///                 ends it there.

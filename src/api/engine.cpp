@@ -59,8 +59,8 @@ Response to_response(Outcome<Generation> outcome) {
 void check_replica(const ModelInfo& first, const ModelInfo& other, std::size_t number) {
   const auto facts = [](const ModelInfo& info) {
     return std::tuple(info.family, info.language_model, info.parameters, info.vocabulary,
-                      info.precision, info.policy, info.rounds_rows, info.numerics, info.compat,
-                      info.resize);
+                      info.precision, info.policy, info.quantised, info.rounds_rows, info.numerics,
+                      info.compat, info.resize);
   };
   if (facts(first) == facts(other)) return;
   const auto told = [](const ModelInfo& info) {

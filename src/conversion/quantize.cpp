@@ -139,7 +139,8 @@ class Writing {
                   printable(tensor.entry.file) + ": tensor " + quote(tensor.entry.name) +
                       ": expected finite numbers" +
                       (in_4_bits ? " of at most 524032, the largest that q4 holds" : "") +
-                      ", it holds NaN, infinities" + (in_4_bits ? " or larger ones" : ""),
+                      ", it holds NaN" +
+                      (in_4_bits ? ", infinities or larger ones" : " or infinities"),
                   "download or save the checkpoint once more");
     }
     matrix.error.name = tensor.entry.name;

@@ -1,4 +1,4 @@
-// How many threads are worth starting here.
+// How many threads are worth starting here, and where they stay.
 #pragma once
 
 #include <cstddef>

@@ -23,7 +23,8 @@ Machine limited(Machine machine, std::string_view newest) {
   const auto limit = static_cast<Level>(found - std::begin(kNames));
   const auto belongs_to = [limit](Level level, bool& has) { has = has && level <= limit; };
   for (bool* has : {&machine.avx2, &machine.fma, &machine.f16c}) belongs_to(avx2, *has);
-  belongs_to(avx_vnni, machine.avxvnni);
+  // Newer than AVX-512 and its VNNI, and beside them in those with AMX alone.
+  machine.avxvnni = machine.avxvnni && (limit == avx_vnni || limit == amx);
   for (bool* has : {&machine.avx512f, &machine.avx512bw, &machine.avx512vl}) {
     belongs_to(avx512, *has);
   }

@@ -163,7 +163,7 @@ at::Tensor PackedStep::embedded() const {
 at::Tensor PackedStep::run(const std::function<at::Tensor()>& compute, bool same) const {
   if (!tables_) {
     at::Tensor rows;
-    embedding_->runtime().step(tokens_.size(), [&] { rows = compute(); });
+    embedding_->runtime().step(std::ssize(tokens_), [&] { rows = compute(); });
     return rows;
   }
   return unpadded(same ? embedding_->runtime().replay(tables_->key(), compute) : compute());

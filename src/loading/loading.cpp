@@ -287,8 +287,7 @@ std::unique_ptr<nn::Runtime> make_runtime(const LoadOptions& options, const Mode
   std::unique_ptr<nn::Runtime> runtime = unpinned_runtime(options, info);
   if (options.pin) {
     const auto cpus = std::make_shared<const HeldCpus>(static_cast<std::size_t>(info.threads));
-    runtime->stay_on(cpus);
-    if (&runtime->processor() != runtime.get()) runtime->processor().stay_on(cpus);
+    runtime->processor().stay_on(cpus);
   }
   return runtime;
 }
@@ -300,7 +299,8 @@ void describe_weights(const LoadOptions& options, const TensorStore& store, Mode
   info.precision = precision_of(options);
   if (is_quantised(options)) info.policy = WeightPolicy(options.precision, options.policy).text();
   const auto has_few_bits = [](const TensorEntry& entry) { return entry.scales.has_value(); };
-  info.quantised = is_quantised(options) || std::ranges::any_of(store.entries(), has_few_bits);
+  info.quantised = info.policy.find("=q") != std::string::npos ||
+                   std::ranges::any_of(store.entries(), has_few_bits);
   info.compat = options.compat;
   info.threads = threads_for(options, store);
   info.numerics = numerics_of(options);

@@ -122,9 +122,9 @@ at::Tensor Runtime::replay(const StepKey&, const std::function<at::Tensor()>& st
   return step();
 }
 
-void Runtime::step(std::size_t rows, const std::function<void()>& work) const {
+void Runtime::step(std::int64_t rows, const std::function<void()>& work) const {
   // Rows of LibTorch's own operations that one thread is as fast with as a region of them.
-  constexpr std::size_t kFewRows = 32;
+  constexpr std::int64_t kFewRows = 32;
   const bool by_kernels = numerics_ == Numerics::fast && !tables().packed_linear.empty();
   if (rows > kFewRows || !by_kernels) return work();
   TorchThreads::stand_by(work);

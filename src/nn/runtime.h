@@ -142,7 +142,7 @@ class Runtime {
   virtual at::Tensor replay(const StepKey& key, const std::function<at::Tensor()>& step) const;
   // Does `work`, a decoding step of so many rows. Where they are few and all its products kernels',
   // the team stands by for its tasks until it is over. A step may be part of another one.
-  void step(std::size_t rows, const std::function<void()>& work) const;
+  void step(std::int64_t rows, const std::function<void()>& work) const;
   // Whether replay() records, so that steps are to be padded and read their tables on the device.
   virtual bool replays() const { return false; }
   // The last use of a key, step_memory()'s too, if its step is recorded. While that stays,

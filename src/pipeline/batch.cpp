@@ -75,13 +75,13 @@ struct Joining {
   std::size_t request;
 };
 
-// Resizes the pictures of all of them at once. One that fails has its error.
+// Resizes the pictures of as many of them at once as there are threads, and of fewer one by one,
+// each with all threads. One that fails has its error.
 void add_pictures_of(const ModelParts& model, std::span<const Request> requests,
                      std::vector<Joining> joining) {
   std::erase_if(joining, [&](const Joining& one) {
     return !waits_for_pictures(requests[one.request], *one.job);
   });
-  if (joining.empty()) return;
   nn::Runtime& processor = model.runtime->processor();
   const auto add = [&](const Joining& one) {
     try {
@@ -90,11 +90,16 @@ void add_pictures_of(const ModelParts& model, std::span<const Request> requests,
       one.job->error = nn::translated(std::current_exception());
     }
   };
-  processor.run([&] {
-    processor.queue().run(std::ssize(joining), 1, [&](std::int64_t first, std::int64_t last) {
-      for (; first < last; ++first) add(joining[static_cast<std::size_t>(first)]);
+  const auto threads = static_cast<std::size_t>(std::max(1, model.info.threads));
+  for (std::span<const Joining> rest = joining; !rest.empty();) {
+    const auto some = rest.first(rest.size() < threads ? 1 : threads);
+    rest = rest.subspan(some.size());
+    processor.run([&] {
+      processor.queue().run(std::ssize(some), 1, [&](std::int64_t first, std::int64_t last) {
+        for (; first < last; ++first) add(some[static_cast<std::size_t>(first)]);
+      });
     });
-  });
+  }
 }
 
 }  // namespace

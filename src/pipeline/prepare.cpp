@@ -81,7 +81,7 @@ std::vector<at::Tensor> views_of(const ModelParts& model, std::span<const Image>
   return views;
 }
 
-// When it is the job's turn on the processor.
+// Waits for the job's turn on the processor.
 void add_pictures(const ModelParts& model, const Request& request, Job& job) {
   if (!waits_for_pictures(request, job)) return;
   nn::Runtime& processor = model.runtime->processor();
@@ -218,11 +218,12 @@ std::shared_ptr<Job> prepare(const ModelParts& model, const Request& request, Ca
 
 bool waits_for_pictures(const Request& request, Job& job) {
   if (job.prompt().places.empty() || request.pictures.features()) return false;
-  return job.goes_on();  // not stopped, or late, while the requests before it were served
+  return job.goes_on();
 }
 
 void resize_pictures(const ModelParts& model, const Request& request, Job& job,
                      kernels::Queue& queue) {
+  if (!job.goes_on()) return;  // stopped, or late, while others had their turn
   Stopwatch watch;
   job.views = views_of(model, request.pictures.images(), queue);
   job.timings.image = watch.lap_ms();

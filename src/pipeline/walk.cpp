@@ -213,13 +213,13 @@ void Walk::decode(const Jobs& live) {
     if (!landed.empty()) return land(*pass, landed, landed.size() == live.size());
   }
   std::vector<LanguageStep> steps;
-  std::size_t rows = 0;
+  std::int64_t rows = 0;
   for (Job* job : live) {
     const Step& step = job->step();
     if (step.back_to) job->state->cache.go_back(*step.back_to);
     if (step.kept) job->state->cache.keep(step.length);
     steps.push_back({job->state.get(), step.sources, step.tokens});
-    rows += step.tokens.size();
+    rows += std::ssize(step.tokens);
   }
   // What the searches want to know of the logits is worked out by the threads that stand by.
   model_.runtime->step(rows, [&] {

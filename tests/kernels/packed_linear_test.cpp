@@ -487,6 +487,24 @@ TEST(PackedLinearTest, Avx512AndAvx2GiveTheSameBits) {
   }
 }
 
+TEST(PackedLinearTest, KernelsWithVnniAgreeToTheBitWithPlainLoops) {
+  SerialQueue queue;
+  const auto all = packed_linear_kernels();
+  const auto plain = std::ranges::find(all, "bytes_portable", &PackedLinearKernel::name);
+  ASSERT_NE(plain, all.end());
+  for (const Format format : {Format::w8, Format::w4}) {
+    for (const std::int64_t rows : {1, 7, 30}) {
+      const Data data({.rows = rows, .inputs = 1203, .outputs = 37, .weights = format});
+      const std::vector<float> expected = data.run(*plain, queue);
+      for (const PackedLinearKernel& kernel : all) {
+        if (kernel.name.find("vnni") == std::string_view::npos) continue;
+        if (!kernel.supports(data.problem, this_machine())) continue;
+        EXPECT_TRUE(same_bits(expected, data.run(kernel, queue))) << kernel.name << ", " << rows;
+      }
+    }
+  }
+}
+
 // Calls `check(kernel, data, bad)` for each kernel of weights of whole numbers, several numbers of
 // rows, and each number that is none.
 template <class Check>

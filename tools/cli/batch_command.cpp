@@ -25,8 +25,8 @@ namespace {
 constexpr std::size_t kAhead = 64;
 constexpr unsigned kMostReaders = 4;
 
-// Reads, decodes and resizes in threads of its own, ahead of the engine, which answers several at
-// once. Rows are written in the order of the items.
+// Reads and decodes in threads of its own, ahead of the engine, which answers several at once. Rows
+// are written in the order of the items.
 class BatchRun {
  public:
   BatchRun(Session& session, const Pipeline& pipeline, std::vector<BatchItem> items,

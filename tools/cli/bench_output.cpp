@@ -30,6 +30,12 @@ Object key_of(const BenchmarkRow& row) {
           {"pin", row.pin}};
 }
 
+// Its part that rows had before they named the policy, kernels and pinning.
+Object without_later_names(Object key) {
+  for (const char* name : {"policy", "kernels", "pin"}) key.erase(name);
+  return key;
+}
+
 Object known(std::int64_t bytes) { return bytes > 0 ? Object(bytes) : Object(nullptr); }
 
 Object object_of(const BenchmarkRow& row, const EarlierRun& earlier) {
@@ -152,22 +158,17 @@ EarlierRun::EarlierRun(const std::string& file) {
   if (!run.is_object() || !run.contains("rows") || !run["rows"].is_array()) {
     refuse(file, "holds no object with rows");
   }
-  const Object names = key_of({});
+  const Object all = key_of({}), older = without_later_names(all);
   for (const Object& row : run["rows"]) {
     Object key;
+    const Object& names = row.is_object() && !row.contains("policy") ? older : all;
     for (const auto& [name, value] : names.items()) {
-      // Runs before there were several did not name them.
-      const bool came_later =
-          name == "numerics" || name == "policy" || name == "kernels" || name == "pin";
-      const bool unnamed = came_later && row.is_object() && !row.contains(name);
+      // Runs before there was a list of numerics did not name them.
+      const bool unnamed = name == "numerics" && row.is_object() && !row.contains(name);
       if (!unnamed && (!row.is_object() || !row.contains(name))) {
         refuse(file, "has a row without " + name);
       }
-      if (!unnamed) {
-        key[name] = row[name];
-      } else {
-        key[name] = name == "numerics" ? Object("reference") : value;
-      }
+      key[name] = unnamed ? Object("reference") : row[name];
     }
     const auto median = row.find("median_ms");
     if (median == row.end() || !median->is_number() || median->get<double>() <= 0) {
@@ -178,7 +179,9 @@ EarlierRun::EarlierRun(const std::string& file) {
 }
 
 double EarlierRun::median_ms(const BenchmarkRow& row) const {
-  const auto found = medians_.find(key_of(row).dump());
+  const Object key = key_of(row);
+  auto found = medians_.find(key.dump());
+  if (found == medians_.end()) found = medians_.find(without_later_names(key).dump());
   return found == medians_.end() ? 0 : found->second;
 }
 

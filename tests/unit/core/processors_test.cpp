@@ -52,6 +52,8 @@ TEST(Processors, AreHeldByAsFewAsThereAre) {
   seen.clear();
   std::ranges::merge(first.cpus(), again.cpus(), std::back_inserter(seen));
   EXPECT_EQ(seen, all);
+  const HeldCpus one(1), another(1);
+  if (all.size() > 1) EXPECT_NE(one.cpus().front(), another.cpus().front());
   EXPECT_EQ(HeldCpus(all.size() + 1).cpus().size(), all.size());
 }
 
