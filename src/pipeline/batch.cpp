@@ -75,30 +75,15 @@ struct Joining {
   std::size_t request;
 };
 
-// Resizes the pictures of as many of them at once as there are threads, and of fewer one by one,
-// each with all threads. One that fails has its error.
+// Resizes the pictures of one after the other. One that fails has its error.
 void add_pictures_of(const ModelParts& model, std::span<const Request> requests,
-                     std::vector<Joining> joining) {
-  std::erase_if(joining, [&](const Joining& one) {
-    return !waits_for_pictures(requests[one.request], *one.job);
-  });
-  nn::Runtime& processor = model.runtime->processor();
-  const auto add = [&](const Joining& one) {
+                     std::span<const Joining> joining) {
+  for (const Joining& one : joining) {
     try {
-      resize_pictures(model, requests[one.request], *one.job, processor.queue());
+      add_pictures(model, requests[one.request], *one.job);
     } catch (...) {
-      one.job->error = nn::translated(std::current_exception());
+      one.job->error = std::current_exception();
     }
-  };
-  const auto threads = static_cast<std::size_t>(std::max(1, model.info.threads));
-  for (std::span<const Joining> rest = joining; !rest.empty();) {
-    const auto some = rest.first(rest.size() < threads ? 1 : threads);
-    rest = rest.subspan(some.size());
-    processor.run([&] {
-      processor.queue().run(std::ssize(some), 1, [&](std::int64_t first, std::int64_t last) {
-        for (; first < last; ++first) add(some[static_cast<std::size_t>(first)]);
-      });
-    });
   }
 }
 
@@ -131,7 +116,7 @@ std::vector<Response> answer_all(const ModelParts& model, std::span<const Reques
       waiting = nullptr;
     }
     if (batch.empty()) return responses;
-    add_pictures_of(model, requests, std::move(joining));
+    add_pictures_of(model, requests, joining);
     for (const std::shared_ptr<Job>& job : batch.advance()) {
       responses[places.extract(job.get()).mapped()] = to_response(*job);
     }

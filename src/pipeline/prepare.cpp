@@ -81,13 +81,6 @@ std::vector<at::Tensor> views_of(const ModelParts& model, std::span<const Image>
   return views;
 }
 
-// Waits for the job's turn on the processor.
-void add_pictures(const ModelParts& model, const Request& request, Job& job) {
-  if (!waits_for_pictures(request, job)) return;
-  nn::Runtime& processor = model.runtime->processor();
-  processor.run([&] { resize_pictures(model, request, job, processor.queue()); });
-}
-
 bool is_video(const Pictures& pictures) {
   return pictures.features() ? encoded(*pictures.features()).is_video : pictures.are_frames();
 }
@@ -216,17 +209,15 @@ std::shared_ptr<Job> prepare(const ModelParts& model, const Request& request, Ca
   return job;
 }
 
-bool waits_for_pictures(const Request& request, Job& job) {
-  if (job.prompt().places.empty() || request.pictures.features()) return false;
-  return job.goes_on();
-}
-
-void resize_pictures(const ModelParts& model, const Request& request, Job& job,
-                     kernels::Queue& queue) {
-  if (!job.goes_on()) return;  // stopped, or late, while others had their turn
-  Stopwatch watch;
-  job.views = views_of(model, request.pictures.images(), queue);
-  job.timings.image = watch.lap_ms();
+void add_pictures(const ModelParts& model, const Request& request, Job& job) {
+  if (job.prompt().places.empty() || request.pictures.features()) return;
+  nn::Runtime& processor = model.runtime->processor();
+  processor.run([&] {
+    if (!job.goes_on()) return;  // stopped, or late, while the requests before it were served
+    Stopwatch watch;
+    job.views = views_of(model, request.pictures.images(), processor.queue());
+    job.timings.image = watch.lap_ms();
+  });
 }
 
 std::shared_ptr<Job> make_job(const ModelParts& model, Prompt prompt, const Request& request,

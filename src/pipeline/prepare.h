@@ -34,14 +34,10 @@ Prompt prompt_of(const ModelParts& model, const Request& request,
 std::shared_ptr<Job> make_job(const ModelParts& model, Prompt prompt, const Request& request,
                               Caller caller, std::vector<CandidateTokens> candidates = {});
 
-// prepare() in two steps: the job without what is resized, and then that, for a job that waits for
-// it: one that has not been stopped, with pictures that are not encoded. Different jobs' pictures
-// may be resized by tasks of `queue` at once, which hand out tasks themselves.
+// prepare() in two steps: the job without what is resized, and then that, when it is its turn.
 std::shared_ptr<Job> prepare_text(const ModelParts& model, const Request& request, Caller caller,
                                   std::vector<CandidateTokens> candidates = {});
-bool waits_for_pictures(const Request& request, Job& job);
-void resize_pictures(const ModelParts& model, const Request& request, Job& job,
-                     kernels::Queue& queue);
+void add_pictures(const ModelParts& model, const Request& request, Job& job);
 
 // Only the checks of prepare(), for a request that is answered in parts. Errors: as above.
 void check(const ModelParts& model, const Request& request,

@@ -1,37 +1,17 @@
 // Products of whole numbers by AVX2, sixteen sums in two registers; see byte_lanes.h.
 #pragma once
 
+#include "kernels/cpu/byte_words_avx2.h"
+
 namespace instructblip::kernels::cpu {
 namespace {
 
-struct Sixteen {
-  __m256i low, high;
-};
-
-INSTRUCTBLIP_KERNEL Sixteen load_sixteen(const std::byte* from) {
-  const auto* at = reinterpret_cast<const __m256i*>(from);
-  return {_mm256_load_si256(at), _mm256_load_si256(at + 1)};
-}
-INSTRUCTBLIP_KERNEL void store_sixteen(const Sixteen& x, std::byte* to) {
-  auto* at = reinterpret_cast<__m256i*>(to);
-  _mm256_store_si256(at, x.low);
-  _mm256_store_si256(at + 1, x.high);
-}
-INSTRUCTBLIP_KERNEL __m256i four_bytes(const std::byte* x) {
-  std::int32_t four;
-  std::memcpy(&four, x, sizeof(four));
-  return _mm256_set1_epi32(four);
-}
 // Compilers would compute the products of several steps before they add them, and put sums into
 // memory for want of registers.
 INSTRUCTBLIP_KERNEL Sixteen in_registers(Sixteen x) {
   asm volatile("" : "+x"(x.low), "+x"(x.high));
   return x;
 }
-INSTRUCTBLIP_KERNEL Lanes to_lanes_32(const Sixteen& x) {
-  return {_mm256_cvtepi32_ps(x.low), _mm256_cvtepi32_ps(x.high)};
-}
-
 // Bytes without a sign times bytes with one, which AVX2 adds up in 16 bits. The 32 products of a
 // block are two sums of 16: each at most 16 * 15 * 127 = 30480. Eight of the weights' bits are too
 // many for that.
@@ -61,12 +41,7 @@ struct FourBits {
                           _mm256_add_epi16(sums.high, _mm256_maddubs_epi16(weights.high, four))})};
   }
   INSTRUCTBLIP_KERNEL static Weights of_panel(const std::byte* block, int two, int step) {
-    Words words = load_words(block + 2 * kLanes + two * 32);
-    if (step != 0) {
-      words = {_mm256_srli_epi16(words.low, 4), _mm256_srli_epi16(words.high, 4)};
-    }
-    const __m256i low = _mm256_set1_epi8(15);
-    return {_mm256_and_si256(words.low, low), _mm256_and_si256(words.high, low)};
+    return four_bits_of(block, two, step);
   }
   INSTRUCTBLIP_KERNEL static std::int32_t round(const Lanes& low, const Lanes& high,
                                                 std::byte* to) {

@@ -2,42 +2,24 @@
 // byte_lanes.h. Rows, blocks and results are those of AVX-512 VNNI.
 #pragma once
 
+#include "kernels/cpu/byte_words_avx2.h"
+
 namespace instructblip::kernels::cpu {
 namespace {
 
 struct Fours {
-  // Sixteen sums.
-  struct Sums {
-    __m256i low, high;
-  };
-  // Four weights for each of sixteen sums.
-  struct Weights {
-    __m256i low, high;
-  };
+  using Sums = Sixteen;
+  using Weights = Sixteen;  // four of each of sixteen rows
   static constexpr int kInputs = 32;
   static constexpr int kSteps = 8;
   static constexpr float kMost = 127.0f;
 
-  INSTRUCTBLIP_KERNEL static __m256i four_bytes(const std::byte* x) {
-    std::int32_t four;
-    std::memcpy(&four, x, sizeof(four));
-    return _mm256_set1_epi32(four);
-  }
   INSTRUCTBLIP_KERNEL static Sums sums_from(const std::byte* start) {
     return {four_bytes(start), four_bytes(start)};
   }
-  INSTRUCTBLIP_KERNEL static Lanes to_lanes(const Sums& x) {
-    return {_mm256_cvtepi32_ps(x.low), _mm256_cvtepi32_ps(x.high)};
-  }
-  INSTRUCTBLIP_KERNEL static Weights load(const std::byte* from) {
-    const auto* at = reinterpret_cast<const __m256i*>(from);
-    return {_mm256_load_si256(at), _mm256_load_si256(at + 1)};
-  }
-  INSTRUCTBLIP_KERNEL static void store(const Weights& x, std::byte* to) {
-    auto* at = reinterpret_cast<__m256i*>(to);
-    _mm256_store_si256(at, x.low);
-    _mm256_store_si256(at + 1, x.high);
-  }
+  INSTRUCTBLIP_KERNEL static Lanes to_lanes(const Sums& x) { return to_lanes_32(x); }
+  INSTRUCTBLIP_KERNEL static Weights load(const std::byte* from) { return load_sixteen(from); }
+  INSTRUCTBLIP_KERNEL static void store(const Weights& x, std::byte* to) { store_sixteen(x, to); }
   INSTRUCTBLIP_KERNEL static Sums add_products(const Sums& sums, const Weights& weights,
                                                const std::byte* x) {
     const __m256i four = four_bytes(x);
@@ -51,12 +33,7 @@ struct FourBits : Fours {
   static constexpr std::int64_t kBytesOfPanelBlock = kBytesOf4Bits;
 
   INSTRUCTBLIP_KERNEL static Weights of_panel(const std::byte* block, int two, int step) {
-    Words words = load_words(block + 2 * kLanes + two * 32);
-    if (step != 0) {
-      words = {_mm256_srli_epi16(words.low, 4), _mm256_srli_epi16(words.high, 4)};
-    }
-    const __m256i low = _mm256_set1_epi8(15);
-    return {_mm256_and_si256(words.low, low), _mm256_and_si256(words.high, low)};
+    return four_bits_of(block, two, step);
   }
   INSTRUCTBLIP_KERNEL static std::int32_t round(const Lanes& low, const Lanes& high,
                                                 std::byte* to) {
