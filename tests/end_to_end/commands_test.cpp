@@ -244,6 +244,10 @@ TEST(Doctor, TakesTheProcessorForLessWhereThatIsAskedFor) {
       EXPECT_TRUE(is_portable || !kernel["used"]) << operation;
     }
   }
+  start.command.pop_back();
+  const std::string text = run(start).out;
+  EXPECT_NE(text.find("newer than portable (INSTRUCTBLIP_INSTRUCTIONS)"), std::string::npos)
+      << text;
   start = instructblip(ask());
   start.environment["INSTRUCTBLIP_INSTRUCTIONS"] = "sse9";
   const Finished wrong = run(start);

@@ -1,4 +1,6 @@
 // instructblip doctor: describes this machine and what of the library runs on it.
+#include <cstdlib>
+
 #include "cli/json_output.h"
 #include "cli/session.h"
 #include "cli/table.h"
@@ -20,6 +22,12 @@ std::string overview(const SystemReport& report) {
       {"instructions", joined(report.instruction_sets)},
       {"threads", std::to_string(report.threads)},
   };
+  // Else what kernels say of this processor would seem to be wrong.
+  const char* const newest = std::getenv("INSTRUCTBLIP_INSTRUCTIONS");
+  if (newest != nullptr && *newest != '\0') {
+    rows.push_back({"taken for", "one without instructions newer than " + std::string(newest) +
+                                     " (INSTRUCTBLIP_INSTRUCTIONS)"});
+  }
   for (const ModuleReport& module : report.modules) {
     rows.push_back({module.found ? "found" : "MISSING", module.file + ", for " + module.purpose});
   }
