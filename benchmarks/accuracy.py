@@ -233,7 +233,7 @@ def examine(options, way, one, row, work, exact):
     for prompt, answer in zip(one.prompts, answers(options, one.model, way, one.prompts, work)):
         row.add(prompt, answer)
     chosen = some_of(one.prompts, options.divergences)
-    if exact is not None:
+    if exact:
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             jobs = [pool.submit(logits, options, one.model, way, p, work, i) for i, p in enumerate(chosen)]
             row.divergences += [divergence(exact[i], job.result()) for i, job in enumerate(jobs)]
@@ -260,24 +260,23 @@ def main():
     ways = {name: WAYS[name] for name in options.ways.split(";") if name}
     ways |= {f"q4, {policy}": ["--dtype", "q4", "--policy", policy] for policy in options.policy}
     make = {"embedded": embedded, "golden": golden}.get(options.what, made_up)
-    with tempfile.TemporaryDirectory() as directory:
-        work = pathlib.Path(directory)
-        sets = list(make(options, work))
-        rows = {}
-        for one in sets:
-            chosen = some_of(one.prompts, options.divergences)
-            exact = of_reference(options, "logits", chosen, lambda: [
-                logits(options, one.model, REFERENCE, p, work, i) for i, p in enumerate(chosen)]) or None  # fmt: skip
-            for name, way in ways.items():
-                examine(options, way, one, rows.setdefault((one.name, name), Row()), work, exact)
-                print(f"{one.model.name}: {name}", file=sys.stderr, flush=True)
     columns = "model, weights, prompts, equal, tokens, right, empty, mean KL, worst KL, MB".split(", ")
     columns += ["ms"] if options.speed else []
-    print("| " + " | ".join(columns) + " |\n|" + " --- |" * len(columns))
-    for model in dict.fromkeys(one.name for one in sets):
-        for (of, name), row in rows.items():
-            if of == model:
-                print(f"| {model} | {name} | " + " | ".join(row.cells()) + " |")
+    with tempfile.TemporaryDirectory() as directory:
+        work = pathlib.Path(directory)
+        families = {}
+        for one in make(options, work):
+            families.setdefault(one.name, []).append(one)
+        print("| " + " | ".join(columns) + " |\n|" + " --- |" * len(columns), flush=True)
+        for family, sets in families.items():
+            exact = [of_reference(options, "logits", chosen, lambda: [
+                logits(options, one.model, REFERENCE, p, work, i) for i, p in enumerate(chosen)])
+                for one in sets for chosen in [some_of(one.prompts, options.divergences)]]  # fmt: skip
+            for name, way in ways.items():
+                row = Row()
+                for one, of_one in zip(sets, exact):
+                    examine(options, way, one, row, work, of_one)
+                print(f"| {family} | {name} | " + " | ".join(row.cells()) + " |", flush=True)
 
 
 main()
