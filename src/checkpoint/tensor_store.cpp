@@ -316,7 +316,10 @@ std::span<const TensorEntry> TensorStore::entries() const { return impl_->entrie
 std::int64_t TensorStore::bytes() const { return impl_->bytes; }
 
 // What was copied into memory lies in no file.
-void TensorStore::release(const TensorEntry& entry) const { impl_->release(entry.bytes); }
+void TensorStore::release(const TensorEntry& entry) const {
+  impl_->release(entry.bytes);
+  if (entry.scales) impl_->release(entry.scales->bytes);
+}
 
 TensorStore::TensorStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TensorStore::TensorStore(TensorStore&&) noexcept = default;

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -62,6 +64,22 @@ TEST_P(TensorStoreAccess, ReadsWhatTheReferenceWrites) {
 
 INSTANTIATE_TEST_SUITE_P(MapAndCopy, TensorStoreAccess,
                          testing::Values(MappedFile::Access::map, MappedFile::Access::copy));
+
+// A matrix of 4 bits has a ninth of its bytes in them.
+TEST(TensorStore, ReleasesScalesTogetherWithTheirElements) {
+  constexpr std::size_t kPart = std::size_t{1} << 16;  // whole pages
+  auto memory = std::make_unique<const Pages>(3 * kPart, PageSize::ordinary);
+  const std::span<std::byte> bytes = memory->bytes();
+  std::ranges::fill(bytes, std::byte{1});
+  TensorEntry matrix{.name = "matrix", .dtype = DType::u8, .shape = {256, 256}};
+  matrix.bytes = bytes.first(kPart);
+  matrix.scales = StoredScales{.bits = 8, .bytes = bytes.subspan(kPart, kPart)};
+  const TensorStore store = TensorStore::of({}, {}, {matrix}, std::move(memory));
+  store.release(store.entries().front());
+  EXPECT_TRUE(
+      std::ranges::all_of(bytes.first(2 * kPart), [](std::byte b) { return b == std::byte{0}; }));
+  EXPECT_EQ(bytes[2 * kPart], std::byte{1});
+}
 
 TEST(TensorStore, KeepsScalarsAndTensorsWithoutElements) {
   const TempDirectory directory;
