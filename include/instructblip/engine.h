@@ -64,7 +64,8 @@ struct Outcome {
 /// be short, must not destroy the engine, and what it throws is dropped. What a TokenCallback
 /// throws is thrown by the future; a callback gets Error(cancelled) for it.
 ///
-/// Threads: every function may be called from any thread at once.
+/// Threads: every function may be called from any thread at once; in a child that fork() makes each
+/// throws Error(unsupported), as Pipeline's do.
 class INSTRUCTBLIP_API Engine {
  public:
   /// May outlive `pipeline`, whose model it shares.
@@ -113,6 +114,8 @@ class INSTRUCTBLIP_API Engine {
   struct Impl;  ///< internal
 
  private:
+  Impl& impl() const;
+
   std::unique_ptr<Impl> impl_;
 };
 

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/own_process.h"
 #include "instructblip/benchmark.h"
 #include "instructblip/checkpoint.h"
 #include "instructblip/engine.h"
@@ -42,6 +43,8 @@ struct ImageFeatures::Impl {
 };
 
 struct Engine::Impl {
+  const OwnProcess process{};  // whose thread answers
+
   // What is called once with the outcome; `thrown`: what a TokenCallback threw.
   template <typename Value>
   using Done = std::function<void(Outcome<Value> outcome, std::exception_ptr thrown)>;

@@ -94,46 +94,54 @@ Engine::Engine(const Pipeline& pipeline, const EngineOptions& options)
 Engine::Engine(std::span<const Pipeline* const> replicas, const EngineOptions& options)
     : impl_(start_all(replicas, options)) {}
 
-Engine::~Engine() = default;
+Engine::~Engine() {
+  if (!impl_->process.is_this())
+    static_cast<void>(impl_.release());  // its thread would be waited for
+}
+
+Engine::Impl& Engine::impl() const {
+  impl_->process.require();
+  return *impl_;
+}
 
 std::future<Response> Engine::submit(const Request& request, const Control& control) {
   const auto make = [](std::promise<Response>& promise, Outcome<Generation> outcome) {
     promise.set_value(to_response(std::move(outcome)));
   };
   return future_of<Response, Generation>(
-      make, [&](Done<Generation> done) { impl_->submit(request, control, std::move(done)); });
+      make, [&](Done<Generation> done) { impl().submit(request, control, std::move(done)); });
 }
 
 void Engine::submit(const Request& request, const Control& control, OnResponse on_response) {
   const auto call = [on_response = std::move(on_response)](Outcome<Generation> outcome) {
     on_response(to_response(std::move(outcome)));
   };
-  impl_->submit(request, control, calling<Generation>(call));
+  impl().submit(request, control, calling<Generation>(call));
 }
 
 std::future<Engine::Ranked> Engine::rank(const Request& request,
                                          std::span<const std::string> candidates,
                                          const RankOptions& options, const Control& control) {
   return future_of<Ranked, Ranked>(set<Ranked>, [&](Done<Ranked> done) {
-    impl_->rank(request, candidates, options, control, std::move(done));
+    impl().rank(request, candidates, options, control, std::move(done));
   });
 }
 
 void Engine::rank(const Request& request, std::span<const std::string> candidates,
                   const RankOptions& options, const Control& control, OnRanked on_ranked) {
-  impl_->rank(request, candidates, options, control, calling<Ranked>(std::move(on_ranked)));
+  impl().rank(request, candidates, options, control, calling<Ranked>(std::move(on_ranked)));
 }
 
 std::future<ImageFeatures> Engine::encode(const Pictures& pictures) {
   return future_of<ImageFeatures, ImageFeatures>(set<ImageFeatures>, [&](Done<ImageFeatures> done) {
-    impl_->encode(pictures, std::move(done));
+    impl().encode(pictures, std::move(done));
   });
 }
 
 void Engine::encode(const Pictures& pictures, OnEncoded on_encoded) {
-  impl_->encode(pictures, calling<ImageFeatures>(std::move(on_encoded)));
+  impl().encode(pictures, calling<ImageFeatures>(std::move(on_encoded)));
 }
 
-EngineStats Engine::stats() const { return impl_->stats(); }
+EngineStats Engine::stats() const { return impl().stats(); }
 
 }  // namespace instructblip

@@ -3,22 +3,18 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <atomic>
-#include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <exception>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string_view>
-#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "core/own_process.h"
 #include "core/processors.h"
 #include "core/shape.h"
 #include "instructblip/device.h"
@@ -29,6 +25,7 @@
 #include "kernels/tables.h"
 #include "nn/device_state.h"
 #include "nn/host.h"
+#include "nn/work_thread.h"
 
 namespace instructblip::nn {
 
@@ -36,9 +33,6 @@ namespace instructblip::nn {
 // another order when a matrix has other rows, lies elsewhere, or more threads share the work, and
 // whose elementwise functions may round the last elements otherwise than the ones before.
 using instructblip::Numerics;
-
-// `error` with what LibTorch throws, and std::bad_alloc, as instructblip::Error.
-std::exception_ptr translated(const std::exception_ptr& error);
 
 // What operations run on. This class is the CPU: one thread that works for all callers, with a team
 // of threads of its own.
@@ -154,8 +148,8 @@ class Runtime {
 
   // Takes what is to end on the thread, and does not wait for that.
   void leave(std::shared_ptr<void> what) noexcept;
-  // Runs `work` on the thread and waits; what it throws is thrown here, with c10::Error and
-  // std::bad_alloc translated to instructblip::Error. Must not be called from work that runs there.
+  // Runs `work` on the thread and waits; what it throws is thrown here, translated(). Must not be
+  // called from work that runs there. Errors: unsupported, in a child that fork() made.
   template <typename Work>
   auto run(Work&& work) {
     using Result = std::invoke_result_t<Work>;
@@ -171,30 +165,21 @@ class Runtime {
  protected:
   // From now on whoever waits, for work or for its end, spins before it sleeps: steps of a device
   // are so short that waking up a thread would be a share of them.
-  void spin_before_sleep() { spins_ = true; }
+  void spin_before_sleep() { thread_->spin_before_sleep(); }
 
  private:
   kernels::Wanted wanted(bool may_compose) const {
     return {&kernels_, &machine(), deterministic(), may_compose};
   }
 
-  struct Task;
-
   void run_task(std::function<void()> work);
-  void loop(int threads);
-  Task* next_task();
 
   Numerics numerics_;
   kernels::Choice kernels_;
   bool rounds_rows_;
-  std::mutex mutex_;
-  std::condition_variable arrived_, finished_;
-  std::deque<Task*> queue_;
-  std::vector<std::shared_ptr<void>> left_;
-  std::atomic<bool> has_work_ = false;  // whether one of them holds any
-  std::atomic<bool> spins_ = false, closing_ = false;
   std::shared_ptr<const HeldCpus> cpus_;
-  std::thread thread_;
+  OwnProcess process_;
+  std::unique_ptr<WorkThread> thread_;
 };
 
 }  // namespace instructblip::nn
