@@ -21,7 +21,7 @@ if ! command -v clang++ >/dev/null; then
   sanitized=sanitize
   echo "test: no clang: nothing is fuzzed"
 fi
-cmake --preset $sanitized
+cmake --preset $sanitized -DINSTRUCTBLIP_JOIN_SOURCES=ON
 cmake --build --preset $sanitized
 ctest --preset $sanitized --parallel "$(nproc)" --no-tests=error
 

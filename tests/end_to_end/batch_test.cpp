@@ -18,8 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string kAstronaut = image("astronaut.jpg");
-
 std::string text_of(const fs::path& file) {
   std::ifstream stream(file, std::ios::binary);
   std::stringstream text;

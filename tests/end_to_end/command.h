@@ -17,10 +17,13 @@ using Json = nlohmann::ordered_json;
 inline const std::string kSource = INSTRUCTBLIP_SOURCE_DIR;
 inline const std::string kT5 = kSource + "/tests/golden/checkpoints/t5_2024";
 inline const std::string kVicuna = kSource + "/tests/golden/checkpoints/vicuna_2024";
+inline const std::string kMatcher = kSource + "/tests/golden/checkpoints/blip2_itm";
 inline const std::string kInterpolated = kSource + "/tests/golden/checkpoints/vicuna_interpolated";
 inline const std::string kQuestion = "What is unusual about this image?";
 
 inline std::string image(const std::string& name) { return kSource + "/tests/data/images/" + name; }
+
+inline const std::string kAstronaut = image("astronaut.jpg");
 
 inline Start instructblip(const Arguments& arguments) {
   Start start{.command = {INSTRUCTBLIP_COMMAND}};

@@ -8,8 +8,6 @@
 namespace instructblip::test {
 namespace {
 
-const std::string kMatcher = kSource + "/tests/golden/checkpoints/blip2_itm";
-
 // What the reference said; tests/golden/README.md explains it.
 Json retrieval(const std::string& model) {
   std::ifstream file(model + "/retrieval.json");

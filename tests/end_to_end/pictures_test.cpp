@@ -10,9 +10,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string kMatcher = kSource + "/tests/golden/checkpoints/blip2_itm";
-
-Arguments about(const std::vector<std::string>& images, const Arguments& more = {}) {
+Arguments with_pictures(const std::vector<std::string>& images, const Arguments& more = {}) {
   Arguments arguments = {"run",     "--model",          kT5, "--instruction",
                          kQuestion, "--max-new-tokens", "8"};
   for (const std::string& name : images) arguments = arguments + Arguments{"--image", name};
@@ -33,7 +31,7 @@ std::vector<Json> all(const std::vector<Json>& rows, const char* field) {
 }
 
 std::string text_about(const std::string& name, const Arguments& more = {}) {
-  const Finished finished = call(about({name}, more));
+  const Finished finished = call(with_pictures({name}, more));
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   return finished.out;
 }
@@ -60,34 +58,34 @@ class FolderTest : public testing::Test {
 
 TEST_F(FolderTest, StandsForItsPicturesInTheOrderOfTheirNames) {
   mend();
-  const Finished finished = call(about({folder_.path()}, {"--json"}));
+  const Finished finished = call(with_pictures({folder_.path()}, {"--json"}));
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
   const std::vector<Json> rows = objects(finished.out);
   EXPECT_EQ(all(rows, "image"), (std::vector<Json>{file("a.JPG"), file("b.jpg"), file("c.webp")}));
-  const Finished apart = call(
-      about({image("coffee.jpg"), image("rocket_small.bmp"), image("chelsea.webp")}, {"--json"}));
+  const Finished apart = call(with_pictures(
+      {image("coffee.jpg"), image("rocket_small.bmp"), image("chelsea.webp")}, {"--json"}));
   EXPECT_EQ(all(rows, "tokens"), all(objects(apart.out), "tokens"));
   EXPECT_EQ(finished.err,
             "warning: " + folder_.path().string() +
                 ": passed over 1 file (notes.txt) not named as a picture and 1 folder "
                 "(more.png)\n");
-  EXPECT_EQ(call(about({folder_.path()}, {"--quiet"})).err, "");
+  EXPECT_EQ(call(with_pictures({folder_.path()}, {"--quiet"})).err, "");
 }
 
 TEST_F(FolderTest, TextSaysWhichAnswerIsWhose) {
   mend();
   const std::string a = text_about(image("coffee.jpg")), b = text_about(image("rocket_small.bmp")),
                     c = text_about(image("chelsea.webp"));
-  EXPECT_EQ(call(about({folder_.path()})).out,
+  EXPECT_EQ(call(with_pictures({folder_.path()})).out,
             file("a.JPG") + "\t" + a + file("b.jpg") + "\t" + b + file("c.webp") + "\t" + c);
-  EXPECT_EQ(call(about({folder_.path()}, {"--names=false"})).out, a + b + c);
-  EXPECT_EQ(call(about({file("a.JPG"), file("c.webp")})).out, a + c);
-  EXPECT_EQ(call(about({file("a.JPG")}, {"--names"})).out, file("a.JPG") + "\t" + a);
+  EXPECT_EQ(call(with_pictures({folder_.path()}, {"--names=false"})).out, a + b + c);
+  EXPECT_EQ(call(with_pictures({file("a.JPG"), file("c.webp")})).out, a + c);
+  EXPECT_EQ(call(with_pictures({file("a.JPG")}, {"--names"})).out, file("a.JPG") + "\t" + a);
 }
 
 TEST_F(FolderTest, ABrokenPictureEndsTheCommandBeforeTheFirstAnswer) {
   for (const Arguments& more : {Arguments{}, {"--json"}}) {
-    const Finished finished = call(about({folder_.path()}, more + Arguments{"--quiet"}));
+    const Finished finished = call(with_pictures({folder_.path()}, more + Arguments{"--quiet"}));
     EXPECT_EQ(finished.exit_code, 6);
     EXPECT_EQ(finished.out, "");
     EXPECT_TRUE(finished.err.starts_with("error: " + file("b.jpg"))) << finished.err;
@@ -97,7 +95,7 @@ TEST_F(FolderTest, ABrokenPictureEndsTheCommandBeforeTheFirstAnswer) {
 
 TEST_F(FolderTest, KeepGoingAnswersAllOthers) {
   const Arguments quiet = {"--keep-going", "--quiet"};
-  const Finished text = call(about({folder_.path()}, quiet));
+  const Finished text = call(with_pictures({folder_.path()}, quiet));
   EXPECT_EQ(text.exit_code, 3);
   EXPECT_EQ(text.out, file("a.JPG") + "\t" + text_about(image("coffee.jpg")) + file("c.webp") +
                           "\t" + text_about(image("chelsea.webp")));
@@ -105,7 +103,7 @@ TEST_F(FolderTest, KeepGoingAnswersAllOthers) {
                           ": JPEG: the file is cut short, download or copy it again\n");
   EXPECT_EQ(std::ranges::count(text.err, '\n'), 1) << text.err;
 
-  const Finished json = call(about({folder_.path()}, quiet + Arguments{"--json"}));
+  const Finished json = call(with_pictures({folder_.path()}, quiet + Arguments{"--json"}));
   EXPECT_EQ(json.exit_code, 3);
   EXPECT_EQ(json.err, text.err);
   const std::vector<Json> rows = objects(json.out);
@@ -115,11 +113,12 @@ TEST_F(FolderTest, KeepGoingAnswersAllOthers) {
   EXPECT_EQ(rows[1]["exit_code"], 6);
   EXPECT_EQ(rows[1].size(), 3u) << rows[1];
   EXPECT_FALSE(rows[2].contains("error"));
-  EXPECT_EQ(call(about({file("a.JPG")}, {"--keep-going"})).exit_code, 0);
+  EXPECT_EQ(call(with_pictures({file("a.JPG")}, {"--keep-going"})).exit_code, 0);
 }
 
 TEST_F(FolderTest, KeepGoingLeavesWhatIsNoPicturesFaultAsItIs) {
-  const Finished options = call(about({folder_.path()}, {"--keep-going", "--num-beams", "65"}));
+  const Finished options =
+      call(with_pictures({folder_.path()}, {"--keep-going", "--num-beams", "65"}));
   EXPECT_EQ(options.exit_code, 2);
   EXPECT_EQ(options.out, "");
   const Finished text = call({"run", "--keep-going", "--model", kT5, "--instruction", "x <image>",
@@ -147,11 +146,11 @@ TEST_F(FolderTest, KeepGoingIsThereForRankAndMatch) {
 
 TEST(Folders, WithoutAPictureSaySo) {
   const TempDirectory folder;
-  const Finished empty = call(about({folder.path()}, {"--keep-going"}));
+  const Finished empty = call(with_pictures({folder.path()}, {"--keep-going"}));
   EXPECT_EQ(empty.exit_code, 6);
   EXPECT_NE(empty.err.find("no picture in this folder, it is empty"), std::string::npos);
   folder.write("000123", "");
-  const Finished others = call(about({folder.path()}));
+  const Finished others = call(with_pictures({folder.path()}));
   EXPECT_EQ(others.exit_code, 6);
   EXPECT_NE(others.err.find("only 1 file (000123)"), std::string::npos) << others.err;
 }
@@ -185,7 +184,7 @@ TEST(Folders, OfFramesAreOneRequest) {
 
 TEST(ManyPictures, GetAWarningOnce) {
   const Finished finished =
-      call(about({image("coffee.jpg"), image("rocket.jpg")}, {"--temperature", "0.5"}));
+      call(with_pictures({image("coffee.jpg"), image("rocket.jpg")}, {"--temperature", "0.5"}));
   EXPECT_EQ(finished.exit_code, 0);
   EXPECT_EQ(std::ranges::count(finished.err, '\n'), 1) << finished.err;
 }
@@ -195,22 +194,22 @@ TEST(Lists, AreReadAsOtherProgramsWriteThem) {
   folder.write("list.txt",
                "\xEF\xBB\xBF" + image("coffee.jpg") + "\r\n\r\n  \t\n" + image("chelsea.webp"));
   const std::vector<Json> names = {image("coffee.jpg"), image("chelsea.webp")};
-  const Finished file = call(about({}, {"--json", "--images-from", folder / "list.txt"}));
+  const Finished file = call(with_pictures({}, {"--json", "--images-from", folder / "list.txt"}));
   ASSERT_EQ(file.exit_code, 0) << file.err;
   EXPECT_EQ(all(objects(file.out), "image"), names);
-  const Finished input =
-      call_with_input(about({}, {"--json", "--images-from", "-"}), content_of(folder / "list.txt"));
+  const Finished input = call_with_input(with_pictures({}, {"--json", "--images-from", "-"}),
+                                         content_of(folder / "list.txt"));
   EXPECT_EQ(all(objects(input.out), "tokens"), all(objects(file.out), "tokens"));
-  EXPECT_EQ(call(about({}, {"--images-from", folder / "list.txt"})).out,
+  EXPECT_EQ(call(with_pictures({}, {"--images-from", folder / "list.txt"})).out,
             image("coffee.jpg") + "\t" + text_about(image("coffee.jpg")) + image("chelsea.webp") +
                 "\t" + text_about(image("chelsea.webp")));
 }
 
 TEST(Lists, GoTogetherWithPicturesInTheOrderGiven) {
-  const Finished finished =
-      call_with_input(about({image("rocket_small.bmp")},
-                            {"--images-from", "-", "--image", image("chelsea.webp"), "--json"}),
-                      image("coffee.jpg") + "\n");
+  const Finished finished = call_with_input(
+      with_pictures({image("rocket_small.bmp")},
+                    {"--images-from", "-", "--image", image("chelsea.webp"), "--json"}),
+      image("coffee.jpg") + "\n");
   EXPECT_EQ(
       all(objects(finished.out), "image"),
       (std::vector<Json>{image("rocket_small.bmp"), image("coffee.jpg"), image("chelsea.webp")}));
@@ -221,7 +220,7 @@ TEST(Lists, ThatAreNoneAreNamed) {
   fs::copy_file(image("coffee.jpg"), folder / "a.jpg");
   const auto refusal = [&](const std::string& content, int exit_code) {
     folder.write("list.txt", content);
-    const Finished finished = call(about({}, {"--images-from", folder / "list.txt"}));
+    const Finished finished = call(with_pictures({}, {"--images-from", folder / "list.txt"}));
     EXPECT_EQ(finished.exit_code, exit_code) << finished.err;
     EXPECT_EQ(finished.out, "");
     return finished.err;
@@ -239,19 +238,19 @@ TEST(Lists, ThatAreNoneAreNamed) {
                       (folder / "a.jpg").string()),
             std::string::npos);
   EXPECT_NE(refusal("/nonexistent/a.jpg\n", 6).find("/nonexistent/a.jpg"), std::string::npos);
-  const Finished none = call(about({}, {"--images-from", "/nonexistent/list"}));
+  const Finished none = call(with_pictures({}, {"--images-from", "/nonexistent/list"}));
   EXPECT_EQ(none.exit_code, 2) << none.err;
   EXPECT_NE(none.err.find("/nonexistent/list: cannot be opened"), std::string::npos) << none.err;
 }
 
 TEST(StandardInput, MayBeAPicture) {
-  const Arguments arguments = about({"-"}, {"--json"});
+  const Arguments arguments = with_pictures({"-"}, {"--json"});
   const Finished finished = call_with_input(arguments, content_of(image("coffee.jpg")));
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
   const Json answer = objects(finished.out).at(0);
   EXPECT_EQ(answer["image"], "-");
   EXPECT_EQ(answer["tokens"],
-            objects(call(about({image("coffee.jpg")}, {"--json"})).out).at(0)["tokens"]);
+            objects(call(with_pictures({image("coffee.jpg")}, {"--json"})).out).at(0)["tokens"]);
   for (const std::string& input : {std::string(), std::string("no picture"),
                                    content_of(image("coffee.jpg")).substr(0, 10'000)}) {
     const Finished refused = call_with_input(arguments, input);
@@ -264,18 +263,18 @@ TEST(StandardInput, MayBeAPicture) {
 
 // What <(...) of a shell hands over. A pipe with a name of its own may wait for ever.
 TEST(Pipes, OfTheShellArePictures) {
-  Start start = instructblip(about({}, {"--json"}));
+  Start start = instructblip(with_pictures({}, {"--json"}));
   const Arguments shell = {"/bin/bash", "-c", "\"$0\" \"$@\" --image <(cat \"$PICTURE\")"};
   start.command = shell + start.command;
   start.environment["PICTURE"] = image("coffee.jpg");
   const Finished finished = run(start);
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_EQ(objects(finished.out).at(0)["tokens"],
-            objects(call(about({image("coffee.jpg")}, {"--json"})).out).at(0)["tokens"]);
+            objects(call(with_pictures({image("coffee.jpg")}, {"--json"})).out).at(0)["tokens"]);
 
   const TempDirectory folder;
   folder.make_fifo("picture.jpg");
-  const Finished refused = call(about({folder / "picture.jpg"}));
+  const Finished refused = call(with_pictures({folder / "picture.jpg"}));
   EXPECT_EQ(refused.exit_code, 6);
   EXPECT_NE(refused.err.find("got a pipe"), std::string::npos) << refused.err;
   EXPECT_NE(refused.err.find("--image - < '"), std::string::npos) << refused.err;
@@ -292,7 +291,7 @@ TEST(StandardInput, TextsMayComeFromWindows) {
 }
 
 TEST(StandardInput, IsReadOnce) {
-  const Finished finished = call(about({"-"}, {"--instruction", "-"}));
+  const Finished finished = call(with_pictures({"-"}, {"--instruction", "-"}));
   EXPECT_EQ(finished.exit_code, 2);
   EXPECT_NE(finished.err.find("--image - and --instruction - both read it"), std::string::npos)
       << finished.err;
@@ -323,7 +322,7 @@ class ManyPicturesTest : public testing::Test {
   }
   Finished ask_with_third(const std::string& content) const {
     folder_.write("3.jpg", content);
-    return call(about({folder_.path()}, {"--max-new-tokens", "2"}));
+    return call(with_pictures({folder_.path()}, {"--max-new-tokens", "2"}));
   }
   TempDirectory folder_;
 };
@@ -365,8 +364,8 @@ TEST(ManyPictures, EndWithCtrlC) {
 }
 
 TEST(ManyPictures, EndWhereNobodyReads) {
-  Start start = instructblip(about(std::vector<std::string>(50, image("coffee.jpg")),
-                                   {"--min-new-tokens=2000", "--max-new-tokens=2000"}));
+  Start start = instructblip(with_pictures(std::vector<std::string>(50, image("coffee.jpg")),
+                                           {"--min-new-tokens=2000", "--max-new-tokens=2000"}));
   start.close_stdout_reader = true;
   const Finished finished = run(start);
   EXPECT_EQ(finished.exit_code, 0);

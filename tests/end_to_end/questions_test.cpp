@@ -10,8 +10,8 @@ namespace {
 const std::string kLlava = kSource + "/tests/golden/checkpoints/llava_hub";
 const std::string kTwo = "USER: <image>\n<image>\nAlike? ASSISTANT:";
 
-Arguments ask(const std::string& model, const std::vector<std::string>& images,
-              const std::vector<std::string>& instructions, const Arguments& more = {}) {
+Arguments ask_about(const std::string& model, const std::vector<std::string>& images,
+                    const std::vector<std::string>& instructions, const Arguments& more = {}) {
   Arguments arguments = {"run", "--model", model, "--max-new-tokens", "8"};
   for (const std::string& name : images) arguments = arguments + Arguments{"--image", image(name)};
   for (const std::string& text : instructions) {
@@ -20,7 +20,7 @@ Arguments ask(const std::string& model, const std::vector<std::string>& images,
   return arguments + more;
 }
 
-Json answer(const Arguments& arguments) {
+Json first_answer(const Arguments& arguments) {
   const Finished finished = call(arguments + Arguments{"--json"});
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   return objects(finished.out).at(0);
@@ -31,7 +31,8 @@ TEST(Questions, AreAskedAboutEachPictureInOrder) {
   const std::vector<std::string> questions = {"What is it?", "Which\tcolour\nhas it?"};
   for (const std::string& model : {kT5, kLlava}) {
     // Without a cache too, a picture is encoded once.
-    const Finished finished = call(ask(model, pictures, questions, {"--json", "--cache", "0"}));
+    const Finished finished =
+        call(ask_about(model, pictures, questions, {"--json", "--cache", "0"}));
     ASSERT_EQ(finished.exit_code, 0) << finished.err;
     const std::vector<Json> rows = objects(finished.out);
     ASSERT_EQ(rows.size(), 4u);
@@ -41,14 +42,14 @@ TEST(Questions, AreAskedAboutEachPictureInOrder) {
       const std::string& question = questions[i % 2];
       EXPECT_EQ(rows[i]["image"], image(picture));
       EXPECT_EQ(rows[i]["instruction"], question);
-      EXPECT_EQ(rows[i]["tokens"], answer(ask(model, {picture}, {question}))["tokens"]);
+      EXPECT_EQ(rows[i]["tokens"], first_answer(ask_about(model, {picture}, {question}))["tokens"]);
       EXPECT_EQ(rows[i]["timings_ms"]["vision"] == 0.0, i % 2 == 1) << i;
       std::string text = rows[i]["text"];
       std::ranges::replace(text, '\n', ' ');
       lines += image(picture) + "\t" + (i % 2 == 0 ? "What is it?" : "Which colour has it?") +
                "\t" + text + "\n";
     }
-    EXPECT_EQ(call(ask(model, pictures, questions)).out, lines);
+    EXPECT_EQ(call(ask_about(model, pictures, questions)).out, lines);
   }
 }
 
@@ -85,7 +86,7 @@ TEST(Questions, OfRankToo) {
 }
 
 TEST(Questions, AreAllCheckedBeforeTheFirstAnswer) {
-  const Finished finished = call(ask(kT5, {"coffee.jpg"}, {"What is it?", "caf\xE9"}));
+  const Finished finished = call(ask_about(kT5, {"coffee.jpg"}, {"What is it?", "caf\xE9"}));
   EXPECT_EQ(finished.exit_code, 2);
   EXPECT_EQ(finished.out, "");
   EXPECT_NE(finished.err.find("not valid UTF-8"), std::string::npos) << finished.err;
@@ -103,13 +104,14 @@ TEST(SeveralMarks, MakeOneRequestOfAllPictures) {
       std::ranges::replace(option, '_', '-');
       arguments = arguments + Arguments{option, value.dump()};
     }
-    const Json got = answer(arguments);
+    const Json got = first_answer(arguments);
     EXPECT_EQ(got["tokens"], want["sequences"][0]["tokens"]) << name;
     EXPECT_EQ(got["images"], Json::array({image(want["images"][0]), image(want["images"][1])}));
   }
   // One mark each: a request each.
   EXPECT_EQ(
-      objects(call(ask(kLlava, {"coffee.jpg", "rocket.jpg"}, {"<image> Which?"}, {"--json"})).out)
+      objects(
+          call(ask_about(kLlava, {"coffee.jpg", "rocket.jpg"}, {"<image> Which?"}, {"--json"})).out)
           .size(),
       2u);
 }
@@ -117,10 +119,10 @@ TEST(SeveralMarks, MakeOneRequestOfAllPictures) {
 TEST(SeveralMarks, MayBeAskedAboutTwice) {
   const std::string other = "USER: <image> and <image> ASSISTANT:";
   const std::vector<Json> rows =
-      objects(call(ask(kLlava, {"coffee.jpg", "rocket.jpg"}, {kTwo, other}, {"--json"})).out);
+      objects(call(ask_about(kLlava, {"coffee.jpg", "rocket.jpg"}, {kTwo, other}, {"--json"})).out);
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_EQ(rows[1]["tokens"],
-            answer(ask(kLlava, {"coffee.jpg", "rocket.jpg"}, {other}))["tokens"]);
+            first_answer(ask_about(kLlava, {"coffee.jpg", "rocket.jpg"}, {other}))["tokens"]);
 }
 
 TEST(SeveralMarks, AreOneRequestOfRankAndFeatures) {
@@ -135,9 +137,9 @@ TEST(SeveralMarks, AreOneRequestOfRankAndFeatures) {
   const std::string file = folder / "two.safetensors";
   const Finished written = call(Arguments{"features", "--output", file} + two);
   ASSERT_EQ(written.exit_code, 0) << written.err;
-  const Json shown = answer(Arguments{"run", "--max-new-tokens", "8"} + two);
-  const Json kept = answer({"run", "--max-new-tokens", "8", "--model", kLlava, "--features", file,
-                            "--instruction", kTwo});
+  const Json shown = first_answer(Arguments{"run", "--max-new-tokens", "8"} + two);
+  const Json kept = first_answer({"run", "--max-new-tokens", "8", "--model", kLlava, "--features",
+                                  file, "--instruction", kTwo});
   EXPECT_EQ(kept["tokens"], shown["tokens"]);
   EXPECT_EQ(kept["features"], file);
 }
@@ -145,7 +147,7 @@ TEST(SeveralMarks, AreOneRequestOfRankAndFeatures) {
 TEST(SeveralMarks, WithAnotherNumberOfPicturesAreAnError) {
   const auto refusal = [](const std::vector<std::string>& pictures,
                           const std::vector<std::string>& instructions) {
-    const Finished finished = call(ask(kLlava, pictures, instructions));
+    const Finished finished = call(ask_about(kLlava, pictures, instructions));
     EXPECT_EQ(finished.exit_code, 2) << finished.err;
     EXPECT_EQ(finished.out, "");
     return finished.err;
@@ -161,14 +163,14 @@ TEST(SeveralMarks, WithAnotherNumberOfPicturesAreAnError) {
 }
 
 TEST(Temperature, Of0IsGreedy) {
-  const Json greedy = answer(ask(kT5, {"coffee.jpg"}, {"What?"}));
+  const Json greedy = first_answer(ask_about(kT5, {"coffee.jpg"}, {"What?"}));
   for (const Arguments& more :
        {Arguments{"--temperature", "0"}, {"--do-sample", "--temperature=0.0", "--seed", "3"}}) {
-    const Json got = answer(ask(kT5, {"coffee.jpg"}, {"What?"}, more));
+    const Json got = first_answer(ask_about(kT5, {"coffee.jpg"}, {"What?"}, more));
     EXPECT_EQ(got["tokens"], greedy["tokens"]);
     EXPECT_EQ(got["options"]["do_sample"], false);
   }
-  EXPECT_EQ(call(ask(kT5, {"coffee.jpg"}, {"What?"}, {"--temperature", "0"})).err, "");
+  EXPECT_EQ(call(ask_about(kT5, {"coffee.jpg"}, {"What?"}, {"--temperature", "0"})).err, "");
 }
 
 }  // namespace

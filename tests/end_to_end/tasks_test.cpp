@@ -21,8 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string kAstronaut = image("astronaut.jpg");
-
 Finished task(const Arguments& arguments, const std::string& model = kT5) {
   return call(arguments + Arguments{"--model", model, "--image", kAstronaut});
 }
