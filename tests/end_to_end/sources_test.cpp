@@ -102,7 +102,7 @@ TEST(Convert, TakesChatTemplatesAlong) {
   directory.write("model/chat_template.jinja", "a");
   directory.write("model/chat_templates/tool_use.jinja", "b");
   directory.write("model/chat_templates/notes.md", "c");
-  const Finished converted = call({"convert", "--model", model, "--output", output});
+  const Finished converted = call({"convert", "--model", model, "-o", output});
   ASSERT_EQ(converted.exit_code, 0) << converted.err;
   EXPECT_EQ(content_of(output / "chat_template.jinja"), "a");
   EXPECT_EQ(content_of(output / "chat_templates" / "tool_use.jinja"), "b");

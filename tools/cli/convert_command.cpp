@@ -40,7 +40,7 @@ constexpr Takes kNeeds[] = {"model", "output"};
 
 extern const Command kConvert = {
     .name = "convert",
-    .usage = "--model DIR --output DIR",
+    .usage = "--model DIR -o DIR",
     .help = "write a model, with all that is laid over it, as one directory of safetensors",
     .takes = kTakes,
     .needs = kNeeds,

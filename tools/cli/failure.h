@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "instructblip/error.h"
+#include "options/option.h"
 
 namespace instructblip::cli {
 
@@ -44,7 +45,7 @@ auto during(Stage stage, Work&& work) {
   try {
     return std::forward<Work>(work)();
   } catch (const Error& error) {
-    throw Failure(exit_code(error, stage), error.what());
+    throw Failure(exit_code(error, stage), options::as_typed(error.what()));
   }
 }
 

@@ -3,6 +3,48 @@
 #include <algorithm>
 
 namespace instructblip::options {
+namespace {
+
+// The name of the option that sets a field, "num-beams" of "num_beams".
+std::optional<std::string_view> option_of(std::string_view field) {
+  std::string name(field);
+  std::ranges::replace(name, '_', '-');
+  for (const std::span<const Option> options :
+       {table(), conversion_table(), quantization_table(), benchmark_table()}) {
+    for (const Option& option : options) {
+      const bool is =
+          option.extras.field.empty() ? option.name == name : option.extras.field == field;
+      if (is) return option.name;
+    }
+  }
+  return std::nullopt;
+}
+
+constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz_";
+
+// A line that begins with a field and a colon speaks of fields alone: others are told by their
+// underscores.
+std::string line_as_typed(std::string_view line) {
+  const std::size_t start = std::min(line.find_first_not_of(' '), line.size());
+  const std::size_t colon = std::min(line.find(": ", start), line.size());
+  const auto first = option_of(line.substr(start, colon - start));
+  if (colon == line.size() || !first) return std::string(line);
+  std::string typed(line.substr(0, start));
+  typed.append("--").append(*first);
+  for (line.remove_prefix(colon); !line.empty();) {
+    const std::size_t word = std::min(line.find_first_of(kLetters), line.size());
+    typed += line.substr(0, word);
+    line.remove_prefix(word);
+    const std::string_view name = line.substr(0, line.find_first_not_of(kLetters));
+    const auto option = name.find('_') == name.npos ? std::nullopt : option_of(name);
+    if (option) typed += "--";
+    typed += option.value_or(name);
+    line.remove_prefix(name.size());
+  }
+  return typed;
+}
+
+}  // namespace
 
 std::string_view heading_of(Group group) {
   switch (group) {
@@ -51,6 +93,16 @@ std::string_view name_of(Kind kind) {
 const Option* find(std::span<const Option* const> options, std::string_view name) {
   const auto found = std::ranges::find(options, name, &Option::name);
   return found == options.end() ? nullptr : *found;
+}
+
+std::string as_typed(std::string_view message) {
+  std::string typed;
+  while (!message.empty()) {
+    const std::size_t end = std::min(message.find('\n'), message.size() - 1) + 1;
+    typed += line_as_typed(message.substr(0, end));
+    message.remove_prefix(end);
+  }
+  return typed;
 }
 
 std::vector<std::string_view> choices_of(const Option& option) {

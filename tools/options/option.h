@@ -43,6 +43,8 @@ struct Extras {
   bool stands_alone = false;   // may be given without a value, and is then "true"
   char letter = '\0';          // 'v' of -v
   std::string_view also = {};  // another name: "weights"
+  std::string_view field =
+      {};  // what the library calls it, where that is another word: "read_bytes"
 };
 inline constexpr Extras kRepeats{.repeats = true};
 inline constexpr Extras kStandsAlone{.stands_alone = true};
@@ -67,6 +69,11 @@ std::span<const Option> table();
 std::span<const Option> conversion_table();    // convert
 std::span<const Option> quantization_table();  // quantize
 std::span<const Option> benchmark_table();     // bench
+
+// `message` of the library with the names that are typed for those of its fields, in lines that
+// begin with one: "--top-p: expected ..., with --do-sample" for "top_p: expected ..., with
+// do_sample".
+std::string as_typed(std::string_view message);
 
 // The option of this name in `options`; null where there is none.
 const Option* find(std::span<const Option* const> options, std::string_view name);

@@ -292,7 +292,7 @@ constexpr auto kTable = std::to_array<Option>({
      "how weights are held in memory, q8 and q4: the language model's in 8 or 4 bits; bf16, q8 and "
      "q4: products of few bits where the processor has them",
      [](S s, A a) { s.load.precision = a.one_of(kPrecisions); },
-     {.also = "weights"}},
+     {.also = "weights", .field = "precision"}},
     {"policy", Group::running, Kind::list, "LIST", "",
      "parts of the model that are held otherwise than q8 or q4 have it, MODULE=BITS with commas "
      "between: vision, qformer, projection, language or head, half (16 bits), f32, bf16, q8 or q4",
@@ -367,14 +367,25 @@ constexpr auto kTable = std::to_array<Option>({
 });
 
 constexpr auto kConversion = std::to_array<Option>({
-    {"output", Group::output, Kind::path, "DIR", "",
-     "the directory to write, which is not there yet", [](S s, A a) { s.output = a.path(); }},
+    {"output",
+     Group::output,
+     Kind::path,
+     "DIR",
+     "",
+     "the directory to write, which is not there yet",
+     [](S s, A a) { s.output = a.path(); },
+     {.letter = 'o'}},
     {"dtype", Group::output, Kind::choice, "auto|f32|f16|bf16", "auto",
      "how weights are written; auto: as they are stored",
      [](S s, A a) { s.load.precision = a.one_of(kPrecisions); }},
-    {"max-shard-size", Group::output, Kind::size, "SIZE", "4GB",
+    {"max-shard-size",
+     Group::output,
+     Kind::size,
+     "SIZE",
+     "4GB",
      "size of the tensors in one file, at most",
-     [](S s, A a) { s.convert.max_shard_bytes = a.bytes(); }},
+     [](S s, A a) { s.convert.max_shard_bytes = a.bytes(); },
+     {.field = "max_shard_bytes"}},
 });
 
 constexpr auto kQuantization = std::to_array<Option>({
@@ -394,9 +405,14 @@ constexpr auto kQuantization = std::to_array<Option>({
      [](S s, A a) {
        s.load.precision = a.one_of<Precision>({{"q8", Precision::q8}, {"q4", Precision::q4}});
      }},
-    {"max-shard-size", Group::output, Kind::size, "SIZE", "4GB",
+    {"max-shard-size",
+     Group::output,
+     Kind::size,
+     "SIZE",
+     "4GB",
      "size of the tensors in one file, at most",
-     [](S s, A a) { s.quantize.max_shard_bytes = a.bytes(); }},
+     [](S s, A a) { s.quantize.max_shard_bytes = a.bytes(); },
+     {.field = "max_shard_bytes"}},
     {"probes", Group::output, Kind::integer, "N", "8",
      "requests about made-up pictures by which what is written is compared with the checkpoint, 0 "
      "to 64; 0: the checkpoint is not loaded whole",

@@ -10,7 +10,8 @@
 namespace instructblip::options {
 namespace {
 
-const std::span<const Option> kTables[] = {table(), conversion_table(), benchmark_table()};
+const std::span<const Option> kTables[] = {table(), conversion_table(), quantization_table(),
+                                           benchmark_table()};
 
 std::string refusal(const Option& option, std::string_view value) {
   Settings settings;
@@ -83,6 +84,22 @@ TEST(OptionTest, DefaultsAreTheLibrarys) {
   EXPECT_EQ(all.bench.read_bytes, none.bench.read_bytes);
   EXPECT_EQ(all.bench.threads, none.bench.threads);
   EXPECT_EQ(all.bench.precisions, none.bench.precisions);
+}
+
+TEST(OptionTest, AMessageNamesWhatIsTyped) {
+  EXPECT_EQ(as_typed("threads: expected a number"), "--threads: expected a number");
+  EXPECT_EQ(as_typed("options:\n  num_beams: expected 1\n  hint: fewer"),
+            "options:\n  --num-beams: expected 1\n  hint: fewer");
+  EXPECT_EQ(as_typed("read_bytes: expected 1 MiB"), "--read-size: expected 1 MiB");
+  EXPECT_EQ(as_typed("precision: expected q8"), "--dtype: expected q8");
+  EXPECT_EQ(as_typed("/a/threads: no such file"), "/a/threads: no such file");
+  EXPECT_EQ(as_typed("unheard_of: threads: no"), "unheard_of: threads: no");
+  EXPECT_EQ(as_typed("min_new_tokens: expected at most max_new_tokens (8), got 9"),
+            "--min-new-tokens: expected at most --max-new-tokens (8), got 9");
+  EXPECT_EQ(as_typed("generation_config.json: num_beams: expected 1"),
+            "generation_config.json: num_beams: expected 1");
+  EXPECT_EQ(as_typed("threads"), "threads");
+  EXPECT_EQ(as_typed(""), "");
 }
 
 TEST(OptionTest, TakesTheChoicesThatItNamesAndNoOthers) {
