@@ -6,8 +6,8 @@
     accuracy.py build/bin/instructblip DIRECTORY [--prompts N] [--reference FILE] [--speed]   any checkpoint: made-up prompts
 
 embedded: the answers are compared with those of transformers 4.57.3 in tests/embedded/, whose pictures the world draws
-again. golden: the same of the greedy requests of golden.json; their weights are random, so that near ties are common and
-agreement says little. DIRECTORY: with those of the command's own reference numerics, about the pictures of tests/data;
+again. golden: the same of those requests of golden.json that change no setting; their weights are random, so that near
+ties are common and agreement says little. DIRECTORY: with those of the command's own reference numerics, about the pictures of tests/data;
 --reference keeps them for other ways of the same prompts, so that these can be run one at a time. --speed is for a machine
 that does nothing else.
 equal: answers whose tokens are all the same; tokens: those that stand before the first difference, of all; right: answers
@@ -62,6 +62,8 @@ def call(*arguments):
 
 
 class Prompt:
+    """What is asked, and what the reference says; beams and length None: as the checkpoint's own settings have them."""
+
     def __init__(self, images, instruction, tokens=None, text=None, expected=None, beams=1, length=60):
         self.images, self.instruction, self.beams, self.length = images, instruction, beams, length
         self.tokens, self.text, self.expected = tokens, text, expected
@@ -99,8 +101,8 @@ def golden(options, work):
             names = request.get("images") or [request["image"]]
             answer = request["sequences"][0]
             prompts.append(Prompt([ROOT / "tests/data/images" / n for n in names], request["instruction"],
-                                  answer["tokens"], answer["text"],
-                                  length=request["options"].get("max_new_tokens", 256)))  # fmt: skip
+                                  answer["tokens"], answer["text"], beams=None,
+                                  length=request["options"].get("max_new_tokens")))  # fmt: skip
         config = json.loads((directory / "config.json").read_text())
         family = config["model_type"] + ", " + config["text_config"].get("model_type", "llama")
         if prompts:
@@ -129,15 +131,15 @@ def made_up(options, work):
     pairs = [(image, instruction) for image in images for instruction in INSTRUCTIONS]
     prompts = [Prompt([image], instruction, length=options.length) for image, instruction in some_of(pairs, options.prompts)]
     directory = pathlib.Path(options.what)
-    for prompt, answer in zip(prompts, of_reference(options, "answers", prompts, lambda: answers(
+    for prompt, answer in zip(prompts, of_reference(options, "answers", directory, prompts, lambda: answers(
             options, directory, REFERENCE, prompts, work))):  # fmt: skip
         prompt.tokens, prompt.text = answer["tokens"], answer["text"]
     yield Set(directory.name, directory, prompts)
 
 
-def of_reference(options, what, prompts, make):
+def of_reference(options, what, directory, prompts, make):
     """What the reference numerics say of these prompts: as an earlier run has kept it, or made now."""
-    key = json.dumps([what, options.what, [(str(p.images), p.instruction, p.length) for p in prompts]])
+    key = json.dumps([what, str(directory), [(str(p.images), p.instruction, p.length) for p in prompts]])
     kept = json.loads(options.reference.read_text()) if options.reference and options.reference.exists() else {}
     if key not in kept:
         kept[key] = make()
@@ -155,7 +157,7 @@ def step_ms(options, model, way):
 
 def answers(options, model, way, prompts, work):
     found = {}
-    for setting in sorted({(prompt.beams, prompt.length) for prompt in prompts}):
+    for setting in dict.fromkeys((prompt.beams, prompt.length) for prompt in prompts):
         some = [i for i, prompt in enumerate(prompts) if (prompt.beams, prompt.length) == setting]
         requests, output = work / "requests.jsonl", work / "answers.jsonl"
         with open(requests, "w") as file:
@@ -164,8 +166,9 @@ def answers(options, model, way, prompts, work):
                 pictures = {"image": names[0]} if len(names) == 1 else {"images": names}
                 file.write(json.dumps({**pictures, "instruction": prompts[i].instruction}) + "\n")
         output.unlink(missing_ok=True)
-        call(options.binary, "batch", requests, "-o", output, "--model", model, "--num-beams", setting[0],
-             "--max-new-tokens", setting[1], "--quiet", *way)  # fmt: skip
+        given = [part for name, value in zip(("--num-beams", "--max-new-tokens"), setting) if value
+                 for part in (name, value)]  # fmt: skip
+        call(options.binary, "batch", requests, "-o", output, "--model", model, *given, "--quiet", *way)
         for i, line in zip(some, open(output)):
             found[i] = json.loads(line)
     return [found[i] for i in range(len(prompts))]
@@ -269,7 +272,7 @@ def main():
             families.setdefault(one.name, []).append(one)
         print("| " + " | ".join(columns) + " |\n|" + " --- |" * len(columns), flush=True)
         for family, sets in families.items():
-            exact = [of_reference(options, "logits", chosen, lambda: [
+            exact = [of_reference(options, "logits", one.model, chosen, lambda: [
                 logits(options, one.model, REFERENCE, p, work, i) for i, p in enumerate(chosen)])
                 for one in sets for chosen in [some_of(one.prompts, options.divergences)]]  # fmt: skip
             for name, way in ways.items():

@@ -64,8 +64,8 @@ struct Outcome {
 /// be short, must not destroy the engine, and what it throws is dropped. What a TokenCallback
 /// throws is thrown by the future; a callback gets Error(cancelled) for it.
 ///
-/// Threads: every function may be called from any thread at once; in a child that fork() makes each
-/// throws Error(unsupported), as Pipeline's do.
+/// Threads: every function may be called from any thread at once. In a child that fork() makes each
+/// throws Error(unsupported), and a future that the parent has got is never set.
 class INSTRUCTBLIP_API Engine {
  public:
   /// May outlive `pipeline`, whose model it shares.

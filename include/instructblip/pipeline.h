@@ -86,8 +86,9 @@ struct Usage {
 ///
 /// Threads: every const function may be called from any thread at once. Calls share one pool of
 ///          threads and take turns step by step; encoded pictures are cached for all of them.
-///          A child that fork() makes has none of the threads: its calls that compute throw
-///          Error(unsupported), and it loads models of its own.
+///          A child that fork() makes has none of these threads: what computes fails there with
+///          Error(unsupported). It may load models of its own, on the processor; the parent's
+///          stay in its memory.
 /// Errors:  only instructblip::Error leaves this class (and what a caller's callback throws); a
 ///          failed call changes nothing.
 class INSTRUCTBLIP_API Pipeline {

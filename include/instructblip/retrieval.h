@@ -65,7 +65,7 @@ struct Match {
 /// Owns the weights; movable, not copyable.
 ///
 /// Threads: every const function may be called from any thread at once. Calls share one pool of
-///          threads and take turns.
+///          threads and take turns. After fork() as Pipeline.
 /// Errors:  only instructblip::Error leaves this class; a failed call changes nothing.
 class INSTRUCTBLIP_API ImageTextMatcher {
  public:
@@ -118,8 +118,8 @@ class INSTRUCTBLIP_API ImageTextMatcher {
   struct Impl;  ///< internal
 
  private:
-  explicit ImageTextMatcher(std::unique_ptr<const Impl> impl);
-  std::unique_ptr<const Impl> impl_;
+  explicit ImageTextMatcher(std::shared_ptr<const Impl> impl);
+  std::shared_ptr<const Impl> impl_;
 };
 
 }  // namespace instructblip

@@ -114,7 +114,7 @@ struct ImageTextMatcher::Impl {
 struct Backend {
   std::shared_ptr<const Pipeline::Impl> (*load_pipeline)(const std::filesystem::path& directory,
                                                          const LoadOptions& options);
-  std::unique_ptr<const ImageTextMatcher::Impl> (*load_matcher)(
+  std::shared_ptr<const ImageTextMatcher::Impl> (*load_matcher)(
       const std::filesystem::path& directory, const LoadOptions& options);
   ImageFeatures (*load_features)(const std::filesystem::path& file);
   ConvertReport (*convert)(const std::filesystem::path& directory,

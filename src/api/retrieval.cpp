@@ -16,7 +16,7 @@ std::int64_t TextEncoding::width() const { return std::ssize(impl_->vector); }
 std::span<const float> TextEncoding::vector() const { return impl_->vector; }
 std::span<const std::int32_t> TextEncoding::tokens() const { return impl_->tokens; }
 
-ImageTextMatcher::ImageTextMatcher(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+ImageTextMatcher::ImageTextMatcher(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 ImageTextMatcher::ImageTextMatcher(ImageTextMatcher&&) noexcept = default;
 ImageTextMatcher& ImageTextMatcher::operator=(ImageTextMatcher&&) noexcept = default;
 ImageTextMatcher::~ImageTextMatcher() = default;

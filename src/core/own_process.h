@@ -18,4 +18,17 @@ class OwnProcess {
   ::pid_t id_ = ::getpid();
 };
 
+// Deletes what has threads of its own where it was made. In a child it stays for good: its threads
+// would be waited for, and a device works for the parent alone.
+class DeleteInOwnProcess {
+ public:
+  template <typename T>
+  void operator()(const T* object) const {
+    if (process_.is_this()) delete object;
+  }
+
+ private:
+  OwnProcess process_;
+};
+
 }  // namespace instructblip

@@ -16,9 +16,7 @@ Runtime::Runtime(int threads, Numerics numerics, kernels::Choice kernels, bool r
       rounds_rows_(rounds_rows),
       thread_(std::make_unique<WorkThread>(threads)) {}
 
-Runtime::~Runtime() {
-  if (!process_.is_this()) static_cast<void>(thread_.release());  // its thread would be waited for
-}
+Runtime::~Runtime() = default;
 
 const kernels::Tables& Runtime::tables() const {
   static const kernels::Tables of_processor;
@@ -92,12 +90,10 @@ at::Tensor Runtime::counters(std::int64_t count) const {
 }
 
 void Runtime::run_task(std::function<void()> work) {
-  process_.require();
+  require_thread();
   thread_->run(std::move(work));
 }
 
-void Runtime::leave(std::shared_ptr<void> what) noexcept {
-  if (process_.is_this()) thread_->leave(std::move(what));
-}
+void Runtime::leave(std::shared_ptr<void> what) noexcept { thread_->leave(std::move(what)); }
 
 }  // namespace instructblip::nn

@@ -4,7 +4,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -146,10 +145,12 @@ class Runtime {
   // Memory for what the steps of a key read, [count] int32: the same whenever it is asked for.
   virtual at::Tensor step_memory(const StepKey& key, std::int64_t count) const;
 
+  // Errors: unsupported, in a child that fork() made, which has no such thread.
+  void require_thread() const { process_.require(); }
   // Takes what is to end on the thread, and does not wait for that.
   void leave(std::shared_ptr<void> what) noexcept;
   // Runs `work` on the thread and waits; what it throws is thrown here, translated(). Must not be
-  // called from work that runs there. Errors: unsupported, in a child that fork() made.
+  // called from work that runs there. Errors: as require_thread().
   template <typename Work>
   auto run(Work&& work) {
     using Result = std::invoke_result_t<Work>;

@@ -5,6 +5,7 @@
 #include <c10/util/Exception.h>
 
 #include <chrono>
+#include <cstdint>
 #include <new>
 #include <string>
 #include <utility>

@@ -10,6 +10,7 @@
 #include "config/processor_config.h"
 #include "core/errors.h"
 #include "core/log.h"
+#include "core/own_process.h"
 #include "core/stopwatch.h"
 #include "loading/loading.h"
 #include "pipeline/assemble.h"
@@ -139,7 +140,7 @@ std::shared_ptr<const Pipeline::Impl> load_pipeline(const std::filesystem::path&
     log_info(printable(checkpoint_dir.string()) + ": " + info.family + " with " +
              info.language_model + ", weights held as " + info.precision + " on " + info.device +
              ", threads: " + std::to_string(info.threads));
-    return std::make_shared<const Model>(std::move(model));
+    return {std::shared_ptr<const Model>(new Model(std::move(model)), DeleteInOwnProcess())};
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory,
                 printable(checkpoint_dir.string()) + ": out of memory while loading");

@@ -299,6 +299,7 @@ EngineStats RunningEngine::stats() const {
 
 std::unique_ptr<Engine::Impl> run_engine(std::shared_ptr<const ModelParts> model,
                                          const EngineOptions& options) {
+  model->runtime->require_thread();
   if (options.max_rows == 0 || options.max_waiting < 1 || options.max_waiting_bytes < 1) {
     throw Error(ErrorCode::invalid_argument,
                 "engine: expected max_rows, max_waiting and max_waiting_bytes of at least 1, "

@@ -31,7 +31,7 @@ ModelInfo describe(const RetrievalConfig& config, const ImageProcessor& image_pr
 
 }  // namespace
 
-std::unique_ptr<const ImageTextMatcher::Impl> load_matcher(
+std::shared_ptr<const ImageTextMatcher::Impl> load_matcher(
     const std::filesystem::path& checkpoint_dir, const LoadOptions& asked) {
   Stopwatch watch;
   try {

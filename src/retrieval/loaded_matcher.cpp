@@ -8,6 +8,7 @@
 
 #include "core/boundary.h"
 #include "core/errors.h"
+#include "core/own_process.h"
 #include "nn/pixel_values.h"
 #include "nn/similarity.h"
 #include "pipeline/tensors.h"
@@ -244,8 +245,8 @@ std::vector<NamedTensor> LoadedMatcher::features(const Image& image, std::string
 
 }  // namespace
 
-std::unique_ptr<const ImageTextMatcher::Impl> make_matcher(MatcherParts parts) {
-  return std::make_unique<const LoadedMatcher>(std::move(parts));
+std::shared_ptr<const ImageTextMatcher::Impl> make_matcher(MatcherParts parts) {
+  return {new LoadedMatcher(std::move(parts)), DeleteInOwnProcess()};
 }
 
 }  // namespace instructblip

@@ -35,10 +35,10 @@ struct MatcherParts {
   std::unique_ptr<const RetrievalStages> stages;  // null where load() left the weights alone
 };
 
-std::unique_ptr<const ImageTextMatcher::Impl> make_matcher(MatcherParts parts);
+std::shared_ptr<const ImageTextMatcher::Impl> make_matcher(MatcherParts parts);
 
 // As ImageTextMatcher::load().
-std::unique_ptr<const ImageTextMatcher::Impl> load_matcher(
+std::shared_ptr<const ImageTextMatcher::Impl> load_matcher(
     const std::filesystem::path& checkpoint_dir, const LoadOptions& options);
 
 }  // namespace instructblip

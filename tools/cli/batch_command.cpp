@@ -210,8 +210,7 @@ class BatchRun {
                           item.qformer_text};
     const auto done = [this, i, key, subject](Response response) {
       if (response.error) {
-        put(i, failed(i, key,
-                      Failure(exit_code(*response.error, Stage::request), response.error->what())));
+        put(i, failed(i, key, failure_of(*response.error, Stage::request)));
       } else {
         put(i, {row_of(i, key,
                        to_json(*response.generation, subject, session_.settings, pipeline_.info())),
@@ -223,7 +222,7 @@ class BatchRun {
         return engine_.submit(request, {.stop = session_.interrupt.token()}, done);
       } catch (const Error& error) {
         if (error.code() != ErrorCode::busy) {
-          throw Failure(exit_code(error, Stage::request), error.what());
+          throw failure_of(error, Stage::request);
         }
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(20));  // until some have been answered

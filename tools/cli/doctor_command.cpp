@@ -64,12 +64,8 @@ std::string kernel_table(const std::vector<OperationReport>& operations, const s
 }
 
 ExitCode doctor(Session& session) {
-  SystemReport report;
-  try {
-    report = examine_system(session.settings.load.kernels);
-  } catch (const Error& error) {
-    throw Failure(ExitCode::usage, error.what());
-  }
+  const SystemReport report =
+      during(Stage::request, [&] { return examine_system(session.settings.load.kernels); });
   if (session.settings.json) {
     session.output.write(to_json(report) + "\n");
   } else {

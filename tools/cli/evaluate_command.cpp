@@ -106,7 +106,7 @@ class Examination {
     const instructblip::Pictures pictures = during(Stage::picture, [&] { return shown(row); });
     const auto& candidates = row.candidates.empty() ? recipe_.candidates : row.candidates;
     const Request request{pictures, prompt_of(recipe_, row, candidates), recipe_.decoding};
-    during(Stage::request,
+    during(Stage::recipe,
            [&] { recipe_.ranks ? rank(request, candidates, row) : generate(request, row); });
   }
 

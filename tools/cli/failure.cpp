@@ -1,5 +1,7 @@
 #include "cli/failure.h"
 
+#include "options/option.h"
+
 namespace instructblip::cli {
 
 ExitCode exit_code(const Error& error, Stage stage) {
@@ -27,6 +29,13 @@ ExitCode exit_code(const Error& error, Stage stage) {
       break;
   }
   return ExitCode::fault;
+}
+
+Failure failure_of(const Error& error, Stage stage) {
+  const bool of_options = error.code() == ErrorCode::invalid_argument &&
+                          (stage == Stage::load || stage == Stage::request);
+  return Failure(exit_code(error, stage),
+                 of_options ? options::as_typed(error.what()) : error.what());
 }
 
 }  // namespace instructblip::cli

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "instructblip/error.h"
-#include "options/option.h"
 
 namespace instructblip::cli {
 
@@ -35,9 +34,17 @@ class Failure : public std::runtime_error {
 
 // What the library was asked to do when it threw: the same ErrorCode means another exit code for a
 // model than for a picture.
-enum class Stage { load, picture, request };
+enum class Stage {
+  load,
+  picture,
+  request,
+  recipe  // a request whose settings come from a file
+};
 
 ExitCode exit_code(const Error& error, Stage stage);
+
+// With the names of options for those of the library's fields, where options have set them.
+Failure failure_of(const Error& error, Stage stage);
 
 // Calls `work`; an Error of the library leaves as the Failure that `stage` makes of it.
 template <typename Work>
@@ -45,7 +52,7 @@ auto during(Stage stage, Work&& work) {
   try {
     return std::forward<Work>(work)();
   } catch (const Error& error) {
-    throw Failure(exit_code(error, stage), options::as_typed(error.what()));
+    throw failure_of(error, stage);
   }
 }
 

@@ -5,13 +5,15 @@
 namespace instructblip::options {
 namespace {
 
-// The name of the option that sets a field, "num-beams" of "num_beams".
+// The name of the option that sets a field, "num-beams" of "num_beams". Not of a file's: messages
+// about files begin with what the caller has called them.
 std::optional<std::string_view> option_of(std::string_view field) {
   std::string name(field);
   std::ranges::replace(name, '_', '-');
   for (const std::span<const Option> options :
        {table(), conversion_table(), quantization_table(), benchmark_table()}) {
     for (const Option& option : options) {
+      if (option.kind == Kind::path) continue;
       const bool is =
           option.extras.field.empty() ? option.name == name : option.extras.field == field;
       if (is) return option.name;
@@ -20,26 +22,31 @@ std::optional<std::string_view> option_of(std::string_view field) {
   return std::nullopt;
 }
 
-constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz_";
+// Where what begins at `line` ends: a quotation, a word, or a character that is neither.
+std::size_t end_of_part(std::string_view line) {
+  constexpr std::string_view kWord =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=";
+  if (line.front() == '\'' || line.front() == '"') {
+    const std::size_t closing = line.find(line.front(), 1);
+    return closing == line.npos ? line.size() : closing + 1;
+  }
+  return std::max<std::size_t>(1, std::min(line.find_first_not_of(kWord), line.size()));
+}
 
-// A line that begins with a field and a colon speaks of fields alone: others are told by their
-// underscores.
+// A line that begins with a field, "stop[0]: ", may speak of others, which have underscores.
 std::string line_as_typed(std::string_view line) {
   const std::size_t start = std::min(line.find_first_not_of(' '), line.size());
-  const std::size_t colon = std::min(line.find(": ", start), line.size());
-  const auto first = option_of(line.substr(start, colon - start));
-  if (colon == line.size() || !first) return std::string(line);
+  const std::size_t end = std::min(line.find_first_of(":[", start), line.size());
+  const auto first = option_of(line.substr(start, end - start));
+  if (!first || line.find(": ", end) == line.npos) return std::string(line);
   std::string typed(line.substr(0, start));
   typed.append("--").append(*first);
-  for (line.remove_prefix(colon); !line.empty();) {
-    const std::size_t word = std::min(line.find_first_of(kLetters), line.size());
-    typed += line.substr(0, word);
-    line.remove_prefix(word);
-    const std::string_view name = line.substr(0, line.find_first_not_of(kLetters));
-    const auto option = name.find('_') == name.npos ? std::nullopt : option_of(name);
+  for (line.remove_prefix(end); !line.empty();) {
+    const std::string_view part = line.substr(0, end_of_part(line));
+    const auto option = part.find('_') == part.npos ? std::nullopt : option_of(part);
     if (option) typed += "--";
-    typed += option.value_or(name);
-    line.remove_prefix(name.size());
+    typed += option.value_or(part);
+    line.remove_prefix(part.size());
   }
   return typed;
 }

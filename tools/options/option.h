@@ -43,8 +43,8 @@ struct Extras {
   bool stands_alone = false;   // may be given without a value, and is then "true"
   char letter = '\0';          // 'v' of -v
   std::string_view also = {};  // another name: "weights"
-  std::string_view field =
-      {};  // what the library calls it, where that is another word: "read_bytes"
+  // What the library calls it, where that is another word: "read_bytes".
+  std::string_view field = {};
 };
 inline constexpr Extras kRepeats{.repeats = true};
 inline constexpr Extras kStandsAlone{.stands_alone = true};

@@ -98,6 +98,10 @@ TEST(OptionTest, AMessageNamesWhatIsTyped) {
             "--min-new-tokens: expected at most --max-new-tokens (8), got 9");
   EXPECT_EQ(as_typed("generation_config.json: num_beams: expected 1"),
             "generation_config.json: num_beams: expected 1");
+  EXPECT_EQ(as_typed("stop[0]: expected a text"), "--stop[0]: expected a text");
+  EXPECT_EQ(as_typed("policy: expected a module, got 'top_p=q4' of m/top_p or top_p=q4"),
+            "--policy: expected a module, got 'top_p=q4' of m/top_p or top_p=q4");
+  EXPECT_EQ(as_typed("image: no such file"), "image: no such file");  // a file of that name
   EXPECT_EQ(as_typed("threads"), "threads");
   EXPECT_EQ(as_typed(""), "");
 }

@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "instructblip/engine.h"
+#include "instructblip/retrieval.h"
 #include "unit/pipeline/toys.h"
 
 namespace instructblip {
@@ -24,7 +26,11 @@ bool holds_in_a_child(const std::function<bool()>& work) {
   const ::pid_t child = ::fork();
   if (child == 0) {
     ::alarm(kSeconds);
-    ::_exit(work() ? 0 : 1);
+    try {
+      ::_exit(work() ? 0 : 1);
+    } catch (...) {
+      ::_exit(2);
+    }
   }
   int status = 0;
   EXPECT_EQ(::waitpid(child, &status, 0), child);
@@ -60,12 +66,33 @@ TEST_F(ForkTest, AChildIsToldThatItHasNoThreads) {
   EXPECT_EQ(answer(*pipeline_), before_);  // and the parent goes on
 }
 
+TEST_F(ForkTest, EachOfABatchIsToldSo) {
+  const Request request{test::picture(), kInstruction, test::tokens(6)};
+  EXPECT_TRUE(holds_in_a_child([&] {
+    const std::vector<Response> responses = pipeline_->generate({{request, request}});
+    return std::ranges::all_of(responses, [](const Response& response) {
+      return response.error && response.error->code() == ErrorCode::unsupported;
+    });
+  }));
+}
+
+TEST_F(ForkTest, AMatcherTellsIt) {
+  std::optional matcher = ImageTextMatcher::load(test::checkpoint("blip2_itm"));
+  matcher->encode(test::picture());
+  EXPECT_TRUE(holds_in_a_child([&] {
+    const bool tells = tells_of_the_fork([&] { matcher->encode(test::picture()); });
+    matcher.reset();
+    return tells;
+  }));
+}
+
 TEST_F(ForkTest, AnEngineTellsIt) {
   Engine engine(*pipeline_);
   const Request request{test::picture(), kInstruction, test::tokens(6)};
   EXPECT_TRUE(holds_in_a_child([&] {
     return tells_of_the_fork([&] { engine.submit(request); }) &&
-           tells_of_the_fork([&] { static_cast<void>(engine.stats()); });
+           tells_of_the_fork([&] { static_cast<void>(engine.stats()); }) &&
+           tells_of_the_fork([&] { Engine another(*pipeline_); });
   }));
   EXPECT_EQ(engine.submit(request).get().generation->tokens(), before_);
 }
