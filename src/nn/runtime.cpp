@@ -4,6 +4,7 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/errors.h"
 #include "nn/torch_threads.h"
@@ -12,9 +13,11 @@ namespace instructblip::nn {
 
 Runtime::Runtime(int threads, Numerics numerics, kernels::Choice kernels, bool rounds_rows)
     : numerics_(numerics),
-      kernels_(kernels.or_else(kernels::Choice::of_environment())),
+      kernels_(std::move(kernels)),
       rounds_rows_(rounds_rows),
-      thread_(std::make_unique<WorkThread>(threads)) {}
+      thread_(std::make_unique<WorkThread>(threads)) {
+  kernels_ = kernels_.or_else(kernels::Choice::of_environment());
+}
 
 Runtime::~Runtime() = default;
 
