@@ -366,15 +366,17 @@ constexpr auto kTable = std::to_array<Option>({
      {.letter = 'v'}},
 });
 
+constexpr Option kNewDirectory = {"output",
+                                  Group::output,
+                                  Kind::path,
+                                  "DIR",
+                                  "",
+                                  "the directory to write, which is not there yet",
+                                  [](S s, A a) { s.output = a.path(); },
+                                  {.letter = 'o'}};
+
 constexpr auto kConversion = std::to_array<Option>({
-    {"output",
-     Group::output,
-     Kind::path,
-     "DIR",
-     "",
-     "the directory to write, which is not there yet",
-     [](S s, A a) { s.output = a.path(); },
-     {.letter = 'o'}},
+    kNewDirectory,
     {"dtype", Group::output, Kind::choice, "auto|f32|f16|bf16", "auto",
      "how weights are written; auto: as they are stored",
      [](S s, A a) { s.load.precision = a.one_of(kPrecisions); }},
@@ -392,14 +394,7 @@ constexpr auto kQuantization = std::to_array<Option>({
     {"model", Group::model, Kind::path, "DIR", "",
      "the checkpoint, as `run` takes it; its option may be left out",
      [](S s, A a) { s.model = a.path(); }},
-    {"output",
-     Group::output,
-     Kind::path,
-     "DIR",
-     "",
-     "the directory to write, which is not there yet",
-     [](S s, A a) { s.output = a.path(); },
-     {.letter = 'o'}},
+    kNewDirectory,
     {"weights", Group::output, Kind::choice, "q8|q4", "",
      "8 bits with a scale for each row, or 4 with a scale for each 32 columns",
      [](S s, A a) {
