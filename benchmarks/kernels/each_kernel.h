@@ -85,6 +85,6 @@ void register_linear();
 void register_log_sum_exp();
 void register_packed_linear();
 void register_resample();
-void register_rms_norm();
+void register_norm();
 
 }  // namespace instructblip::kernels::benchmarks

@@ -13,7 +13,7 @@ int main(int argc, char** argv) {
   of::register_log_sum_exp();
   of::register_packed_linear();
   of::register_resample();
-  of::register_rms_norm();
+  of::register_norm();
   ::benchmark::RunSpecifiedBenchmarks();
   ::benchmark::Shutdown();
 }

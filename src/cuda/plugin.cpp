@@ -112,9 +112,9 @@ class CudaDevice final : public nn::Device {
     static const kernels::Tables kTables = {.attention = {},
                                             .kv_append = {},
                                             .linear = {},
+                                            .norm = {},
                                             .packed_linear = {},
                                             .paged_attention = {},
-                                            .rms_norm = {},
                                             .cuda = kernels::cuda::tables()};
     return kTables;
   }

@@ -8,10 +8,10 @@
 #include "kernels/kv_append.h"
 #include "kernels/linear.h"
 #include "kernels/log_sum_exp.h"
+#include "kernels/norm.h"
 #include "kernels/packed_linear.h"
 #include "kernels/paged_attention.h"
 #include "kernels/resample.h"
-#include "kernels/rms_norm.h"
 
 namespace instructblip::kernels {
 namespace {
@@ -68,11 +68,11 @@ constexpr KvAppendProblem kKvAppend = {
     .positions = 5, .key_heads = 32, .width = 128, .page_positions = 16};
 constexpr LinearProblem kLinear = {.rows = 1, .inputs = 4096, .outputs = 4096};
 constexpr LogSumExpProblem kLogSumExp = {.rows = 1, .size = 32000};
+constexpr NormProblem kNorm = {.rows = 1, .width = 4096, .eps = 1e-6f};
 constexpr PagedAttentionProblem kPagedAttention = {
     .rows = 5, .query_heads = 32, .key_heads = 32, .width = 128, .shared = 64, .tail = 16};
 constexpr ResampleProblem kResample = {
     .height = 480, .width = 640, .outputs = 224, .taps = 13, .precision = 22};
-constexpr RmsNormProblem kRmsNorm = {.rows = 1, .width = 4096, .eps = 1e-6f};
 
 Support supports(const cuda::Listed& entry, const Machine& machine) {
   const bool higher = machine.cuda_capability > entry.capability;
@@ -122,13 +122,12 @@ std::vector<Operation> catalogue(const Choice& choice, const Machine& machine) {
           linear_kernels(), kLinear, wanted),
       operation(Scope::process, "the largest number of a row and log of the sum of exp",
                 log_sum_exp_kernels(), kLogSumExp, wanted),
+      operation(Scope::model, "LayerNorm and RMSNorm", norm_kernels(), kNorm, wanted),
       packed_linear(wanted),
       operation(Scope::model, "attention of new positions over pages of keys and values",
                 paged_attention_kernels(), kPagedAttention, wanted),
       operation(Scope::process, "resizes one axis of a picture", resample_kernels(), kResample,
                 wanted),
-      operation(Scope::model, "y = x / sqrt(mean(x^2) + eps) * weight", rms_norm_kernels(),
-                kRmsNorm, wanted),
   };
 }
 

@@ -29,7 +29,8 @@ struct PackedLinearProblem {
   // The matrix is two halves of a whole number of panels each: y = f(x first^T) * x second^T, each
   // with its bias.
   bool gated = false;
-  float eps = 0.0f;  // what the norm adds to the mean square, where there is one
+  float eps = 0.0f;      // what the norm before it adds to the mean square, where there is one
+  bool centred = false;  // whether that norm is a LayerNorm, not an RMSNorm
 
   // Numbers of a row of y.
   std::int64_t results() const { return gated ? outputs / 2 : outputs; }
@@ -42,9 +43,10 @@ struct PackedLinearBuffers {
   const float* bias;         // [outputs], added to the rounded product; or null
   const float* plus;         // [rows, results()], added last; or null. May be y.
   float* y;                  // [rows, results()]
-  // [inputs], the weight of an RMSNorm that stands before the product, with the bits that the
-  // kernels of rms_norm.h give; or null
+  // [inputs], the weight and the bias of a norm that stands before the product, with the bits that
+  // the kernels of norm.h give; or null
   const float* norm = nullptr;
+  const float* norm_bias = nullptr;
 };
 
 // What is multiplied where weights are of bf16, of 8 and of 4 bits; of all others it is float32.

@@ -7,9 +7,9 @@
 #include "kernels/cuda/kernels.h"
 #include "kernels/kv_append.h"
 #include "kernels/linear.h"
+#include "kernels/norm.h"
 #include "kernels/packed_linear.h"
 #include "kernels/paged_attention.h"
-#include "kernels/rms_norm.h"
 
 namespace instructblip::kernels {
 
@@ -18,9 +18,9 @@ struct Tables {
   std::span<const AttentionKernel> attention = attention_kernels();
   std::span<const KvAppendKernel> kv_append = kv_append_kernels();
   std::span<const LinearKernel> linear = linear_kernels();
+  std::span<const NormKernel> norm = norm_kernels();
   std::span<const PackedLinearKernel> packed_linear = packed_linear_kernels();
   std::span<const PagedAttentionKernel> paged_attention = paged_attention_kernels();
-  std::span<const RmsNormKernel> rms_norm = rms_norm_kernels();
   cuda::Tables cuda = {};  // for rows of half precision, on a device
 };
 

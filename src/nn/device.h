@@ -61,7 +61,7 @@ struct DevicePlugin {
 };
 // Returns null for another version than its own.
 using DevicePluginEntry = const DevicePlugin*(int version);
-inline constexpr int kDevicePluginVersion = 8;
+inline constexpr int kDevicePluginVersion = 9;
 // Tables are part of what the two sides share: whoever adds one raises the version, too.
 static_assert(sizeof(void*) != 8 || sizeof(kernels::Tables) == 280,
               "the tables have changed: raise kDevicePluginVersion, and this number");

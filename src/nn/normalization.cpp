@@ -9,7 +9,7 @@
 
 #include <algorithm>
 
-#include "kernels/rms_norm.h"
+#include "kernels/norm.h"
 #include "nn/arithmetic.h"
 #include "nn/device_rows.h"
 #include "nn/gradients.h"
@@ -18,29 +18,35 @@ namespace instructblip::nn {
 namespace {
 
 bool forces_kernel(const Runtime& runtime) {
-  return runtime.forces(kernels::RmsNormKernel::kOperation);
+  return runtime.forces(kernels::NormKernel::kOperation);
 }
 
 // Not where numerics ask for the composition, or rows are watched.
 bool takes_kernel(const Runtime& runtime, const NormWeights& w) {
   const bool wanted = runtime.numerics() == Numerics::fast || forces_kernel(runtime);
-  return wanted && !w.centred && w.weight.scalar_type() == at::kFloat &&
-         !runtime.tables().rms_norm.empty() && !is_watched();
+  return wanted && w.weight.defined() && w.weight.scalar_type() == at::kFloat &&
+         !runtime.tables().norm.empty() && !is_watched();
+}
+
+const float* numbers_of(const at::Tensor& vector) {
+  return vector.defined() ? vector.const_data_ptr<float>() : nullptr;
 }
 
 // By a kernel of the processor, or undefined.
 at::Tensor normalized_by_kernel(const Runtime& runtime, const at::Tensor& x, const NormWeights& w) {
   if (!takes_kernel(runtime, w) || x.scalar_type() != at::kFloat) return {};
   const at::Tensor rows = x.contiguous();
-  const kernels::RmsNormProblem problem{
+  const kernels::NormProblem problem{
       .rows = rows.numel() / std::max<std::int64_t>(1, rows.size(-1)),
       .width = rows.size(-1),
-      .eps = static_cast<float>(w.eps)};
+      .eps = static_cast<float>(w.eps),
+      .centred = w.centred};
   const at::Tensor y = runtime.empty(rows.sizes().vec(), at::kFloat);
-  runtime.kernel(runtime.tables().rms_norm, problem)
+  runtime.kernel(runtime.tables().norm, problem)
       .run(problem,
            {.x = rows.const_data_ptr<float>(),
-            .weight = w.weight.const_data_ptr<float>(),
+            .weight = numbers_of(w.weight),
+            .bias = numbers_of(w.bias),
             .y = y.mutable_data_ptr<float>()},
            runtime.queue());
   return y;
@@ -82,8 +88,10 @@ at::Tensor Norm::operator()(const Sum& x) const {
 // A kernel that is forced is one by itself.
 std::optional<NormInProduct> Norm::in_product() const {
   if (factor_ != 1.0 || forces_kernel(*runtime_) || !takes_kernel(*runtime_, weights_)) return {};
-  return NormInProduct{.weight = weights_.weight.const_data_ptr<float>(),
-                       .eps = static_cast<float>(weights_.eps)};
+  return NormInProduct{.weight = numbers_of(weights_.weight),
+                       .bias = numbers_of(weights_.bias),
+                       .eps = static_cast<float>(weights_.eps),
+                       .centred = weights_.centred};
 }
 
 LayerNorm::LayerNorm(const Weights& weights, std::int64_t width, double eps)

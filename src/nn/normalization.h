@@ -16,7 +16,9 @@ class Norm;
 // What kernels of products on the processor need of a norm, to do it while they read rows.
 struct NormInProduct {
   const float* weight;  // [width]
+  const float* bias;    // [width], or null
   float eps;
+  bool centred;  // LayerNorm; false: RMSNorm
 };
 
 // Rows, and the norm that is still to be done to them, if there is one: the kernel of the product
@@ -56,7 +58,7 @@ class Norm {
   Normed of(const Sum& x) const { return Normed(x, *this); }
 
   const NormWeights& weights() const { return weights_; }
-  // An RMSNorm alone, and where a kernel of ours would do it to rows of float32.
+  // Where a kernel of ours would do it to rows of float32.
   std::optional<NormInProduct> in_product() const;
 
  private:

@@ -48,7 +48,10 @@ at::Tensor product_with_panels(const Runtime& runtime, const Normed& normed,
   kernels::PackedLinearProblem problem = problem_of(runtime, input, matrix);
   problem.activation = behind.activation;
   problem.gated = behind.gated;
-  if (norm) problem.eps = norm->eps;
+  if (norm) {
+    problem.eps = norm->eps;
+    problem.centred = norm->centred;
+  }
   TORCH_CHECK(problem.inputs == matrix.columns, "product of ", x.sizes(), " and [", matrix.rows,
               ", ", matrix.columns, "]");
   std::vector<std::int64_t> shape = x.sizes().vec();
@@ -64,7 +67,8 @@ at::Tensor product_with_panels(const Runtime& runtime, const Normed& normed,
                                              .bias = data(behind.bias),
                                              .plus = data(plus),
                                              .y = y.mutable_data_ptr<float>(),
-                                             .norm = norm ? norm->weight : nullptr};
+                                             .norm = norm ? norm->weight : nullptr,
+                                             .norm_bias = norm ? norm->bias : nullptr};
   runtime.kernel(runtime.tables().packed_linear, problem).run(problem, buffers, runtime.queue());
   return behind.plus.defined() && !added ? behind.plus + y : y;
 }

@@ -89,8 +89,8 @@ TEST(ChoiceTest, MistakesAreNamedWithWhatThereIs) {
                               [&] { (void)Choice::parse(text, "--kernels"); });
   };
   EXPECT_NE(refused("liner=reference", "--kernels: there is no operation 'liner'")
-                .find("attention, kv_append, linear, log_sum_exp, packed_linear, paged_attention, "
-                      "resample, rms_norm"),
+                .find("attention, kv_append, linear, log_sum_exp, norm, packed_linear, "
+                      "paged_attention, resample"),
             std::string::npos);
   EXPECT_NE(refused("linear=fastest", "linear has no kernel 'fastest'").find("reference"),
             std::string::npos);

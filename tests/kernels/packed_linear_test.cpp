@@ -7,9 +7,10 @@
 #include <tuple>
 #include <utility>
 
+#include "kernels/norm.h"
 #include "kernels/numbers.h"
+#include "kernels/packed_matrix.h"
 #include "kernels/reference/half.h"
-#include "kernels/rms_norm.h"
 #include "support/operations.h"
 
 namespace instructblip::kernels {
@@ -18,65 +19,9 @@ void PrintTo(const PackedLinearKernel& kernel, std::ostream* out) { *out << kern
 
 namespace {
 
-constexpr Format kFormats[] = {Format::f32, Format::f16, Format::bf16, Format::w8, Format::w4};
-
-std::string name_of(Format format) {
-  constexpr const char* kNames[] = {"f32", "f16", "bf16", "w8", "w4"};
-  return kNames[static_cast<int>(format)];
-}
-
-bool has_16_bits(Format format) { return format == Format::f16 || format == Format::bf16; }
-
-// A matrix as it is stored, packed, and what the packed one is worth.
-struct Matrix {
-  std::int64_t rows, columns;
-  std::vector<float> stored;
-  std::vector<std::uint16_t> halves;
-  std::vector<std::byte> panels;
-  std::vector<float> values;  // [rows, columns]
-
-  Matrix(Format format, std::int64_t r, std::int64_t c, std::uint32_t seed)
-      : rows(r), columns(c), stored(numbers(r * c, seed)) {
-    for (float& value : stored) {
-      if (!has_16_bits(format)) break;
-      // Numbers of float16 and of bfloat16: the sign, an exponent near 0 and 7 bits.
-      const auto bits = std::bit_cast<std::uint32_t>(value == 0.0f ? 1.0f : value);
-      const std::uint32_t exponent = 120 + (bits >> 16) % 9;
-      value = std::bit_cast<float>((bits & 0x80000000U) | exponent << 23 | (bits & 0x7F0000U));
-      const std::uint32_t sign = bits >> 16 & 0x8000U, fraction = bits >> 16 & 0x7FU;
-      const bool half = format == Format::f16;
-      halves.push_back(static_cast<std::uint16_t>(
-          half ? sign | (exponent - 112) << 10 | fraction << 3 : sign | exponent << 7 | fraction));
-    }
-    pack(format);
-    values.resize(stored.size());
-    for (std::int64_t row = 0; row < rows; ++row) {
-      unpack_row(format, panel_of(format, row), row % kRowsOfPanel, columns,
-                 values.data() + row * columns);
-    }
-  }
-
-  const std::byte* panel_of(Format format, std::int64_t row) const {
-    return panels.data() +
-           static_cast<std::size_t>(row / kRowsOfPanel) * bytes_of_panel(format, columns);
-  }
-
-  void pack(Format format) {
-    const std::size_t bytes = bytes_of_panel(format, columns);
-    panels.assign(static_cast<std::size_t>(panels_of(rows)) * bytes, std::byte{0xFF});
-    for (std::int64_t panel = 0; panel < panels_of(rows); ++panel) {
-      const std::int64_t first = panel * kRowsOfPanel, at = first * columns;
-      const void* from = halves.empty() ? static_cast<const void*>(stored.data() + at)
-                                        : static_cast<const void*>(halves.data() + at);
-      pack_panel(format, {from, std::min(kRowsOfPanel, rows - first), columns},
-                 panels.data() + static_cast<std::size_t>(panel) * bytes);
-    }
-  }
-};
-
 struct Data {
   PackedLinearProblem problem;
-  std::vector<float> x, bias, plus, norm = {};
+  std::vector<float> x, bias, plus, norm = {}, norm_bias = {};
   Matrix weights;
 
   explicit Data(const PackedLinearProblem& p)
@@ -98,7 +43,8 @@ struct Data {
                 .bias = more ? bias.data() : nullptr,
                 .plus = more ? plus.data() : nullptr,
                 .y = y.data(),
-                .norm = norm.empty() ? nullptr : norm.data()},
+                .norm = norm.empty() ? nullptr : norm.data(),
+                .norm_bias = norm_bias.empty() ? nullptr : norm_bias.data()},
                queue);
     return y;
   }
@@ -430,15 +376,17 @@ TEST_P(PackedLinear, WidensEveryNumberOf16Bits) {
 TEST_P(PackedLinear, NormalisesTheRowsThatItReads) {
   SerialQueue serial;
   ScatteringQueue scattering;
-  const auto norms = rms_norm_kernels();
+  const auto norms = norm_kernels();
   const bool plain = GetParam().name == "reference";
-  const RmsNormKernel& norm = plain ? norms.back() : norms[norms.size() - 2];
+  const NormKernel& norm = plain ? norms.back() : norms[norms.size() - 2];
   const auto expect_the_same = [&](const PackedLinearProblem& problem) {
     Data normed(problem), data(problem);
-    normed.problem.eps = 1e-5f;
     normed.norm = numbers(problem.inputs, 5);
-    norm.run({problem.rows, problem.inputs, 1e-5f},
-             {normed.x.data(), normed.norm.data(), data.x.data()}, serial);
+    if (problem.centred) normed.norm_bias = numbers(problem.inputs, 6);
+    norm.run({problem.rows, problem.inputs, problem.eps, problem.centred},
+             {normed.x.data(), normed.norm.data(),
+              problem.centred ? normed.norm_bias.data() : nullptr, data.x.data()},
+             serial);
     ASSERT_TRUE(
         same_bits(normed.run(GetParam(), scattering, true), data.run(GetParam(), serial, true)))
         << name_of(problem.weights) << ", " << problem.rows << " x " << problem.inputs
@@ -448,21 +396,30 @@ TEST_P(PackedLinear, NormalisesTheRowsThatItReads) {
     for (const std::int64_t rows : {1, 2, 8, 9, 33}) {
       for (const std::int64_t inputs : {1, 15, 33, 64, 1777}) {
         PackedLinearProblem problem{
-            .rows = rows, .inputs = inputs, .outputs = 40, .weights = format};
-        expect_the_same(problem);
-        problem.in_rows = true;
-        if (GetParam().supports(problem, this_machine())) expect_the_same(problem);
+            .rows = rows, .inputs = inputs, .outputs = 40, .weights = format, .eps = 1e-5f};
+        for (const bool centred : {false, true}) {
+          problem.centred = centred;
+          problem.in_rows = false;
+          expect_the_same(problem);
+          problem.in_rows = true;
+          if (GetParam().supports(problem, this_machine())) expect_the_same(problem);
+        }
       }
       expect_the_same({.rows = rows,
                        .inputs = 70,
                        .outputs = 96,
                        .weights = format,
                        .activation = Activation::silu,
-                       .gated = true});
+                       .gated = true,
+                       .eps = 1e-5f});
     }
   }
-  expect_the_same(
-      {.rows = 301, .inputs = 530, .outputs = 70, .weights = sixteen_bits_of(GetParam())});
+  expect_the_same({.rows = 301,
+                   .inputs = 530,
+                   .outputs = 70,
+                   .weights = sixteen_bits_of(GetParam()),
+                   .eps = 1e-5f,
+                   .centred = true});
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, PackedLinear, testing::ValuesIn(packed_linear_kernels()),
@@ -548,51 +505,6 @@ TEST(PackedLinearTest, WeightsThatAreNoNumbersDoNotBecomeSome) {
       EXPECT_EQ(std::isnan(y[i]), i % 20 == kBadOutput) << kernel.name << ", element " << i;
     }
   });
-}
-
-TEST(Panels, HoldWhatIsStored) {
-  for (const Format format : {Format::f32, Format::f16, Format::bf16}) {
-    for (const std::int64_t rows : {1, 16, 21}) {
-      const Matrix matrix(format, rows, 67, 5);
-      EXPECT_EQ(matrix.values, matrix.stored) << name_of(format);
-    }
-  }
-}
-
-TEST(Panels, RoundTo8BitsOfARow) {
-  Matrix matrix(Format::w8, 18, 67, 6);
-  std::fill_n(matrix.stored.begin(), 67, 0.0f);  // a row of zeros has no scale
-  matrix.pack(Format::w8);
-  for (std::int64_t row = 1; row < 18; ++row) {
-    const auto begin = matrix.stored.begin() + row * 67;
-    const float largest = std::fabs(*std::max_element(
-        begin, begin + 67, [](float a, float b) { return std::fabs(a) < std::fabs(b); }));
-    for (std::int64_t k = 0; k < 67; ++k) {
-      const auto i = static_cast<std::size_t>(row * 67 + k);
-      EXPECT_NEAR(matrix.values[i], matrix.stored[i], largest / 127 * 0.5 * (1 + 1e-5));
-    }
-  }
-  std::vector<float> zeros(67);
-  unpack_row(Format::w8, matrix.panel_of(Format::w8, 0), 0, 67, zeros.data());
-  EXPECT_EQ(zeros, std::vector<float>(67, 0.0f));
-}
-
-TEST(Panels, RoundTo4BitsOfABlock) {
-  const Matrix matrix(Format::w4, 18, 70, 7);
-  for (std::int64_t row = 0; row < 18; ++row) {
-    for (std::int64_t begin = 0; begin < 70; begin += kColumnsOfBlock) {
-      const std::int64_t count = std::min(kColumnsOfBlock, 70 - begin);
-      const auto first = static_cast<std::size_t>(row * 70 + begin);
-      float largest = 0.0f;
-      for (std::size_t i = first; i < first + static_cast<std::size_t>(count); ++i) {
-        largest = std::max(largest, std::fabs(matrix.stored[i]));
-      }
-      // Half a step, or a whole one at the end that has a value less; and the scale is rounded.
-      for (std::size_t i = first; i < first + static_cast<std::size_t>(count); ++i) {
-        EXPECT_NEAR(matrix.values[i], matrix.stored[i], largest / 8 * (1 + 0x1p-8));
-      }
-    }
-  }
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <tuple>
 #include <vector>
 
+#include "kernels/packed_matrix.h"
 #include "kernels/reference/half.h"
 
 namespace instructblip::kernels {
@@ -134,6 +135,51 @@ TEST(Panels, TakeAScaleOf4BitsThatIsAlmostNothing) {
 TEST(Panels, HaveNoNumberFor4BitsThatNeedALargerScaleThanFloat16Has) {
   for (const float value : {65505.0f * 8, -65505.0f * 8, 1e30f}) {
     EXPECT_TRUE(std::isnan(in_4_bits(value))) << value;
+  }
+}
+
+TEST(Panels, HoldWhatIsStored) {
+  for (const Format format : {Format::f32, Format::f16, Format::bf16}) {
+    for (const std::int64_t rows : {1, 16, 21}) {
+      const Matrix matrix(format, rows, 67, 5);
+      EXPECT_EQ(matrix.values, matrix.stored) << name_of(format);
+    }
+  }
+}
+
+TEST(Panels, RoundTo8BitsOfARow) {
+  Matrix matrix(Format::w8, 18, 67, 6);
+  std::fill_n(matrix.stored.begin(), 67, 0.0f);  // a row of zeros has no scale
+  matrix.pack(Format::w8);
+  for (std::int64_t row = 1; row < 18; ++row) {
+    const auto begin = matrix.stored.begin() + row * 67;
+    const float largest = std::fabs(*std::max_element(
+        begin, begin + 67, [](float a, float b) { return std::fabs(a) < std::fabs(b); }));
+    for (std::int64_t k = 0; k < 67; ++k) {
+      const auto i = static_cast<std::size_t>(row * 67 + k);
+      EXPECT_NEAR(matrix.values[i], matrix.stored[i], largest / 127 * 0.5 * (1 + 1e-5));
+    }
+  }
+  std::vector<float> zeros(67);
+  unpack_row(Format::w8, matrix.panel_of(Format::w8, 0), 0, 67, zeros.data());
+  EXPECT_EQ(zeros, std::vector<float>(67, 0.0f));
+}
+
+TEST(Panels, RoundTo4BitsOfABlock) {
+  const Matrix matrix(Format::w4, 18, 70, 7);
+  for (std::int64_t row = 0; row < 18; ++row) {
+    for (std::int64_t begin = 0; begin < 70; begin += kColumnsOfBlock) {
+      const std::int64_t count = std::min(kColumnsOfBlock, 70 - begin);
+      const auto first = static_cast<std::size_t>(row * 70 + begin);
+      float largest = 0.0f;
+      for (std::size_t i = first; i < first + static_cast<std::size_t>(count); ++i) {
+        largest = std::max(largest, std::fabs(matrix.stored[i]));
+      }
+      // Half a step, or a whole one at the end that has a value less; and the scale is rounded.
+      for (std::size_t i = first; i < first + static_cast<std::size_t>(count); ++i) {
+        EXPECT_NEAR(matrix.values[i], matrix.stored[i], largest / 8 * (1 + 0x1p-8));
+      }
+    }
   }
 }
 

@@ -8,12 +8,15 @@
 namespace instructblip::kernels::cpu {
 namespace {
 
-// Sixteen inputs of a row from `first` on, of which `left` are there; zeros behind them.
+// Sixteen inputs of a row from `first` on, of which `left` are there; zeros behind them, unless the
+// row has no finite norm.
 INSTRUCTBLIP_KERNEL Lanes inputs_at(const InputRows& r, std::int64_t row, std::int64_t first,
                                     std::int64_t left) {
   const Lanes x = load_up_to(r.x + row * r.stride + first, left);
   if (r.weight == nullptr) return x;
-  return multiply(multiply(x, broadcast(r.scales[row])), load_up_to(r.weight + first, left));
+  const Lanes normal = multiply(subtract(x, broadcast(r.means[row])), broadcast(r.scales[row]));
+  const Lanes y = multiply(normal, load_up_to(r.weight + first, left));
+  return r.bias == nullptr ? y : add(y, load_up_to(r.bias + first, left));
 }
 
 }  // namespace

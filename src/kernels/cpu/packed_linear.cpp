@@ -17,7 +17,7 @@ std::int64_t words_of(const PanelKernel& kernel, std::int64_t inputs) {
 }
 
 void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const PanelKernel& kernel,
-             const RmsNormRow& norm, Queue& queue) {
+             const NormRow& norm, Queue& queue) {
   const RowTiles tiles{p.rows, kernel.most_rows_of_few};
   const ProductRows rows(p, b, norm, queue);
   const bool as_it_is = p.rows == 1 && kernel.inputs_of_step == 1 && b.norm == nullptr;
@@ -59,7 +59,7 @@ void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const P
 class TallProduct {
  public:
   TallProduct(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
-              const PanelKernel& kernel, const RmsNormRow& norm, Queue& queue)
+              const PanelKernel& kernel, const NormRow& norm, Queue& queue)
       : p_(problem),
         b_(buffers),
         kernel_(kernel),
@@ -173,7 +173,7 @@ class TallProduct {
 };
 
 void run(const PackedLinearProblem& p, const PackedLinearBuffers& b, const PanelKernel& kernel,
-         const RmsNormRow& norm, Queue& queue) {
+         const NormRow& norm, Queue& queue) {
   if (p.rows == 0 || p.outputs == 0) return;
   // What is in rows is brought into the order of panels first, for however few rows.
   const bool few = p.rows <= kernel.few_rows && !p.in_rows && kernel.run != nullptr;
@@ -186,32 +186,32 @@ void run(const PackedLinearProblem& p, const PackedLinearBuffers& b, const Panel
 #if INSTRUCTBLIP_KERNELS_X86
 void packed_linear_avx512(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
                           Queue& queue) {
-  run(problem, buffers, panel_kernel_avx512(), rms_norm_row_avx512(), queue);
+  run(problem, buffers, panel_kernel_avx512(), norm_row_avx512(), queue);
 }
 void packed_linear_avx2(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
                         Queue& queue) {
-  run(problem, buffers, panel_kernel_avx2(), rms_norm_row_avx2(), queue);
+  run(problem, buffers, panel_kernel_avx2(), norm_row_avx2(), queue);
 }
 void packed_linear_bf16_avx512(const PackedLinearProblem& problem,
                                const PackedLinearBuffers& buffers, Queue& queue) {
-  run(problem, buffers, pair_kernel_avx512_bf16(), rms_norm_row_avx512(), queue);
+  run(problem, buffers, pair_kernel_avx512_bf16(), norm_row_avx512(), queue);
 }
 void packed_linear_bf16_amx(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
                             Queue& queue) {
-  run(problem, buffers, tile_kernel_amx(), rms_norm_row_avx512(), queue);
+  run(problem, buffers, tile_kernel_amx(), norm_row_avx512(), queue);
 }
 #endif
 void packed_linear_bf16_tiles_portable(const PackedLinearProblem& problem,
                                        const PackedLinearBuffers& buffers, Queue& queue) {
-  run(problem, buffers, tile_kernel_portable(), rms_norm_row_portable(), queue);
+  run(problem, buffers, tile_kernel_portable(), norm_row_portable(), queue);
 }
 void packed_linear_bf16_portable(const PackedLinearProblem& problem,
                                  const PackedLinearBuffers& buffers, Queue& queue) {
-  run(problem, buffers, pair_kernel_portable(), rms_norm_row_portable(), queue);
+  run(problem, buffers, pair_kernel_portable(), norm_row_portable(), queue);
 }
 void packed_linear_portable(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
                             Queue& queue) {
-  run(problem, buffers, panel_kernel_portable(), rms_norm_row_portable(), queue);
+  run(problem, buffers, panel_kernel_portable(), norm_row_portable(), queue);
 }
 
 }  // namespace instructblip::kernels::cpu

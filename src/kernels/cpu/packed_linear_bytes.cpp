@@ -26,7 +26,7 @@ std::byte* bytes_of(const Room& room) { return reinterpret_cast<std::byte*>(room
 class ByteProducts {
  public:
   ByteProducts(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
-               const ByteKernel& kernel, const RmsNormRow& norm, Queue& queue)
+               const ByteKernel& kernel, const NormRow& norm, Queue& queue)
       : p_(problem),
         b_(buffers),
         kernel_(kernel),
@@ -137,7 +137,7 @@ class ByteProducts {
 
 // Products of few rows.
 void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const ByteKernel& kernel,
-             const RmsNormRow& norm, Queue& queue) {
+             const NormRow& norm, Queue& queue) {
   const ProductRows rows(p, b, norm, queue);
   const RowTiles tiles{p.rows, kernel.most_rows_of_few};
   const std::int64_t row_bytes = bytes_of_row(p, kernel);
@@ -174,7 +174,7 @@ void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const B
 using RunPacked = void (*)(const PackedLinearProblem&, const PackedLinearBuffers&, Queue&);
 
 void run(const PackedLinearProblem& p, const PackedLinearBuffers& b, const ByteKernel& kernel,
-         const RmsNormRow& norm, RunPacked run_others, Queue& queue) {
+         const NormRow& norm, RunPacked run_others, Queue& queue) {
   const bool bytes = p.weights == Format::w8 || p.weights == Format::w4;
   if (!bytes || p.inputs == 0) return run_others(p, b, queue);
   if (p.rows == 0 || p.outputs == 0) return;
@@ -187,22 +187,20 @@ void run(const PackedLinearProblem& p, const PackedLinearBuffers& b, const ByteK
 #if INSTRUCTBLIP_KERNELS_X86
 void packed_linear_bytes_avx512_vnni(const PackedLinearProblem& problem,
                                      const PackedLinearBuffers& buffers, Queue& queue) {
-  run(problem, buffers, byte_kernel_avx512_vnni(), rms_norm_row_avx512(), packed_linear_avx512,
-      queue);
+  run(problem, buffers, byte_kernel_avx512_vnni(), norm_row_avx512(), packed_linear_avx512, queue);
 }
 void packed_linear_bytes_avx_vnni(const PackedLinearProblem& problem,
                                   const PackedLinearBuffers& buffers, Queue& queue) {
-  run(problem, buffers, byte_kernel_avx_vnni(), rms_norm_row_avx2(), packed_linear_avx2, queue);
+  run(problem, buffers, byte_kernel_avx_vnni(), norm_row_avx2(), packed_linear_avx2, queue);
 }
 void packed_linear_bytes_avx2(const PackedLinearProblem& problem,
                               const PackedLinearBuffers& buffers, Queue& queue) {
-  run(problem, buffers, byte_kernel_avx2(), rms_norm_row_avx2(), packed_linear_avx2, queue);
+  run(problem, buffers, byte_kernel_avx2(), norm_row_avx2(), packed_linear_avx2, queue);
 }
 #endif
 void packed_linear_bytes_portable(const PackedLinearProblem& problem,
                                   const PackedLinearBuffers& buffers, Queue& queue) {
-  run(problem, buffers, byte_kernel_portable(), rms_norm_row_portable(), packed_linear_portable,
-      queue);
+  run(problem, buffers, byte_kernel_portable(), norm_row_portable(), packed_linear_portable, queue);
 }
 
 }  // namespace instructblip::kernels::cpu

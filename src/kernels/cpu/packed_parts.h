@@ -5,9 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cpu/norm.h"
+#include "kernels/cpu/norm_rows.h"
 #include "kernels/cpu/panel_product.h"
-#include "kernels/cpu/rms_norm.h"
-#include "kernels/cpu/rms_norm_rows.h"
 #include "kernels/cpu/room.h"
 #include "kernels/packed_linear.h"
 
@@ -41,13 +41,18 @@ inline std::int64_t tasks_worth_a_thread(std::int64_t work_of_task) {
 class ProductRows {
  public:
   ProductRows(const PackedLinearProblem& problem, const PackedLinearBuffers& buffers,
-              const RmsNormRow& norm, Queue& queue)
-      : p_(problem), b_(buffers), scales_(Room::scales, buffers.norm == nullptr ? 0 : p_.rows) {
+              const NormRow& norm, Queue& queue)
+      : p_(problem),
+        b_(buffers),
+        moments_(Room::moments, buffers.norm == nullptr ? 0 : 2 * p_.rows) {
     if (b_.norm == nullptr) return;
+    const NormProblem of_rows{
+        .rows = p_.rows, .width = p_.inputs, .eps = p_.eps, .centred = p_.centred};
     queue.run(p_.rows, tasks_worth_a_thread(p_.inputs), [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t row = first; row < last; ++row) {
-        const float sum = norm.sum_of_squares(b_.x + row * p_.inputs, p_.inputs);
-        scales_.get()[row] = rms_scale(sum, p_.inputs, p_.eps);
+        const Moments moments = moments_of(norm, b_.x + row * p_.inputs, of_rows);
+        means()[row] = moments.mean;
+        scales()[row] = moments.scale;
       }
     });
   }
@@ -58,13 +63,18 @@ class ProductRows {
             .stride = p_.inputs,
             .rows = last - first,
             .weight = b_.norm == nullptr ? nullptr : b_.norm + input,
-            .scales = scales_.get() + first};
+            .bias = b_.norm_bias == nullptr ? nullptr : b_.norm_bias + input,
+            .means = means() + first,
+            .scales = scales() + first};
   }
 
  private:
+  float* means() const { return moments_.get(); }
+  float* scales() const { return moments_.get() + p_.rows; }
+
   const PackedLinearProblem& p_;
   const PackedLinearBuffers& b_;
-  Room scales_;
+  Room moments_;
 };
 
 // Groups of panels whose sums a thread keeps, `sums` of each. Few, so that a second level cache of

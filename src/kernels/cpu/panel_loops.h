@@ -71,8 +71,11 @@ void regroup(const RowsToRegroup& r) {
     if (weight == nullptr) {
       for (std::int64_t k = 0; k < r.count; ++k) to[k * rows] = from[k];
     } else {
-      const float scale = r.from.scales[row];
-      for (std::int64_t k = 0; k < r.count; ++k) to[k * rows] = from[k] * scale * weight[k];
+      const float mean = r.from.means[row], scale = r.from.scales[row];
+      for (std::int64_t k = 0; k < r.count; ++k)
+        to[k * rows] = (from[k] - mean) * scale * weight[k];
+      if (r.from.bias == nullptr) continue;
+      for (std::int64_t k = 0; k < r.count; ++k) to[k * rows] += r.from.bias[k];
     }
   }
 }

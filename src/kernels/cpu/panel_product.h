@@ -78,12 +78,15 @@ struct PanelProduct {
   Results results;
 };
 
-// Rows on their way into a product: as they are, or normalised, (x * scale) * weight.
+// Rows on their way into a product: as they are, or normalised, ((x - mean) * scale) * weight +
+// bias.
 struct InputRows {
   const float* x;       // the first of the inputs of the first row
   std::int64_t stride;  // all inputs of a row
   std::int64_t rows;
-  const float* weight;  // that the norm gives these inputs; or null
+  const float* weight;  // what the norm multiplies these inputs with; null: there is no norm
+  const float* bias;    // what it adds to them, or null
+  const float* means;   // [rows]
   const float* scales;  // [rows]
 };
 

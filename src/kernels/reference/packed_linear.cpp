@@ -5,7 +5,7 @@
 #include <numbers>
 #include <vector>
 
-#include "kernels/reference/rms_norm.h"
+#include "kernels/reference/norm.h"
 
 namespace instructblip::kernels::reference {
 namespace {
@@ -64,7 +64,8 @@ void packed_linear(const PackedLinearProblem& p, const PackedLinearBuffers& give
   std::vector<float> normed;
   if (b.norm != nullptr) {
     normed.resize(static_cast<std::size_t>(p.rows * p.inputs));
-    rms_norm({p.rows, p.inputs, p.eps}, {b.x, b.norm, normed.data()}, queue);
+    norm({.rows = p.rows, .width = p.inputs, .eps = p.eps, .centred = p.centred},
+         {.x = b.x, .weight = b.norm, .bias = b.norm_bias, .y = normed.data()}, queue);
     b.x = normed.data();
   }
   const std::int64_t results = p.results();

@@ -1,13 +1,15 @@
-// RMSNorm is a kernel with fast numerics or where one is forced, and else a composition in the
+// A norm is a kernel with fast numerics or where one is forced, and else a composition in the
 // reference's order.
 #include "nn/normalization.h"
 
+#include <ATen/ops/layer_norm.h>
 #include <ATen/ops/mean.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/sqrt.h>
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <tuple>
 
 #include "nn/gradients.h"
@@ -33,7 +35,7 @@ at::Tensor in_double(const at::Tensor& x, const at::Tensor& weight) {
   return wide / at::sqrt(wide.pow(2).mean(-1, true) + eps) * weight;
 }
 
-const kernels::Choice kInDouble = kernels::Choice::parse("rms_norm=reference", "kernels");
+const kernels::Choice kInDouble = kernels::Choice::parse("norm=reference", "kernels");
 
 TEST(RmsNorm, OfFastNumericsIsAKernel) {
   const nn::Runtime runtime(2, nn::Numerics::fast);
@@ -67,18 +69,19 @@ TEST(RmsNorm, OfOtherNumericsIsTheCompositionUnlessAKernelIsForced) {
 TEST(RmsNorm, MayBeDoneByAProduct) {
   using Config = std::tuple<nn::Numerics, kernels::Choice>;
   const at::Tensor weight = wave({40}, 0.4);
-  const auto in_product = [&](const Config& config, double factor = 1.0, bool centred = false) {
+  const auto in_product = [&](const Config& config, double factor = 1.0) {
     const auto& [numerics, kernels] = config;
     const nn::Runtime runtime(2, numerics, kernels);
-    const nn::NormWeights weights{.weight = weight, .eps = 0.5, .centred = centred};
+    const nn::NormWeights weights{.weight = weight, .eps = 0.5, .centred = false};
     return nn::Norm(runtime, weights, factor).in_product();
   };
   const Config fast(nn::Numerics::fast, {});
   ASSERT_TRUE(in_product(fast));
   EXPECT_EQ(in_product(fast)->weight, weight.const_data_ptr<float>());
+  EXPECT_EQ(in_product(fast)->bias, nullptr);
   EXPECT_EQ(in_product(fast)->eps, 0.5f);
+  EXPECT_FALSE(in_product(fast)->centred);
   EXPECT_FALSE(in_product(fast, 0.25));
-  EXPECT_FALSE(in_product(fast, 1.0, true));
   EXPECT_FALSE(in_product({nn::Numerics::reference, {}}));
   EXPECT_FALSE(in_product({nn::Numerics::fast, kInDouble}));
   EXPECT_FALSE(nn::Normed(weight).in_product());
@@ -91,6 +94,38 @@ TEST(RmsNorm, OfWatchedRowsIsTheComposition) {
   const at::Tensor x = wave({7, 1003}, 0.3), weight = wave({1003}, 0.4);
   const nn::Watching watching;
   EXPECT_TRUE(rms_norm(runtime, weight)(x).equal(composed(x, weight)));
+}
+
+nn::Norm layer_norm(const nn::Runtime& runtime, const at::Tensor& weight, const at::Tensor& bias) {
+  return nn::Norm(runtime, {.weight = weight, .bias = bias, .eps = kEps, .centred = true});
+}
+
+TEST(LayerNorm, OfFastNumericsIsAKernel) {
+  const at::Tensor x = wave({3, 5, 1003}, 0.3) + 4.0, weight = wave({1003}, 0.4);
+  const at::Tensor bias = wave({1003}, 0.5), wide = x.to(at::kDouble);
+  const at::Tensor want = at::layer_norm(wide, {1003}, weight.to(at::kDouble), bias.to(at::kDouble),
+                                         static_cast<float>(kEps));
+  const nn::Runtime fast(2, nn::Numerics::fast), forced(2, nn::Numerics::reference, kInDouble);
+  EXPECT_LT(largest_difference(layer_norm(fast, weight, bias)(x), want), 1e-5);
+  EXPECT_LT(largest_difference(layer_norm(forced, weight, bias)(x), want), 1e-6);
+  const std::optional<nn::NormInProduct> in_product = layer_norm(fast, weight, bias).in_product();
+  ASSERT_TRUE(in_product);
+  EXPECT_EQ(in_product->weight, weight.const_data_ptr<float>());
+  EXPECT_EQ(in_product->bias, bias.const_data_ptr<float>());
+  EXPECT_TRUE(in_product->centred);
+}
+
+TEST(LayerNorm, IsTheCompositionElsewhere) {
+  const at::Tensor x = wave({7, 1003}, 0.3), weight = wave({1003}, 0.4), bias = wave({1003}, 0.5);
+  const at::Tensor want = at::layer_norm(x, {1003}, weight, bias, kEps);
+  const nn::Runtime reference(2, nn::Numerics::reference), fast(2, nn::Numerics::fast);
+  EXPECT_TRUE(layer_norm(reference, weight, bias)(x).equal(want));
+  EXPECT_FALSE(layer_norm(reference, weight, bias).in_product());
+  // Without weights, as an OPT without affine norms has them.
+  EXPECT_TRUE(layer_norm(fast, {}, {})(x).equal(at::layer_norm(x, {1003}, {}, {}, kEps)));
+  EXPECT_FALSE(layer_norm(fast, {}, {}).in_product());
+  const nn::Watching watching;
+  EXPECT_TRUE(layer_norm(fast, weight, bias)(x).equal(want));
 }
 
 }  // namespace

@@ -8,9 +8,9 @@ namespace instructblip {
 inline constexpr kernels::Tables kNoTables = {.attention = {},
                                               .kv_append = {},
                                               .linear = {},
+                                              .norm = {},
                                               .packed_linear = {},
-                                              .paged_attention = {},
-                                              .rms_norm = {}};
+                                              .paged_attention = {}};
 
 // The processor as if it had no kernels: every operation is an ATen composition, as on a device
 // without tables.

@@ -1,10 +1,10 @@
 #pragma once
 
-#include "kernels/rms_norm.h"
+#include "kernels/norm.h"
 
 namespace instructblip::kernels::reference {
 
 // In double precision, rounded once.
-void rms_norm(const RmsNormProblem& problem, const RmsNormBuffers& buffers, Queue& queue);
+void norm(const NormProblem& problem, const NormBuffers& buffers, Queue& queue);
 
 }  // namespace instructblip::kernels::reference

@@ -1,0 +1,7 @@
+#include "kernels/cpu/norm_loops.h"
+
+namespace instructblip::kernels::cpu {
+
+NormRow norm_row_avx512() { return norm_row(); }
+
+}  // namespace instructblip::kernels::cpu

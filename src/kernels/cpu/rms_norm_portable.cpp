@@ -1,7 +1,0 @@
-#include "kernels/cpu/rms_norm_loops.h"
-
-namespace instructblip::kernels::cpu {
-
-RmsNormRow rms_norm_row_portable() { return rms_norm_row(); }
-
-}  // namespace instructblip::kernels::cpu
