@@ -34,6 +34,10 @@ class Queue {
   virtual void run(std::int64_t count, std::int64_t grain, Tasks tasks) = 0;
 };
 
+// The grain of tasks of `work` numbers or multiplications each, fewer than `worth_a_thread` of
+// which cost another thread more than it saves.
+std::int64_t grain_of(std::int64_t work, std::int64_t worth_a_thread);
+
 // All of it on the thread that calls.
 class SerialQueue final : public Queue {
  public:

@@ -93,7 +93,7 @@ std::vector<OwnedSummary> summaries_of(kernels::Queue& queue, const at::Tensor& 
   const std::size_t width = width_of(rows);
   std::vector<OwnedSummary> summaries(wanted.size());
   constexpr std::int64_t kWorthAThread = 1 << 14;
-  queue.run(std::ssize(wanted), 1 + kWorthAThread / rows.size(1),
+  queue.run(std::ssize(wanted), kernels::grain_of(rows.size(1), kWorthAThread),
             [&](std::int64_t first, std::int64_t last) {
               for (auto r = static_cast<std::size_t>(first); std::cmp_less(r, last); ++r) {
                 summaries[r] =

@@ -24,8 +24,7 @@ void kv_append_portable(const KvAppendProblem& p, const KvAppendBuffers& b, Queu
       }
     }
   };
-  queue.run(p.positions, std::max<std::int64_t>(1, kWorthAThread / std::max<std::int64_t>(1, size)),
-            tasks);
+  queue.run(p.positions, grain_of(size, kWorthAThread), tasks);
 }
 
 }  // namespace instructblip::kernels::cpu

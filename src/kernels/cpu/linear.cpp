@@ -32,16 +32,15 @@ template <RunLinearBlock run_block, Regroup regroup, Widen widen>
 void run(const LinearProblem& problem, const LinearBuffers& buffers, Queue& queue) {
   const std::int64_t rows = problem.rows, inputs = problem.inputs, outputs = problem.outputs;
   const std::int64_t blocks = (outputs + kOutputsOfBlock - 1) / kOutputsOfBlock;
-  const std::int64_t work = std::max<std::int64_t>(1, rows * inputs * kOutputsOfBlock);
+  const std::int64_t work = rows * inputs * kOutputsOfBlock;
   const Storage storage = storage_of(problem.weights);
   const auto element = static_cast<std::int64_t>(size_of(problem.weights));
   const bool widened_first = storage != Storage::f32 && rows > kRowsWidenedInPlace;
   const std::int64_t stride = rows > 1 ? inputs_by_sixteens(inputs) : inputs;
   const Room regrouped(Room::rows, rows > 1 ? problem.batch * rows * stride : 0);
   const std::int64_t groups = (rows + kRowsOfGroup - 1) / kRowsOfGroup;
-  const std::int64_t copied = std::max<std::int64_t>(1, std::min(rows, kRowsOfGroup) * inputs);
-  queue.run(rows > 1 ? problem.batch * groups : 0,
-            std::max<std::int64_t>(1, kWorthAThread / copied),
+  const std::int64_t copied = std::min(rows, kRowsOfGroup) * inputs;
+  queue.run(rows > 1 ? problem.batch * groups : 0, grain_of(copied, kWorthAThread),
             [&](std::int64_t task, std::int64_t last) {
               for (; task < last; ++task) {
                 const std::int64_t first = task / groups * rows + task % groups * kRowsOfGroup;
@@ -83,7 +82,7 @@ void run(const LinearProblem& problem, const LinearBuffers& buffers, Queue& queu
       if (buffers.bias != nullptr) add_bias(block, buffers.bias + begin);
     }
   };
-  queue.run(problem.batch * blocks, std::max<std::int64_t>(1, kWorthAThread / work), tasks);
+  queue.run(problem.batch * blocks, grain_of(work, kWorthAThread), tasks);
 }
 
 }  // namespace

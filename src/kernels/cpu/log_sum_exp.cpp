@@ -1,6 +1,5 @@
 #include "kernels/cpu/log_sum_exp.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "kernels/cpu/sum_exp.h"
@@ -40,14 +39,13 @@ float log_of_sum(float x) {
 
 template <RunSumExp run_row>
 void run(const LogSumExpProblem& p, const LogSumExpBuffers& b, Queue& queue) {
-  queue.run(p.rows, std::max<std::int64_t>(1, kWorthAThread / p.size),
-            [&](std::int64_t first, std::int64_t last) {
-              for (std::int64_t row = first; row < last; ++row) {
-                const SumExp found = run_row(b.x + row * p.size, p.size);
-                b.max[row] = found.max;
-                b.log_sum[row] = log_of_sum(found.sum);
-              }
-            });
+  queue.run(p.rows, grain_of(p.size, kWorthAThread), [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t row = first; row < last; ++row) {
+      const SumExp found = run_row(b.x + row * p.size, p.size);
+      b.max[row] = found.max;
+      b.log_sum[row] = log_of_sum(found.sum);
+    }
+  });
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "kernels/cpu/norm.h"
 
-#include <algorithm>
-
 #include "kernels/cpu/norm_rows.h"
 
 namespace instructblip::kernels::cpu {
@@ -11,14 +9,12 @@ namespace {
 constexpr std::int64_t kWorthAThread = 1 << 15;
 
 void run(const NormProblem& p, const NormBuffers& b, const NormRow& kernel, Queue& queue) {
-  queue.run(p.rows, std::max<std::int64_t>(1, kWorthAThread / p.width),
-            [&](std::int64_t first, std::int64_t last) {
-              for (std::int64_t row = first; row < last; ++row) {
-                const float* const x = b.x + row * p.width;
-                kernel.normalise(x, moments_of(kernel, x, p), b.weight, b.bias, p.width,
-                                 b.y + row * p.width);
-              }
-            });
+  queue.run(p.rows, grain_of(p.width, kWorthAThread), [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t row = first; row < last; ++row) {
+      const float* const x = b.x + row * p.width;
+      kernel.normalise(x, moments_of(kernel, x, p), b.weight, b.bias, p.width, b.y + row * p.width);
+    }
+  });
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const P
   const std::int64_t at_once = p.gated ? kMostPanels / 2 : kMostPanels;
   const std::int64_t work = p.rows * p.inputs * kRowsOfPanel * kPanelsOfTask;
   const std::size_t bytes = bytes_of_panel(p.weights, p.inputs);
-  queue.run(tasks, tasks_worth_a_thread(work), [&](std::int64_t first, std::int64_t last) {
+  queue.run(tasks, grain_of(work, kWorthAThread), [&](std::int64_t first, std::int64_t last) {
     float totals[kMostFewRows * kMostPanels * kRowsOfPanel];
     const std::int64_t end = std::min(panels, last * kPanelsOfTask);
     for (std::int64_t panel = first * kPanelsOfTask; panel < end; panel += at_once) {
@@ -79,7 +79,7 @@ class TallProduct {
       for (std::int64_t i = first; i < last; ++i) pack(i / input_blocks(), i % input_blocks());
     });
     const std::int64_t sums = p_.rows / blocks * at_once_ * kRowsOfPanel;
-    const std::int64_t grain = tasks_worth_a_thread(sums * p_.inputs);
+    const std::int64_t grain = grain_of(sums * p_.inputs, kWorthAThread);
     share_out_groups(queue_, {blocks, groups_, grain, groups_at_once(p_, sums)},
                      [&](std::int64_t block, std::int64_t first, std::int64_t last) {
                        multiply(block, first, last);

@@ -44,12 +44,12 @@ class ByteProducts {
   void run() {
     const std::int64_t blocks = count_of(row_blocks_);
     const std::int64_t tiles = count_of(tiles_of(0));
-    queue_.run(blocks * tiles, tasks_worth_a_thread(4 * p_.rows / blocks / tiles * p_.inputs),
+    queue_.run(blocks * tiles, grain_of(4 * p_.rows / blocks / tiles * p_.inputs, kWorthAThread),
                [&](std::int64_t first, std::int64_t last) {
                  for (std::int64_t i = first; i < last; ++i) round(i / tiles, i % tiles);
                });
     const std::int64_t sums = p_.rows / blocks * at_once_ * kRowsOfPanel;
-    const std::int64_t grain = tasks_worth_a_thread(sums * p_.inputs);
+    const std::int64_t grain = grain_of(sums * p_.inputs, kWorthAThread);
     share_out_groups(queue_, {blocks, groups_, grain, groups_at_once(p_, sums)},
                      [&](std::int64_t block, std::int64_t first, std::int64_t last) {
                        multiply(block, first, last);
@@ -154,7 +154,7 @@ void run_few(const PackedLinearProblem& p, const PackedLinearBuffers& b, const B
   const std::int64_t at_once = p.gated ? kMostPanels / 2 : kMostPanels;
   const std::size_t bytes = bytes_of_panel(p.weights, p.inputs);
   const std::int64_t work = p.rows * p.inputs * kRowsOfPanel;
-  queue.run(panels, tasks_worth_a_thread(work), [&](std::int64_t first, std::int64_t last) {
+  queue.run(panels, grain_of(work, kWorthAThread), [&](std::int64_t first, std::int64_t last) {
     float totals[kMostFewRows * kMostPanels * kRowsOfPanel];
     for (std::int64_t panel = first; panel < last; panel += at_once) {
       const std::byte* const weights = b.weights + static_cast<std::size_t>(panel) * bytes;

@@ -33,10 +33,6 @@ inline Held held_of(const PackedLinearProblem& p) {
   return Held::f32;
 }
 
-inline std::int64_t tasks_worth_a_thread(std::int64_t work_of_task) {
-  return std::max<std::int64_t>(1, kWorthAThread / std::max<std::int64_t>(1, work_of_task));
-}
-
 // Rows of a product, and the norm before it, where there is one.
 class ProductRows {
  public:
@@ -48,13 +44,14 @@ class ProductRows {
     if (b_.norm == nullptr) return;
     const NormProblem of_rows{
         .rows = p_.rows, .width = p_.inputs, .eps = p_.eps, .centred = p_.centred};
-    queue.run(p_.rows, tasks_worth_a_thread(p_.inputs), [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t row = first; row < last; ++row) {
-        const Moments moments = moments_of(norm, b_.x + row * p_.inputs, of_rows);
-        means()[row] = moments.mean;
-        scales()[row] = moments.scale;
-      }
-    });
+    queue.run(p_.rows, grain_of(p_.inputs, kWorthAThread),
+              [&](std::int64_t first, std::int64_t last) {
+                for (std::int64_t row = first; row < last; ++row) {
+                  const Moments moments = moments_of(norm, b_.x + row * p_.inputs, of_rows);
+                  means()[row] = moments.mean;
+                  scales()[row] = moments.scale;
+                }
+              });
   }
 
   // The inputs from `input` on of the rows [first, last).

@@ -118,8 +118,8 @@ void run(const PagedAttentionProblem& p, const PagedAttentionBuffers& b, Queue& 
       run_rows(rows);
     }
   };
-  const std::int64_t work = std::max<std::int64_t>(1, 2 * task_rows * group * positions * p.width);
-  queue.run(p.key_heads * blocks, std::max<std::int64_t>(1, kWorthAThread / work), tasks);
+  const std::int64_t work = 2 * task_rows * group * positions * p.width;
+  queue.run(p.key_heads * blocks, grain_of(work, kWorthAThread), tasks);
 }
 
 }  // namespace

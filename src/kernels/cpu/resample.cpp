@@ -11,10 +11,6 @@ namespace {
 // Multiplications below which another thread costs more than it saves.
 constexpr std::int64_t kWorthAThread = 1 << 18;
 
-std::int64_t grain_of(std::int64_t work) {
-  return std::max<std::int64_t>(1, kWorthAThread / std::max<std::int64_t>(1, work));
-}
-
 // The weights, regrouped for the horizontal axis.
 struct SplitWeights {
   int taps;
@@ -40,7 +36,7 @@ void horizontally(const ResampleProblem& p, const ResampleBuffers& b, Queue& que
   const SplitWeights weights(p, b.weights);
   const std::ptrdiff_t plane = p.width + weights.taps;
   const std::int64_t work = std::int64_t{3} * p.outputs * weights.taps;
-  queue.run(p.height, grain_of(work), [&](std::int64_t first, std::int64_t last) {
+  queue.run(p.height, grain_of(work, kWorthAThread), [&](std::int64_t first, std::int64_t last) {
     std::vector<std::int16_t> planes(3 * static_cast<std::size_t>(plane));
     for (std::int64_t y = first; y < last; ++y) {
       run_row({.in = b.in + y * b.stride,
@@ -62,7 +58,7 @@ template <RunSum run_sum>
 void vertically(const ResampleProblem& p, const ResampleBuffers& b, Queue& queue) {
   const int size = 3 * p.width;
   const std::int64_t work = std::int64_t{size} * p.taps;
-  queue.run(p.outputs, grain_of(work), [&](std::int64_t first, std::int64_t last) {
+  queue.run(p.outputs, grain_of(work, kWorthAThread), [&](std::int64_t first, std::int64_t last) {
     std::vector<const std::uint8_t*> rows(static_cast<std::size_t>(p.taps));
     for (std::int64_t i = first; i < last; ++i) {
       const int count = b.count[i];
@@ -128,7 +124,7 @@ void horizontally_together(const ResampleProblem& p, const ResampleBuffers& b, Q
   const PairedWeights weights(p, b);
   const std::int64_t blocks = (p.height + kRowsTogether - 1) / kRowsTogether;
   const std::int64_t work = std::int64_t{6} * kRowsTogether * p.outputs * weights.pairs;
-  queue.run(blocks, grain_of(work), [&](std::int64_t first, std::int64_t last) {
+  queue.run(blocks, grain_of(work, kWorthAThread), [&](std::int64_t first, std::int64_t last) {
     Words words(std::size_t{3} * kRowsTogether * static_cast<std::size_t>((p.width + 1) / 2));
     RowsToResample rows{.rows = {},
                         .width = p.width,
