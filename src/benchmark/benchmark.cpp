@@ -102,6 +102,11 @@ constexpr std::pair<nn::Module, double costs::Elements::*> kParts[] = {
     {nn::Module::language, &costs::Elements::language},
     {nn::Module::head, &costs::Elements::head}};
 
+template <typename T>
+std::vector<T> some_or(const std::vector<T>& some, const T& otherwise) {
+  return some.empty() ? std::vector<T>{otherwise} : some;
+}
+
 bool is_quantised(Precision precision) {
   return precision == Precision::q8 || precision == Precision::q4;
 }
@@ -174,6 +179,7 @@ class Benchmark {
 
   BenchmarkReport run() {
     check(options_);
+    ways_ = ways();
     for (const auto& directory : options_.models) {
       Subject subject = Subject::of_directory(directory);
       run(subject);
@@ -203,26 +209,44 @@ class Benchmark {
     if (options_.progress) call_back([&] { options_.progress(what); });
   }
 
-  void run(Subject& subject) {
-    const std::vector<Numerics> as_loaded = {options_.load.numerics};
-    for (const Numerics numerics : options_.numerics.empty() ? as_loaded : options_.numerics) {
+  // A policy is for the precisions that have one, where there are such.
+  std::vector<std::string> policies_of(Precision precision) const {
+    const bool for_others = std::ranges::any_of(options_.precisions, is_quantised);
+    if (for_others && !is_quantised(precision)) return {{}};
+    return some_or(options_.policies, options_.load.policy);
+  }
+
+  // The models that the lists make of one subject, in the order in which they are run.
+  std::vector<LoadOptions> ways() const {
+    std::vector<LoadOptions> ways;
+    for (const Numerics numerics : some_or(options_.numerics, options_.load.numerics)) {
       for (const Precision precision : options_.precisions) {
-        for (const int asked : options_.threads) {
-          if (stopped()) {
-            report_.complete = false;
-            return;
+        for (const std::string& policy : policies_of(precision)) {
+          for (const std::string& kernels : some_or(options_.kernels, options_.load.kernels)) {
+            for (const int threads : options_.threads) {
+              LoadOptions& load = ways.emplace_back(options_.load);
+              load.numerics = numerics;
+              load.precision = precision;
+              load.policy = policy;
+              load.kernels = kernels;
+              load.threads = threads > 0 ? threads : usable_cores();
+              load.cache_bytes = 0;  // or a picture is encoded once
+              check_options(load);
+            }
           }
-          LoadOptions load = options_.load;
-          load.numerics = numerics;
-          load.precision = precision;
-          const bool for_others = std::ranges::any_of(options_.precisions, is_quantised);
-          if (for_others && !is_quantised(precision)) load.policy = {};
-          load.threads = asked > 0 ? asked : usable_cores();
-          load.cache_bytes = 0;  // or a picture is encoded once
-          check_options(load);
-          run(subject, load);
         }
       }
+    }
+    return ways;
+  }
+
+  void run(Subject& subject) {
+    for (const LoadOptions& load : ways_) {
+      if (stopped()) {
+        report_.complete = false;
+        return;
+      }
+      run(subject, load);
     }
   }
 
@@ -349,6 +373,7 @@ class Benchmark {
 
   const BenchmarkOptions& options_;
   BenchmarkReport report_;
+  std::vector<LoadOptions> ways_;
   std::vector<Measured> measured_;
 };
 

@@ -24,13 +24,13 @@ ExitCode bench(Session& session) {
   for (const int threads : options.threads) session.warn_of_threads(threads);
   const BenchmarkReport report = during(Stage::load, [&] { return benchmark(options); });
   session.progress.end();
-  const SystemReport machine = examine_system(settings.load.kernels);
+  const SystemReport machine = examine_system({});
   session.output.write(settings.json ? to_json(report, machine, earlier) + "\n"
                                      : to_text(report, machine, earlier));
   return report.complete ? ExitCode::success : ExitCode::interrupted;
 }
 
-constexpr Takes kTakes[] = {"device", "policy", "pin", "deterministic", "kernels", "json", "quiet"};
+constexpr Takes kTakes[] = {"device", "pin", "deterministic", "json", "quiet"};
 
 }  // namespace
 

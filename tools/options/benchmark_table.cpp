@@ -41,6 +41,11 @@ std::vector<std::string> names(const Argument& argument) {
   return values;
 }
 
+// The word for what holds where the option is not given.
+std::string unless_default(const Argument& argument) {
+  return argument.text() == "default" ? std::string() : argument.text();
+}
+
 constexpr auto kTable = std::to_array<Option>({
     {"model", Group::model, Kind::path, "DIR", "",
      "a Hugging Face directory: config.json, *.safetensors; tokenizers are not needed; repeated: "
@@ -98,6 +103,14 @@ constexpr auto kTable = std::to_array<Option>({
                                                 {"deterministic", Numerics::deterministic},
                                                 {"fast", Numerics::fast}});
      }},
+    {"policy", Group::running, Kind::list, "LIST", "",
+     "parts of the model that are held otherwise than q8 or q4 have it, MODULE=BITS with commas "
+     "between, as `run` has it, or default; repeated: one after the other",
+     [](S s, A a) { s.bench.policies.push_back(unless_default(a)); }, kRepeats},
+    {"kernels", Group::running, Kind::list, "LIST", "",
+     "kernels to force, OPERATION=KERNEL with commas between, or default; repeated: one after the "
+     "other",
+     [](S s, A a) { s.bench.kernels.push_back(unless_default(a)); }, kRepeats},
     {"threads", Group::running, Kind::list, "LIST", "0",
      "number of compute threads; 0: the physical cores allowed to the process",
      [](S s, A a) { s.bench.threads = integers(a); }},

@@ -11,6 +11,7 @@
 
 #include "benchmark/machine_limits.h"
 #include "instructblip/error.h"
+#include "support/expect_error.h"
 #include "unit/pipeline/toys.h"
 
 namespace instructblip {
@@ -171,6 +172,38 @@ TEST(Benchmark, CountsEachPartAsItIsHeld) {
   EXPECT_EQ(f16.policy, "");
   EXPECT_EQ(q4.kernels, "");
   EXPECT_EQ(other.rows[0].kernels, options.load.kernels);
+}
+
+// What has no few bits has no policy, and runs once for each kernel.
+TEST(Benchmark, CrossesPoliciesAndKernels) {
+  BenchmarkOptions options = quick("tiny-t5");
+  options.stages = {Stage::prefill};
+  options.precisions = {Precision::f16, Precision::q8};
+  options.numerics = {Numerics::fast};
+  options.policies = {"", "head=half"};
+  options.kernels = {"", "packed_linear=portable"};
+  options.load.kernels = "no such thing";
+  options.repetitions = 1;
+  const std::string by_default = "vision=half,qformer=half,projection=half,language=q8,head=q8";
+  const std::string half_head = "vision=half,qformer=half,projection=half,language=q8,head=half";
+  std::vector<std::string> ways;
+  for (const BenchmarkRow& row : benchmark(options).rows) {
+    ways.push_back(row.weights + " " + row.policy + " " + row.kernels);
+  }
+  const std::string portable = "packed_linear=portable";
+  EXPECT_EQ(ways,
+            (std::vector<std::string>{"f16  ", "f16  " + portable, "q8 " + by_default + " ",
+                                      "q8 " + by_default + " " + portable, "q8 " + half_head + " ",
+                                      "q8 " + half_head + " " + portable}));
+}
+
+// Before a model is made.
+TEST(Benchmark, RefusesAWayThatThereIsNot) {
+  BenchmarkOptions options = quick("tiny-t5");
+  options.precisions = {Precision::q8};
+  options.policies = {"head=half", "head=q9"};
+  options.progress = [](const std::string& what) { FAIL() << what; };
+  test::expect_error(ErrorCode::invalid_argument, "q9", [&] { (void)benchmark(options); });
 }
 
 // Products count at the speed of the numbers that their kernel multiplies, in every stage.
