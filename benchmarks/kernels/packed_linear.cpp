@@ -17,7 +17,8 @@ struct Shape {
   std::int64_t outputs, inputs;
 };
 
-constexpr Shape kDecode[] = {{"llama_7b_qkv", 12288, 4096}, {"t5_xl_gate_up", 10240, 2048}};
+constexpr Shape kDecode[] = {
+    {"llama_7b_qkv", 12288, 4096}, {"t5_xl_gate_up", 10240, 2048}, {"in_cache", 256, 512}};
 constexpr Shape kVision[] = {{"vit_fc1", 6144, 1408}, {"vit_fc2", 1408, 6144}};
 
 struct Data {
