@@ -19,12 +19,8 @@ namespace {
 template <class Kernel, class Problem>
 Operation operation(Scope scope, std::string_view purpose, std::span<const Kernel> kernels,
                     const Problem& everyday, const Wanted& wanted) {
-  const std::string_view forced = wanted.choice->forced(Kernel::kOperation);
-  Operation result{Kernel::kOperation,
-                   scope,
-                   purpose,
-                   std::ranges::find(kernels, forced, &Kernel::name) != kernels.end(),
-                   {}};
+  Operation result{
+      Kernel::kOperation, scope, purpose, !forced_in(kernels, *wanted.choice).empty(), {}};
   const Kernel* used = choose(kernels, everyday, wanted);
   for (const Kernel& kernel : kernels) {
     result.entries.push_back(
@@ -85,22 +81,21 @@ Support supports(const cuda::Listed& entry, const Machine& machine) {
 std::vector<Operation> catalogue_of_device(const Choice& choice, const Machine& machine) {
   std::vector<Operation> all;
   for (const cuda::Listed& entry : cuda::listed()) {
-    const std::string_view forced = choice.forced(entry.operation);
+    const bool forced = choice.forces(entry.operation, entry.kernel);
     if (all.empty() || all.back().name != entry.operation) {
       all.push_back({entry.operation, Scope::model, entry.purpose, false, {}});
     }
     Operation& operation = all.back();
-    operation.forced = operation.forced || forced == kNoKernel;
+    operation.forced = operation.forced || choice.forces(entry.operation, kNoKernel);
     const Support support = supports(entry, machine);
-    if (forced == entry.kernel) {
+    if (forced) {
       if (!support) throw_unfit(entry.operation, entry.kernel, support.reason());
       operation.forced = true;
       for (Entry& other : operation.entries) other.used = false;
     }
     const bool first = std::ranges::none_of(operation.entries, &Entry::used);
     operation.entries.push_back(
-        {entry.kernel, entry.traits, support,
-         support && first && (!operation.forced || forced == entry.kernel)});
+        {entry.kernel, entry.traits, support, support && first && (!operation.forced || forced)});
   }
   return all;
 }

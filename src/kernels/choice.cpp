@@ -62,7 +62,7 @@ bool is_of_devices(std::string_view operation, std::string_view kernel) {
 }  // namespace
 
 Choice Choice::parse(std::string_view text, std::string_view source, const Machine& machine) {
-  Choice choice;
+  Choice choice, of_devices;
   if (text.empty()) return choice;
   const std::vector<Operation> all = catalogue(Choice(), machine);
   for (std::size_t begin = 0; begin <= text.size();) {
@@ -75,7 +75,7 @@ Choice Choice::parse(std::string_view text, std::string_view source, const Machi
     }
     const std::string_view name = item.substr(0, equals), kernel = item.substr(equals + 1);
     if (source == kVariable && is_of_devices(name, kernel)) {
-      choice.forced_.emplace_back(name, kernel);
+      of_devices.add(name, kernel, source);
       begin = end + 1;
       continue;
     }
@@ -87,13 +87,18 @@ Choice Choice::parse(std::string_view text, std::string_view source, const Machi
       refuse(source, std::string(operation.name) + " is not run by a model alone",
              "INSTRUCTBLIP_KERNELS=" + std::string(item) + " forces it for the whole process");
     }
-    if (!choice.forced(operation.name).empty()) {
-      refuse(source, std::string(operation.name) + " is named twice", "name each operation once");
-    }
-    choice.forced_.emplace_back(operation.name, kernel);
+    choice.add(operation.name, kernel, source);
     begin = end + 1;
   }
+  choice.forced_.insert(choice.forced_.end(), of_devices.forced_.begin(), of_devices.forced_.end());
   return choice;
+}
+
+void Choice::add(std::string_view operation, std::string_view kernel, std::string_view source) {
+  if (!forced(operation).empty()) {
+    refuse(source, std::string(operation) + " is named twice", "name each operation once");
+  }
+  forced_.emplace_back(operation, kernel);
 }
 
 const Choice& Choice::of_environment() {
@@ -109,6 +114,11 @@ std::string_view Choice::forced(std::string_view operation) const {
     if (name == operation) return kernel;
   }
   return {};
+}
+
+bool Choice::forces(std::string_view operation, std::string_view kernel) const {
+  return std::ranges::any_of(
+      forced_, [&](const auto& item) { return item.first == operation && item.second == kernel; });
 }
 
 Choice Choice::or_else(const Choice& other) const {

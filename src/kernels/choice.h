@@ -26,16 +26,21 @@ class Choice {
                       const Machine& machine = this_machine());
 
   // What the variable INSTRUCTBLIP_KERNELS said when it was first asked for; throws as parse(). It
-  // may name kernels of the processor and of CUDA devices; each forces what it is an entry of.
+  // may name a kernel of the processor and one of CUDA devices for each operation; each forces what
+  // it is an entry of.
   static const Choice& of_environment();
 
-  // The forced kernel of an operation; empty where none is.
+  // The forced kernel of an operation, of the processor or else of a device; empty where none is.
   std::string_view forced(std::string_view operation) const;
+  bool forces(std::string_view operation, std::string_view kernel) const;
 
   // These, and those of `other` for operations that this one leaves alone.
   Choice or_else(const Choice& other) const;
 
  private:
+  // Throws where the operation is there already.
+  void add(std::string_view operation, std::string_view kernel, std::string_view source);
+
   std::vector<std::pair<std::string, std::string>> forced_;  // operation, kernel
 };
 

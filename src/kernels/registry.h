@@ -55,6 +55,16 @@ struct Wanted {
   bool may_compose = false;  // sizes that a forced entry does not take are no error
 };
 
+// The name of the entry that `choice` forces in this table; empty where it forces none, or one of
+// another machine's. Kernel has kOperation and name.
+template <class Kernel>
+std::string_view forced_in(std::span<const Kernel> kernels, const Choice& choice) {
+  for (const Kernel& kernel : kernels) {
+    if (choice.forces(Kernel::kOperation, kernel.name)) return kernel.name;
+  }
+  return {};
+}
+
 // The entry that `wanted.choice` forces, else the first that fits `problem`; null where none does:
 // a problem that not even "reference" takes, or one for compositions. Throws
 // Error(invalid_argument) where the forced one does not fit, but for what may be composed. An entry
@@ -63,11 +73,9 @@ struct Wanted {
 template <class Kernel, class Problem>
 const Kernel* choose(std::span<const Kernel> kernels, const Problem& problem,
                      const Wanted& wanted = {}) {
-  std::string_view forced = wanted.choice->forced(Kernel::kOperation);
-  const auto is_forced = [&](const Kernel& kernel) { return kernel.name == forced; };
-  if (std::ranges::none_of(kernels, is_forced)) forced = {};
+  const std::string_view forced = forced_in(kernels, *wanted.choice);
   for (const Kernel& kernel : kernels) {
-    if (!forced.empty() && !is_forced(kernel)) continue;
+    if (!forced.empty() && kernel.name != forced) continue;
     Support support = kernel.supports(problem, *wanted.machine);
     if (support && wanted.row_invariant && !kernel.traits.row_invariant) {
       support = Support::no("its bits depend on what is computed beside a row");

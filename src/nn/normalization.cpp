@@ -17,9 +17,7 @@
 namespace instructblip::nn {
 namespace {
 
-bool forces_kernel(const Runtime& runtime) {
-  return runtime.forces(kernels::NormKernel::kOperation);
-}
+bool forces_kernel(const Runtime& runtime) { return runtime.forces(runtime.tables().norm); }
 
 // Not where numerics ask for the composition, or rows are watched.
 bool takes_kernel(const Runtime& runtime, const NormWeights& w) {

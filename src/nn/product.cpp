@@ -89,7 +89,7 @@ bool has_few_rows(const Runtime& runtime, const at::Tensor& x, const at::Tensor&
 
 bool uses_linear_kernel(const Runtime& runtime) {
   if (runtime.tables().linear.empty()) return false;
-  return runtime.deterministic() || runtime.forces(kernels::LinearKernel::kOperation);
+  return runtime.deterministic() || runtime.forces(runtime.tables().linear);
 }
 
 at::Tensor product_of_few_rows(const Runtime& runtime, const at::Tensor& a, const at::Tensor& b) {

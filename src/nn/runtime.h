@@ -82,14 +82,17 @@ class Runtime {
   const kernels::cuda::Kernel<Contract>* device_kernel(
       std::span<const kernels::cuda::Kernel<Contract>> kernels,
       const typename Contract::Problem& problem) const {
-    const bool forbidden = kernels_.forced(Contract::kOperation) == kernels::kNoKernel;
+    const bool forbidden = kernels_.forces(Contract::kOperation, kernels::kNoKernel);
     if (kernels.empty() || forbidden) return nullptr;
     return kernels::choose(kernels, problem, wanted(true));
   }
   // Where a device's kernels go. Not on the processor.
   virtual kernels::cuda::Stream& stream() const;
-  // Whether a kernel of this operation is forced, where a composition would be taken otherwise.
-  bool forces(std::string_view operation) const { return !kernels_.forced(operation).empty(); }
+  // Whether a kernel of this table is forced, where a composition would be taken otherwise.
+  template <typename Kernel>
+  bool forces(std::span<const Kernel> kernels) const {
+    return !kernels::forced_in(kernels, kernels_).empty();
+  }
 
   // What computes on the processor for callers: itself, or beside a device one of its own, so that
   // launches wait for no picture.

@@ -12,6 +12,7 @@
 #include "kernels/catalogue.h"
 #include "kernels/instruction_limit.h"
 #include "kernels/linear.h"
+#include "kernels/norm.h"
 #include "support/expect_error.h"
 
 namespace instructblip::kernels {
@@ -81,6 +82,23 @@ TEST(ChoiceTest, TheNarrowerChoiceCounts) {
   const Choice both = option.or_else(variable);
   EXPECT_EQ(both.forced("linear"), "reference");
   EXPECT_EQ(both.forced("kv_append"), "reference");
+}
+
+// A device has a table of the same name.
+TEST(ChoiceTest, TheVariableForcesAKernelOfEachMachine) {
+  for (const char* text : {"norm=portable,norm=sm_80", "norm=sm_80,norm=portable"}) {
+    const Choice both = Choice::parse(text, "INSTRUCTBLIP_KERNELS");
+    EXPECT_TRUE(both.forces("norm", "portable"));
+    EXPECT_TRUE(both.forces("norm", "sm_80"));
+    EXPECT_EQ(forced_in(norm_kernels(), both), "portable");
+  }
+  for (const char* text : {"norm=sm_80", "norm=none"}) {
+    EXPECT_EQ(forced_in(norm_kernels(), Choice::parse(text, "INSTRUCTBLIP_KERNELS")), "");
+  }
+  for (const char* text : {"norm=portable,norm=reference", "norm=sm_80,norm=none"}) {
+    test::expect_error(ErrorCode::invalid_argument, "norm is named twice",
+                       [&] { (void)Choice::parse(text, "INSTRUCTBLIP_KERNELS"); });
+  }
 }
 
 TEST(ChoiceTest, MistakesAreNamedWithWhatThereIs) {

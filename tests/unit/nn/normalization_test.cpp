@@ -65,6 +65,18 @@ TEST(RmsNorm, OfOtherNumericsIsTheCompositionUnlessAKernelIsForced) {
   EXPECT_TRUE(rms_norm(without, weight)(x).equal(composed(x, weight)));
 }
 
+// The variable may name kernels of a device, which force nothing here.
+TEST(RmsNorm, IsNotForcedByAKernelOfADevice) {
+  const at::Tensor x = wave({7, 1003}, 0.3), weight = wave({1003}, 0.4);
+  for (const char* text : {"norm=sm_80", "norm=none"}) {
+    const auto choice = kernels::Choice::parse(text, "INSTRUCTBLIP_KERNELS");
+    const nn::Runtime reference(2, nn::Numerics::reference, choice);
+    EXPECT_TRUE(rms_norm(reference, weight)(x).equal(composed(x, weight))) << text;
+    const nn::Runtime fast(2, nn::Numerics::fast, choice);
+    EXPECT_TRUE(rms_norm(fast, weight).in_product()) << text;
+  }
+}
+
 // Products do a norm where that is what the norm itself would do.
 TEST(RmsNorm, MayBeDoneByAProduct) {
   using Config = std::tuple<nn::Numerics, kernels::Choice>;

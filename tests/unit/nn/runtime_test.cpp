@@ -194,9 +194,9 @@ TEST(Runtime, TakesTheKernelThatIsForced) {
   };
   const nn::Runtime plain, forced(1, nn::Numerics::reference,
                                   kernels::Choice::parse("paged_attention=reference", "kernels"));
-  EXPECT_FALSE(plain.forces("paged_attention"));
+  EXPECT_FALSE(plain.forces(kernels::paged_attention_kernels()));
   EXPECT_NE(name_in(plain), "reference");
-  EXPECT_TRUE(forced.forces("paged_attention"));
+  EXPECT_TRUE(forced.forces(kernels::paged_attention_kernels()));
   EXPECT_EQ(name_in(forced), "reference");
 }
 
