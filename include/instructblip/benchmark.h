@@ -42,11 +42,11 @@ struct BenchmarkOptions {
                                         BenchmarkStage::first_token, BenchmarkStage::end_to_end};
   std::vector<Precision> precisions = {Precision::automatic};  ///< how weights are held
   std::vector<Numerics> numerics = {};                         ///< empty: that of `load`
-  /// LoadOptions::policy, of those precisions that have one; empty: that of `load`.
-  std::vector<std::string> policies = {};
-  std::vector<std::string> kernels = {};  ///< LoadOptions::kernels; empty: that of `load`
-  std::vector<int> threads = {0};         ///< 0 = the physical cores, also for a small model
-  std::vector<int> pictures = {1};        ///< that go through vision and Q-Former together
+  /// LoadOptions::policy, of those precisions that have one, and LoadOptions::kernels; an empty
+  /// text is what holds by default, no text at all that of `load`.
+  std::vector<std::string> policies = {}, kernels = {};
+  std::vector<int> threads = {0};   ///< 0 = the physical cores, also for a small model
+  std::vector<int> pictures = {1};  ///< that go through vision and Q-Former together
   /// Rows of the prompt, those of the picture included; 0 = the picture's and 32 of text.
   std::vector<int> prompts = {0};
   std::vector<int> rows = {1};         ///< hypotheses of decode and end_to_end: beams

@@ -232,6 +232,7 @@ class Benchmark {
               load.threads = threads > 0 ? threads : usable_cores();
               load.cache_bytes = 0;  // or a picture is encoded once
               check_options(load);
+              check_kernels(load);
             }
           }
         }

@@ -283,6 +283,11 @@ std::unique_ptr<nn::Runtime> unpinned_runtime(const LoadOptions& options, const 
 
 }  // namespace
 
+void check_kernels(const LoadOptions& options) {
+  if (choose_device(options).cuda) return;
+  check_used(kernels::Choice::parse(options.kernels, "kernels"), numerics_of(options));
+}
+
 std::unique_ptr<nn::Runtime> make_runtime(const LoadOptions& options, const ModelInfo& info) {
   std::unique_ptr<nn::Runtime> runtime = unpinned_runtime(options, info);
   if (options.pin) {

@@ -22,6 +22,9 @@ namespace instructblip {
 
 // Throws Error(invalid_argument).
 void check_options(const LoadOptions& options);
+// Throws Error(invalid_argument) for kernels that the processor lacks, or that the numerics have no
+// use for. Those of a device are looked at when it is opened.
+void check_kernels(const LoadOptions& options);
 
 // The options for a directory that `instructblip quantize` has written: what they leave open is as
 // it was written. Throws Error: invalid_argument where they ask for other bits, unsupported where

@@ -3,6 +3,8 @@
 
 #include <fstream>
 #include <sstream>
+#include <string>
+#include <vector>
 
 #include "end_to_end/command.h"
 #include "support/temp_directory.h"
@@ -131,6 +133,24 @@ TEST(BenchCommand, TakesListsOfWeightsByEitherName) {
     EXPECT_EQ(run["rows"][5]["weights"], "q4");
     EXPECT_EQ(run["rows"][5]["new_tokens"], 2);
   }
+}
+
+TEST(BenchCommand, CrossesPoliciesAndKernels) {
+  const Finished finished = call(bench({"--weights", "f16,q8", "--stages", "qformer", "--policy",
+                                        "default", "--policy", "qformer=q8", "--kernels", "default",
+                                        "--kernels", "packed_linear=portable", "--json"}));
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  const Json run = objects(finished.out).at(0);
+  std::vector<std::string> ways;
+  for (const Json& row : run["rows"]) {
+    const auto policy = row["policy"].get<std::string>();
+    ways.push_back(row["weights"].get<std::string>() +
+                   (policy.find("qformer=q8") != std::string::npos ? "*" : "") + " " +
+                   row["kernels"].get<std::string>());
+  }
+  const std::string portable = "packed_linear=portable";
+  EXPECT_EQ(ways, (std::vector<std::string>{"f16 ", "f16 " + portable, "q8 ", "q8 " + portable,
+                                            "q8* ", "q8* " + portable}));
 }
 
 TEST(BenchCommand, ListsTheModelsThatThereAre) {

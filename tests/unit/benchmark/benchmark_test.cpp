@@ -199,11 +199,20 @@ TEST(Benchmark, CrossesPoliciesAndKernels) {
 
 // Before a model is made.
 TEST(Benchmark, RefusesAWayThatThereIsNot) {
-  BenchmarkOptions options = quick("tiny-t5");
-  options.precisions = {Precision::q8};
-  options.policies = {"head=half", "head=q9"};
-  options.progress = [](const std::string& what) { FAIL() << what; };
-  test::expect_error(ErrorCode::invalid_argument, "q9", [&] { (void)benchmark(options); });
+  const auto refused = [](const char* what, const auto& set) {
+    BenchmarkOptions options = quick("tiny-t5");
+    options.precisions = {Precision::q8};
+    options.progress = [](const std::string& done) { ADD_FAILURE() << done; };
+    set(options);
+    test::expect_error(ErrorCode::invalid_argument, what, [&] { (void)benchmark(options); });
+  };
+  refused("q9", [](BenchmarkOptions& o) { o.policies = {"head=half", "head=q9"}; });
+  refused("there is no operation", [](BenchmarkOptions& o) { o.kernels = {"", "liner=avx2"}; });
+  refused("which numerics fast alone would run", [](BenchmarkOptions& o) {
+    o.precisions = {Precision::f32};
+    o.numerics = {Numerics::fast, Numerics::reference};
+    o.kernels = {"", "packed_linear=portable"};
+  });
 }
 
 // Products count at the speed of the numbers that their kernel multiplies, in every stage.
