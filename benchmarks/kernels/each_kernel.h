@@ -83,8 +83,8 @@ void register_paged_attention();
 void register_kv_append();
 void register_linear();
 void register_log_sum_exp();
+void register_norm();
 void register_packed_linear();
 void register_resample();
-void register_norm();
 
 }  // namespace instructblip::kernels::benchmarks

@@ -11,9 +11,9 @@ int main(int argc, char** argv) {
   of::register_paged_attention();
   of::register_kv_append();
   of::register_log_sum_exp();
+  of::register_norm();
   of::register_packed_linear();
   of::register_resample();
-  of::register_norm();
   ::benchmark::RunSpecifiedBenchmarks();
   ::benchmark::Shutdown();
 }

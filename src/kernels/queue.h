@@ -34,8 +34,8 @@ class Queue {
   virtual void run(std::int64_t count, std::int64_t grain, Tasks tasks) = 0;
 };
 
-// The grain of tasks of `work` numbers or multiplications each, fewer than `worth_a_thread` of
-// which cost another thread more than it saves.
+// How many tasks of `work` numbers or multiplications each are worth another thread: all together
+// `worth_a_thread`, but one at least.
 std::int64_t grain_of(std::int64_t work, std::int64_t worth_a_thread);
 
 // All of it on the thread that calls.

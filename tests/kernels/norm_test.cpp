@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 #include <ostream>
 #include <span>
@@ -128,6 +129,23 @@ TEST_P(Norm, TakesTheMeanOffAndAddsABias) {
           }
         }
       }
+    }
+  }
+}
+
+// Either norm may have a bias or none: without one nothing is added.
+TEST_P(Norm, TakesAnyOfThemWithABiasAndWithout) {
+  SerialQueue queue;
+  for (const bool centred : {false, true}) {
+    Given g = given(kRows, 77, centred);
+    g.bias.clear();
+    const std::vector<float> plain = run(GetParam(), g, queue);
+    g.bias.assign(77, 0.0f);
+    EXPECT_EQ(run(GetParam(), g, queue), plain);
+    g.bias.assign(77, 1024.0f);
+    const std::vector<float> moved = run(GetParam(), g, queue);
+    for (std::size_t i = 0; i < plain.size(); ++i) {
+      EXPECT_NEAR(moved[i], 1024.0f + plain[i], 1024 * 2 * kRounding) << i;
     }
   }
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <ostream>
 #include <tuple>
@@ -382,10 +384,11 @@ TEST_P(PackedLinear, NormalisesTheRowsThatItReads) {
   const auto expect_the_same = [&](const PackedLinearProblem& problem) {
     Data normed(problem), data(problem);
     normed.norm = numbers(problem.inputs, 5);
-    if (problem.centred) normed.norm_bias = numbers(problem.inputs, 6);
+    const bool biased = problem.centred && problem.inputs != 33;
+    if (biased) normed.norm_bias = numbers(problem.inputs, 6);
     norm.run({problem.rows, problem.inputs, problem.eps, problem.centred},
-             {normed.x.data(), normed.norm.data(),
-              problem.centred ? normed.norm_bias.data() : nullptr, data.x.data()},
+             {normed.x.data(), normed.norm.data(), biased ? normed.norm_bias.data() : nullptr,
+              data.x.data()},
              serial);
     ASSERT_TRUE(
         same_bits(normed.run(GetParam(), scattering, true), data.run(GetParam(), serial, true)))
@@ -411,15 +414,18 @@ TEST_P(PackedLinear, NormalisesTheRowsThatItReads) {
                        .weights = format,
                        .activation = Activation::silu,
                        .gated = true,
-                       .eps = 1e-5f});
+                       .eps = 1e-5f,
+                       .centred = rows % 2 == 0});
     }
   }
-  expect_the_same({.rows = 301,
-                   .inputs = 530,
-                   .outputs = 70,
-                   .weights = sixteen_bits_of(GetParam()),
-                   .eps = 1e-5f,
-                   .centred = true});
+  for (const bool centred : {false, true}) {
+    expect_the_same({.rows = 301,
+                     .inputs = 530,
+                     .outputs = 70,
+                     .weights = sixteen_bits_of(GetParam()),
+                     .eps = 1e-5f,
+                     .centred = centred});
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, PackedLinear, testing::ValuesIn(packed_linear_kernels()),

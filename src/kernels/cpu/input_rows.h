@@ -8,8 +8,8 @@
 namespace instructblip::kernels::cpu {
 namespace {
 
-// Sixteen inputs of a row from `first` on, of which `left` are there; zeros behind them, unless the
-// row has no finite norm.
+// Sixteen inputs of a row from `first` on, of which `left` are there; zeros behind them, or NaN
+// where the mean or the scale of the row is not finite.
 INSTRUCTBLIP_KERNEL Lanes inputs_at(const InputRows& r, std::int64_t row, std::int64_t first,
                                     std::int64_t left) {
   const Lanes x = load_up_to(r.x + row * r.stride + first, left);

@@ -12,7 +12,8 @@ void run(const NormProblem& p, const NormBuffers& b, const NormRow& kernel, Queu
   queue.run(p.rows, grain_of(p.width, kWorthAThread), [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t row = first; row < last; ++row) {
       const float* const x = b.x + row * p.width;
-      kernel.normalise(x, moments_of(kernel, x, p), b.weight, b.bias, p.width, b.y + row * p.width);
+      kernel.normalise(x, normaliser_of(kernel, x, p), b.weight, b.bias, p.width,
+                       b.y + row * p.width);
     }
   });
 }

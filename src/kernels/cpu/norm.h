@@ -11,7 +11,7 @@
 
 namespace instructblip::kernels::cpu {
 
-inline Moments moments_of(const NormRow& kernel, const float* x, const NormProblem& problem) {
+inline Normaliser normaliser_of(const NormRow& kernel, const float* x, const NormProblem& problem) {
   const auto width = static_cast<float>(problem.width);
   const float mean = problem.centred ? kernel.sum(x, problem.width) / width : 0.0f;
   const float mean_square = kernel.sum_of_squares(x, mean, problem.width) / width;

@@ -38,7 +38,7 @@ float sum_of_squares(const float* x, float mean, std::int64_t width) {
   return sum(add(even, odd));
 }
 
-void normalise_row(const float* x, const Moments& by, const float* weight, const float* bias,
+void normalise_row(const float* x, const Normaliser& by, const float* weight, const float* bias,
                    std::int64_t width, float* y) {
   const InputRows row{.x = x,
                       .stride = width,

@@ -7,7 +7,7 @@
 namespace instructblip::kernels::cpu {
 
 // What a row is normalised by: (x - mean) * scale.
-struct Moments {
+struct Normaliser {
   float mean;  // 0: an RMSNorm
   float scale;
 };
@@ -17,7 +17,7 @@ struct NormRow {
   // The sum of (x - mean)^2.
   float (*sum_of_squares)(const float* x, float mean, std::int64_t width);
   // y = ((x - mean) * scale) * weight + bias, each operation rounded; bias may be null.
-  void (*normalise)(const float* x, const Moments& by, const float* weight, const float* bias,
+  void (*normalise)(const float* x, const Normaliser& by, const float* weight, const float* bias,
                     std::int64_t width, float* y);
 };
 

@@ -40,16 +40,16 @@ class ProductRows {
               const NormRow& norm, Queue& queue)
       : p_(problem),
         b_(buffers),
-        moments_(Room::moments, buffers.norm == nullptr ? 0 : 2 * p_.rows) {
+        normalisers_(Room::normalisers, buffers.norm == nullptr ? 0 : 2 * p_.rows) {
     if (b_.norm == nullptr) return;
     const NormProblem of_rows{
         .rows = p_.rows, .width = p_.inputs, .eps = p_.eps, .centred = p_.centred};
     queue.run(p_.rows, grain_of(p_.inputs, kWorthAThread),
               [&](std::int64_t first, std::int64_t last) {
                 for (std::int64_t row = first; row < last; ++row) {
-                  const Moments moments = moments_of(norm, b_.x + row * p_.inputs, of_rows);
-                  means()[row] = moments.mean;
-                  scales()[row] = moments.scale;
+                  const Normaliser by = normaliser_of(norm, b_.x + row * p_.inputs, of_rows);
+                  means()[row] = by.mean;
+                  scales()[row] = by.scale;
                 }
               });
   }
@@ -66,12 +66,12 @@ class ProductRows {
   }
 
  private:
-  float* means() const { return moments_.get(); }
-  float* scales() const { return moments_.get() + p_.rows; }
+  float* means() const { return normalisers_.get(); }
+  float* scales() const { return normalisers_.get() + p_.rows; }
 
   const PackedLinearProblem& p_;
   const PackedLinearBuffers& b_;
-  Room moments_;
+  Room normalisers_;
 };
 
 // Groups of panels whose sums a thread keeps, `sums` of each. Few, so that a second level cache of

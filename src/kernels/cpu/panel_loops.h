@@ -72,10 +72,11 @@ void regroup(const RowsToRegroup& r) {
       for (std::int64_t k = 0; k < r.count; ++k) to[k * rows] = from[k];
     } else {
       const float mean = r.from.means[row], scale = r.from.scales[row];
-      for (std::int64_t k = 0; k < r.count; ++k)
-        to[k * rows] = (from[k] - mean) * scale * weight[k];
-      if (r.from.bias == nullptr) continue;
-      for (std::int64_t k = 0; k < r.count; ++k) to[k * rows] += r.from.bias[k];
+      const float* const bias = r.from.bias;
+      for (std::int64_t k = 0; k < r.count; ++k) {
+        const float normal = (from[k] - mean) * scale * weight[k];
+        to[k * rows] = bias == nullptr ? normal : normal + bias[k];
+      }
     }
   }
 }

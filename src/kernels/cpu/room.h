@@ -13,7 +13,7 @@ namespace instructblip::kernels::cpu {
 // tenth of the time of a product.
 class Room {
  public:
-  enum Use { rows, sums, weights, moments };  // those of a product that are needed at once
+  enum Use { rows, sums, weights, normalisers };  // those of a product that are needed at once
 
   Room(Use use, std::int64_t count) {
     constexpr std::size_t kMostKept = std::size_t{4} << 20;
