@@ -20,10 +20,10 @@ namespace {
 bool forces_kernel(const Runtime& runtime) { return runtime.forces(runtime.tables().norm); }
 
 // Not where numerics ask for the composition, or rows are watched.
-bool takes_kernel(const Runtime& runtime, const NormWeights& w) {
-  const bool wanted = runtime.numerics() == Numerics::fast || forces_kernel(runtime);
-  return wanted && w.weight.defined() && w.weight.scalar_type() == at::kFloat &&
-         !runtime.tables().norm.empty() && !is_watched();
+bool takes_kernel(const Runtime& runtime, const NormWeights& w, bool rounds = false) {
+  const bool fast = runtime.numerics() == Numerics::fast && (rounds || !w.centred);
+  return (fast || forces_kernel(runtime)) && w.weight.defined() &&
+         w.weight.scalar_type() == at::kFloat && !runtime.tables().norm.empty() && !is_watched();
 }
 
 const float* numbers_of(const at::Tensor& vector) {
@@ -65,8 +65,8 @@ at::Tensor Normed::like() const {
 
 at::Tensor Normed::value() const { return norm_ == nullptr ? rows_.value() : (*norm_)(rows_); }
 
-std::optional<NormInProduct> Normed::in_product() const {
-  return norm_ == nullptr ? std::nullopt : norm_->in_product();
+std::optional<NormInProduct> Normed::in_product(bool rounds) const {
+  return norm_ == nullptr ? std::nullopt : norm_->in_product(rounds);
 }
 
 Norm::Norm(const Runtime& runtime, NormWeights weights, double factor)
@@ -84,8 +84,9 @@ at::Tensor Norm::operator()(const Sum& x) const {
 }
 
 // A kernel that is forced is one by itself.
-std::optional<NormInProduct> Norm::in_product() const {
-  if (factor_ != 1.0 || forces_kernel(*runtime_) || !takes_kernel(*runtime_, weights_)) return {};
+std::optional<NormInProduct> Norm::in_product(bool rounds) const {
+  if (factor_ != 1.0 || forces_kernel(*runtime_)) return {};
+  if (!takes_kernel(*runtime_, weights_, rounds)) return {};
   return NormInProduct{.weight = numbers_of(weights_.weight),
                        .bias = numbers_of(weights_.bias),
                        .eps = static_cast<float>(weights_.eps),

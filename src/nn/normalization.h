@@ -36,7 +36,8 @@ class Normed {
   const Norm* norm() const { return norm_; }         // null: none
   at::Tensor value() const;                          // after it
   // The norm as kernels of products may do it, of rows(); none: value() is what they take.
-  std::optional<NormInProduct> in_product() const;
+  // `rounds`: see Norm::in_product().
+  std::optional<NormInProduct> in_product(bool rounds) const;
 
  private:
   Sum rows_;
@@ -58,8 +59,10 @@ class Norm {
   Normed of(const Sum& x) const { return Normed(x, *this); }
 
   const NormWeights& weights() const { return weights_; }
-  // Where a kernel of ours would do it to rows of float32.
-  std::optional<NormInProduct> in_product() const;
+  // For a product that reads rows of float32, and `rounds` them or not; none: it takes the result.
+  // A LayerNorm of ours is off from LibTorch's, which is the reference's too, by its last bits,
+  // which small activations make more of; rows that are rounded lose far more.
+  std::optional<NormInProduct> in_product(bool rounds) const;
 
  private:
   const Runtime* runtime_;

@@ -42,12 +42,15 @@ std::optional<MatrixPanels> panels_in_rows(const Runtime& runtime, const at::Ten
 
 at::Tensor product_with_panels(const Runtime& runtime, const Normed& normed,
                                const MatrixPanels& matrix, const BehindProduct& behind) {
-  const std::optional<NormInProduct> norm = normed.in_product();
-  const at::Tensor x = norm ? normed.rows() : normed.value();
-  const at::Tensor input = x.contiguous();
-  kernels::PackedLinearProblem problem = problem_of(runtime, input, matrix);
+  kernels::PackedLinearProblem problem = problem_of(runtime, normed.like(), matrix);
   problem.activation = behind.activation;
   problem.gated = behind.gated;
+  const kernels::PackedLinearKernel& kernel =
+      runtime.kernel(runtime.tables().packed_linear, problem);
+  const bool rounds = kernel.multiplied.with(matrix.format) != kernels::Number::f32;
+  const std::optional<NormInProduct> norm = normed.in_product(rounds);
+  const at::Tensor x = norm ? normed.rows() : normed.value();
+  const at::Tensor input = x.contiguous();
   if (norm) {
     problem.eps = norm->eps;
     problem.centred = norm->centred;
@@ -69,7 +72,7 @@ at::Tensor product_with_panels(const Runtime& runtime, const Normed& normed,
                                              .y = y.mutable_data_ptr<float>(),
                                              .norm = norm ? norm->weight : nullptr,
                                              .norm_bias = norm ? norm->bias : nullptr};
-  runtime.kernel(runtime.tables().packed_linear, problem).run(problem, buffers, runtime.queue());
+  kernel.run(problem, buffers, runtime.queue());
   return behind.plus.defined() && !added ? behind.plus + y : y;
 }
 
